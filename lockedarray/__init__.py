@@ -1,0 +1,22 @@
+"""lockedarray: NumPy arrays that threads can share and mutate."""
+
+from lockedarray.array import LockedArray, empty, full, ones, zeros
+from lockedarray.cores import backend
+from lockedarray.errors import DeadlockError, LockTimeout
+from lockedarray.guards import Guard, acquire
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DeadlockError",
+    "Guard",
+    "LockTimeout",
+    "LockedArray",
+    "__version__",
+    "acquire",
+    "backend",
+    "empty",
+    "full",
+    "ones",
+    "zeros",
+]

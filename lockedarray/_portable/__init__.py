@@ -1,0 +1,19 @@
+"""The portable core: pure Python on the ``readerwriterlock`` package.
+
+A core provides what `lockedarray.cores` names: the lock of a Buffer (`RegionLock`, `Holds`) and
+the few acts on an array's C structure that NumPy has no Python API for.
+"""
+
+from lockedarray._portable.lock import Holds, RegionLock
+from lockedarray._portable.memory import address, exchange_bodies, set_base, set_data, set_length, set_writeable
+
+__all__ = [
+    "Holds",
+    "RegionLock",
+    "address",
+    "exchange_bodies",
+    "set_base",
+    "set_data",
+    "set_length",
+    "set_writeable",
+]

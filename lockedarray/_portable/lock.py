@@ -1,0 +1,568 @@
+"""The lock of a Buffer in pure Python: `readerwriterlock` below, everything it lacks above.
+
+`RWLockFair` keeps readers and writers apart, but is not reentrant, cannot upgrade, knows no
+owner, and its `acquire` leaves its inner locks held when Ctrl-C interrupts it while it waits.
+So nobody waits inside it.  One process-wide *monitor* protects a list of holds per lock; a
+thread decides there whether its hold conflicts, waits in our own queue while it does, and takes
+the `RWLockFair` without waiting when it does not.
+
+Invariants, true whenever the monitor is free:
+
+- ``lock._holds`` has one entry per hold; entering it there *is* acquiring, deleting it is
+  releasing, and both are one step, so an asynchronous exception finds it done or not done.
+- no two holds of different threads in ``lock._holds`` conflict (one of them a write);
+- ``lock._taken`` maps each holding thread to what it has of the readers-writer lock below, at
+  least as strong as its strongest hold;
+- a waiter is in ``lock._queue`` of the one lock it waits for, and ``thread.waiter`` is it.
+
+Order of locks: the monitor, then the inner locks of an `RWLockFair`; nothing is waited for
+under the monitor.  A region is taken as the whole Buffer.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from readerwriterlock import rwlock
+
+from lockedarray.errors import DeadlockError, LockTimeout
+
+__all__ = ["HeldLock", "Holds", "RegionLock"]
+
+HAND_OFF = 0.001
+"""Seconds after which a waiter is no longer overtaken by newcomers."""
+
+_FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
+
+_monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
+_serials = itertools.count(1)
+_locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
+_foreign_locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
+
+
+class HeldLock(NamedTuple):
+    """One entry of `RegionLock.holds`: who holds the lock, or waits for it, and how."""
+
+    thread: str
+    mode: str
+    waiting: bool
+
+
+class _Thread:
+    """What the locks know of one thread: what it holds and the one lock that it waits for."""
+
+    __slots__ = ("holds", "name", "waiter")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.holds: dict[_Hold, RegionLock] = {}
+        self.waiter: _Waiter | None = None
+
+
+class _Ending:
+    """Lives in a thread's local storage; when the thread ends, its holds are released."""
+
+    def __init__(self, thread: _Thread) -> None:
+        self._thread = thread
+
+    def __del__(self) -> None:
+        for hold, lock in list(self._thread.holds.items()):
+            lock._release(hold)
+
+
+_local = threading.local()
+
+
+def _this_thread() -> _Thread:
+    try:
+        return _local.thread
+    except AttributeError:
+        thread = _local.thread = _Thread(threading.current_thread().name)
+        _local.ending = _Ending(thread)
+        return thread
+
+
+class _InnerLock:
+    """A lock inside our own `RWLockFair`: used under the monitor alone, so it never waits.
+
+    One that is not free was left held by an asynchronous exception; the whole is then renewed.
+    """
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        if self._lock.acquire(blocking=False):
+            return True
+        if blocking and timeout < 0:
+            raise RuntimeError("left locked by an asynchronous exception")
+        return False
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def locked(self) -> bool:
+        return self._lock.locked()
+
+
+def _new_below() -> Any:
+    return rwlock.RWLockFair(lock_factory=_InnerLock)
+
+
+class _Hold:
+    """One request for a lock, held or not: its identity is the entry in the list of holds."""
+
+    __slots__ = ("thread", "write")
+
+    def __init__(self, thread: _Thread, write: bool) -> None:
+        self.thread = thread
+        self.write = write
+
+
+class _Waiter:
+    """A hold that waits its turn.  `bell` is locked until somebody rings."""
+
+    __slots__ = ("bell", "hold", "lock", "rung", "since")
+
+    def __init__(self, lock: RegionLock, hold: _Hold) -> None:
+        self.lock = lock
+        self.hold = hold
+        self.since = time.monotonic()
+        self.rung = False
+        self.bell = threading.Lock()
+        self.bell.acquire()
+
+    def ring_locked(self) -> None:
+        if not self.rung:
+            self.rung = True
+            self.bell.release()
+
+
+class RegionLock:
+    """A readers-writer lock with reentrancy, upgrade, fairness and a wait-for graph.
+
+    Satisfies ``readerwriterlock.rwlock.RWLockable``.
+
+    Parameters
+    ----------
+    below : RWLockable, optional
+        The lock that keeps readers and writers apart.  By default an `RWLockFair` of its own;
+        another one may be held by code that knows nothing of this class, and is then polled.
+    """
+
+    def __init__(self, below: Any = None) -> None:
+        self.serial = next(_serials)
+        self._own = below is None
+        self._below = _new_below() if below is None else below
+        self._holds: dict[_Hold, _Thread] = {}
+        self._taken: dict[_Thread, tuple[bool, Any]] = {}
+        self._queue: list[_Waiter] = []
+        _locks[self.serial] = self
+
+    @classmethod
+    def of(cls, lock: object) -> RegionLock:
+        """Return the RegionLock over `lock`: itself, or the only one over that RWLockable.
+
+        Raises
+        ------
+        TypeError
+            `lock` is neither a RegionLock nor has ``gen_rlock`` and ``gen_wlock``.
+        """
+        if isinstance(lock, cls):
+            return lock
+        if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
+            raise TypeError(
+                "lock= takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
+                f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
+            )
+        with _monitor:
+            known = _foreign_locks.get(id(lock))
+            if known is None:
+                known = _foreign_locks[id(lock)] = cls(lock)
+            return known
+
+    def __repr__(self) -> str:
+        return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
+
+    def gen_rlock(self) -> _Lockable:
+        """Return a lock object that takes this lock, whole, for reading."""
+        return _Lockable(self, write=False)
+
+    def gen_wlock(self) -> _Lockable:
+        """Return a lock object that takes this lock, whole, for writing."""
+        return _Lockable(self, write=True)
+
+    def holds(self) -> list[HeldLock]:
+        """Return who holds this lock, and who waits for it, in which mode."""
+        with _monitor:
+            held = [(hold, False) for hold in list(self._holds)]
+            queued = [(waiter.hold, True) for waiter in self._queue]
+        return [
+            HeldLock(hold.thread.name, "write" if hold.write else "read", waiting)
+            for hold, waiting in held + queued
+        ]
+
+    # -- acquiring -----------------------------------------------------------------------------
+
+    def _acquire(self, hold: _Hold, deadline: float | None) -> None:
+        """Enter `hold` into the list of holds, or raise and leave no trace of it."""
+        with _monitor:
+            if self._grant_locked(hold):
+                return
+        self._acquire_slow(hold, deadline)
+
+    def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
+        thread = hold.thread
+        if _monitor._is_owned():  # type: ignore[attr-defined]
+            raise DeadlockError(
+                f"{self._describe(hold)}: a signal handler or finalizer interrupted this thread "
+                "inside the lock, and another thread holds what it asks for"
+            )
+        if deadline is not None and deadline <= time.monotonic():
+            raise LockTimeout(f"{self._describe(hold)}: not free; {self._blame(hold)}")
+        waiter = _Waiter(self, hold)
+        poll = _FIRST_POLL
+        try:
+            with _monitor:
+                self._refuse_cycle_locked(hold)
+                thread.waiter = waiter
+                self._queue.append(waiter)
+                if self._grant_locked(hold):
+                    return
+            while True:
+                limit = -1.0 if deadline is None else deadline - time.monotonic()
+                if deadline is not None and limit <= 0:
+                    raise LockTimeout(f"{self._describe(hold)}: timed out; {self._blame(hold)}")
+                if not self._own:  # its other users do not ring
+                    limit = poll if limit < 0 else min(poll, limit)
+                    poll = min(2 * poll, _LAST_POLL)
+                waiter.bell.acquire(timeout=min(limit, threading.TIMEOUT_MAX))
+                with _monitor:
+                    if waiter.rung:
+                        waiter.rung = False
+                        waiter.bell.acquire(blocking=False)
+                    if self._grant_locked(hold):
+                        return
+        except BaseException:
+            self._release(hold)
+            self._restore_below(thread)
+            raise
+        finally:
+            with _monitor:
+                thread.waiter = None
+                if waiter in self._queue:
+                    self._queue.remove(waiter)
+                self._wake_locked()  # it may have been rung, and not used its turn
+
+    def _grant_locked(self, hold: _Hold) -> bool:
+        """Enter `hold` if nothing is in its way, and tell."""
+        thread = hold.thread
+        if self._holders_in_the_way(hold) or self._queue_in_the_way(hold):
+            return False
+        if not self._take_below(thread, hold.write):
+            return False
+        thread.holds[hold] = self
+        self._holds[hold] = thread
+        return True
+
+    def _holders_in_the_way(self, hold: _Hold) -> list[_Thread]:
+        """The other threads whose holds conflict with `hold`."""
+        return [
+            thread
+            for thread, (write, _) in list(self._taken.items())
+            if thread is not hold.thread and (write or hold.write)
+        ]
+
+    def _queue_in_the_way(self, hold: _Hold) -> bool:
+        """Whether `hold` must queue behind a waiter that has waited long enough.
+
+        A thread that holds any lock never queues: whoever waits in front might wait for it.
+        """
+        if not self._queue or hold.thread.holds:
+            return False
+        for waiter in self._queue:
+            if waiter.hold is hold:
+                return False
+            if (waiter.hold.write or hold.write) and time.monotonic() - waiter.since >= HAND_OFF:
+                return True
+        return False
+
+    def _refuse_cycle_locked(self, hold: _Hold) -> None:
+        """Raise DeadlockError if the wait for `hold` would close a cycle.
+
+        Edges run from a waiting thread to the holders in its way.  A cycle comes into being
+        only when a thread begins to wait: a hold that is granted adds edges to a thread that
+        does not wait.  So the last thread to begin finds it here.
+        """
+        if not hold.thread.holds:
+            return
+        path: dict[_Thread, None] = {}
+        stack = self._holders_in_the_way(hold)
+        while stack:
+            thread = stack.pop()
+            if thread in path or thread.waiter is None:
+                continue
+            path[thread] = None
+            waiter = thread.waiter
+            blockers = waiter.lock._holders_in_the_way(waiter.hold)
+            if hold.thread in blockers:
+                raise DeadlockError(
+                    f"{self._describe(hold)}: {self._blame(hold)}; thread {thread.name!r} waits "
+                    f"for lock {waiter.lock.serial}, which this thread holds. Take all of them "
+                    "at once: la.acquire(write=(x, y))"
+                )
+            stack.extend(blockers)
+
+    # -- releasing -----------------------------------------------------------------------------
+
+    def _release(self, hold: _Hold) -> None:
+        """Delete `hold` from the list of holds, if it is there, and wake who may now run."""
+        with _monitor:
+            self._holds.pop(hold, None)
+            hold.thread.holds.pop(hold, None)
+            self._return_below(hold.thread)
+            if self._queue:
+                self._wake_locked()
+
+    def _wake_locked(self) -> None:
+        """Ring for the waiters that nothing is in the way of: the first, or readers together."""
+        writer_rung = False
+        for waiter in list(self._queue):
+            if self._holders_in_the_way(waiter.hold):
+                continue
+            if writer_rung and not waiter.hold.thread.holds:
+                continue  # its turn comes later; one that holds a lock must not queue
+            waiter.ring_locked()
+            writer_rung = writer_rung or waiter.hold.write
+
+    # -- the readers-writer lock below -----------------------------------------------------------
+
+    def _take_below(self, thread: _Thread, write: bool) -> bool:
+        """Have `thread` hold the lock below at least in the mode asked for; never wait."""
+        taken = self._taken.get(thread)
+        if taken is not None and (taken[0] or not write):
+            return True
+        if taken is not None:  # an upgrade: the other threads' holds are not in the way
+            self._let_go(taken[1])
+        lockable = self._relock(write)
+        if lockable is None:
+            if self._own:  # an asynchronous exception left its inner locks held: a new one
+                self._taken.pop(thread, None)
+                self._renew_below()
+                lockable = self._relock(write)
+            else:
+                if taken is not None:
+                    self._taken[thread] = (False, self._relock(False))
+                return False
+        self._taken[thread] = (write, lockable)
+        return True
+
+    def _return_below(self, thread: _Thread) -> None:
+        """Give back what `thread` no longer needs of the lock below."""
+        taken = self._taken.get(thread)
+        if taken is None:
+            return
+        modes = [hold.write for hold, holder in list(self._holds.items()) if holder is thread]
+        if not modes:
+            del self._taken[thread]
+            self._let_go(taken[1])
+        elif taken[0] and not any(modes) and self._own:  # others' lock: a writer could slip in
+            self._let_go(taken[1])
+            self._taken[thread] = (False, self._relock(False))
+
+    def _relock(self, write: bool) -> Any:
+        """Return the lock below, taken without waiting; None where that cannot be."""
+        lockable = self._below.gen_wlock() if write else self._below.gen_rlock()
+        return lockable if lockable.acquire(blocking=False) else None
+
+    def _renew_below(self) -> None:
+        """Replace our own lock below by a new one, taken as `_taken` says."""
+        self._below = _new_below()
+        self._taken = {
+            thread: (write, self._relock(write)) for thread, (write, _) in self._taken.items()
+        }
+
+    def _restore_below(self, thread: _Thread) -> None:
+        """Give `thread` back the read lock that a failed upgrade let go and others then took."""
+        while True:
+            with _monitor:
+                taken = self._taken.get(thread)
+                if taken is None or taken[1] is not None:
+                    return
+                self._taken[thread] = (taken[0], self._relock(taken[0]))
+            time.sleep(_FIRST_POLL)
+
+    @staticmethod
+    def _let_go(lockable: Any) -> None:
+        if lockable is None:
+            return
+        try:
+            lockable.release()
+        except RuntimeError:  # never taken: an asynchronous exception came first
+            pass
+
+    # -- messages --------------------------------------------------------------------------------
+
+    def _describe(self, hold: _Hold) -> str:
+        return f"{'write' if hold.write else 'read'} lock {self.serial}"
+
+    def _blame(self, hold: _Hold) -> str:
+        names = sorted({repr(thread.name) for thread in self._holders_in_the_way(hold)})
+        if not names:
+            return "code outside lockedarray holds it" if not self._own else "others are in front"
+        return f"held by thread {', '.join(names)}"
+
+    def _forget_other_threads(self, thread: _Thread) -> None:
+        """Drop what threads hold that a fork did not bring along (in the child)."""
+        self._queue.clear()
+        for hold in [hold for hold, holder in self._holds.items() if holder is not thread]:
+            del self._holds[hold]
+        gone = [taken for holder, taken in self._taken.items() if holder is not thread]
+        self._taken = {holder: t for holder, t in self._taken.items() if holder is thread}
+        if self._own:
+            self._renew_below()
+        else:
+            for _, lockable in gone:
+                self._let_go(lockable)
+
+
+class Holds:
+    """Several holds that are acquired together, in lock order, and released together.
+
+    Parameters
+    ----------
+    requests : iterable of (RegionLock, write)
+        What to take.  Requests for one lock are taken in one step, a write if one of them is.
+
+    Notes
+    -----
+    The holds of an operation that an asynchronous exception robbed of its ``finally`` are
+    released when this object is collected.
+    """
+
+    __slots__ = ("_holds", "thread")
+
+    def __init__(self, requests: Iterable[tuple[RegionLock, bool]]) -> None:
+        modes: dict[RegionLock, bool] = {}
+        for lock, write in requests:
+            modes[lock] = modes.get(lock, False) or write
+        self.thread = _this_thread()
+        self._holds = [
+            (lock, _Hold(self.thread, modes[lock]))
+            for lock in sorted(modes, key=lambda lock: lock.serial)
+        ]
+
+    def acquire(self, timeout: float | None = None) -> None:
+        """Take every lock, within `timeout` seconds, or raise and hold none.
+
+        Raises
+        ------
+        LockTimeout
+            The time is over.
+        DeadlockError
+            The wait would have closed a cycle.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            for lock, hold in self._holds:
+                lock._acquire(hold, deadline)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Release what is held; nothing happens to what is not."""
+        for lock, hold in self._holds:
+            lock._release(hold)
+
+    def held_by_this_thread(self) -> bool:
+        """Whether the calling thread is the one that took the holds."""
+        return self.thread is _this_thread()
+
+    def __del__(self) -> None:
+        holds = getattr(self, "_holds", ())
+        if any(hold in lock._holds for lock, hold in holds):
+            self.release()
+
+
+class _Lockable:
+    """One reader's or writer's lock object over a RegionLock (the protocol ``Lockable``)."""
+
+    __slots__ = ("_held", "_lock", "_write")
+
+    def __init__(self, lock: RegionLock, write: bool) -> None:
+        self._lock = lock
+        self._write = write
+        self._held: Holds | None = None
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
+        if not blocking and timeout != -1:
+            raise ValueError("can't specify a timeout for a non-blocking call")
+        if self._held is not None:
+            raise RuntimeError("this lock object is held already; make another one: it nests")
+        holds = Holds([(self._lock, self._write)])
+        try:
+            holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
+        except LockTimeout:
+            return False
+        self._held = holds
+        return True
+
+    def release(self) -> None:
+        """Give the lock back."""
+        holds = self._held
+        if holds is None:
+            raise RuntimeError("release unlocked lock")
+        if not holds.held_by_this_thread():
+            raise RuntimeError("a lock is released by the thread that acquired it")
+        self._held = None
+        holds.release()
+
+    def locked(self) -> bool:
+        """Whether this lock object holds the lock."""
+        return self._held is not None
+
+    def __enter__(self) -> bool:
+        self.acquire()
+        return False
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
+
+
+def _all_locks() -> Iterator[RegionLock]:
+    return iter(list(_locks.values()))
+
+
+def _before_fork() -> None:
+    _monitor.acquire()
+
+
+def _after_fork_in_parent() -> None:
+    _monitor.release()
+
+
+def _after_fork_in_child() -> None:
+    global _monitor
+    _monitor = threading.RLock()
+    thread = _this_thread()
+    thread.waiter = None
+    for lock in _all_locks():
+        lock._forget_other_threads(thread)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )

@@ -1,0 +1,197 @@
+"""``x.at[index]``: atomic read-modify-write of elements, with JAX's names where JAX has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lockedarray.dispatch.operation import run, settled
+from lockedarray.facade import Facade
+
+__all__ = ["At", "AtIndex"]
+
+
+def _current(array: np.ndarray, index: Any) -> Any:
+    """Return a copy of ``array[index]``."""
+    value = array[index]
+    return value.copy() if isinstance(value, (np.ndarray, np.void)) else value
+
+
+def _set(array: np.ndarray, index: Any, value: Any) -> Any:
+    array[index] = value
+    return _current(array, index)
+
+
+def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> Any:
+    ufunc.at(array, index, value)
+    return _current(array, index)
+
+
+def _apply(array: np.ndarray, index: Any, function: Callable[[Any], Any]) -> Any:
+    array[index] = function(_current(array, index))
+    return _current(array, index)
+
+
+def _exchange(array: np.ndarray, index: Any, value: Any) -> Any:
+    old = _current(array, index)
+    array[index] = value
+    return old
+
+
+def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any) -> Any:
+    old = _current(array, index)
+    same = np.asarray(old == expected)
+    if array.dtype.kind in "fcmM":
+        same = same | (np.isnan(old) & np.isnan(np.asarray(expected, array.dtype)))
+    if same.ndim == 0:
+        swapped: Any = bool(same)
+        if swapped:
+            array[index] = desired
+    else:
+        swapped = np.broadcast_to(same, np.shape(old)).copy()
+        array[index] = np.where(swapped, np.asarray(desired, array.dtype), old)
+    return swapped, old
+
+
+class At:
+    """What ``x.at`` is: an index on it names the elements to work on."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: Facade) -> None:
+        self._array = array
+
+    def __getitem__(self, index: Any) -> AtIndex:
+        return AtIndex(self._array, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        # x.at[i] += v ends here, with the AtIndex that has done the work already.
+        if not isinstance(value, AtIndex):
+            AtIndex(self._array, index).set(value)
+
+    def __repr__(self) -> str:
+        return f"<at: index it, as in x.at[i] += 1, of a LockedArray of shape {self._array.shape}>"
+
+
+class AtIndex:
+    """Elements of a LockedArray, for one atomic read-modify-write each call.
+
+    Every method holds the write lock (`get` the read lock) from its first look at the elements
+    to its last write.  Each returns a copy: the new value, where nothing else is said.  With
+    duplicate indices the updates accumulate, as in `numpy.ufunc.at`.
+
+    Examples
+    --------
+    >>> import numpy as np, lockedarray as la
+    >>> x = la.LockedArray(np.zeros(3, int))
+    >>> x.at[0] += 5
+    >>> x.at[[1, 1, 2]].add(1)
+    array([2, 2, 1])
+    >>> x.at[0].compare_exchange(5, 7)
+    (True, np.int64(5))
+    """
+
+    __slots__ = ("_array", "_index")
+
+    def __init__(self, array: Facade, index: Any) -> None:
+        self._array = array
+        self._index = index
+
+    def _write(self, function: Callable[..., Any], *values: Any) -> Any:
+        return run(function, (self._array, self._index, *values), {}, (id(self._array),))
+
+    def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
+        return self._write(_accumulate, ufunc, settled(value))
+
+    def get(self) -> Any:
+        """Return the elements."""
+        return run(_current, (self._array, self._index), {})
+
+    def set(self, value: Any) -> Any:
+        """Assign `value`."""
+        return self._write(_set, value)
+
+    def add(self, value: Any) -> Any:
+        """Add `value`; ``x.at[i] += value``."""
+        return self._accumulate(np.add, value)
+
+    def subtract(self, value: Any) -> Any:
+        """Subtract `value`; ``x.at[i] -= value``."""
+        return self._accumulate(np.subtract, value)
+
+    def multiply(self, value: Any) -> Any:
+        """Multiply by `value`; ``x.at[i] *= value``."""
+        return self._accumulate(np.multiply, value)
+
+    def divide(self, value: Any) -> Any:
+        """Divide by `value`; ``x.at[i] /= value``."""
+        return self._accumulate(np.divide, value)
+
+    def power(self, value: Any) -> Any:
+        """Raise to the power `value`; ``x.at[i] **= value``."""
+        return self._accumulate(np.power, value)
+
+    def min(self, value: Any) -> Any:
+        """Keep the smaller of the element and `value`."""
+        return self._accumulate(np.minimum, value)
+
+    def max(self, value: Any) -> Any:
+        """Keep the larger of the element and `value`."""
+        return self._accumulate(np.maximum, value)
+
+    def apply(self, function: Callable[[Any], Any]) -> Any:
+        """Assign ``function(elements)``; the function is given a copy and runs under the lock."""
+        if not callable(function):
+            raise TypeError(f"apply() takes a function of the elements, not {function!r}")
+        return self._write(_apply, function)
+
+    def exchange(self, value: Any) -> Any:
+        """Assign `value` and return the old elements."""
+        return self._write(_exchange, value)
+
+    def compare_exchange(self, expected: Any, desired: Any) -> tuple[Any, Any]:
+        """Assign `desired` where the elements equal `expected`.
+
+        Returns
+        -------
+        swapped : bool or ndarray of bool
+            Whether, element by element, it was assigned.  NaN equals NaN here.
+        old : scalar or ndarray
+            What the elements were before.
+        """
+        return self._write(_compare_exchange, expected, desired)
+
+    def __repr__(self) -> str:
+        return f"<at[{self._index!r}] of a LockedArray of shape {self._array.shape}>"
+
+
+def _augmented(ufunc: np.ufunc) -> Callable[[AtIndex, Any], AtIndex]:
+    def assign(self: AtIndex, value: Any) -> AtIndex:
+        self._accumulate(ufunc, value)
+        return self
+
+    assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc.__name__}`, as one atomic step."
+    return assign
+
+
+for _operator, _ufunc in {
+    "__iadd__": np.add,
+    "__isub__": np.subtract,
+    "__imul__": np.multiply,
+    "__itruediv__": np.divide,
+    "__ifloordiv__": np.floor_divide,
+    "__imod__": np.remainder,
+    "__ipow__": np.power,
+    "__iand__": np.bitwise_and,
+    "__ior__": np.bitwise_or,
+    "__ixor__": np.bitwise_xor,
+    "__ilshift__": np.left_shift,
+    "__irshift__": np.right_shift,
+}.items():
+    _method = _augmented(_ufunc)
+    _method.__name__ = _operator
+    _method.__qualname__ = f"AtIndex.{_operator}"
+    setattr(AtIndex, _operator, _method)
+

@@ -1,0 +1,311 @@
+"""Buffer and Memory: the bytes that views share, their lock, and what happens when they move.
+
+The layers, from what users hold down to the bytes::
+
+    LockedArray ──base──► read-only exact ndarray ──base──► Memory ──owner──► ndarray, mmap, ...
+        └─ _buffer ──► Buffer (lock, live facades, current Memory)
+
+`np.asarray` of a LockedArray collapses its base onto the read-only exact ndarray: so the alias
+keeps the bytes that it shows alive, wherever the Buffer's bytes move, and cannot be made
+writable, because NumPy looks for a writable base and finds a Memory, which offers no buffer.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any
+
+import numpy as np
+
+from lockedarray.cores import (
+    RegionLock,
+    address,
+    exchange_bodies,
+    set_base,
+    set_data,
+    set_length,
+    set_writeable,
+)
+from lockedarray.objects import runs_element_code
+
+__all__ = ["FROZEN", "Buffer", "Memory", "c_base", "memory_of", "plain_view"]
+
+FROZEN = (
+    "assignment destination is read-only: this array is frozen; write to a copy (x.copy())"
+)
+
+c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
+plain_view = np.ndarray.view
+
+_registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionary()
+_registering = threading.RLock()
+
+# Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
+_past_of_raw_views: dict[int, tuple[weakref.ref, list[np.ndarray]]] = {}
+
+
+class Memory:
+    """One allocation: keeps its owner alive, and offers neither a buffer nor an array."""
+
+    __slots__ = ("__weakref__", "address", "buffer", "nbytes", "owner")
+
+    def __init__(self, array: np.ndarray, owner: object) -> None:
+        low, high = np.lib.array_utils.byte_bounds(array)
+        self.address = low
+        self.nbytes = high - low
+        self.owner = owner
+        self.buffer: weakref.ref[Buffer] | None = None
+
+    def root(self, array: np.ndarray) -> np.ndarray:
+        """Return a read-only exact ndarray like `array` whose base is this Memory."""
+        root = plain_view(array, np.ndarray)
+        root.setflags(write=False)
+        set_base(root, self)
+        return root
+
+
+def memory_of(array: np.ndarray) -> Memory | None:
+    """Return the Memory that `array` shows, or None where it shows nobody's or its own."""
+    base = c_base(array)
+    while isinstance(base, np.ndarray):
+        base = c_base(base)
+    return base if isinstance(base, Memory) else None
+
+
+def _ultimate_owner(array: np.ndarray) -> object:
+    """The object at the end of the chain of bases: who really owns the bytes."""
+    while True:
+        base = c_base(array)
+        if base is None:
+            return array
+        while isinstance(base, memoryview):
+            base = base.obj
+        if not isinstance(base, np.ndarray):
+            return base
+        array = base
+
+
+class Buffer:
+    """The memory of an array, its lock, and the live arrays that share them.
+
+    Parameters
+    ----------
+    array : ndarray
+        Exact ndarray over all of the memory.
+    owner : object
+        What keeps the memory alive.
+    foreign : bool
+        The memory is the caller's (``copy=False``): it never moves.
+    lock : RegionLock
+        The lock of all operations on the memory.
+    objects : str
+        The object-dtype policy.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "facades",
+        "foreign",
+        "frozen",
+        "lock",
+        "memory",
+        "moving",
+        "objects",
+        "older",
+        "raw_views",
+        "root",
+    )
+
+    def __init__(
+        self, array: np.ndarray, owner: object, *, foreign: bool, lock: RegionLock, objects: str
+    ) -> None:
+        self.lock = lock
+        self.objects = objects
+        self.foreign = foreign
+        self.frozen = False
+        self.moving = threading.RLock()
+        self.facades: dict[int, weakref.ref] = {}
+        self.raw_views: dict[int, weakref.ref] = {}
+        self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
+        self._use(Memory(array, owner), array)
+
+    def _use(self, memory: Memory, array: np.ndarray) -> None:
+        if not self.foreign and array.ndim != 1:  # so that a resize can take any part of it
+            order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+            array = array.reshape(-1, order=order) if order else array
+        memory.buffer = weakref.ref(self)
+        self.root = memory.root(array)
+        self.memory = memory
+
+    @classmethod
+    def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
+        """Return a new Buffer over `array`, which nobody else can reach."""
+        buffer = cls(array, array, foreign=False, lock=lock or RegionLock(), objects=objects)
+        _registry[id(array)] = buffer
+        return buffer
+
+    @classmethod
+    def shared(
+        cls, array: np.ndarray, *, lock: RegionLock | None = None, objects: str | None = None
+    ) -> Buffer:
+        """Return the one Buffer of the memory that `array` shows, made if need be.
+
+        Raises
+        ------
+        ValueError
+            The memory has a Buffer already, with another lock or policy than the ones given.
+        """
+        with _registering:
+            owner = _ultimate_owner(array)
+            if isinstance(owner, Memory):
+                known = owner.buffer() if owner.buffer is not None else None
+            else:
+                known = _registry.get(id(owner))
+            if known is not None:
+                if lock is not None and lock is not known.lock:
+                    raise ValueError(
+                        "another LockedArray on this memory has another lock; leave out lock=, "
+                        "or pass that array's .lock"
+                    )
+                if objects is not None and runs_element_code(array.dtype):
+                    if objects != known.objects:
+                        raise ValueError(
+                            "another LockedArray on this memory was made with "
+                            f"objects={known.objects!r}"
+                        )
+                return known
+            extent = owner if type(owner) is np.ndarray else plain_view(array, np.ndarray)
+            buffer = cls(
+                extent,
+                owner,
+                foreign=True,
+                lock=lock or RegionLock(),
+                objects=objects or "exclusive",
+            )
+            if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
+                owner.buffer = weakref.ref(buffer)
+            else:
+                _registry[id(owner)] = buffer
+            return buffer
+
+    def reading_writes(self, dtype: np.dtype) -> bool:
+        """Whether a reader takes the write lock, to keep element code of two threads apart."""
+        return self.objects == "exclusive" and runs_element_code(dtype)
+
+    # -- which arrays show the memory ------------------------------------------------------------
+
+    def memory_at(self, pointer: int) -> Memory:
+        """Return the Memory, current or older, that `pointer` points into."""
+        for memory in (self.memory, *list(self.older)):
+            if memory.address <= pointer < memory.address + memory.nbytes:
+                return memory
+        return self.memory  # an empty array, or memory of the caller's, which never moves
+
+    def register(self, facade: Any) -> None:
+        """Know `facade` from now on, and point it at the current Memory if that has moved.
+
+        The order matters: it is known first and compared then, while a move sets the Memory
+        first and collects the known ones then; so one of the two sees the other.
+        """
+        key = id(facade)
+        facades = self.facades
+        facades[key] = weakref.ref(facade, lambda _: facades.pop(key, None))
+        if facade._memory is not self.memory and not self.foreign:
+            with self.moving:
+                self._follow([facade])
+
+    def register_raw_view(self, raw: np.ndarray) -> None:
+        """Know a guard's raw view, so that a resize under the guard takes it along."""
+        self.raw_views[id(raw)] = weakref.ref(raw)
+
+    def forget_raw_view(self, raw: np.ndarray) -> None:
+        """The guard of `raw` is released."""
+        self.raw_views.pop(id(raw), None)
+
+    # -- moving ----------------------------------------------------------------------------------
+
+    def resize(self, facade: Any, shape: tuple[int, ...], order: str) -> None:
+        """Give `facade` another shape; the caller holds the write lock of the whole Buffer."""
+        dtype = facade.dtype
+        size = 1
+        for length in shape:
+            size *= length
+        with self.moving:
+            old_size = facade.size
+            fits = size * dtype.itemsize <= self.memory.nbytes
+            grown = None if fits else self._grown(size, dtype)
+            try:
+                if grown is not None:
+                    self._move(grown)
+                if size > old_size:
+                    self._clear(old_size, size)
+                elif dtype.hasobject and not self._has_views(facade):
+                    self._clear(size, old_size)  # lets go of the elements; others stay visible
+                if fits and facade.ndim == len(shape) == 1 and facade.strides == (dtype.itemsize,):
+                    set_length(facade, size)
+                else:
+                    target = self.root[:size].reshape(shape, order=order)  # type: ignore[call-overload]
+                    exchange_bodies([(facade, target)])
+                    self._remember(facade, target)
+            finally:  # after Ctrl-C, too, everything must show the same Memory
+                if grown is not None:
+                    self._follow(self._known())
+
+    def _clear(self, start: int, stop: int) -> None:
+        """Zero the items of the Memory from `start` to `stop`."""
+        items = self.root[start:stop]
+        set_writeable(items)
+        items[...] = np.zeros((), items.dtype)
+
+    def _grown(self, size: int, dtype: np.dtype) -> np.ndarray:
+        """Return zeroed 1-d memory for at least `size` items, with room to grow."""
+        generous = self.root.size + self.root.size // 2
+        try:
+            array = np.zeros(max(size, generous), dtype)
+        except MemoryError:
+            array = np.zeros(size, dtype)
+        old = self.root
+        array[: old.size] = old
+        return array
+
+    def _move(self, array: np.ndarray) -> None:
+        self.older.add(self.memory)
+        with _registering:
+            _registry.pop(id(self.memory.owner), None)
+            _registry[id(array)] = self
+        self._use(Memory(array, array), array)
+
+    def _known(self) -> list[Any]:
+        references = list(self.facades.copy().values()) + list(self.raw_views.copy().values())
+        return [array for reference in references if (array := reference()) is not None]
+
+    def _has_views(self, facade: Any) -> bool:
+        return any(array is not facade for array in self._known())
+
+    def _follow(self, arrays: list[Any]) -> None:
+        """Point `arrays` at the same bytes in the current Memory."""
+        pairs = []
+        for array in arrays:
+            memory = memory_of(array)
+            if memory is None or memory is self.memory:
+                continue
+            moved = plain_view(array, np.ndarray)
+            set_data(moved, address(array) - memory.address + self.memory.address)
+            set_base(moved, self.root)
+            pairs.append((array, moved))
+        exchange_bodies(pairs)
+        for array, moved in pairs:
+            self._remember(array, moved)
+
+    def _remember(self, array: Any, past: np.ndarray) -> None:
+        """Keep what `array` showed until it is gone: C code may be reading there still."""
+        if type(array) is not np.ndarray:
+            array._memory = self.memory
+            array._past.append(past)
+            return
+        key = id(array)
+        if key not in _past_of_raw_views:
+            reference = weakref.ref(array, lambda _: _past_of_raw_views.pop(key, None))
+            _past_of_raw_views[key] = (reference, [])
+        _past_of_raw_views[key][1].append(past)

@@ -1,0 +1,1 @@
+"""How NumPy reaches a LockedArray: its functions, its ufuncs, and one locked operation."""

@@ -1,0 +1,220 @@
+"""One locked operation: find the LockedArrays, lock, call NumPy on raw views, wrap, release."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+
+from lockedarray.buffer import memory_of
+from lockedarray.cores import Holds, RegionLock
+from lockedarray.facade import Facade, buffer_of, check_may_write, make_view, raw_view
+from lockedarray.voids import detached
+
+__all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled"]
+
+_PLAIN = frozenset(
+    {int, float, complex, bool, str, bytes, type(None), slice, type(Ellipsis), np.ndarray}
+)
+
+
+def facades_in(argument: Any) -> dict[int, Facade]:
+    """Return the LockedArrays in `argument`, a value or nested containers of values, by id."""
+    found: dict[int, Facade] = {}
+    _collect(argument, found, set())
+    return found
+
+
+def _collect(argument: Any, found: dict[int, Facade], seen: set[int]) -> None:
+    if isinstance(argument, Facade):
+        found[id(argument)] = argument
+        return
+    if type(argument) in _PLAIN or not isinstance(argument, (list, tuple, dict)):
+        return
+    if id(argument) not in seen:  # a list may contain itself
+        seen.add(id(argument))
+        for item in argument.values() if isinstance(argument, dict) else argument:
+            _collect(item, found, seen)
+
+
+def _replaced(argument: Any, raws: dict[int, np.ndarray], memo: dict[int, Any]) -> Any:
+    """Return `argument` with raw views in place of LockedArrays, in containers too."""
+    if isinstance(argument, Facade):
+        return raws.get(id(argument), argument)
+    if type(argument) in _PLAIN or not isinstance(argument, (list, tuple, dict)):
+        return argument
+    key = id(argument)
+    if key in memo:
+        return memo[key]
+    if isinstance(argument, dict):
+        new: Any = memo.setdefault(key, {})
+        new.update((name, _replaced(value, raws, memo)) for name, value in argument.items())
+    elif isinstance(argument, list):
+        new = memo.setdefault(key, [])
+        new.extend(_replaced(item, raws, memo) for item in argument)
+    else:
+        new = memo[key] = _like(argument, [_replaced(item, raws, memo) for item in argument])
+    return new
+
+
+def _like(container: Any, items: list[Any]) -> Any:
+    """Return `items` in a list or tuple of the type of `container`."""
+    if isinstance(container, list):
+        return items
+    make = getattr(type(container), "_make", tuple)  # of a named tuple
+    return make(items)
+
+
+def run(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    written: Collection[int] = (),
+    read_only_result: bool = False,
+) -> Any:
+    """Call ``function(*args, **kwargs)`` as one atomic operation.
+
+    Parameters
+    ----------
+    function : callable
+        Gets plain arrays in place of the LockedArrays in `args` and `kwargs`, those in lists,
+        tuples and dicts included: writable ones of what it writes, read-only ones of the rest.
+    written : collection of int
+        The ``id`` of each LockedArray that is locked for writing; the others are for reading.
+    read_only_result : bool
+        The function returns views that NumPy documents as read-only.
+
+    Returns
+    -------
+    object
+        What the function returned; arrays in it that share memory with a LockedArray are
+        LockedArrays on the same Buffer.
+    """
+    facades = facades_in((args, kwargs))
+    if not facades:
+        return function(*args, **kwargs)
+    holds = Holds(_requests(facades, written))
+    raws: dict[int, np.ndarray] = {}
+    try:
+        holds.acquire()
+        for key, facade in facades.items():
+            if key in written:
+                check_may_write(facade)
+            raws[key] = raw_view(facade, write=key in written)
+        result = _call(function, args, kwargs, raws)
+        return _wrapped(result, facades, raws, read_only_result)
+    finally:
+        for key in written:
+            if key in raws:
+                raws[key].setflags(write=False)
+        holds.release()
+
+
+def run_as_view(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    read_only_result: bool = False,
+) -> Any:
+    """Call a function that makes views without waiting for any lock.
+
+    Where what it returned was a copy after all, that is thrown away and made again under the
+    read lock.
+    """
+    facades = facades_in((args, kwargs))
+    raws = {key: raw_view(facade, write=False) for key, facade in facades.items()}
+    result = _call(function, args, kwargs, raws)
+    if _is_view(result, raws):
+        return _wrapped(result, facades, raws, read_only_result)
+    del result
+    return run(function, args, kwargs, (), read_only_result)
+
+
+def run_unlocked(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a function that looks at no data, and returns none, without any lock."""
+    facades = facades_in((args, kwargs))
+    raws = {key: raw_view(facade, write=False) for key, facade in facades.items()}
+    return _call(function, args, kwargs, raws)
+
+
+def _call(
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    raws: dict[int, np.ndarray],
+) -> Any:
+    memo: dict[int, Any] = {}
+    args, kwargs = _replaced(args, raws, memo), _replaced(kwargs, raws, memo)
+    return function(*args, **kwargs)
+
+
+def settled(argument: Any) -> Any:
+    """Convert what runs foreign code when NumPy converts it, before any lock is held."""
+    kind = type(argument)
+    if kind in _PLAIN or isinstance(argument, (np.ndarray, np.generic)):
+        return argument
+    if isinstance(argument, (list, tuple)):
+        return argument if facades_in(argument) else np.asarray(argument)
+    if hasattr(kind, "__array_ufunc__") or not (
+        hasattr(kind, "__array__")
+        or hasattr(argument, "__array_interface__")
+        or hasattr(kind, "__getitem__")
+    ):
+        return argument
+    return np.asarray(argument)
+
+
+def _requests(
+    facades: dict[int, Facade], written: Collection[int]
+) -> list[tuple[RegionLock, bool]]:
+    requests = []
+    for key, facade in facades.items():
+        buffer = buffer_of(facade)
+        write = key in written or buffer.reading_writes(facade.dtype)
+        if write or not buffer.frozen:
+            requests.append((buffer.lock, write))
+    return requests
+
+
+def _shares(result: np.ndarray, facades: dict[int, Facade]) -> Facade | None:
+    memory = memory_of(result)
+    if memory is not None:
+        for facade in facades.values():
+            if facade._memory is memory:
+                return facade
+    return None
+
+
+def _wrapped(
+    result: Any, facades: dict[int, Facade], raws: dict[int, np.ndarray], read_only: bool
+) -> Any:
+    """Return `result` with LockedArrays in place of arrays that share memory with one."""
+    kind = type(result)
+    if kind is np.ndarray:
+        for key, raw in raws.items():
+            if result is raw:
+                return facades[key]
+        template = _shares(result, facades)
+        if template is None:
+            return result
+        return make_view(result, template, template._may_write and not read_only)
+    if isinstance(result, np.void):
+        return detached(result)
+    if isinstance(result, (tuple, list)):
+        items = [_wrapped(item, facades, raws, read_only) for item in result]
+        if all(new is old for new, old in zip(items, result, strict=True)):
+            return result
+        return _like(result, items)
+    return result
+
+
+def _is_view(result: Any, raws: dict[int, np.ndarray]) -> bool:
+    """Whether nothing in `result` is new memory that was filled from a LockedArray."""
+    if isinstance(result, (tuple, list)):
+        return all(_is_view(item, raws) for item in result)
+    if isinstance(result, np.ndarray):
+        return memory_of(result) is not None or not raws
+    return False

@@ -1,0 +1,164 @@
+"""The roles table: which arguments each NumPy function writes; all others it reads.
+
+A function that the table does not know is a reader, whose raw views are read-only: if it writes
+after all, NumPy raises instead of racing.  ``out=`` is found by name and position in any function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import recfunctions
+
+from lockedarray.facade import Facade
+
+__all__ = ["CREATORS", "METADATA", "READ_ONLY_VIEWS", "VIEWS", "is_creator", "written_by"]
+
+
+class Written(NamedTuple):
+    """An argument that a function writes: its name and position, and on which condition."""
+
+    name: str
+    position: int
+    condition: str | None = None  # written only if this argument ...
+    condition_position: int = 0
+    equals: bool = True  # ... has this truth value
+
+
+def _functions(module: Any, names: str) -> list[Callable[..., Any]]:
+    """The functions of `module` with these names, those that this NumPy has."""
+    return [getattr(module, name) for name in names.split() if hasattr(module, name)]
+
+
+WRITERS: dict[Callable[..., Any], Written] = {
+    np.copyto: Written("dst", 0),
+    np.put: Written("a", 0),
+    np.place: Written("arr", 0),
+    np.putmask: Written("a", 0),
+    np.put_along_axis: Written("arr", 0),
+    np.fill_diagonal: Written("a", 0),
+    recfunctions.assign_fields_by_name: Written("dst", 0),
+    recfunctions.recursive_fill_fields: Written("output", 1),
+    np.nan_to_num: Written("x", 0, "copy", 1, False),
+    np.median: Written("a", 0, "overwrite_input", 3),
+    np.nanmedian: Written("a", 0, "overwrite_input", 3),
+    np.percentile: Written("a", 0, "overwrite_input", 4),
+    np.nanpercentile: Written("a", 0, "overwrite_input", 4),
+    np.quantile: Written("a", 0, "overwrite_input", 4),
+    np.nanquantile: Written("a", 0, "overwrite_input", 4),
+}
+
+# What inspect.signature cannot tell of functions in C, in NumPy 2.0.
+_OUT_IN_C: dict[Callable[..., Any], int] = {
+    np.concatenate: 2,
+    np.dot: 2,
+    np.busday_offset: 6,
+    np.busday_count: 5,
+    np.is_busday: 4,
+}
+
+VIEWS = frozenset(
+    _functions(
+        np,
+        "reshape ravel transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze "
+        "expand_dims atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split "
+        "array_split hsplit vsplit dsplit unstack flip fliplr flipud rot90 real imag diagonal diag",
+    )
+    + _functions(np.linalg, "diagonal matrix_transpose")
+    + _functions(np.lib.stride_tricks, "sliding_window_view")
+)
+"""Functions that return views where they can: those are made without waiting for a lock."""
+
+READ_ONLY_VIEWS = frozenset(
+    _functions(np, "diagonal diag broadcast_to broadcast_arrays")
+    + _functions(np.linalg, "diagonal")
+    + _functions(np.lib.stride_tricks, "sliding_window_view")
+)
+"""Functions whose views NumPy documents as read-only."""
+
+METADATA = frozenset(
+    _functions(
+        np,
+        "shape ndim size result_type common_type iscomplexobj isrealobj may_share_memory "
+        "shares_memory empty_like zeros_like ones_like",
+    )
+)
+"""Functions that look at shapes and dtypes alone, and wait for no lock."""
+
+CREATORS = frozenset(
+    "arange array asarray asanyarray ascontiguousarray asfortranarray empty eye frombuffer "
+    "fromfile fromfunction fromiter fromstring full genfromtxt identity loadtxt ones require tri "
+    "zeros".split()
+)
+"""Names of the functions with ``like=``, through which alone they reach us."""
+
+
+def is_creator(function: Callable[..., Any]) -> bool:
+    """Whether `function` was called with ``like=`` and is to make a LockedArray."""
+    return function.__name__ in CREATORS and function.__module__ == "numpy"
+
+
+def written_by(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> set[int]:
+    """Return the ``id`` of each LockedArray that the call writes."""
+    written: set[int] = set()
+    for argument in _written_arguments(function, args, kwargs):
+        for item in argument if isinstance(argument, (tuple, list)) else (argument,):
+            if isinstance(item, Facade):
+                written.add(id(item))
+    return written
+
+
+def _written_arguments(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Any]:
+    role = WRITERS.get(function)
+    if role is not None and _applies(role, args, kwargs):
+        yield _argument(args, kwargs, role.name, role.position)
+    if "out" in kwargs:
+        yield kwargs["out"]
+    else:
+        position = _position_of_out(function)
+        if position is not None and position < len(args):
+            yield args[position]
+
+
+def _applies(role: Written, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    if role.condition is None:
+        return True
+    value = _argument(args, kwargs, role.condition, role.condition_position, not role.equals)
+    return bool(value) is role.equals
+
+
+def _argument(
+    args: tuple[Any, ...], kwargs: dict[str, Any], name: str, position: int, default: Any = None
+) -> Any:
+    if name in kwargs:
+        return kwargs[name]
+    return args[position] if position < len(args) else default
+
+
+_positions: dict[Callable[..., Any], int | None] = dict(_OUT_IN_C)
+
+
+def _position_of_out(function: Callable[..., Any]) -> int | None:
+    try:
+        return _positions[function]
+    except KeyError:
+        pass
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    position = None
+    for i, parameter in enumerate(parameters):
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            break
+        if parameter.name == "out":
+            position = i
+    _positions[function] = position
+    return position

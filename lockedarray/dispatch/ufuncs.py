@@ -1,0 +1,31 @@
+"""``__array_ufunc__``: every method of every ufunc, locked (NEP 13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lockedarray.dispatch.operation import run, settled
+from lockedarray.facade import Facade
+
+__all__ = ["call_ufunc"]
+
+
+def call_ufunc(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call a method of `ufunc` on LockedArrays as one atomic operation.
+
+    What ``out`` names, and the first operand of ``at``, is locked for writing, the rest for
+    reading.
+    """
+    written = {id(out) for out in kwargs.get("out", ()) if isinstance(out, Facade)}
+    if method == "at":
+        first, *others = inputs
+        if isinstance(first, Facade):
+            written.add(id(first))
+        inputs = (first, *others[:1], *(settled(other) for other in others[1:]))
+    else:
+        inputs = tuple(settled(operand) for operand in inputs)
+    return run(getattr(ufunc, method), inputs, kwargs, written)

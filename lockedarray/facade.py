@@ -1,0 +1,149 @@
+"""Facade: the array type's part of a Buffer, below everything that locks.
+
+As NumPy's C code sees it, a facade is a view with WRITEABLE cleared, always.  This module makes
+facades and the raw views behind them; which lock has to be held for a raw view is the business
+of its callers.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lockedarray.buffer import FROZEN, Buffer, Memory, c_base, memory_of, plain_view
+from lockedarray.cores import (
+    RegionLock,
+    address,
+    exchange_bodies,
+    set_base,
+    set_writeable,
+)
+
+__all__ = ["Facade", "buffer_of", "check_may_write", "make_root", "make_view", "raw_view"]
+
+_F = TypeVar("_F", bound="Facade")
+_taking_over = threading.RLock()
+
+
+class Facade(np.ndarray):
+    """An ndarray on a Buffer that NumPy's C code can read and not write."""
+
+    # np.ndarray has none of these; a facade that NumPy made and still fills has the defaults.
+    _buffer: Buffer | None = None
+    _memory: Memory | None = None  # the one it shows; follows the Buffer's
+    _owner: Facade | None = None  # of a view: the one that owns the Buffer
+    _may_write: bool = True
+    _past: list[np.ndarray]  # what it showed before resizes: C code may be reading there still
+
+    def __array_finalize__(self, obj: Any) -> None:
+        """Attach what NumPy made to its Buffer, unless it owns its data and is still filled."""
+        base = c_base(self)
+        if base is None:
+            return
+        source = obj if isinstance(obj, Facade) else None
+        end = base
+        while isinstance(end, np.ndarray) and (following := c_base(end)) is not None:
+            end = following
+        if isinstance(end, Facade):  # it owned its data until now
+            buffer_of(end)
+        buffer = source._buffer if source is not None else None
+        if buffer is None:
+            buffer = Buffer.shared(self)
+        writeable = self.flags.writeable
+        np.ndarray.setflags(self, write=False)
+        self._past = []
+        self._buffer = buffer
+        memory = memory_of(self)
+        if memory is None or isinstance(base, Facade):  # which may have moved since NumPy looked
+            memory = buffer.memory_at(address(self))
+        self._memory = memory
+        if type(base) is not np.ndarray or base.flags.writeable or end is not memory:
+            set_base(self, memory.root(self))
+        if source is None:
+            self._may_write = writeable
+        else:
+            self._may_write = source._may_write
+            self._owner = source._owner if source._owner is not None else source
+        buffer.register(self)
+
+
+def buffer_of(facade: Facade) -> Buffer:
+    """Return the Buffer of `facade`, made now if NumPy made the array and gave it its own data."""
+    buffer = facade._buffer
+    if buffer is None:
+        with _taking_over:
+            buffer = facade._buffer
+            if buffer is None:
+                buffer = _take_over(facade)
+    return buffer
+
+
+def _take_over(facade: Facade) -> Buffer:
+    """Move the ownership of the data of `facade` into a Buffer, the data staying where it is.
+
+    Aliases that were made before keep the facade alive for its memory, and with it the Buffer.
+    """
+    owner = np.empty(0, np.uint8)
+    seen = plain_view(facade, np.ndarray)
+    buffer = Buffer(seen, owner, foreign=False, lock=RegionLock(), objects="exclusive")
+    facade._memory = buffer.memory
+    facade._past = []
+    view = plain_view(seen, np.ndarray)
+    view.setflags(write=False)
+    set_base(view, buffer.memory.root(seen))
+    exchange_bodies([(facade, view)])  # now the facade shows the data and `view` owns it
+    exchange_bodies([(owner, view)])
+    facade._buffer = buffer
+    buffer.register(facade)
+    return buffer
+
+
+def make_root(
+    cls: type[_F], array: np.ndarray, *, lock: RegionLock | None, objects: str
+) -> _F:
+    """Return a facade over `array`, exact, which nobody else can reach, on a Buffer of its own."""
+    buffer = Buffer.private(array, lock=lock, objects=objects)
+    root = buffer.root if buffer.root.shape == array.shape else buffer.memory.root(array)
+    facade = plain_view(root, cls)
+    facade._may_write = array.flags.writeable
+    return facade
+
+
+def make_view(array: np.ndarray, template: _F, writable: bool) -> _F:
+    """Return a facade for `array`, an exact ndarray over memory of `template`'s Buffer."""
+    if array.flags.writeable:
+        array.setflags(write=False)
+    cls = type(template)
+    view = plain_view(array, cls)
+    if cls.__array_finalize__ is not Facade.__array_finalize__:  # a subclass with attributes
+        view.__array_finalize__(template)
+    view._owner = template._owner if template._owner is not None else template
+    view._may_write = writable
+    return view
+
+
+def raw_view(facade: Facade, write: bool) -> np.ndarray:
+    """Return an exact ndarray over what `facade` shows; the caller holds the lock it needs."""
+    raw = plain_view(facade, np.ndarray)
+    if write:
+        set_writeable(raw)
+    return raw
+
+
+def check_may_write(facade: Facade) -> None:
+    """Refuse a write that no lock can make right; the caller holds the write lock.
+
+    Raises
+    ------
+    ValueError
+        The Buffer is frozen, or NumPy made the view read-only.
+    """
+    if facade._buffer is not None and facade._buffer.frozen:
+        raise ValueError(FROZEN)
+    if not facade._may_write:
+        raise ValueError(
+            "assignment destination is read-only: this view was made read-only "
+            "(as np.diagonal and np.broadcast_to do); write to the array that it is a view of"
+        )
