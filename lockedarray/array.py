@@ -472,7 +472,7 @@ class LockedArray(Facade):
         return _rebuilt(type(self), self.snapshot(), buffer_of(self).objects, _attributes(self))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LockedArray:
-        array = run(copying.deepcopy, (self, memo), {})
+        array = run(lambda array: copying.deepcopy(array, memo), (self,), {})
         attributes = copying.deepcopy(_attributes(self), memo)
         return _rebuilt(type(self), array, buffer_of(self).objects, attributes)
 

@@ -86,6 +86,14 @@ def _ultimate_owner(array: np.ndarray) -> object:
         array = base
 
 
+def _only_changed_axis(array: np.ndarray, target: np.ndarray) -> int | None:
+    """The axis in whose length alone `array` and `target`, on the same bytes, differ."""
+    if array.ndim != target.ndim or array.strides != target.strides:
+        return None
+    changed = [i for i, length in enumerate(target.shape) if length != array.shape[i]]
+    return changed[0] if len(changed) == 1 else None
+
+
 class Buffer:
     """The memory of an array, its lock, and the live arrays that share them.
 
@@ -242,10 +250,11 @@ class Buffer:
                     self._clear(old_size, size)
                 elif dtype.hasobject and not self._has_views(facade):
                     self._clear(size, old_size)  # lets go of the elements; others stay visible
-                if fits and facade.ndim == len(shape) == 1 and facade.strides == (dtype.itemsize,):
-                    set_length(facade, size)
+                target = self.root[:size].reshape(shape, order=order)  # type: ignore[call-overload]
+                axis = _only_changed_axis(facade, target) if fits else None
+                if axis is not None:
+                    set_length(facade, axis, shape[axis], target.flags.num)
                 else:
-                    target = self.root[:size].reshape(shape, order=order)  # type: ignore[call-overload]
                     exchange_bodies([(facade, target)])
                     self._remember(facade, target)
             finally:  # after Ctrl-C, too, everything must show the same Memory

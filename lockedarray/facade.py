@@ -76,8 +76,16 @@ def buffer_of(facade: Facade) -> Buffer:
         with _taking_over:
             buffer = facade._buffer
             if buffer is None:
-                buffer = _take_over(facade)
+                _attached(facade)
+                buffer = facade._buffer or _take_over(facade)
     return buffer
+
+
+def _attached(facade: _F) -> _F:
+    """Attach a view whose class has an ``__array_finalize__`` that does not call ours."""
+    if facade._buffer is None and c_base(facade) is not None:
+        Facade.__array_finalize__(facade, None)
+    return facade
 
 
 def _take_over(facade: Facade) -> Buffer:
@@ -106,7 +114,7 @@ def make_root(
     """Return a facade over `array`, exact, which nobody else can reach, on a Buffer of its own."""
     buffer = Buffer.private(array, lock=lock, objects=objects)
     root = buffer.root if buffer.root.shape == array.shape else buffer.memory.root(array)
-    facade = plain_view(root, cls)
+    facade = _attached(plain_view(root, cls))
     facade._may_write = array.flags.writeable
     return facade
 
@@ -116,7 +124,7 @@ def make_view(array: np.ndarray, template: _F, writable: bool) -> _F:
     if array.flags.writeable:
         array.setflags(write=False)
     cls = type(template)
-    view = plain_view(array, cls)
+    view = _attached(plain_view(array, cls))
     if cls.__array_finalize__ is not Facade.__array_finalize__:  # a subclass with attributes
         view.__array_finalize__(template)
     view._owner = template._owner if template._owner is not None else template

@@ -315,9 +315,9 @@ class RegionLock:
             blockers = waiter.lock._holders_in_the_way(waiter.hold)
             if hold.thread in blockers:
                 raise DeadlockError(
-                    f"{self._describe(hold)}: {self._blame(hold)}; thread {thread.name!r} waits "
-                    f"for lock {waiter.lock.serial}, which this thread holds. Take all of them "
-                    "at once: la.acquire(write=(x, y))"
+                    f"{self._describe(hold)}: {self._blame(hold)}, and thread {thread.name!r} "
+                    f"waits for lock {waiter.lock.serial}, which this thread holds; take both at "
+                    "once: la.acquire(write=(x, y))"
                 )
             stack.extend(blockers)
 

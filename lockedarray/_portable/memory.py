@@ -75,9 +75,20 @@ def set_data(array: np.ndarray, pointer: int) -> None:
     _body(array).data = pointer
 
 
-def set_length(array: np.ndarray, length: int) -> None:
-    """Set the first length in the shape of `array`: one aligned store, never seen half done."""
-    ctypes.c_ssize_t.from_address(_body(array).dimensions).value = length
+def set_length(array: np.ndarray, axis: int, length: int, flags: int) -> None:
+    """Set one length in the shape of `array`, and its flags, as `exchange_bodies` would.
+
+    The shape block stays the same, so nothing has to be kept for whoever reads it still.
+    """
+    body = _body(array)
+    lengths = ctypes.cast(body.dimensions, ctypes.POINTER(ctypes.c_ssize_t))
+
+    def store() -> None:
+        body.flags &= flags  # contiguous, meanwhile, only if it is before and after
+        lengths[axis] = length
+        body.flags = flags
+
+    _in_one_step(store)
 
 
 def set_base(array: np.ndarray, base: object) -> None:
@@ -111,25 +122,23 @@ def exchange_bodies(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
         other = ctypes.c_void_p.from_address(id(private) + _MEM_HANDLER)
         one.value, other.value = other.value, one.value
 
-    def move() -> None:
+    def move() -> None:  # may be begun again where an exception stopped it
         while moves:
             shared_at, private_at, old = moves[-1]
             _move(shared_at, private_at, _FLAGS_END)
             _move(private_at, ctypes.addressof(old), _FLAGS_END)
             moves.pop()
 
-    def move_all() -> None:
-        try:
-            move()
-        except BaseException:  # Ctrl-C: an array left behind would show freed memory one day
-            move()
-            raise
-
-    _in_one_step(move_all)
+    _in_one_step(move)
 
 
-def _with_gil(act: Callable[[], None]) -> None:
-    act()  # each exchange is one call that keeps the GIL
+def _to_the_end(act: Callable[[], None]) -> None:
+    """Do all of `act`: an array that Ctrl-C left behind would show freed memory one day."""
+    try:
+        act()
+    except BaseException:
+        act()
+        raise
 
 
 def _with_the_world_stopped(act: Callable[[], None]) -> None:
@@ -141,7 +150,7 @@ def _with_the_world_stopped(act: Callable[[], None]) -> None:
         if not done:
             done = True
             try:
-                act()
+                _to_the_end(act)
             except BaseException as problem:  # ctypes would print it and go on
                 problems.append(problem)
         return 0  # visit no further object
@@ -151,7 +160,8 @@ def _with_the_world_stopped(act: Callable[[], None]) -> None:
         raise problems[0]
 
 
-_in_one_step: Callable[[Callable[[], None]], None] = _with_gil
+# With a GIL each exchange is one call that keeps it.
+_in_one_step: Callable[[Callable[[], None]], None] = _to_the_end
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
     _Visitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     _visit_objects = ctypes.PYFUNCTYPE(None, _Visitor, ctypes.c_void_p)(
