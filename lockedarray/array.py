@@ -18,7 +18,7 @@ from lockedarray.dispatch import roles
 from lockedarray.dispatch.functions import call_function
 from lockedarray.dispatch.operation import facades_in, run, run_as_view, settled
 from lockedarray.dispatch.ufuncs import call_ufunc
-from lockedarray.facade import Facade, buffer_of, make_root, make_view
+from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
 from lockedarray.objects import check_policy
@@ -89,6 +89,8 @@ class LockedArray(Facade):
         lock: Any = None,
         objects: str = "exclusive",
     ) -> LockedArray:
+        """Return a new LockedArray."""
+        references = sys.getrefcount(obj)
         if copy is not None and copy is not True and copy is not False:
             raise ValueError(f"copy must be True, False or None, not {copy!r}")
         region_lock = None if lock is None else RegionLock.of(lock)
@@ -102,7 +104,7 @@ class LockedArray(Facade):
             and obj.flags.writeable
             and (dtype is None or np.dtype(dtype) == obj.dtype)
             and _has_order(obj, order)
-            and temporaries.is_unreachable(sys.getrefcount(obj), sys._getframe(1))
+            and temporaries.is_unreachable(cls, obj, references)
         )
         array = obj if adopt else _copied(obj, dtype, order)
         check_policy(objects, array.dtype)
@@ -196,7 +198,7 @@ class LockedArray(Facade):
         holds = Holds([(buffer.lock, True)])
         try:
             holds.acquire()
-            buffer.frozen = True
+            buffer.freeze()
         finally:
             holds.release()
 
@@ -281,7 +283,9 @@ class LockedArray(Facade):
         """Return what NumPy computed as it is: results in new memory are plain."""
         return array[()] if return_scalar and array.ndim == 0 else array
 
-    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
+    def __array__(  # type: ignore[override]
+        self, dtype: Any = None, *, copy: bool | None = None
+    ) -> np.ndarray:
         """Return a plain array: a read-only alias, or a copy made under the read lock."""
         if copy is not True and (dtype is None or np.dtype(dtype) == self.dtype):
             return plain_view(self, np.ndarray)
@@ -306,6 +310,7 @@ class LockedArray(Facade):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
+            check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
         value = self._settled(index, value)
         run(operator.setitem, (self, index, value), {}, (id(self),))
@@ -356,15 +361,15 @@ class LockedArray(Facade):
     def __ge__(self, other: Any) -> Any:
         return run(np.ndarray.__ge__, (self, settled(other)), {})
 
-    # -- properties --------------------------------------------------------------------------------
+    # -- properties ------------------------------------------------------------------------------
 
     @property
     def base(self) -> LockedArray | None:  # type: ignore[override]
         """Of a view, the LockedArray that owns the memory; else None."""
         return self._owner  # type: ignore[return-value]
 
-    @property
-    def flat(self) -> FlatIterator:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def flat(self) -> FlatIterator:
         """The elements in C order; each access is atomic."""
         return FlatIterator(self)
 
@@ -434,7 +439,7 @@ class LockedArray(Facade):
             "or an index with a step"
         )
 
-    # -- flags and state -----------------------------------------------------------------------------
+    # -- flags and state -------------------------------------------------------------------------
 
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
         """Set flags: ``write=False`` freezes an array, and makes a view of one read-only.
@@ -471,7 +476,7 @@ class LockedArray(Facade):
     def __copy__(self) -> LockedArray:
         return _rebuilt(type(self), self.snapshot(), buffer_of(self).objects, _attributes(self))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> LockedArray:
+    def __deepcopy__(self, memo: dict[int, Any] | None) -> LockedArray:
         array = run(lambda array: copying.deepcopy(array, memo), (self,), {})
         attributes = copying.deepcopy(_attributes(self), memo)
         return _rebuilt(type(self), array, buffer_of(self).objects, attributes)
@@ -665,6 +670,7 @@ def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]
     method.__name__ = name
     method.__qualname__ = f"LockedArray.{name}"
     method.__doc__ = plain.__doc__
+    method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
     setattr(LockedArray, name, method)
 
 
@@ -681,7 +687,7 @@ _add_method("byteswap", _byteswap, np.ndarray.byteswap)
 
 
 def zeros(
-    shape: Any, dtype: Any = float, order: str = "C", *, lock: Any = None,
+    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive",
 ) -> LockedArray:  # fmt: skip
     """Return a LockedArray of `shape` filled with zeros; see `numpy.zeros` and `LockedArray`."""
@@ -689,7 +695,7 @@ def zeros(
 
 
 def ones(
-    shape: Any, dtype: Any = float, order: str = "C", *, lock: Any = None,
+    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive",
 ) -> LockedArray:  # fmt: skip
     """Return a LockedArray of `shape` filled with ones; see `numpy.ones` and `LockedArray`."""
@@ -697,7 +703,7 @@ def ones(
 
 
 def empty(
-    shape: Any, dtype: Any = float, order: str = "C", *, lock: Any = None,
+    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive",
 ) -> LockedArray:  # fmt: skip
     """Return a LockedArray of `shape`, not filled; see `numpy.empty` and `LockedArray`."""
@@ -705,7 +711,7 @@ def empty(
 
 
 def full(
-    shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, lock: Any = None,
+    shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive",
 ) -> LockedArray:  # fmt: skip
     """Return a LockedArray of `shape` filled with `fill_value`; see `numpy.full`."""
@@ -716,4 +722,3 @@ def _made(array: np.ndarray, lock: Any, objects: str) -> LockedArray:
     check_policy(objects, array.dtype)
     region_lock = None if lock is None else RegionLock.of(lock)
     return make_root(LockedArray, array, lock=region_lock, objects=objects)
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class At:
     """What ``x.at`` is: an index on it names the elements to work on."""
 
     __slots__ = ("_array",)
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     def __init__(self, array: Facade) -> None:
         self._array = array
@@ -67,9 +69,11 @@ class At:
         return AtIndex(self._array, index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        # x.at[i] += v ends here, with the AtIndex that has done the work already.
         if not isinstance(value, AtIndex):
             AtIndex(self._array, index).set(value)
+        elif value._array is not self._array or value._index is not index:
+            raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
+        # else it is the end of x.at[i] += v: the work is done
 
     def __repr__(self) -> str:
         return f"<at: index it, as in x.at[i] += 1, of a LockedArray of shape {self._array.shape}>"
@@ -94,6 +98,7 @@ class AtIndex:
     """
 
     __slots__ = ("_array", "_index")
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     def __init__(self, array: Facade, index: Any) -> None:
         self._array = array
@@ -194,4 +199,3 @@ for _operator, _ufunc in {
     _method.__name__ = _operator
     _method.__qualname__ = f"AtIndex.{_operator}"
     setattr(AtIndex, _operator, _method)
-

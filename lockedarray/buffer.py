@@ -17,6 +17,7 @@ import weakref
 from typing import Any
 
 import numpy as np
+from numpy.lib._stride_tricks_impl import DummyArray
 
 from lockedarray.cores import (
     RegionLock,
@@ -29,11 +30,9 @@ from lockedarray.cores import (
 )
 from lockedarray.objects import runs_element_code
 
-__all__ = ["FROZEN", "Buffer", "Memory", "c_base", "memory_of", "plain_view"]
+__all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
 
-FROZEN = (
-    "assignment destination is read-only: this array is frozen; write to a copy (x.copy())"
-)
+FROZEN = "assignment destination is read-only: this array is frozen; write to a copy (x.copy())"
 
 c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
 plain_view = np.ndarray.view
@@ -42,7 +41,7 @@ _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionar
 _registering = threading.RLock()
 
 # Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
-_past_of_raw_views: dict[int, tuple[weakref.ref, list[np.ndarray]]] = {}
+_past_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
 
 
 class Memory:
@@ -65,18 +64,26 @@ class Memory:
         return root
 
 
+def base_behind(array: np.ndarray) -> object:
+    """Return the base of `array`, looking through what NumPy's stride tricks put in between."""
+    base = c_base(array)
+    while isinstance(base, DummyArray):
+        base = base.base
+    return base
+
+
 def memory_of(array: np.ndarray) -> Memory | None:
     """Return the Memory that `array` shows, or None where it shows nobody's or its own."""
-    base = c_base(array)
+    base = base_behind(array)
     while isinstance(base, np.ndarray):
-        base = c_base(base)
+        base = base_behind(base)
     return base if isinstance(base, Memory) else None
 
 
 def _ultimate_owner(array: np.ndarray) -> object:
     """The object at the end of the chain of bases: who really owns the bytes."""
     while True:
-        base = c_base(array)
+        base = base_behind(array)
         if base is None:
             return array
         while isinstance(base, memoryview):
@@ -133,14 +140,16 @@ class Buffer:
         self.foreign = foreign
         self.frozen = False
         self.moving = threading.RLock()
-        self.facades: dict[int, weakref.ref] = {}
-        self.raw_views: dict[int, weakref.ref] = {}
+        self.facades: dict[int, weakref.ref[Any]] = {}
+        self.raw_views: dict[int, weakref.ref[Any]] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._use(Memory(array, owner), array)
 
     def _use(self, memory: Memory, array: np.ndarray) -> None:
         if not self.foreign and array.ndim != 1:  # so that a resize can take any part of it
-            order = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+            order: Any = (
+                "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+            )
             array = array.reshape(-1, order=order) if order else array
         memory.buffer = weakref.ref(self)
         self.root = memory.root(array)
@@ -224,16 +233,24 @@ class Buffer:
                 self._follow([facade])
 
     def register_raw_view(self, raw: np.ndarray) -> None:
-        """Know a guard's raw view, so that a resize under the guard takes it along."""
+        """Know a raw view while its lock is held, so that a resize or a freeze reaches it."""
         self.raw_views[id(raw)] = weakref.ref(raw)
 
     def forget_raw_view(self, raw: np.ndarray) -> None:
-        """The guard of `raw` is released."""
+        """The lock of `raw` is about to be released."""
         self.raw_views.pop(id(raw), None)
+
+    def freeze(self) -> None:
+        """Have nothing written any more; the caller holds the write lock of the whole Buffer."""
+        self.frozen = True
+        for reference in list(self.raw_views.copy().values()):
+            raw = reference()
+            if raw is not None:
+                raw.setflags(write=False)
 
     # -- moving ----------------------------------------------------------------------------------
 
-    def resize(self, facade: Any, shape: tuple[int, ...], order: str) -> None:
+    def resize(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
         """Give `facade` another shape; the caller holds the write lock of the whole Buffer."""
         dtype = facade.dtype
         size = 1
@@ -272,8 +289,11 @@ class Buffer:
         generous = self.root.size + self.root.size // 2
         try:
             array = np.zeros(max(size, generous), dtype)
-        except MemoryError:
-            array = np.zeros(size, dtype)
+        except (MemoryError, ValueError):
+            try:
+                array = np.zeros(size, dtype)
+            except ValueError as problem:  # more than an address can say
+                raise MemoryError(str(problem)) from problem
         old = self.root
         array[: old.size] = old
         return array

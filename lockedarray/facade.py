@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray.buffer import FROZEN, Buffer, Memory, c_base, memory_of, plain_view
+from lockedarray.buffer import FROZEN, Buffer, Memory, base_behind, c_base, memory_of, plain_view
 from lockedarray.cores import (
     RegionLock,
     address,
@@ -21,7 +21,15 @@ from lockedarray.cores import (
     set_writeable,
 )
 
-__all__ = ["Facade", "buffer_of", "check_may_write", "make_root", "make_view", "raw_view"]
+__all__ = [
+    "Facade",
+    "buffer_of",
+    "check_may_write",
+    "make_root",
+    "make_view",
+    "raw_view",
+    "return_raw_view",
+]
 
 _F = TypeVar("_F", bound="Facade")
 _taking_over = threading.RLock()
@@ -44,7 +52,7 @@ class Facade(np.ndarray):
             return
         source = obj if isinstance(obj, Facade) else None
         end = base
-        while isinstance(end, np.ndarray) and (following := c_base(end)) is not None:
+        while isinstance(end, np.ndarray) and (following := base_behind(end)) is not None:
             end = following
         if isinstance(end, Facade):  # it owned its data until now
             buffer_of(end)
@@ -108,9 +116,7 @@ def _take_over(facade: Facade) -> Buffer:
     return buffer
 
 
-def make_root(
-    cls: type[_F], array: np.ndarray, *, lock: RegionLock | None, objects: str
-) -> _F:
+def make_root(cls: type[_F], array: np.ndarray, *, lock: RegionLock | None, objects: str) -> _F:
     """Return a facade over `array`, exact, which nobody else can reach, on a Buffer of its own."""
     buffer = Buffer.private(array, lock=lock, objects=objects)
     root = buffer.root if buffer.root.shape == array.shape else buffer.memory.root(array)
@@ -137,7 +143,15 @@ def raw_view(facade: Facade, write: bool) -> np.ndarray:
     raw = plain_view(facade, np.ndarray)
     if write:
         set_writeable(raw)
+    buffer_of(facade).register_raw_view(raw)
     return raw
+
+
+def return_raw_view(facade: Facade, raw: np.ndarray) -> None:
+    """Make a raw view read-only; the caller is about to release its lock."""
+    if raw.flags.writeable:
+        raw.setflags(write=False)
+    buffer_of(facade).forget_raw_view(raw)
 
 
 def check_may_write(facade: Facade) -> None:

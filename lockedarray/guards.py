@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from lockedarray.cores import Holds
-from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view
+from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view, return_raw_view
 
 __all__ = ["Guard", "acquire"]
 
@@ -84,9 +84,7 @@ class Guard(Generic[_T]):
             for facade, write in self._wanted:
                 if write:
                     check_may_write(facade)
-                raw = raw_view(facade, write)
-                raws.append(raw)
-                buffer_of(facade).register_raw_view(raw)
+                raws.append(raw_view(facade, write))
             self._raws, self._holds = raws, holds
         except BaseException:
             self._drop(raws, holds)
@@ -110,11 +108,14 @@ class Guard(Generic[_T]):
         self._holds, self._raws = None, []
 
     def _drop(self, raws: list[np.ndarray], holds: Holds) -> None:
-        for raw, (facade, write) in zip(raws, self._wanted, strict=False):
-            if write:
-                raw.setflags(write=False)
-            buffer_of(facade).forget_raw_view(raw)
+        for raw, (facade, _) in zip(raws, self._wanted, strict=False):
+            return_raw_view(facade, raw)
         holds.release()
+
+    def __del__(self) -> None:
+        holds = getattr(self, "_holds", None)
+        if holds is not None:  # dropped without a release: nothing may be written any more
+            self._drop(self._raws, holds)
 
     def __enter__(self) -> _T:
         return self.acquire()
@@ -182,7 +183,7 @@ def _facades(given: Any, name: str) -> list[Facade]:
     if given is None:
         return []
     facades = [given] if isinstance(given, Facade) else given
-    if not isinstance(facades, (tuple, list)) or not all(
+    if not isinstance(given, (Facade, tuple)) or not all(
         isinstance(facade, Facade) for facade in facades
     ):
         raise TypeError(
@@ -199,6 +200,8 @@ def _checked_timeout(timeout: float | None) -> float | None:
         seconds = float(timeout) if not isinstance(timeout, (str, bytes)) else None
     except TypeError:
         seconds = None
+    except OverflowError:  # an int beyond every float
+        seconds = math.inf
     if seconds is None:
         raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
     if not math.isfinite(seconds) or seconds < 0:

@@ -46,13 +46,13 @@ class _ReadOnly:
             raise ValueError(_REFUSAL) from problem
 
 
-class void(_ReadOnly, np.void):  # noqa: N801 - shown to users as NumPy's class is
+class void(_ReadOnly, np.void):  # type: ignore[misc]  # noqa: N801 - named as NumPy's class
     """A record copied out of a LockedArray."""
 
     __slots__ = ()
 
 
-class record(_ReadOnly, np.record):  # noqa: N801
+class record(_ReadOnly, np.record):  # type: ignore[misc]  # noqa: N801
     """A record of a record array, copied out of a LockedArray."""
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -69,7 +69,7 @@ _NUMPY_CLASSES = {ours: numpys for numpys, ours in _CLASSES.items()}
 def detached(scalar: np.void) -> np.void:
     """Return a read-only copy of `scalar`; the caller holds a lock on the memory it shows."""
     dtype = scalar.dtype
-    copy = np.empty((), dtype)
+    copy: Any = np.empty((), dtype)
     copy[()] = scalar
     copy.setflags(write=False)
     cls = _CLASSES.get(dtype.type)

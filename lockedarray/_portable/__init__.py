@@ -5,7 +5,14 @@ the few acts on an array's C structure that NumPy has no Python API for.
 """
 
 from lockedarray._portable.lock import Holds, RegionLock
-from lockedarray._portable.memory import address, exchange_bodies, set_base, set_data, set_length, set_writeable
+from lockedarray._portable.memory import (
+    address,
+    exchange_bodies,
+    set_base,
+    set_data,
+    set_length,
+    set_writeable,
+)
 
 __all__ = [
     "Holds",

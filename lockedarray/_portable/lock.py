@@ -27,13 +27,14 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from readerwriterlock import rwlock
 
 from lockedarray.errors import DeadlockError, LockTimeout
+from lockedarray.lockables import HeldLock, Lockable
 
-__all__ = ["HeldLock", "Holds", "RegionLock"]
+__all__ = ["Holds", "RegionLock"]
 
 HAND_OFF = 0.001
 """Seconds after which a waiter is no longer overtaken by newcomers."""
@@ -44,14 +45,6 @@ _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers th
 _serials = itertools.count(1)
 _locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 _foreign_locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
-
-
-class HeldLock(NamedTuple):
-    """One entry of `RegionLock.holds`: who holds the lock, or waits for it, and how."""
-
-    thread: str
-    mode: str
-    waiting: bool
 
 
 class _Thread:
@@ -88,7 +81,7 @@ def _this_thread() -> _Thread:
         return thread
 
 
-class _InnerLock:
+class _InnerLock(rwlock.Lockable):
     """A lock inside our own `RWLockFair`: used under the monitor alone, so it never waits.
 
     One that is not free was left held by an asynchronous exception; the whole is then renewed.
@@ -192,13 +185,13 @@ class RegionLock:
     def __repr__(self) -> str:
         return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
 
-    def gen_rlock(self) -> _Lockable:
+    def gen_rlock(self) -> Lockable:
         """Return a lock object that takes this lock, whole, for reading."""
-        return _Lockable(self, write=False)
+        return Lockable(lambda: Holds([(self, False)]))
 
-    def gen_wlock(self) -> _Lockable:
+    def gen_wlock(self) -> Lockable:
         """Return a lock object that takes this lock, whole, for writing."""
-        return _Lockable(self, write=True)
+        return Lockable(lambda: Holds([(self, True)]))
 
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it, in which mode."""
@@ -491,52 +484,6 @@ class Holds:
         holds = getattr(self, "_holds", ())
         if any(hold in lock._holds for lock, hold in holds):
             self.release()
-
-
-class _Lockable:
-    """One reader's or writer's lock object over a RegionLock (the protocol ``Lockable``)."""
-
-    __slots__ = ("_held", "_lock", "_write")
-
-    def __init__(self, lock: RegionLock, write: bool) -> None:
-        self._lock = lock
-        self._write = write
-        self._held: Holds | None = None
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
-        if not blocking and timeout != -1:
-            raise ValueError("can't specify a timeout for a non-blocking call")
-        if self._held is not None:
-            raise RuntimeError("this lock object is held already; make another one: it nests")
-        holds = Holds([(self._lock, self._write)])
-        try:
-            holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
-        except LockTimeout:
-            return False
-        self._held = holds
-        return True
-
-    def release(self) -> None:
-        """Give the lock back."""
-        holds = self._held
-        if holds is None:
-            raise RuntimeError("release unlocked lock")
-        if not holds.held_by_this_thread():
-            raise RuntimeError("a lock is released by the thread that acquired it")
-        self._held = None
-        holds.release()
-
-    def locked(self) -> bool:
-        """Whether this lock object holds the lock."""
-        return self._held is not None
-
-    def __enter__(self) -> bool:
-        self.acquire()
-        return False
-
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
 
 
 def _all_locks() -> Iterator[RegionLock]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import sysconfig
-from _ctypes import _memmove_addr
+from _ctypes import _memmove_addr  # type: ignore[attr-defined]
 from collections.abc import Callable, Sequence
 from typing import Any
 

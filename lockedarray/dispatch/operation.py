@@ -7,9 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray.buffer import memory_of
+from lockedarray.buffer import memory_of, plain_view
 from lockedarray.cores import Holds, RegionLock
-from lockedarray.facade import Facade, buffer_of, check_may_write, make_view, raw_view
+from lockedarray.facade import (
+    Facade,
+    buffer_of,
+    check_may_write,
+    make_view,
+    raw_view,
+    return_raw_view,
+)
 from lockedarray.voids import detached
 
 __all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled"]
@@ -21,40 +28,59 @@ _PLAIN = frozenset(
 
 def facades_in(argument: Any) -> dict[int, Facade]:
     """Return the LockedArrays in `argument`, a value or nested containers of values, by id."""
+    return _collected(argument)[0]
+
+
+def _collected(argument: Any) -> tuple[dict[int, Facade], dict[int, Any]]:
+    """Return the LockedArrays in `argument`, and what foreign code converts to arrays, by id."""
     found: dict[int, Facade] = {}
-    _collect(argument, found, set())
-    return found
+    foreign: dict[int, Any] = {}
+    seen: set[int] = set()
+
+    def collect(argument: Any) -> None:
+        if isinstance(argument, Facade):
+            found[id(argument)] = argument
+        elif type(argument) in _PLAIN or isinstance(argument, (np.ndarray, np.generic)):
+            return
+        elif not isinstance(argument, (list, tuple, dict)):
+            if _is_foreign(argument):
+                foreign[id(argument)] = argument
+        elif id(argument) not in seen:  # a list may contain itself
+            seen.add(id(argument))
+            for item in argument.values() if isinstance(argument, dict) else argument:
+                collect(item)
+
+    collect(argument)
+    return found, foreign
 
 
-def _collect(argument: Any, found: dict[int, Facade], seen: set[int]) -> None:
-    if isinstance(argument, Facade):
-        found[id(argument)] = argument
-        return
-    if type(argument) in _PLAIN or not isinstance(argument, (list, tuple, dict)):
-        return
-    if id(argument) not in seen:  # a list may contain itself
-        seen.add(id(argument))
-        for item in argument.values() if isinstance(argument, dict) else argument:
-            _collect(item, found, seen)
+def _is_foreign(argument: Any) -> bool:
+    """Whether NumPy would make an array of `argument` by calling its methods."""
+    kind = type(argument)
+    return hasattr(kind, "__array__") and not (
+        hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_function__")
+    )
 
 
-def _replaced(argument: Any, raws: dict[int, np.ndarray], memo: dict[int, Any]) -> Any:
-    """Return `argument` with raw views in place of LockedArrays, in containers too."""
-    if isinstance(argument, Facade):
-        return raws.get(id(argument), argument)
-    if type(argument) in _PLAIN or not isinstance(argument, (list, tuple, dict)):
+def _replaced(argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any]) -> Any:
+    """Return `argument` with the arrays that stand for LockedArrays and foreign objects in it."""
+    if type(argument) in _PLAIN:
         return argument
     key = id(argument)
+    if key in arrays:
+        return arrays[key]
+    if not isinstance(argument, (list, tuple, dict)):
+        return argument
     if key in memo:
         return memo[key]
     if isinstance(argument, dict):
         new: Any = memo.setdefault(key, {})
-        new.update((name, _replaced(value, raws, memo)) for name, value in argument.items())
+        new.update((name, _replaced(value, arrays, memo)) for name, value in argument.items())
     elif isinstance(argument, list):
         new = memo.setdefault(key, [])
-        new.extend(_replaced(item, raws, memo) for item in argument)
+        new.extend(_replaced(item, arrays, memo) for item in argument)
     else:
-        new = memo[key] = _like(argument, [_replaced(item, raws, memo) for item in argument])
+        new = memo[key] = _like(argument, [_replaced(item, arrays, memo) for item in argument])
     return new
 
 
@@ -91,9 +117,12 @@ def run(
         What the function returned; arrays in it that share memory with a LockedArray are
         LockedArrays on the same Buffer.
     """
-    facades = facades_in((args, kwargs))
+    facades, foreign = _collected((args, kwargs))
     if not facades:
         return function(*args, **kwargs)
+    arrays: dict[int, np.ndarray] = {}
+    if foreign and not any(facade.dtype.hasobject for facade in facades.values()):
+        arrays = {key: np.asarray(value) for key, value in foreign.items()}  # before any lock
     holds = Holds(_requests(facades, written))
     raws: dict[int, np.ndarray] = {}
     try:
@@ -102,12 +131,11 @@ def run(
             if key in written:
                 check_may_write(facade)
             raws[key] = raw_view(facade, write=key in written)
-        result = _call(function, args, kwargs, raws)
+        result = _call(function, args, kwargs, arrays | raws)
         return _wrapped(result, facades, raws, read_only_result)
     finally:
-        for key in written:
-            if key in raws:
-                raws[key].setflags(write=False)
+        for key, raw in raws.items():
+            return_raw_view(facades[key], raw)
         holds.release()
 
 
@@ -123,7 +151,7 @@ def run_as_view(
     read lock.
     """
     facades = facades_in((args, kwargs))
-    raws = {key: raw_view(facade, write=False) for key, facade in facades.items()}
+    raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     result = _call(function, args, kwargs, raws)
     if _is_view(result, raws):
         return _wrapped(result, facades, raws, read_only_result)
@@ -136,7 +164,7 @@ def run_unlocked(
 ) -> Any:
     """Call a function that looks at no data, and returns none, without any lock."""
     facades = facades_in((args, kwargs))
-    raws = {key: raw_view(facade, write=False) for key, facade in facades.items()}
+    raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     return _call(function, args, kwargs, raws)
 
 
@@ -144,10 +172,10 @@ def _call(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
-    raws: dict[int, np.ndarray],
+    arrays: dict[int, np.ndarray],
 ) -> Any:
     memo: dict[int, Any] = {}
-    args, kwargs = _replaced(args, raws, memo), _replaced(kwargs, raws, memo)
+    args, kwargs = _replaced(args, arrays, memo), _replaced(kwargs, arrays, memo)
     return function(*args, **kwargs)
 
 
