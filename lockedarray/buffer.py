@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib._stride_tricks_impl import DummyArray
 
 from lockedarray.cores import (
+    BufferBase,
     RegionLock,
     address,
     exchange_bodies,
@@ -101,7 +102,7 @@ def _only_changed_axis(array: np.ndarray, target: np.ndarray) -> int | None:
     return changed[0] if len(changed) == 1 else None
 
 
-class Buffer:
+class Buffer(BufferBase):
     """The memory of an array, its lock, and the live arrays that share them.
 
     Parameters
@@ -112,8 +113,8 @@ class Buffer:
         What keeps the memory alive.
     foreign : bool
         The memory is the caller's (``copy=False``): it never moves.
-    lock : RegionLock
-        The lock of all operations on the memory.
+    lock : RegionLock, optional
+        The lock of all operations on the memory, shared with others; by default a new one.
     objects : str
         The object-dtype policy.
     """
@@ -122,8 +123,6 @@ class Buffer:
         "__weakref__",
         "facades",
         "foreign",
-        "frozen",
-        "lock",
         "memory",
         "moving",
         "objects",
@@ -133,9 +132,16 @@ class Buffer:
     )
 
     def __init__(
-        self, array: np.ndarray, owner: object, *, foreign: bool, lock: RegionLock, objects: str
+        self,
+        array: np.ndarray,
+        owner: object,
+        *,
+        foreign: bool,
+        objects: str,
+        lock: RegionLock | None = None,
     ) -> None:
-        self.lock = lock
+        self.lock = RegionLock() if lock is None else lock
+        self.whole = lock is not None
         self.objects = objects
         self.foreign = foreign
         self.frozen = False
@@ -154,11 +160,12 @@ class Buffer:
         memory.buffer = weakref.ref(self)
         self.root = memory.root(array)
         self.memory = memory
+        self.origin = memory.address
 
     @classmethod
     def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
         """Return a new Buffer over `array`, which nobody else can reach."""
-        buffer = cls(array, array, foreign=False, lock=lock or RegionLock(), objects=objects)
+        buffer = cls(array, array, foreign=False, lock=lock, objects=objects)
         _registry[id(array)] = buffer
         return buffer
 
@@ -197,7 +204,7 @@ class Buffer:
                 extent,
                 owner,
                 foreign=True,
-                lock=lock or RegionLock(),
+                lock=lock,
                 objects=objects or "exclusive",
             )
             if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from

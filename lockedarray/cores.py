@@ -1,25 +1,18 @@
 """The core in use: which implementation provides the lock and the acts on arrays' C structure.
 
-``LOCKEDARRAY_BACKEND`` chooses (``portable``); `backend` tells.  What is written once, above the
-cores, imports these names from here and never from a core.
+``LOCKEDARRAY_BACKEND`` chooses, ``native`` or ``portable``; `backend` tells.  What is written
+once, above the cores, imports these names from here and never from a core.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-
-from lockedarray._portable import (
-    Holds,
-    RegionLock,
-    address,
-    exchange_bodies,
-    set_base,
-    set_data,
-    set_length,
-    set_writeable,
-)
+from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "ArrayBase",
+    "BufferBase",
     "Holds",
     "RegionLock",
     "address",
@@ -31,8 +24,35 @@ __all__ = [
     "set_writeable",
 ]
 
-backend: str = os.environ.get("LOCKEDARRAY_BACKEND", "") or "portable"
-if backend != "portable":
-    raise ImportError(
-        f"LOCKEDARRAY_BACKEND={backend!r}: no such core; this build has 'portable' (the default)"
-    )
+_MODULES = {"native": "lockedarray._core", "portable": "lockedarray._portable"}
+
+
+def _chosen() -> tuple[str, Any]:
+    name = os.environ.get("LOCKEDARRAY_BACKEND", "")
+    if name:
+        if name not in _MODULES:
+            raise ImportError(f"LOCKEDARRAY_BACKEND={name!r} is neither 'native' nor 'portable'")
+        return name, importlib.import_module(_MODULES[name])
+    try:
+        return "native", importlib.import_module(_MODULES["native"])
+    except ModuleNotFoundError:  # built without it
+        return "portable", importlib.import_module(_MODULES["portable"])
+
+
+if TYPE_CHECKING:
+    from lockedarray import _portable as _core
+
+    backend: str
+else:
+    backend, _core = _chosen()
+
+ArrayBase = _core.ArrayBase
+BufferBase = _core.BufferBase
+Holds = _core.Holds
+RegionLock = _core.RegionLock
+address = _core.address
+exchange_bodies = _core.exchange_bodies
+set_base = _core.set_base
+set_data = _core.set_data
+set_length = _core.set_length
+set_writeable = _core.set_writeable

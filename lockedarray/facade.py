@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray.buffer import FROZEN, Buffer, Memory, base_behind, c_base, memory_of, plain_view
+from lockedarray.buffer import FROZEN, Buffer, base_behind, c_base, memory_of, plain_view
 from lockedarray.cores import (
+    ArrayBase,
     RegionLock,
     address,
     exchange_bodies,
@@ -35,15 +36,8 @@ _F = TypeVar("_F", bound="Facade")
 _taking_over = threading.RLock()
 
 
-class Facade(np.ndarray):
+class Facade(ArrayBase):
     """An ndarray on a Buffer that NumPy's C code can read and not write."""
-
-    # np.ndarray has none of these; a facade that NumPy made and still fills has the defaults.
-    _buffer: Buffer | None = None
-    _memory: Memory | None = None  # the one it shows; follows the Buffer's
-    _owner: Facade | None = None  # of a view: the one that owns the Buffer
-    _may_write: bool = True
-    _past: list[np.ndarray]  # what it showed before resizes: C code may be reading there still
 
     def __array_finalize__(self, obj: Any) -> None:
         """Attach what NumPy made to its Buffer, unless it owns its data and is still filled."""
@@ -103,7 +97,7 @@ def _take_over(facade: Facade) -> Buffer:
     """
     owner = np.empty(0, np.uint8)
     seen = plain_view(facade, np.ndarray)
-    buffer = Buffer(seen, owner, foreign=False, lock=RegionLock(), objects="exclusive")
+    buffer = Buffer(seen, owner, foreign=False, objects="exclusive")
     facade._memory = buffer.memory
     facade._past = []
     view = plain_view(seen, np.ndarray)

@@ -76,7 +76,7 @@ class Guard(Generic[_T]):
             buffer = buffer_of(facade)
             write = write or buffer.reading_writes(facade.dtype)
             if write or not buffer.frozen:
-                requests.append((buffer.lock, write))
+                requests.append((facade, write))
         holds = Holds(requests)
         raws: list[np.ndarray] = []
         try:

@@ -4,6 +4,7 @@ A core provides what `lockedarray.cores` names: the lock of a Buffer (`RegionLoc
 the few acts on an array's C structure that NumPy has no Python API for.
 """
 
+from lockedarray._portable.bases import ArrayBase, BufferBase
 from lockedarray._portable.lock import Holds, RegionLock
 from lockedarray._portable.memory import (
     address,
@@ -15,6 +16,8 @@ from lockedarray._portable.memory import (
 )
 
 __all__ = [
+    "ArrayBase",
+    "BufferBase",
     "Holds",
     "RegionLock",
     "address",

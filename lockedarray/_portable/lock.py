@@ -432,8 +432,9 @@ class Holds:
 
     Parameters
     ----------
-    requests : iterable of (RegionLock, write)
-        What to take.  Requests for one lock are taken in one step, a write if one of them is.
+    requests : iterable of (LockedArray or RegionLock, write)
+        What to take: the lock of an array, for what that shows, or a whole lock.  Requests for
+        one lock are taken in one step, a write if one of them is.
 
     Notes
     -----
@@ -443,9 +444,10 @@ class Holds:
 
     __slots__ = ("_holds", "thread")
 
-    def __init__(self, requests: Iterable[tuple[RegionLock, bool]]) -> None:
+    def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
         modes: dict[RegionLock, bool] = {}
-        for lock, write in requests:
+        for wanted, write in requests:
+            lock = wanted if isinstance(wanted, RegionLock) else wanted._buffer.lock
             modes[lock] = modes.get(lock, False) or write
         self.thread = _this_thread()
         self._holds = [

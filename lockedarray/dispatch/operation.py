@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray.buffer import memory_of, plain_view
-from lockedarray.cores import Holds, RegionLock
+from lockedarray.cores import Holds
 from lockedarray.facade import (
     Facade,
     buffer_of,
@@ -195,15 +195,13 @@ def settled(argument: Any) -> Any:
     return np.asarray(argument)
 
 
-def _requests(
-    facades: dict[int, Facade], written: Collection[int]
-) -> list[tuple[RegionLock, bool]]:
+def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tuple[Facade, bool]]:
     requests = []
     for key, facade in facades.items():
         buffer = buffer_of(facade)
         write = key in written or buffer.reading_writes(facade.dtype)
         if write or not buffer.frozen:
-            requests.append((buffer.lock, write))
+            requests.append((facade, write))
     return requests
 
 
