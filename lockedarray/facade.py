@@ -106,6 +106,7 @@ def _take_over(facade: Facade) -> Buffer:
     exchange_bodies([(facade, view)])  # now the facade shows the data and `view` owns it
     exchange_bodies([(owner, view)])
     facade._buffer = buffer
+    facade._may_write = True
     buffer.register(facade)
     return buffer
 
