@@ -121,7 +121,6 @@ class Buffer(BufferBase):
 
     __slots__ = (
         "__weakref__",
-        "facades",
         "foreign",
         "memory",
         "moving",
@@ -140,13 +139,13 @@ class Buffer(BufferBase):
         objects: str,
         lock: RegionLock | None = None,
     ) -> None:
+        super().__init__()
         self.lock = RegionLock() if lock is None else lock
         self.whole = lock is not None
         self.objects = objects
         self.foreign = foreign
         self.frozen = False
         self.moving = threading.RLock()
-        self.facades: dict[int, weakref.ref[Any]] = {}
         self.raw_views: dict[int, weakref.ref[Any]] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._use(Memory(array, owner), array)
@@ -232,9 +231,7 @@ class Buffer(BufferBase):
         The order matters: it is known first and compared then, while a move sets the Memory
         first and collects the known ones then; so one of the two sees the other.
         """
-        key = id(facade)
-        facades = self.facades
-        facades[key] = weakref.ref(facade, lambda _: facades.pop(key, None))
+        self.know(facade)
         if facade._memory is not self.memory and not self.foreign:
             with self.moving:
                 self._follow([facade])
@@ -313,8 +310,8 @@ class Buffer(BufferBase):
         self._use(Memory(array, array), array)
 
     def _known(self) -> list[Any]:
-        references = list(self.facades.copy().values()) + list(self.raw_views.copy().values())
-        return [array for reference in references if (array := reference()) is not None]
+        raws = [reference() for reference in self.raw_views.copy().values()]
+        return self.known() + [raw for raw in raws if raw is not None]
 
     def _has_views(self, facade: Any) -> bool:
         return any(array is not facade for array in self._known())
