@@ -121,6 +121,7 @@ class Buffer(BufferBase):
 
     __slots__ = (
         "__weakref__",
+        "_owner",
         "foreign",
         "memory",
         "moving",
@@ -146,6 +147,7 @@ class Buffer(BufferBase):
         self.foreign = foreign
         self.frozen = False
         self.moving = threading.RLock()
+        self._owner: weakref.ref[Any] | None = None
         self.raw_views: dict[int, weakref.ref[Any]] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._use(Memory(array, owner), array)
@@ -224,6 +226,14 @@ class Buffer(BufferBase):
             if memory.address <= pointer < memory.address + memory.nbytes:
                 return memory
         return self.memory  # an empty array, or memory of the caller's, which never moves
+
+    def claim(self, facade: Any) -> Any:
+        """Return the LockedArray that owns this Buffer, or None and have it be `facade`."""
+        with self.moving:
+            owner = self._owner() if self._owner is not None else None
+            if owner is None:
+                self._owner = weakref.ref(facade)
+            return owner
 
     def register(self, facade: Any) -> None:
         """Know `facade` from now on, and point it at the current Memory if that has moved.

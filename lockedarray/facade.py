@@ -65,6 +65,7 @@ class Facade(ArrayBase):
             set_base(self, memory.root(self))
         if source is None:
             self._may_write = writeable
+            self._owner = buffer.claim(self)
         else:
             self._may_write = source._may_write
             self._owner = source._owner if source._owner is not None else source
@@ -107,6 +108,7 @@ def _take_over(facade: Facade) -> Buffer:
     exchange_bodies([(owner, view)])
     facade._buffer = buffer
     facade._may_write = True
+    buffer.claim(facade)
     buffer.register(facade)
     return buffer
 
