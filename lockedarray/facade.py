@@ -29,7 +29,6 @@ __all__ = [
     "make_root",
     "make_view",
     "raw_view",
-    "return_raw_view",
 ]
 
 _F = TypeVar("_F", bound="Facade")
@@ -140,15 +139,7 @@ def raw_view(facade: Facade, write: bool) -> np.ndarray:
     raw = plain_view(facade, np.ndarray)
     if write:
         set_writeable(raw)
-    buffer_of(facade).register_raw_view(raw)
     return raw
-
-
-def return_raw_view(facade: Facade, raw: np.ndarray) -> None:
-    """Make a raw view read-only; the caller is about to release its lock."""
-    if raw.flags.writeable:
-        raw.setflags(write=False)
-    buffer_of(facade).forget_raw_view(raw)
 
 
 def check_may_write(facade: Facade) -> None:

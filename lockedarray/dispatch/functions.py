@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from lockedarray.dispatch import roles
-from lockedarray.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray.dispatch.operation import facades_in, run, run_as_view, run_unlocked
 
 __all__ = ["call_function"]
 
@@ -17,7 +19,12 @@ def call_function(
     """Call a NumPy function that was given LockedArrays, as one atomic operation."""
     written = roles.written_by(function, args, kwargs)
     read_only = function in roles.READ_ONLY_VIEWS and not kwargs.get("writeable", False)
-    if function in roles.METADATA:
+    if function in roles.METADATA or (
+        function in roles.FIRST_IS_METADATA
+        and args
+        and np.ndim(args[0]) > 0
+        and not facades_in((args[1:], kwargs))
+    ):
         return run_unlocked(function, args, kwargs)
     if function in roles.VIEWS and not written:
         return run_as_view(function, args, kwargs, read_only)
