@@ -588,7 +588,7 @@ def _copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
 
 
 def _has_order(array: np.ndarray, order: str) -> bool:
-    if order in ("C", "F"):
+    if type(order) is str and order in ("C", "F"):
         return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
     return True
 
