@@ -65,7 +65,15 @@ def run_isolated(program, timeout=60.0, **environment):
     """
     dump = f"import faulthandler\nfaulthandler.dump_traceback_later({timeout / 2}, exit=True)\n"
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-W", "error", "-c", dump + textwrap.dedent(program)],
+        [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-W",
+            "error",
+            "-c",
+            dump + textwrap.dedent(program),
+        ],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

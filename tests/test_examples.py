@@ -205,7 +205,7 @@ class AlwaysTorn(np.ndarray):
 
 def test_frames_ends_with_exit_code_1_when_a_frame_is_torn(monkeypatch, capsys):
     frames = load("frames")
-    broken = lambda picture: picture.copy().view(AlwaysTorn)  # noqa: E731
+    broken = lambda picture: picture.copy().view(AlwaysTorn)
     monkeypatch.setattr(frames.la, "LockedArray", broken)
     monkeypatch.setattr(sys, "argv", ["frames.py", "--frames", "10"])
     assert frames.main() == 1

@@ -54,17 +54,17 @@ class Operand:
         return f"{self.mode[0].upper()}:{kind}:{shape}"
 
 
-def R(values, **keywords):  # noqa: N802 - short, since the tables consist of them
+def R(values, **keywords):
     """Return an operand that the operation reads."""
     return Operand(np.asarray(values), "read", **keywords)
 
 
-def W(values, **keywords):  # noqa: N802
+def W(values, **keywords):
     """Return an operand that the operation writes."""
     return Operand(np.asarray(values), "write", **keywords)
 
 
-def N(values, **keywords):  # noqa: N802
+def N(values, **keywords):
     """Return an operand that the operation takes no lock of."""
     return Operand(np.asarray(values), "none", **keywords)
 

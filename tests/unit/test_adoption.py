@@ -21,7 +21,7 @@ from lockedarray import LockedArray
 class Adopting(LockedArray):
     """Remembers what was made of it, where a function in C throws it away."""
 
-    made: list = []  # noqa: RUF012
+    made: list = []
 
     def __array_finalize__(self, obj):
         super().__array_finalize__(obj)
@@ -115,7 +115,7 @@ def of_argument(array):
     return LockedArray(array)
 
 
-def of_default(array=np.zeros(3)):  # noqa: B008
+def of_default(array=np.zeros(3)):
     return LockedArray(array), array
 
 
@@ -133,7 +133,7 @@ def reachable_ways():
     yield "attribute", lambda: (LockedArray(holder.array), holder.array)
     yield "property", lambda: (LockedArray(holder.given), holder.array)
     yield "element", lambda: (LockedArray(nested["key"][0]), nested["key"][0])
-    yield "getattr", lambda: (LockedArray(getattr(holder, "array")), holder.array)  # noqa: B009
+    yield "getattr", lambda: (LockedArray(getattr(holder, "array")), holder.array)
     yield "argument", lambda: (of_argument(a), a)
     yield "default", of_default
     yield "walrus", lambda: (LockedArray(b := np.zeros(3)), b)
@@ -342,9 +342,7 @@ def reachable_ways():
         yield f.__name__, f
 
 
-@pytest.mark.parametrize(
-    "make", [pytest.param(make, id=name) for name, make in reachable_ways()]
-)
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in reachable_ways()])
 def test_what_is_reachable_is_not_adopted(make):
     x, reachable = make()
     x[...] = 1

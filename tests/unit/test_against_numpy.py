@@ -175,7 +175,9 @@ def programs(draw):
     steps = []
     shape = array.shape
     for _ in range(draw(st.integers(1, 6))):
-        value = draw(hnp.arrays(dtype, st.sampled_from([(), shape, shape[-1:], (1,)]), elements=values))
+        value = draw(
+            hnp.arrays(dtype, st.sampled_from([(), shape, shape[-1:], (1,)]), elements=values)
+        )
         indices = [hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True)]
         if shape and all(shape):
             indices.append(hnp.integer_array_indices(shape, result_shape=st.just((2,))))

@@ -305,7 +305,15 @@ def test_every_constructor_takes_a_lock(make):
 
 @pytest.mark.parametrize(
     "lock",
-    [True, "lock", object(), rwlock.RWLockFair, LockedArray, rwlock.RWLockFair().gen_rlock(), la.zeros(1)],
+    [
+        True,
+        "lock",
+        object(),
+        rwlock.RWLockFair,
+        LockedArray,
+        rwlock.RWLockFair().gen_rlock(),
+        la.zeros(1),
+    ],
     ids=lambda lock: type(lock).__name__,
 )
 def test_what_is_no_lock_is_refused(lock):
@@ -385,7 +393,9 @@ def test_copy_is_true_false_or_none(copy):
 
 
 @pytest.mark.parametrize("copy", [None, True, False])
-@pytest.mark.parametrize("bad", [{"order": "X"}, {"order": 3}, {"dtype": "nonsense"}, {"unknown": 1}])
+@pytest.mark.parametrize(
+    "bad", [{"order": "X"}, {"order": 3}, {"dtype": "nonsense"}, {"unknown": 1}]
+)
 def test_bad_arguments_raise_what_numpy_raises(copy, bad):
     with pytest.raises((TypeError, ValueError)) as numpys:
         np.array(np.zeros(2), copy=copy, **bad)
@@ -432,7 +442,9 @@ def test_full_takes_its_dtype_from_the_value():
 
 
 @pytest.mark.parametrize("name", ["zeros", "ones", "empty", "full"])
-@pytest.mark.parametrize("bad", [{"shape": -1}, {"shape": "3"}, {"shape": 1.5}, {"shape": 3, "dtype": "x"}])
+@pytest.mark.parametrize(
+    "bad", [{"shape": -1}, {"shape": "3"}, {"shape": 1.5}, {"shape": 3, "dtype": "x"}]
+)
 def test_constructors_refuse_what_numpys_refuse(name, bad):
     fill = {} if name != "full" else {"fill_value": 1}
     with pytest.raises((TypeError, ValueError)) as numpys:

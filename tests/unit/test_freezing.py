@@ -5,11 +5,11 @@ import pickle
 
 import numpy as np
 import pytest
-from threads import start
 
 import lockedarray as la
 from arrange import free, held_elsewhere, waits_beside
 from lockedarray import LockedArray
+from threads import start
 
 WRITES = {
     "item": lambda x: x.__setitem__(0, 9),
@@ -143,7 +143,13 @@ def test_waiting_writer_is_refused_when_the_array_was_frozen_meanwhile():
     with held_elsewhere(x.read()):
         freezer = start(x.freeze)
         assert freezer.waits_for(x.lock) == "write"
-        for write in (WRITES["item"], WRITES["+="], WRITES["at"], WRITES["write"], WRITES["resize"]):
+        for write in (
+            WRITES["item"],
+            WRITES["+="],
+            WRITES["at"],
+            WRITES["write"],
+            WRITES["resize"],
+        ):
             calls.append(start(write, x))
             assert calls[-1].waits_for(x.lock) == "write"
     freezer.result()

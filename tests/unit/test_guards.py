@@ -331,8 +331,30 @@ def test_frozen_array_gives_no_write_guard():
 # -- timeouts ------------------------------------------------------------------------------------------
 
 
-BAD_VALUES = [-1, -0.001, float("nan"), float("inf"), float("-inf"), np.float64("nan"), -(10**400), 10**400]
-BAD_TYPES = ["1", b"1", "", "soon", [1], (1,), {}, 1j, object(), np.array([1.0, 2.0]), np.zeros(0), len]
+BAD_VALUES = [
+    -1,
+    -0.001,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    np.float64("nan"),
+    -(10**400),
+    10**400,
+]
+BAD_TYPES = [
+    "1",
+    b"1",
+    "",
+    "soon",
+    [1],
+    (1,),
+    {},
+    1j,
+    object(),
+    np.array([1.0, 2.0]),
+    np.zeros(0),
+    len,
+]
 
 
 @guards
@@ -356,7 +378,20 @@ def test_timeout_of_another_type_is_refused(guard, timeout):
 @guards
 @pytest.mark.parametrize(
     "timeout",
-    [None, 0, -0.0, 1, 0.5, True, np.float32(1), np.int8(1), Fraction(1, 2), Decimal(1), 1e300, np.array(1.0)],
+    [
+        None,
+        0,
+        -0.0,
+        1,
+        0.5,
+        True,
+        np.float32(1),
+        np.int8(1),
+        Fraction(1, 2),
+        Decimal(1),
+        1e300,
+        np.array(1.0),
+    ],
     ids=repr,
 )
 def test_timeout_that_is_a_number_is_taken(guard, timeout):

@@ -71,7 +71,7 @@ def test_no_two_modules_import_each_other():
     done, path = set(), []
 
     def visit(name):
-        assert name not in path, f"a cycle: {path[path.index(name):]}"
+        assert name not in path, f"a cycle: {path[path.index(name) :]}"
         if name not in done:
             path.append(name)
             for below in GRAPH[name] - {"lockedarray"}:
@@ -88,7 +88,9 @@ def test_nothing_but_cores_imports_a_core():
         for module in below:
             part = module.split(".")[1] if "." in module else ""
             if part in ("_portable", "_core"):
-                assert name == "lockedarray.cores" or name.split(".")[1] == part, f"{name}: {module}"
+                assert name == "lockedarray.cores" or name.split(".")[1] == part, (
+                    f"{name}: {module}"
+                )
 
 
 def test_public_names_are_those_of_all():

@@ -6,11 +6,11 @@ import threading
 import numpy as np
 import pytest
 from readerwriterlock import rwlock
-from threads import start
 
 import lockedarray as la
 from arrange import free, held_elsewhere
 from lockedarray import LockedArray
+from threads import start
 
 KINDS = {"read": lambda lock: lock.gen_rlock(), "write": lambda lock: lock.gen_wlock()}
 kinds = pytest.mark.parametrize("mode", KINDS)
@@ -228,6 +228,6 @@ def test_lock_lives_as_long_as_somebody_has_it():
 
 def test_lock_is_no_copy_and_no_pickle():
     lock = LockedArray([1.0]).lock
-    assert lock == lock  # noqa: PLR0124
+    assert lock == lock
     assert lock != LockedArray([1.0]).lock
     assert np.array([lock], object)[0] is lock

@@ -6,10 +6,10 @@ import pickle
 
 import numpy as np
 import pytest
-from threads import together
 
 from arrange import free
 from lockedarray import LockedArray
+from threads import together
 
 reconstruct = np._core.multiarray._reconstruct
 
@@ -21,7 +21,9 @@ def address(array):
 MAKERS = {
     "np.array(subok)": lambda: np.array(LockedArray([1.0, 2.0, 3.0]), subok=True),
     "np.array(subok, dtype)": lambda: np.array(LockedArray([1, 2, 3]), "f8", subok=True),
-    "np.array(subok, F)": lambda: np.array(LockedArray([[1.0, 2.0], [3.0, 4.0]]), order="F", subok=True),
+    "np.array(subok, F)": lambda: np.array(
+        LockedArray([[1.0, 2.0], [3.0, 4.0]]), order="F", subok=True
+    ),
     "np.array(subok) of a list": lambda: np.array(LockedArray([1.0, None]), subok=True),
     "ndarray.copy": lambda: np.ndarray.copy(LockedArray([1.0, 2.0, 3.0])),
     "ndarray.astype": lambda: np.ndarray.astype(LockedArray([1, 2, 3]), "f8"),

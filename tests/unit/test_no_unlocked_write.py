@@ -236,7 +236,11 @@ ESCAPES = {
     "np.nditer readwrite": lambda x: iterate_and_write(x, op_flags=["readwrite"]),
     "np.nditer writeonly": lambda x: iterate_and_write(x, op_flags=["writeonly"]),
     "np.nditer buffered": lambda x: iterate_and_write(
-        x, flags=["buffered", "external_loop"], op_flags=["readwrite"], op_dtypes=["f4"], casting="unsafe"
+        x,
+        flags=["buffered", "external_loop"],
+        op_flags=["readwrite"],
+        op_dtypes=["f4"],
+        casting="unsafe",
     ),
     "np.nditer updateifcopy": lambda x: iterate_and_write(
         x, flags=["zerosize_ok"], op_flags=[["readwrite", "updateifcopy"]]
@@ -316,17 +320,16 @@ def test_escape_through_a_view_is_refused(x, escape, through):
 
 @pytest.mark.parametrize(
     "escape",
-    [
-        ESCAPES[name]
-        for name in ("setflags", "setflags(1)", "flags.writeable", "flags[W]")
-    ],
+    [ESCAPES[name] for name in ("setflags", "setflags(1)", "flags.writeable", "flags[W]")],
 )
 def test_refusal_of_ours_names_the_guard(x, escape):
     with pytest.raises(ValueError, match=r"x\.write\(\)"):
         escape(x)
 
 
-@pytest.mark.parametrize(("name", "instead"), [("shape", "reshape"), ("dtype", "view"), ("strides", "reshape")])
+@pytest.mark.parametrize(
+    ("name", "instead"), [("shape", "reshape"), ("dtype", "view"), ("strides", "reshape")]
+)
 def test_refusal_of_metadata_names_what_to_write_instead(x, name, instead):
     with pytest.raises(AttributeError, match=instead):
         setattr(x, name, getattr(x, name))
@@ -421,7 +424,11 @@ def test_exception_keeps_no_writable_view():
         while frame is not None:
             for value in frame.tb_frame.f_locals.values():
                 for item in value.values() if isinstance(value, dict) else [value]:
-                    assert not (type(item) is np.ndarray and item.flags.writeable and np.shares_memory(item, x))
+                    assert not (
+                        type(item) is np.ndarray
+                        and item.flags.writeable
+                        and np.shares_memory(item, x)
+                    )
             frame = frame.tb_next
     assert free(x)
 
@@ -455,7 +462,11 @@ def test_raw_view_of_write_turns_read_only_with_its_guard():
 
 @pytest.mark.parametrize(
     "take",
-    [lambda x: x.write().acquire(), lambda x: la.acquire(write=x).acquire(), lambda x: x[:].write().acquire()],
+    [
+        lambda x: x.write().acquire(),
+        lambda x: la.acquire(write=x).acquire(),
+        lambda x: x[:].write().acquire(),
+    ],
 )
 def test_raw_view_of_a_dropped_guard_is_not_written_without_the_lock(take):
     x = la.zeros(3)

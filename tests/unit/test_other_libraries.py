@@ -329,9 +329,9 @@ def cyclic_dict(x):
 def test_container_that_contains_itself_is_an_error_and_not_the_end(make, operation):
     a = np.array([1.0, 2.0])
     x = LockedArray(a)
-    for array in (a, x):
+    for target in (a, x):
         try:
-            operation(array, make(array))
+            operation(target, make(target))
         except (ValueError, TypeError, IndexError, RecursionError, AttributeError):
             pass
     assert free(x)
@@ -457,7 +457,9 @@ def test_conversion_of_an_operand_does_not_run_under_the_lock(operation):
     assert free(x)
 
 
-@pytest.mark.parametrize("name", [name for name in FOREIGN if not name.startswith(("np.", "x.", "f in"))])
+@pytest.mark.parametrize(
+    "name", [name for name in FOREIGN if not name.startswith(("np.", "x.", "f in"))]
+)
 def test_operand_that_is_a_sequence_is_not_read_under_the_lock(name):
     x = LockedArray([1.0, 2.0, 3.0])
     foreign = Sequence(x.lock)

@@ -11,7 +11,21 @@ import lockedarray as la
 from arrange import free, held_elsewhere, waits_beside
 from lockedarray import LockedArray
 
-SHAPES = [(), (0,), (1,), (3,), (7,), (40,), (2, 3), (3, 2), (0, 4), (5, 5), (1, 7, 1), (2, 2, 2), (20, 30)]
+SHAPES = [
+    (),
+    (0,),
+    (1,),
+    (3,),
+    (7,),
+    (40,),
+    (2, 3),
+    (3, 2),
+    (0, 4),
+    (5, 5),
+    (1, 7, 1),
+    (2, 2, 2),
+    (20, 30),
+]
 
 
 def resized_by_numpy(a, *shape):
@@ -66,7 +80,9 @@ def test_shape_is_given_as_to_numpy(arguments):
     np.testing.assert_array_equal(x.snapshot(), expected)
 
 
-@pytest.mark.parametrize("dtype", ["f8", "i1", "c16", "?", "U3", "S5", "M8[s]", "i4,f8", "V3", object, "(2,)f4"])
+@pytest.mark.parametrize(
+    "dtype", ["f8", "i1", "c16", "?", "U3", "S5", "M8[s]", "i4,f8", "V3", object, "(2,)f4"]
+)
 def test_new_elements_of_every_dtype_are_zero(dtype):
     x = LockedArray(np.ones(3, dtype) if dtype != "V3" else np.array([b"abc"] * 3, dtype))
     expected = resized_by_numpy(x.snapshot(), (100, *x.shape[1:]))
@@ -163,7 +179,13 @@ def test_view_of_dropped_elements_still_shows_them():
 
 @pytest.mark.parametrize(
     "alias",
-    [np.asarray, memoryview, lambda x: x.view(np.ndarray), lambda x: x[1:].view(np.ndarray).base, np.frombuffer],
+    [
+        np.asarray,
+        memoryview,
+        lambda x: x.view(np.ndarray),
+        lambda x: x[1:].view(np.ndarray).base,
+        np.frombuffer,
+    ],
     ids=["asarray", "memoryview", "view", "base", "frombuffer"],
 )
 def test_plain_alias_keeps_what_it_saw(alias):
@@ -323,7 +345,9 @@ def test_array_made_of_an_alias_is_not_resized():
 
 
 @pytest.mark.parametrize(
-    "arguments", [("3",), (1.5,), (2, "3"), ((1.5,),), ([[2]],), (object(),), (1j,), (None, 2), ((2, None),)], ids=str
+    "arguments",
+    [("3",), (1.5,), (2, "3"), ((1.5,),), ([[2]],), (object(),), (1j,), (None, 2), ((2, None),)],
+    ids=str,
 )
 def test_shape_of_another_type_is_refused(arguments):
     x = LockedArray(np.arange(4.0))
@@ -337,7 +361,9 @@ def test_shape_of_another_type_is_refused(arguments):
     assert free(x)
 
 
-@pytest.mark.parametrize("shape", [(2**62,), (2**60,), (2**31, 2**31), (2**40, 2**20), (1, 2**50)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(2**62,), (2**60,), (2**31, 2**31), (2**40, 2**20), (1, 2**50)], ids=str
+)
 def test_resize_to_more_than_there_is_raises_memory_error(shape):
     x = LockedArray(np.arange(4.0))
     view = x[1:]

@@ -125,7 +125,10 @@ def test_in_place_operators_return_the_same_object(cls):
     [
         copy.copy,
         copy.deepcopy,
-        *[lambda x, p=p: pickle.loads(pickle.dumps(x, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)],
+        *[
+            lambda x, p=p: pickle.loads(pickle.dumps(x, p))
+            for p in range(pickle.HIGHEST_PROTOCOL + 1)
+        ],
     ],
 )
 def test_attributes_are_copied_and_pickled(cls, twin):

@@ -331,7 +331,13 @@ def test_plain_out_of_a_locked_operation_is_the_same_object():
 
 def test_in_place_operators_keep_the_object():
     x = y = numbers(4)
-    for operation in (operator.iadd, operator.imul, operator.ipow, operator.isub, operator.itruediv):
+    for operation in (
+        operator.iadd,
+        operator.imul,
+        operator.ipow,
+        operator.isub,
+        operator.itruediv,
+    ):
         y = operation(y, 2.0)
         assert y is x
     table = square = numbers(2, 2)
@@ -374,7 +380,9 @@ PLACES = {
 
 
 @pytest.mark.parametrize("place", PLACES.values(), ids=PLACES)
-@pytest.mark.parametrize("operation", [operator.iadd, operator.imul, operator.isub], ids=lambda o: o.__name__)
+@pytest.mark.parametrize(
+    "operation", [operator.iadd, operator.imul, operator.isub], ids=lambda o: o.__name__
+)
 def test_augmented_assignment_equals_numpys(place, operation):
     x, plain = numbers(4, 4), np.arange(16.0).reshape(4, 4)
     x[place] = operation(x[place], 3)
