@@ -16,12 +16,25 @@ import numpy as np
 import lockedarray as la
 from readerwriterlock import rwlock
 
+armed = []
+
+def interrupt(*_):
+    if armed:  # once, however often the signal is sent
+        armed.clear()
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupt)
+
 def interrupt_when_queued(*locks):
-    # SIGINT for the main thread, as soon as it is seen to wait.
+    # Ctrl-C for the main thread, as soon as it is seen to wait. Should the signal come just before
+    # the system call that waits, Python does not notice it: so it is sent until it is noticed.
     def watch():
         while not any(e.waiting and e.thread == "MainThread" for lock in locks for e in lock.holds()):
             time.sleep(0.0005)
-        os.kill(os.getpid(), signal.SIGINT)
+        while armed:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.005)
+    armed.append(True)
     thread = threading.Thread(target=watch)
     thread.start()
     return thread
