@@ -7,6 +7,7 @@
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
 #   make bench   benchmarks
+#   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
 #   make demo    install the package as a user would, and run the examples
 #   make clean   remove all that the above made
 #
@@ -26,7 +27,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test pytest lint format types docs bench demo clean
+.PHONY: build test test-c pytest lint format types docs bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -35,6 +36,9 @@ test: lint types pytest
 
 pytest: $(VENV)/.installed
 	$(RUN) -m pytest $(ARGS)
+
+test-c:
+	$(MAKE) -C tests/c headers test tsan asan
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
