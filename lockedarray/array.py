@@ -13,10 +13,10 @@ import numpy as np
 from lockedarray import temporaries
 from lockedarray.at import At
 from lockedarray.buffer import Buffer, plain_view
-from lockedarray.cores import Holds, RegionLock, address
+from lockedarray.cores import Holds, RegionLock, address, connect, hot_method
 from lockedarray.dispatch import roles
 from lockedarray.dispatch.functions import call_function
-from lockedarray.dispatch.operation import facades_in, run, run_as_view, settled
+from lockedarray.dispatch.operation import facades_in, run, run_as_view, settled, wrapped_view
 from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray.flat import FlatIterator
@@ -258,10 +258,14 @@ class LockedArray(Facade):
 
     # -- NumPy's protocols -----------------------------------------------------------------------
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    # The general versions of what a core defines, and may do faster in plain cases.
+
+    def _general_array_ufunc(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
+    ) -> Any:
         return call_ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(
+    def _general_array_function(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         if roles.is_creator(func):
@@ -301,14 +305,14 @@ class LockedArray(Facade):
 
     # -- indexing --------------------------------------------------------------------------------
 
-    def __getitem__(self, index: Any) -> Any:
+    def _general_getitem(self, index: Any) -> Any:
         if _makes_view(index):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
                 return make_view(result, self, self._may_write)
         return run(operator.getitem, (self, index), {})
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def _general_setitem(self, index: Any, value: Any) -> None:
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
@@ -341,25 +345,9 @@ class LockedArray(Facade):
             return value
         return np.asarray(value, dtype=dtype)
 
-    # -- comparisons: those of structured dtypes are no ufuncs -------------------------------------
-
-    def __eq__(self, other: Any) -> Any:
-        return run(np.ndarray.__eq__, (self, settled(other)), {})
-
-    def __ne__(self, other: Any) -> Any:
-        return run(np.ndarray.__ne__, (self, settled(other)), {})
-
-    def __lt__(self, other: Any) -> Any:
-        return run(np.ndarray.__lt__, (self, settled(other)), {})
-
-    def __le__(self, other: Any) -> Any:
-        return run(np.ndarray.__le__, (self, settled(other)), {})
-
-    def __gt__(self, other: Any) -> Any:
-        return run(np.ndarray.__gt__, (self, settled(other)), {})
-
-    def __ge__(self, other: Any) -> Any:
-        return run(np.ndarray.__ge__, (self, settled(other)), {})
+    def _general_compare(self, name: str, other: Any) -> Any:
+        """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
+        return run(getattr(np.ndarray, name), (self, settled(other)), {})
 
     # -- properties ------------------------------------------------------------------------------
 
@@ -671,6 +659,8 @@ def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]
     method.__qualname__ = f"LockedArray.{name}"
     method.__doc__ = plain.__doc__
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
+    if name in _READERS or name in _WRITERS:
+        method = hot_method(plain, method, name in _WRITERS)
     setattr(LockedArray, name, method)
 
 
@@ -681,6 +671,14 @@ for _make, _names_of in ((_reader, _READERS), (_writer, _WRITERS), (_viewer, _VI
             _add_method(_name, _make(_name, _plain), _plain)
 _add_method("diagonal", _diagonal, np.ndarray.diagonal)
 _add_method("byteswap", _byteswap, np.ndarray.byteswap)
+
+
+connect(
+    cls=LockedArray,
+    wrapped=wrapped_view,
+    readers=roles.PLAIN_READERS,
+    writers=roles.PLAIN_WRITERS,
+)
 
 
 # -- constructors --------------------------------------------------------------------------------

@@ -122,7 +122,6 @@ class Buffer(BufferBase):
     __slots__ = (
         "__weakref__",
         "foreign",
-        "memory",
         "moving",
         "objects",
         "older",
@@ -160,6 +159,7 @@ class Buffer(BufferBase):
         self.root = memory.root(array)
         self.memory = memory
         self.origin = memory.address
+        self.extent = memory.nbytes
 
     @classmethod
     def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
@@ -335,7 +335,7 @@ class Buffer(BufferBase):
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
-            array._past.append(past)
+            array._past = (*(array._past or ()), past)
             return
         key = id(array)
         if key not in _past_of_raw_views:

@@ -17,7 +17,9 @@ __all__ = [
     "RegionLock",
     "address",
     "backend",
+    "connect",
     "exchange_bodies",
+    "hot_method",
     "set_base",
     "set_data",
     "set_length",
@@ -51,7 +53,9 @@ BufferBase = _core.BufferBase
 Holds = _core.Holds
 RegionLock = _core.RegionLock
 address = _core.address
+connect = _core.connect
 exchange_bodies = _core.exchange_bodies
+hot_method = _core.hot_method
 set_base = _core.set_base
 set_data = _core.set_data
 set_length = _core.set_length

@@ -7,7 +7,9 @@ from lockedarray._core._native import (
     ArrayBase,
     BufferBase,
     Holds,
+    HotMethod,
     address,
+    connect,
     exchange_bodies,
     set_base,
     set_data,
@@ -16,13 +18,17 @@ from lockedarray._core._native import (
 )
 from lockedarray._core.lock import RegionLock
 
+hot_method = HotMethod
+
 __all__ = [
     "ArrayBase",
     "BufferBase",
     "Holds",
     "RegionLock",
     "address",
+    "connect",
     "exchange_bodies",
+    "hot_method",
     "set_base",
     "set_data",
     "set_length",

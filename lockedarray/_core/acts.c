@@ -19,6 +19,15 @@ la_check_array(PyObject *object)
     return 0;
 }
 
+/* After an act on a facade its raw views show what it showed before. */
+static void
+la_act_done(PyObject *array)
+{
+    if (la_is_facade(array)) {
+        la_raws_drop(array);
+    }
+}
+
 static PyObject *
 la_address(PyObject *Py_UNUSED(module), PyObject *array)
 {
@@ -42,6 +51,7 @@ la_set_data(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     la_fields(array)->data = data;
+    la_act_done(array);
     Py_RETURN_NONE;
 }
 
@@ -57,6 +67,7 @@ la_set_base(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *old = la_fields(array)->base;
     la_fields(array)->base = Py_NewRef(base);
     Py_XDECREF(old);
+    la_act_done(array);
     Py_RETURN_NONE;
 }
 
@@ -91,7 +102,7 @@ la_step_visit(PyObject *Py_UNUSED(object), void *argument)
 }
 #endif
 
-static void
+void
 la_step_do(void (*act)(void *), void *context)
 {
 #ifdef Py_GIL_DISABLED
@@ -161,6 +172,10 @@ la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
     if (PyList_GET_SIZE(pairs) > 0) {
         la_step_do(la_exchange_act, &exchange);
     }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
+        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0));
+        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
+    }
     Py_RETURN_NONE;
 }
 
@@ -196,6 +211,7 @@ la_set_length(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     la_step_do(la_length_act, &change);
+    la_act_done(array);
     Py_RETURN_NONE;
 }
 

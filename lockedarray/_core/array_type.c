@@ -2,9 +2,10 @@
  * ArrayBase, the C part of LockedArray, and BufferBase, the C part of Buffer.
  */
 #include <stddef.h>
-#include "binding.h"
 
-PyTypeObject *la_array_type, *la_buffer_type;
+#include "hot.h"
+
+PyTypeObject *la_array_type, *la_buffer_type, *la_class;
 Py_ssize_t la_facade_offset;
 
 /* -- regions ------------------------------------------------------------------ */
@@ -40,7 +41,11 @@ la_facade_region(PyObject *facade, const la_buffer_object *buffer,
 static int
 la_buffer_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Py_VISIT(((la_buffer_object *)object)->lock);
+    la_buffer_object *self = (la_buffer_object *)object;
+
+    Py_VISIT(self->lock);
+    /* Relaxed: nobody else uses an object that the collector looks at. */
+    Py_VISIT(atomic_load_explicit(&self->memory, memory_order_relaxed));
     Py_VISIT(Py_TYPE(object));
     return 0;
 }
@@ -48,7 +53,7 @@ la_buffer_traverse(PyObject *object, visitproc visit, void *arg)
 static int
 la_buffer_clear(PyObject *Py_UNUSED(object))
 {
-    return 0;       /* a lock refers to nothing that refers back */
+    return 0;       /* a facade may still use it; see la_array_clear */
 }
 
 static void
@@ -57,8 +62,9 @@ la_buffer_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
-    Py_CLEAR(((la_buffer_object *)object)->lock);
-    Py_CLEAR(((la_buffer_object *)object)->references);
+    la_buffer_object *self = (la_buffer_object *)object;
+    Py_CLEAR(self->lock);
+    Py_XDECREF(atomic_exchange_explicit(&self->memory, NULL, memory_order_acquire));
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -88,105 +94,186 @@ la_buffer_set_lock(PyObject *object, PyObject *lock, void *Py_UNUSED(closure))
     return 0;
 }
 
-static PyObject *
-la_buffer_get_origin(PyObject *object, void *Py_UNUSED(closure))
+static _Atomic(uintptr_t) *
+la_buffer_number(PyObject *object, void *closure)
 {
-    return PyLong_FromVoidPtr((void *)atomic_load_explicit(
-        &((la_buffer_object *)object)->origin, memory_order_relaxed));
+    return (_Atomic(uintptr_t) *)((char *)object + (uintptr_t)closure);
+}
+
+static PyObject *
+la_buffer_get_number(PyObject *object, void *closure)
+{
+    return PyLong_FromSize_t(atomic_load_explicit(la_buffer_number(object, closure),
+                                                  memory_order_relaxed));
 }
 
 static int
-la_buffer_set_origin(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+la_buffer_set_number(PyObject *object, PyObject *value, void *closure)
 {
     if (value == NULL) {
-        PyErr_SetString(PyExc_AttributeError, "a Buffer has an origin");
+        PyErr_SetString(PyExc_AttributeError, "a Buffer has an origin and an extent");
         return -1;
     }
-    void *origin = PyLong_AsVoidPtr(value);
-    if (origin == NULL && PyErr_Occurred()) {
+    size_t number = PyLong_AsSize_t(value);
+    if (number == (size_t)-1 && PyErr_Occurred()) {
         return -1;
     }
-    atomic_store_explicit(&((la_buffer_object *)object)->origin, (uintptr_t)origin,
-                          memory_order_relaxed);
+    atomic_store_explicit(la_buffer_number(object, closure), number, memory_order_relaxed);
     return 0;
 }
 
-/* The live facades, from a list of weak references, which is made shorter. */
 static PyObject *
-la_buffer_sweep(la_buffer_object *self)
+la_buffer_get_memory(PyObject *object, void *Py_UNUSED(closure))
 {
-    PyObject *live = PyList_New(0);     /* first: it may collect garbage */
-    Py_ssize_t count = PyList_GET_SIZE(self->references), kept = 0;
+    la_buffer_object *self = (la_buffer_object *)object;
+    PyObject *memory;
 
-    for (Py_ssize_t i = 0; live != NULL && i < count; i++) {
-        PyObject *reference = PyList_GET_ITEM(self->references, i), *facade;
-        if (PyWeakref_GetRef(reference, &facade) <= 0) {
-            continue;
-        }
-        int failed = PyList_Append(live, facade);
-        Py_DECREF(facade);
-        if (failed) {
-            Py_CLEAR(live);
-            return NULL;
-        }
-        /* The live ones move to the front; what was there moves back. */
-        PyList_SET_ITEM(self->references, i, PyList_GET_ITEM(self->references, kept));
-        PyList_SET_ITEM(self->references, kept, reference);
-        kept++;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    memory = Py_XNewRef(atomic_load_explicit(&self->memory, memory_order_relaxed));
+    Py_END_CRITICAL_SECTION();
+    if (memory == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "a Buffer without memory");
     }
-    if (live != NULL && PyList_SetSlice(self->references, kept, count, NULL) < 0) {
-        Py_CLEAR(live);
-    }
-    self->sweep_at = kept < 32 ? 64 : 2 * kept;
-    return live;
+    return memory;
 }
 
-int
-la_buffer_know(la_buffer_object *self, PyObject *facade)
+static int
+la_buffer_set_memory(PyObject *object, PyObject *memory, void *Py_UNUSED(closure))
 {
-    PyObject *reference = PyWeakref_NewRef(facade, NULL), *live = NULL;
-    int result = -1;
+    la_buffer_object *self = (la_buffer_object *)object;
+    PyObject *old;
 
-    if (reference == NULL) {
+    if (memory == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "a Buffer has memory");
         return -1;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
-    if (self->references == NULL) {
-        self->references = PyList_New(0);
-        self->sweep_at = 64;
-    }
-    if (self->references != NULL) {
-        result = PyList_Append(self->references, reference);
-        if (result == 0 && PyList_GET_SIZE(self->references) >= self->sweep_at) {
-            live = la_buffer_sweep(self);
-            result = live == NULL ? -1 : 0;
-        }
-    }
+    /* Release: pairs with the second look of la_attach_view. */
+    old = atomic_exchange_explicit(&self->memory, Py_NewRef(memory), memory_order_acq_rel);
     Py_END_CRITICAL_SECTION();
-    Py_DECREF(reference);
-    Py_XDECREF(live);
-    return result;
+    Py_XDECREF(old);
+    return 0;
 }
 
 static PyObject *
-la_buffer_know_method(PyObject *self, PyObject *facade)
+la_buffer_get_frozen(PyObject *object, void *Py_UNUSED(closure))
 {
-    if (la_buffer_know((la_buffer_object *)self, facade) < 0) {
+    return PyBool_FromLong(atomic_load_explicit(&((la_buffer_object *)object)->frozen,
+                                                memory_order_acquire));
+}
+
+static int
+la_buffer_set_frozen(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+{
+    int frozen = value == NULL ? 0 : PyObject_IsTrue(value);
+    if (frozen < 0) {
+        return -1;
+    }
+    atomic_store_explicit(&((la_buffer_object *)object)->frozen, (char)frozen,
+                          memory_order_release);
+    return 0;
+}
+
+void
+la_buffer_know(la_buffer_object *self, PyObject *array)
+{
+    la_facade *facade = la_facade_of(array);
+
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (facade->back == NULL) {
+        facade->next = self->facades;
+        facade->back = &self->facades;
+        if (facade->next != NULL) {
+            facade->next->back = &facade->next;
+        }
+        self->facades = facade;
+    }
+    Py_END_CRITICAL_SECTION();
+}
+
+static void
+la_buffer_forget(la_buffer_object *self, la_facade *facade)
+{
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (facade->back != NULL) {
+        *facade->back = facade->next;
+        if (facade->next != NULL) {
+            facade->next->back = facade->back;
+        }
+        facade->back = NULL;
+    }
+    Py_END_CRITICAL_SECTION();
+}
+
+/*
+ * A copy of the list, made in one step: no thread is then in the middle of
+ * giving up a reference. A facade without any is ending and left out; one that
+ * has some can be given another.
+ */
+typedef struct {
+    la_buffer_object *buffer;
+    Py_ssize_t count, room;
+    PyObject **live;
+} la_known;
+
+static void
+la_known_copy(void *context)
+{
+    la_known *known = context;
+
+    known->count = 0;
+    for (la_facade *facade = known->buffer->facades; facade != NULL; facade = facade->next) {
+        known->count += Py_REFCNT(la_facade_object(facade)) > 0;
+    }
+    if (known->count > known->room) {
+        return;
+    }
+    PyObject **end = known->live;
+    for (la_facade *facade = known->buffer->facades; facade != NULL; facade = facade->next) {
+        PyObject *object = la_facade_object(facade);
+        if (Py_REFCNT(object) > 0) {
+            *end++ = Py_NewRef(object);
+        }
+    }
+}
+
+static PyObject *
+la_buffer_know_method(PyObject *self, PyObject *array)
+{
+    if (!la_is_facade(array) || la_facade_of(array)->buffer != self) {
+        PyErr_SetString(PyExc_TypeError, "a Buffer knows the LockedArrays on it");
         return NULL;
     }
+    la_buffer_know((la_buffer_object *)self, array);
     Py_RETURN_NONE;
 }
 
 static PyObject *
 la_buffer_known(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    la_buffer_object *self = (la_buffer_object *)object;
-    PyObject *live;
+    la_known known = {.buffer = (la_buffer_object *)object};
 
-    Py_BEGIN_CRITICAL_SECTION(self);
-    live = self->references == NULL ? PyList_New(0) : la_buffer_sweep(self);
-    Py_END_CRITICAL_SECTION();
-    return live;
+    la_step_do(la_known_copy, &known);
+    while (known.count > known.room) {
+        PyMem_RawFree(known.live);
+        known.room = 2 * known.count;
+        known.live = PyMem_RawMalloc((size_t)known.room * sizeof(PyObject *));
+        if (known.live == NULL) {
+            return PyErr_NoMemory();
+        }
+        la_step_do(la_known_copy, &known);
+    }
+    PyObject *list = PyList_New(known.count);
+    for (Py_ssize_t i = 0; i < known.count; i++) {
+        if (list == NULL) {
+            Py_DECREF(known.live[i]);
+        }
+        else {
+            PyList_SET_ITEM(list, i, known.live[i]);
+        }
+    }
+    PyMem_RawFree(known.live);
+    return list;
 }
 
 static PyMethodDef la_buffer_methods[] = {
@@ -197,14 +284,18 @@ static PyMethodDef la_buffer_methods[] = {
 
 static PyGetSetDef la_buffer_getset[] = {
     {"lock", la_buffer_get_lock, la_buffer_set_lock, "The lock of all operations.", NULL},
-    {"origin", la_buffer_get_origin, la_buffer_set_origin,
-     "Address at which the current memory begins.", NULL},
+    {"origin", la_buffer_get_number, la_buffer_set_number,
+     "Address at which the current memory begins.",
+     (void *)offsetof(la_buffer_object, origin)},
+    {"extent", la_buffer_get_number, la_buffer_set_number,
+     "Bytes of the current memory.", (void *)offsetof(la_buffer_object, extent)},
+    {"memory", la_buffer_get_memory, la_buffer_set_memory, "The current memory.", NULL},
+    {"frozen", la_buffer_get_frozen, la_buffer_set_frozen,
+     "Whether nothing may be written any more.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMemberDef la_buffer_members[] = {
-    {"frozen", LA_T_BOOL, offsetof(la_buffer_object, frozen), 0,
-     "Whether nothing may be written any more."},
     {"whole", LA_T_BOOL, offsetof(la_buffer_object, whole), 0,
      "Whether each hold is of the whole memory, as its lock is shared."},
     {NULL, 0, 0, 0, NULL},
@@ -258,6 +349,10 @@ la_array_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
+    if (facade->back != NULL) {
+        la_buffer_forget((la_buffer_object *)facade->buffer, facade);
+    }
+    la_raws_drop(object);
     Py_CLEAR(facade->owner);
     PyObject *kept[] = {facade->past, facade->memory, facade->buffer};
     facade->past = facade->memory = facade->buffer = NULL;
@@ -330,24 +425,52 @@ static PyGetSetDef la_array_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyType_Slot la_array_slots[] = {
+static PyMethodDef la_array_methods[] = {
+    {"__array_finalize__", la_array_finalize, METH_O,
+     "Attach what NumPy made to the Buffer of the array that it was made from."},
+    {"__array_ufunc__", (PyCFunction)(void (*)(void))la_array_ufunc,
+     METH_FASTCALL | METH_KEYWORDS, "Every method of every ufunc, locked."},
+    {"__array_function__", (PyCFunction)(void (*)(void))la_array_function,
+     METH_FASTCALL, "NumPy's functions, locked."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Followed by the number slots. */
+static const PyType_Slot la_array_slots[] = {
     {Py_tp_dealloc, la_array_dealloc},
     {Py_tp_traverse, la_array_traverse},
     {Py_tp_clear, la_array_clear},
     {Py_tp_getset, la_array_getset},
+    {Py_tp_methods, la_array_methods},
     {Py_tp_free, PyObject_GC_Del},
-    {0, NULL},
+    {Py_tp_richcompare, la_compare},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_mp_subscript, la_subscript},
+    {Py_mp_ass_subscript, la_assign_subscript},
+    {Py_sq_item, la_item},
+    {Py_sq_ass_item, la_assign_item},
 };
+#define LA_ARRAY_SLOTS (sizeof(la_array_slots) / sizeof(la_array_slots[0]))
 
 static PyType_Spec la_array_spec = {
     .name = "lockedarray._core._native.ArrayBase",
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = la_array_slots,
 };
 
 int
 la_array_type_add(PyObject *module)
 {
+    PyType_Slot slots[64];
+    size_t count = 0;
+
+    for (size_t i = 0; i < LA_ARRAY_SLOTS; i++) {
+        slots[count++] = la_array_slots[i];
+    }
+    for (PyType_Slot *slot = la_number_slots; slot->slot != 0; slot++) {
+        slots[count++] = *slot;
+    }
+    slots[count] = (PyType_Slot){0, NULL};
+    la_array_spec.slots = slots;
     la_facade_offset = PyArray_Type.tp_basicsize;
     la_array_spec.basicsize = (int)(la_facade_offset + (Py_ssize_t)sizeof(la_facade));
     la_buffer_type = (PyTypeObject *)PyType_FromSpec(&la_buffer_spec);

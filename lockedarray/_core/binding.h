@@ -23,31 +23,19 @@
 #if PY_VERSION_HEX < 0x030C0000
 #define LA_T_OBJECT T_OBJECT
 #define LA_T_BOOL T_BOOL
+#define LA_T_PYSSIZET T_PYSSIZET
 #define LA_READONLY READONLY
 #else
 #define LA_T_OBJECT _Py_T_OBJECT
 #define LA_T_BOOL Py_T_BOOL
+#define LA_T_PYSSIZET Py_T_PYSSIZET
 #define LA_READONLY Py_READONLY
 #endif
 
 #if PY_VERSION_HEX < 0x030D0000
-#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_BEGIN_CRITICAL_SECTION(object) { (void)(object);
 #define Py_END_CRITICAL_SECTION() }
-
-static inline int
-PyWeakref_GetRef(PyObject *reference, PyObject **object)
-{
-    *object = PyWeakref_GetObject(reference);
-    if (*object == NULL) {
-        return -1;
-    }
-    if (*object == Py_None) {
-        *object = NULL;
-        return 0;
-    }
-    Py_INCREF(*object);
-    return 1;
-}
+#define Py_IsFinalizing() _Py_IsFinalizing()
 #endif
 
 /* RegionLock: the C lock in a Python object. */
@@ -58,34 +46,50 @@ typedef struct {
     PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
 } la_lock_object;
 
+/* What a facade has behind the fields of ndarray. */
+typedef struct la_facade la_facade;
+struct la_facade {
+    PyObject *buffer;       /* la_buffer_object; NULL while NumPy fills it */
+    PyObject *memory;
+    PyObject *owner;
+    PyObject *past;
+    /*
+     * What operations work on: exact ndarrays over the same memory, made when
+     * first needed and dropped when a resize changes the facade. The garbage
+     * collector does not see them, so nobody gets at a writable array.
+     */
+    _Atomic(PyObject *) raw_read;
+    _Atomic(PyObject *) raw_write;
+    /* Among those of its Buffer; `back` is what points here, NULL for no list. */
+    la_facade *next;
+    la_facade **back;
+    char may_write;
+};
+
 /* What a Buffer has in C: all that an operation needs to know of it. */
 typedef struct {
     PyObject_HEAD
     PyObject *lock;         /* la_lock_object, or NULL before __init__ */
-    char frozen;
+    /*
+     * Set under the write lock of everything, for good. Release, and acquire
+     * by readers, which then take no lock: all that was written is seen.
+     */
+    _Atomic(char) frozen;
     char whole;             /* the lock is shared: regions would mix up */
     /*
-     * The live facades: a list of weak references, and the length at which
-     * the dead ones are to be dropped. Under the critical section of the
-     * object (the GIL, before 3.13).
+     * The facades, from their attachment until the beginning of their end,
+     * by la_facade.next. Under the critical section of the object (the GIL,
+     * before 3.13).
      */
-    PyObject *references;
-    Py_ssize_t sweep_at;
+    la_facade *facades;
     /*
      * Where the current memory begins. Relaxed: it changes under the write
      * lock of everything, and who read it before that lock compares again.
      */
     _Atomic(uintptr_t) origin;
+    _Atomic(uintptr_t) extent;          /* in bytes */
+    _Atomic(PyObject *) memory;         /* the current Memory; a reference */
 } la_buffer_object;
-
-/* What a facade has behind the fields of ndarray. */
-typedef struct {
-    PyObject *buffer;       /* la_buffer_object; NULL while NumPy fills it */
-    PyObject *memory;
-    PyObject *owner;
-    PyObject *past;
-    char may_write;
-} la_facade;
 
 extern PyTypeObject *la_lock_type;
 extern PyTypeObject *la_buffer_type;
@@ -97,6 +101,12 @@ static inline la_facade *
 la_facade_of(PyObject *array)
 {
     return (la_facade *)((char *)array + la_facade_offset);
+}
+
+static inline PyObject *
+la_facade_object(la_facade *facade)
+{
+    return (PyObject *)((char *)facade - la_facade_offset);
 }
 
 static inline PyArrayObject_fields *
@@ -130,8 +140,11 @@ la_region_equal(const la_region *a, const la_region *b)
 void la_facade_region(PyObject *facade, const la_buffer_object *buffer,
                       la_region *region);
 
-/* Have an array among the live ones of a Buffer. */
-int la_buffer_know(la_buffer_object *buffer, PyObject *facade);
+/* Have an array among those of its Buffer, while it lives. */
+void la_buffer_know(la_buffer_object *buffer, PyObject *facade);
+
+/* Do something in one step for all other threads: act must not use Python. */
+void la_step_do(void (*act)(void *), void *context);
 
 /* la_acquire, with the GIL or the thread state let go while it waits. */
 int la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
@@ -139,6 +152,12 @@ int la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
 
 /* Raises MemoryError where the thread has no record yet and cannot have one. */
 la_thread *la_thread_here(void);
+
+/* Forget the raw views of a facade, which shows something else now. */
+void la_raws_drop(PyObject *facade);
+
+/* What is above the core: set once, by connect(). */
+extern PyTypeObject *la_class;      /* LockedArray, or NULL */
 
 int la_lock_type_add(PyObject *module);
 int la_array_type_add(PyObject *module);

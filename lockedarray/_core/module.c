@@ -4,6 +4,7 @@
 #define LA_IMPORTS_ARRAY
 #include "binding.h"
 #include "fork.h"
+#include "hot.h"
 
 #ifndef _WIN32
 #include <pthread.h>
@@ -18,7 +19,8 @@ la_module_exec(PyObject *module)
         return -1;
     }
     if (la_lock_type_add(module) < 0 || la_array_type_add(module) < 0
-            || la_acts_add(module) < 0) {
+            || la_acts_add(module) < 0 || la_method_add(module) < 0
+            || la_above_add(module) < 0) {
         return -1;
     }
 #ifndef _WIN32

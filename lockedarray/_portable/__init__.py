@@ -4,7 +4,7 @@ A core provides what `lockedarray.cores` names: the lock of a Buffer (`RegionLoc
 the few acts on an array's C structure that NumPy has no Python API for.
 """
 
-from lockedarray._portable.bases import ArrayBase, BufferBase
+from lockedarray._portable.bases import ArrayBase, BufferBase, connect, hot_method
 from lockedarray._portable.lock import Holds, RegionLock
 from lockedarray._portable.memory import (
     address,
@@ -21,7 +21,9 @@ __all__ = [
     "Holds",
     "RegionLock",
     "address",
+    "connect",
     "exchange_bodies",
+    "hot_method",
     "set_base",
     "set_data",
     "set_length",

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lockedarray._portable.lock import RegionLock
 
-__all__ = ["ArrayBase", "BufferBase"]
+__all__ = ["ArrayBase", "BufferBase", "connect", "hot_method"]
 
 
 class BufferBase:
     """What a core knows of a Buffer."""
 
-    __slots__ = ("_facades", "frozen", "lock", "origin", "whole")
+    __slots__ = ("_facades", "extent", "frozen", "lock", "memory", "origin", "whole")
 
     lock: RegionLock
     frozen: bool  # nothing may be written any more
     whole: bool  # the lock is shared: each hold is of the whole memory
-    origin: int  # address at which the current memory begins
+    memory: Any  # the current Memory
+    origin: int  # address at which it begins
+    extent: int  # its length in bytes
 
     def __init__(self) -> None:
         self._facades: dict[int, weakref.ref[ArrayBase]] = {}
@@ -44,3 +47,46 @@ class ArrayBase(np.ndarray):
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
     _past: Any = None  # what it showed before resizes: C code may be reading there still
+
+    # The general versions are in the classes above.
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self._general_finalize(obj)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return self._general_array_ufunc(ufunc, method, *inputs, **kwargs)
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        return self._general_array_function(func, types, args, kwargs)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._general_getitem(index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._general_setitem(index, value)
+
+
+def _comparison(name: str) -> Callable[[ArrayBase, Any], Any]:
+    def compare(self: ArrayBase, other: Any) -> Any:
+        return self._general_compare(name, other)
+
+    compare.__name__ = name
+    compare.__qualname__ = f"ArrayBase.{name}"
+    return compare
+
+
+for _name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
+    setattr(ArrayBase, _name, _comparison(_name))
+
+
+def connect(**_above: Any) -> None:
+    """Tell the core of what is above it; this one calls everything there."""
+
+
+def hot_method(
+    plain: Callable[..., Any], general: Callable[..., Any], writes: bool
+) -> Callable[..., Any]:
+    """Return a method for LockedArray; here always the general version."""
+    return general

@@ -1,0 +1,101 @@
+/*
+ * What is above the core: the names of general versions, and what connect()
+ * is told when the class LockedArray is made.
+ *
+ * All of it is set while the package is imported, before any LockedArray
+ * exists, and never changes: so it is read without a lock.
+ */
+#include "hot.h"
+
+la_names_type la_names;
+la_above_type la_above;
+
+static int
+la_names_init(void)
+{
+    static const char *comparisons[6] = {
+        [Py_LT] = "__lt__", [Py_LE] = "__le__", [Py_EQ] = "__eq__",
+        [Py_NE] = "__ne__", [Py_GT] = "__gt__", [Py_GE] = "__ge__",
+    };
+    const struct {
+        PyObject **slot;
+        const char *name;
+    } names[] = {
+        {&la_names.general_finalize, "_general_finalize"},
+        {&la_names.general_getitem, "_general_getitem"},
+        {&la_names.general_setitem, "_general_setitem"},
+        {&la_names.general_compare, "_general_compare"},
+        {&la_names.general_array_ufunc, "_general_array_ufunc"},
+        {&la_names.general_array_function, "_general_array_function"},
+        {&la_names.register_, "register"},
+        {&la_names.call, "__call__"},
+        {&la_names.out, "out"},
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        *names[i].slot = PyUnicode_InternFromString(names[i].name);
+        if (*names[i].slot == NULL) {
+            return -1;
+        }
+    }
+    for (int i = 0; i < 6; i++) {
+        la_names.comparisons[i] = PyUnicode_InternFromString(comparisons[i]);
+        if (la_names.comparisons[i] == NULL) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/*
+ * A class made in Python finds __getitem__ by name in these two slots, since
+ * that may stand for another one, too. Here it does not.
+ */
+static void
+la_set_sequence_slots(PyTypeObject *cls)
+{
+    if (cls->tp_as_mapping->mp_subscript == la_subscript) {
+        cls->tp_as_sequence->sq_item = la_item;
+    }
+    if (cls->tp_as_mapping->mp_ass_subscript == la_assign_subscript) {
+        cls->tp_as_sequence->sq_ass_item = la_assign_item;
+    }
+}
+
+static PyObject *
+la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"cls", "wrapped", "readers", "writers", NULL};
+    PyObject *cls, *wrapped, *readers, *writers;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OO!O!", names, &PyType_Type, &cls,
+                                     &wrapped, &PyDict_Type, &readers, &PyDict_Type,
+                                     &writers)) {
+        return NULL;
+    }
+    if (la_class != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the core is connected already");
+        return NULL;
+    }
+    la_above.wrapped = Py_NewRef(wrapped);
+    la_above.readers = Py_NewRef(readers);
+    la_above.writers = Py_NewRef(writers);
+    la_class = (PyTypeObject *)Py_NewRef(cls);
+    la_set_sequence_slots(la_class);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef la_above_functions[] = {
+    {"connect", (PyCFunction)(void (*)(void))la_connect, METH_VARARGS | METH_KEYWORDS,
+     "Tell the core, once, of the class above it and of the functions it may call itself."},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+la_above_add(PyObject *module)
+{
+    if (la_names_init() < 0) {
+        return -1;
+    }
+    return PyModule_AddFunctions(module, la_above_functions);
+}

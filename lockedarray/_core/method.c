@@ -1,0 +1,213 @@
+/*
+ * HotMethod: a method of ndarray as a method of LockedArray. With plain
+ * arguments it locks the array and calls ndarray's own on a raw view; with any
+ * others it is the general version, a function in Python that does the same
+ * for all arguments. To those who look at it it is that function.
+ */
+#include <stddef.h>
+
+#include "hot.h"
+#include "operand.h"
+
+/* self, and arguments by position and keyword together */
+#define LA_MOST_PASSED 8
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *plain;        /* ndarray's method */
+    PyObject *general;
+    char writes;            /* the array itself; else it reads */
+} la_method;
+
+static PyTypeObject *la_method_type;
+
+static PyObject *
+la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs,
+              PyObject *kwnames, bool *general)
+{
+    la_operation operation = {.count = 0};
+    PyObject *passed[LA_MOST_PASSED + 1];
+    PyObject *result = NULL;
+
+    *general = true;
+    if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])) {
+        return NULL;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (!la_is_parameter(args[i]) && !la_is_plain_array(args[i])) {
+            return NULL;
+        }
+        passed[i + 1] = args[i];
+    }
+    if (la_operation_add(&operation, args[0], self->writes ? LA_WRITE : LA_READ) < 0) {
+        return NULL;
+    }
+    int locked = la_operation_lock(&operation);
+    *general = locked == LA_GENERAL;
+    if (locked != 0) {
+        return NULL;
+    }
+    PyObject *raw = la_raw(args[0], operation.operands[0].hold.mode);
+    if (raw != NULL) {
+        passed[1] = raw;
+        result = PyObject_Vectorcall(self->plain, passed + 1,
+                                     nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+        if (result == NULL || !PyList_CheckExact(result)) {     /* that is tolist's */
+            result = la_unwrapped(result, raw, args[0]);
+        }
+        Py_DECREF(raw);
+    }
+    la_operation_unlock(&operation);
+    return result;
+}
+
+static PyObject *
+la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
+    size_t count = nargs + (kwnames == NULL ? 0 : (size_t)PyTuple_GET_SIZE(kwnames));
+    bool general;
+
+    PyObject *result = la_method_run(self, args, count, nargs, kwnames, &general);
+    return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
+}
+
+static PyObject *
+la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"plain", "general", "writes", NULL};
+    PyObject *plain, *general;
+    int writes;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOp", names, &plain, &general, &writes)) {
+        return NULL;
+    }
+    la_method *self = (la_method *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->call = la_method_call;
+        self->plain = Py_NewRef(plain);
+        self->general = Py_NewRef(general);
+        self->writes = (char)writes;
+    }
+    return (PyObject *)self;
+}
+
+static int
+la_method_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_method *)object)->plain);
+    Py_VISIT(((la_method *)object)->general);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static int
+la_method_clear(PyObject *object)
+{
+    Py_CLEAR(((la_method *)object)->plain);
+    Py_CLEAR(((la_method *)object)->general);
+    return 0;
+}
+
+static void
+la_method_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    la_method_clear(object);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+la_method_bind(PyObject *object, PyObject *array, PyObject *Py_UNUSED(type))
+{
+    if (array == NULL || array == Py_None) {
+        return Py_NewRef(object);
+    }
+    return PyMethod_New(object, array);
+}
+
+static PyObject *
+la_method_getattr(PyObject *object, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr(object, name);
+
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        value = PyObject_GetAttr(((la_method *)object)->general, name);
+    }
+    return value;
+}
+
+/* What every type has an attribute of its own for. */
+static PyObject *
+la_method_of_general(PyObject *object, void *name)
+{
+    return PyObject_GetAttrString(((la_method *)object)->general, name);
+}
+
+static PyObject *
+la_method_repr(PyObject *object)
+{
+    return PyObject_Repr(((la_method *)object)->general);
+}
+
+/* Pickled by name, as functions are. */
+static PyObject *
+la_method_reduce(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_method_of_general(object, "__qualname__");
+}
+
+static PyMethodDef la_method_methods[] = {
+    {"__reduce__", la_method_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef la_method_getset[] = {
+    {"__doc__", la_method_of_general, NULL, NULL, "__doc__"},
+    {"__module__", la_method_of_general, NULL, NULL, "__module__"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef la_method_members[] = {
+    {"__vectorcalloffset__", LA_T_PYSSIZET, offsetof(la_method, call), LA_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot la_method_slots[] = {
+    {Py_tp_new, la_method_new},
+    {Py_tp_dealloc, la_method_dealloc},
+    {Py_tp_traverse, la_method_traverse},
+    {Py_tp_clear, la_method_clear},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_descr_get, la_method_bind},
+    {Py_tp_getattro, la_method_getattr},
+    {Py_tp_repr, la_method_repr},
+    {Py_tp_methods, la_method_methods},
+    {Py_tp_getset, la_method_getset},
+    {Py_tp_members, la_method_members},
+    {0, NULL},
+};
+
+static PyType_Spec la_method_spec = {
+    .name = "lockedarray._core._native.HotMethod",
+    .basicsize = sizeof(la_method),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR
+             | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = la_method_slots,
+};
+
+int
+la_method_add(PyObject *module)
+{
+    la_method_type = (PyTypeObject *)PyType_FromSpec(&la_method_spec);
+    if (la_method_type == NULL) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_method_type);
+}

@@ -1,0 +1,201 @@
+/*
+ * Operands: locking them, and the raw views behind them.
+ *
+ * Lock order: the locks of an operation are taken in the order of their
+ * serials, and those parts that are of one lock in one step.
+ */
+#include "operand.h"
+
+int
+la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
+{
+    la_lock_object *lock = la_facade_lock(facade);
+
+    if (lock == NULL) {
+        return -1;
+    }
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(facade)->buffer;
+    bool frozen = la_is_frozen(buffer);
+    if (mode == LA_WRITE && (frozen || !la_facade_of(facade)->may_write)) {
+        return -1;
+    }
+    for (int i = 0; i < operation->count; i++) {
+        la_operand *known = &operation->operands[i];
+        if (known->facade == facade && known->locks == !frozen && !known->is_part) {
+            if (mode == LA_WRITE) {
+                known->hold.mode = LA_WRITE;
+            }
+            return i;
+        }
+    }
+    if (operation->count == LA_MOST_OPERANDS) {
+        return -1;
+    }
+    la_operand *operand = &operation->operands[operation->count];
+    la_hold_init(&operand->hold, mode);
+    la_facade_region(facade, buffer, &operand->hold.region);
+    if (la_region_is_empty(&operand->hold.region)) {
+        return -1;
+    }
+    operand->facade = facade;
+    operand->buffer = buffer;
+    operand->lock = lock;
+    operand->locks = !frozen;
+    operand->is_part = operand->held = false;
+    return operation->count++;
+}
+
+/* Is what was locked what the facade shows now, and may it be written? */
+static bool
+la_operand_is_current(const la_operand *operand)
+{
+    la_region now;
+
+    if (!operand->locks) {
+        return true;        /* frozen: nothing changes any more */
+    }
+    if (operand->hold.mode == LA_WRITE
+            && (la_is_frozen(operand->buffer)
+                || !la_facade_of(operand->facade)->may_write)) {
+        return false;
+    }
+    if (operand->is_part) {
+        return true;
+    }
+    la_facade_region(operand->facade, operand->buffer, &now);
+    return la_region_equal(&now, &operand->hold.region);
+}
+
+/* The operands in the order of their locks; those that need none are left out. */
+static int
+la_operation_order(la_operation *operation, la_operand **ordered)
+{
+    int count = 0;
+
+    for (int i = 0; i < operation->count; i++) {
+        la_operand *operand = &operation->operands[i];
+        int at = count;
+        if (!operand->locks) {
+            continue;
+        }
+        while (at > 0
+               && ordered[at - 1]->lock->lock->serial > operand->lock->lock->serial) {
+            ordered[at] = ordered[at - 1];
+            at--;
+        }
+        ordered[at] = operand;
+        count++;
+    }
+    return count;
+}
+
+static int
+la_operation_acquire(la_operation *operation)
+{
+    la_operand *ordered[LA_MOST_OPERANDS];
+    int count = la_operation_order(operation, ordered);
+
+    for (int i = 0; i < count;) {
+        la_operand *first = ordered[i];
+        for (i++; i < count && ordered[i]->lock == first->lock; i++) {
+            la_hold_chain(&first->hold, &ordered[i]->hold);
+        }
+        if (la_hold_acquire(first->lock, &first->hold, operation->thread, LA_NEVER) < 0) {
+            return -1;
+        }
+        first->held = true;
+    }
+    return 0;
+}
+
+int
+la_operation_lock(la_operation *operation)
+{
+    int result = 0;
+
+    operation->thread = la_thread_here();
+    if (operation->thread == NULL) {
+        return -1;
+    }
+    if (la_operation_acquire(operation) < 0) {
+        result = -1;
+    }
+    for (int i = 0; result == 0 && i < operation->count; i++) {
+        if (!la_operand_is_current(&operation->operands[i])) {
+            result = LA_GENERAL;
+        }
+    }
+    if (result != 0) {
+        la_operation_unlock(operation);
+    }
+    return result;
+}
+
+void
+la_operation_unlock(la_operation *operation)
+{
+    for (int i = operation->count - 1; i >= 0; i--) {
+        la_operand *operand = &operation->operands[i];
+        if (operand->held) {
+            operand->held = false;
+            la_release(&operand->hold, operation->thread);
+        }
+    }
+}
+
+/* -- raw views ------------------------------------------------------------------ */
+
+static LA_COLD PyObject *
+la_raw_make(PyObject *facade, la_mode mode)
+{
+    PyArrayObject_fields *shown = la_fields(facade);
+
+    Py_INCREF(shown->descr);
+    PyObject *raw = PyArray_NewFromDescr(
+        &PyArray_Type, shown->descr, shown->nd, shown->dimensions, shown->strides,
+        shown->data, shown->flags & ~NPY_ARRAY_WRITEABLE, NULL);
+    if (raw == NULL) {
+        return NULL;
+    }
+    /* Not by PyArray_SetBaseObject, which would look further down. */
+    la_fields(raw)->base = Py_XNewRef(shown->base);
+    if (mode == LA_WRITE) {
+        la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
+    }
+    return raw;
+}
+
+PyObject *
+la_raw(PyObject *facade, la_mode mode)
+{
+    la_facade *fields = la_facade_of(facade);
+    _Atomic(PyObject *) *slot = mode == LA_WRITE ? &fields->raw_write : &fields->raw_read;
+
+    /* Acquire: pairs with the release below; the array is complete. */
+    PyObject *known = atomic_load_explicit(slot, memory_order_acquire);
+    if (LA_LIKELY(known != NULL)) {
+        return Py_NewRef(known);    /* dropped only under a lock that excludes ours */
+    }
+    PyObject *raw = la_raw_make(facade, mode);
+    if (raw == NULL) {
+        return NULL;
+    }
+    Py_INCREF(raw);                 /* the slot's */
+    if (!atomic_compare_exchange_strong_explicit(slot, &known, raw, memory_order_release,
+                                                 memory_order_relaxed)) {
+        Py_DECREF(raw);             /* another reader was faster */
+    }
+    return raw;
+}
+
+void
+la_raws_drop(PyObject *facade)
+{
+    la_facade *fields = la_facade_of(facade);
+
+    /* Acquire: whoever frees an array has to see it complete. */
+    PyObject *read = atomic_exchange_explicit(&fields->raw_read, NULL, memory_order_acquire);
+    PyObject *write = atomic_exchange_explicit(&fields->raw_write, NULL, memory_order_acquire);
+    Py_XDECREF(read);
+    Py_XDECREF(write);
+}

@@ -1,0 +1,426 @@
+/*
+ * Indexing: elements under a lock of their bytes, views without a lock, and
+ * assignment to basic indices under a lock of what they name.
+ *
+ * Every function here that is given an index it does not want says LA_GENERAL,
+ * or returns false, with no error set and nothing held.
+ */
+#include "element.h"
+#include "hot.h"
+
+/* -- what an index is ------------------------------------------------------------- */
+
+/* One part of an index with which NumPy makes a view. */
+static bool
+la_index_part_is_basic(PyObject *part)
+{
+    PyTypeObject *type = Py_TYPE(part);
+    return type == &PySlice_Type || type == &PyLong_Type || part == Py_None
+           || part == Py_Ellipsis
+           || (PyArray_IsScalar(part, Integer)
+               && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE));
+}
+
+static bool
+la_index_is_basic(PyObject *index)
+{
+    if (!PyTuple_CheckExact(index)) {
+        return PyUnicode_CheckExact(index) || la_index_part_is_basic(index);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
+        if (!la_index_part_is_basic(PyTuple_GET_ITEM(index, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* -- elements ---------------------------------------------------------------------- */
+
+/* The element; NULL without an error: the general path. */
+static inline PyObject *
+la_element_get(PyObject *array, const npy_intp *index, int count)
+{
+    la_grip grip;
+    bool error;
+
+    char *address = la_element_lock(array, index, count, LA_READ, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *result = PyArray_Scalar(address, (PyArray_Descr *)la_fields(array)->descr, array);
+    la_grip_release(&grip);
+    return result;
+}
+
+/* Is this what an element may be set to without foreign code? */
+static inline bool
+la_is_element(PyObject *value)
+{
+    return la_is_number(value) || PyUnicode_CheckExact(value) || PyBytes_CheckExact(value)
+           || la_is_plain_array(value);
+}
+
+static inline int
+la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value)
+{
+    la_grip grip;
+    bool error;
+
+    char *address = la_element_lock(array, index, count, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return error ? -1 : LA_GENERAL;
+    }
+    int result = PyArray_Pack((PyArray_Descr *)la_fields(array)->descr, address, value);
+    la_grip_release(&grip);
+    return result;
+}
+
+/* -- what a basic index names -------------------------------------------------------- */
+
+/* What ndarray would make a view of. The dtype is the array's, or its field's. */
+typedef struct {
+    char *data;
+    PyArray_Descr *descr;       /* borrowed */
+    int nd;
+    npy_intp shape[NPY_MAXDIMS];
+    npy_intp strides[NPY_MAXDIMS];
+} la_target;
+
+static void
+la_target_add(la_target *target, npy_intp length, npy_intp stride)
+{
+    target->shape[target->nd] = length;
+    target->strides[target->nd] = stride;
+    target->nd++;
+}
+
+static bool
+la_is_int_or_none(PyObject *object)
+{
+    return object == Py_None || PyLong_CheckExact(object);
+}
+
+static bool
+la_target_add_slice(la_target *target, PyObject *object, npy_intp length, npy_intp stride)
+{
+    PySliceObject *slice = (PySliceObject *)object;
+    Py_ssize_t start, stop, step;
+
+    /* No foreign __index__, and so no Python code. */
+    if (!la_is_int_or_none(slice->start) || !la_is_int_or_none(slice->stop)
+            || !la_is_int_or_none(slice->step)) {
+        return false;
+    }
+    if (PySlice_Unpack(object, &start, &stop, &step) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    npy_intp count = PySlice_AdjustIndices(length, &start, &stop, step);
+    if (count > 0) {
+        target->data += start * stride;
+    }
+    la_target_add(target, count, step * stride);
+    return true;
+}
+
+/* x['field'] = ..., of a field that is no array itself. */
+static bool
+la_target_find_field(PyObject *array, PyObject *name, la_target *target)
+{
+    PyArrayObject_fields *fields = la_fields(array);
+
+    if (!PyDataType_HASFIELDS(fields->descr)) {
+        return false;
+    }
+    PyObject *field = PyDict_GetItemWithError(PyDataType_FIELDS(fields->descr), name);
+    if (field == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    PyArray_Descr *descr = (PyArray_Descr *)PyTuple_GET_ITEM(field, 0);
+    Py_ssize_t offset = PyLong_AsSsize_t(PyTuple_GET_ITEM(field, 1));
+    if (PyDataType_HASSUBARRAY(descr) || PyDataType_REFCHK(descr)) {
+        return false;
+    }
+    target->data = fields->data + offset;
+    target->descr = descr;
+    target->nd = 0;
+    for (int k = 0; k < fields->nd; k++) {
+        la_target_add(target, fields->dimensions[k], fields->strides[k]);
+    }
+    return true;
+}
+
+/* False for what is no such index, or one that NumPy refuses. */
+static bool
+la_target_find(PyObject *array, PyObject *index, la_target *target)
+{
+    PyArrayObject_fields *fields = la_fields(array);
+    bool is_tuple = PyTuple_CheckExact(index);
+    Py_ssize_t count = is_tuple ? PyTuple_GET_SIZE(index) : 1;
+    int consumed = 0, ellipses = 0, axis = 0;
+
+    if (PyUnicode_CheckExact(index)) {
+        return la_target_find_field(array, index, target);
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *part = is_tuple ? PyTuple_GET_ITEM(index, i) : index;
+        ellipses += part == Py_Ellipsis;
+        consumed += part != Py_Ellipsis && part != Py_None;
+    }
+    if (ellipses > 1 || consumed > fields->nd
+            || fields->nd + (int)(count - consumed) > NPY_MAXDIMS || count > NPY_MAXDIMS) {
+        return false;
+    }
+    target->data = fields->data;
+    target->descr = (PyArray_Descr *)fields->descr;
+    target->nd = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *part = is_tuple ? PyTuple_GET_ITEM(index, i) : index;
+        npy_intp at;
+        if (part == Py_None) {
+            la_target_add(target, 1, 0);
+            continue;
+        }
+        if (part == Py_Ellipsis) {
+            for (int skipped = fields->nd - consumed; skipped > 0; skipped--, axis++) {
+                la_target_add(target, fields->dimensions[axis], fields->strides[axis]);
+            }
+            continue;
+        }
+        npy_intp length = fields->dimensions[axis], stride = fields->strides[axis];
+        axis++;
+        if (Py_TYPE(part) == &PySlice_Type) {
+            if (!la_target_add_slice(target, part, length, stride)) {
+                return false;
+            }
+            continue;
+        }
+        if (!la_index_integer(part, &at)) {
+            return false;
+        }
+        at = at < 0 ? at + length : at;
+        if ((npy_uintp)at >= (npy_uintp)length) {
+            return false;
+        }
+        target->data += at * stride;
+    }
+    for (; axis < fields->nd; axis++) {
+        la_target_add(target, fields->dimensions[axis], fields->strides[axis]);
+    }
+    return true;
+}
+
+static void
+la_target_region(const la_target *target, const la_buffer_object *buffer, la_region *region)
+{
+    if (buffer->whole) {
+        la_region_set_whole(region);
+        return;
+    }
+    la_region_set_array(region, target->nd, target->shape, target->strides,
+                        PyDataType_ELSIZE(target->descr),
+                        (intptr_t)la_element_offset(target->data, buffer));
+}
+
+/* Is `value` the view that the index names? Then x[index] += ... is at its end. */
+static bool
+la_target_is(const la_target *target, PyObject *array, PyObject *value)
+{
+    PyArrayObject_fields *fields = la_fields(value);
+
+    if (la_facade_of(value)->buffer != la_facade_of(array)->buffer
+            || fields->data != target->data || fields->nd != target->nd
+            || (fields->descr != (void *)target->descr
+                && !PyArray_EquivTypes((PyArray_Descr *)fields->descr, target->descr))) {
+        return false;
+    }
+    for (int k = 0; k < target->nd; k++) {
+        if (fields->dimensions[k] != target->shape[k]
+                || fields->strides[k] != target->strides[k]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* x[index] = value, with an index that makes a view. */
+static int
+la_view_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    la_lock_object *lock = la_facade_lock(array);
+    la_target target;
+    la_operation operation;
+    la_region now;
+    int result, value_at = -1;
+
+    if (lock == NULL || !la_target_find(array, index, &target)) {
+        return LA_GENERAL;
+    }
+    la_facade *facade = la_facade_of(array);
+    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+    if (la_is_frozen(buffer) || !facade->may_write) {
+        return LA_GENERAL;
+    }
+    operation.count = 0;
+    if (la_is_facade(value)) {
+        if (la_target_is(&target, array, value)) {
+            return 0;
+        }
+        value_at = la_operation_add(&operation, value, LA_READ);
+        if (value_at < 0) {
+            return LA_GENERAL;
+        }
+    }
+    else if (!la_is_plain_array(value)
+             && (!la_is_element(value) || target.descr->type_num == NPY_VOID)) {
+        return LA_GENERAL;
+    }
+    la_operand *operand = &operation.operands[operation.count++];
+    la_hold_init(&operand->hold, LA_WRITE);
+    la_target_region(&target, buffer, &operand->hold.region);
+    if (la_region_is_empty(&operand->hold.region)) {
+        return LA_GENERAL;
+    }
+    operand->facade = array;
+    operand->buffer = buffer;
+    operand->lock = lock;
+    operand->locks = operand->is_part = true;
+    operand->held = false;
+    result = la_operation_lock(&operation);
+    if (result != 0) {
+        return result;
+    }
+    result = LA_GENERAL;
+    if (la_target_find(array, index, &target)) {
+        la_target_region(&target, buffer, &now);
+        if (la_region_equal(&now, &operand->hold.region)) {
+            PyObject *raw = la_raw(array, LA_WRITE);
+            PyObject *raw_value = raw == NULL ? NULL
+                : la_operand_raw(&operation, value_at, value);
+            result = raw_value == NULL ? -1
+                : PyArray_Type.tp_as_mapping->mp_ass_subscript(raw, index, raw_value);
+            Py_XDECREF(raw);
+            Py_XDECREF(raw_value);
+        }
+    }
+    la_operation_unlock(&operation);
+    return result;
+}
+
+/* -- the slots ----------------------------------------------------------------------- */
+
+/*
+ * What ndarray's own slot made of the facade itself, without a lock: a view.
+ * Anything else would have been read without one; it is thrown away then, and
+ * NULL without an error means the general path. Steals `view`.
+ */
+static PyObject *
+la_checked_view(PyObject *array, PyObject *view)
+{
+    if (view == NULL) {
+        return NULL;
+    }
+    if (!la_is_facade(view)) {
+        Py_DECREF(view);
+        return NULL;
+    }
+    if (la_facade_of(view)->buffer == NULL) {   /* a subclass that forgot super() */
+        PyObject *done = la_array_finalize(view, array);
+        Py_XDECREF(done);
+        if (done == NULL) {
+            Py_CLEAR(view);
+        }
+    }
+    return view;
+}
+
+PyObject *
+la_subscript(PyObject *array, PyObject *index)
+{
+    npy_intp integers[LA_MOST_INDICES];
+    PyObject *result = NULL;
+
+    int count = la_index_integers(index, integers);
+    if (count >= 0 && count == la_fields(array)->nd) {
+        result = la_element_get(array, integers, count);
+    }
+    else if (la_facade_of(array)->buffer != NULL && la_index_is_basic(index)) {
+        result = la_checked_view(
+            array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+    }
+    if (result != NULL || PyErr_Occurred()) {
+        return result;
+    }
+    return PyObject_CallMethodOneArg(array, la_names.general_getitem, index);
+}
+
+PyObject *
+la_item(PyObject *array, Py_ssize_t i)
+{
+    PyObject *result = NULL;
+
+    if (la_fields(array)->nd == 1 && i >= 0) {
+        npy_intp index = i;
+        result = la_element_get(array, &index, 1);
+    }
+    else if (la_fields(array)->nd != 1 && la_facade_of(array)->buffer != NULL) {
+        result = la_checked_view(array, PyArray_Type.tp_as_sequence->sq_item(array, i));
+    }
+    if (result != NULL || PyErr_Occurred()) {
+        return result;
+    }
+    /* Where NumPy would undo what PySequence_GetItem did, so do we. */
+    if (i < 0 && la_fields(array)->nd > 0) {
+        i -= la_fields(array)->dimensions[0];
+    }
+    PyObject *index = PyLong_FromSsize_t(i);
+    if (index != NULL) {
+        result = PyObject_CallMethodOneArg(array, la_names.general_getitem, index);
+        Py_DECREF(index);
+    }
+    return result;
+}
+
+int
+la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
+{
+    npy_intp integers[LA_MOST_INDICES];
+    int result = LA_GENERAL;
+
+    if (value == NULL) {        /* refused by NumPy, which looks at no data */
+        return PyArray_Type.tp_as_mapping->mp_ass_subscript(array, index, NULL);
+    }
+    int count = la_index_integers(index, integers);
+    if (count >= 0 && count == la_fields(array)->nd) {
+        if (la_is_element(value)) {
+            result = la_element_set(array, integers, count, value);
+        }
+    }
+    else {
+        result = la_view_set(array, index, value);
+    }
+    if (result != LA_GENERAL) {
+        return result;
+    }
+    PyObject *done = PyObject_CallMethodObjArgs(array, la_names.general_setitem, index,
+                                                value, NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+int
+la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value)
+{
+    if (i < 0 && la_fields(array)->nd > 0) {    /* as in la_item */
+        i -= la_fields(array)->dimensions[0];
+    }
+    PyObject *index = PyLong_FromSsize_t(i);
+    if (index == NULL) {
+        return -1;
+    }
+    int result = la_assign_subscript(array, index, value);
+    Py_DECREF(index);
+    return result;
+}
