@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import copy as copying
 import operator
+import os
+import pickle
 import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from lockedarray import temporaries
 from lockedarray.at import At
 from lockedarray.buffer import Buffer, plain_view
 from lockedarray.cores import Holds, RegionLock, address, connect, hot_method
 from lockedarray.dispatch import roles
 from lockedarray.dispatch.functions import call_function
-from lockedarray.dispatch.operation import facades_in, run, run_as_view, settled, wrapped_view
+from lockedarray.dispatch.operation import (
+    facades_in,
+    run,
+    run_as_view,
+    run_unlocked,
+    settled,
+    wrapped_view,
+)
 from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
+from lockedarray.indexing import makes_view, picks_element
 from lockedarray.objects import check_policy
+from lockedarray.temporaries import is_unreachable
 
 __all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
 
@@ -104,7 +114,7 @@ class LockedArray(Facade):
             and obj.flags.writeable
             and (dtype is None or np.dtype(dtype) == obj.dtype)
             and _has_order(obj, order)
-            and temporaries.is_unreachable(cls, obj, references)
+            and is_unreachable(cls, obj, references)
         )
         array = obj if adopt else _copied(obj, dtype, order)
         check_policy(objects, array.dtype)
@@ -291,9 +301,9 @@ class LockedArray(Facade):
         self, dtype: Any = None, *, copy: bool | None = None
     ) -> np.ndarray:
         """Return a plain array: a read-only alias, or a copy made under the read lock."""
-        if copy is not True and (dtype is None or np.dtype(dtype) == self.dtype):
+        if not copy and (dtype is None or np.dtype(dtype) == self.dtype):
             return plain_view(self, np.ndarray)
-        if copy is False:
+        if copy is not None and not copy:
             raise ValueError("Unable to avoid copy while creating an array as requested.")
         return run(np.ndarray.astype, (self, self.dtype if dtype is None else dtype), {})
 
@@ -306,7 +316,7 @@ class LockedArray(Facade):
     # -- indexing --------------------------------------------------------------------------------
 
     def _general_getitem(self, index: Any) -> Any:
-        if _makes_view(index):
+        if makes_view(index, self.ndim):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
                 return make_view(result, self, self._may_write)
@@ -316,11 +326,15 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
-        value = self._settled(index, value)
-        run(operator.setitem, (self, index, value), {}, (id(self),))
+        if self.dtype.hasobject and (not isinstance(value, Facade) or picks_element(index)):
+            run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
+        else:
+            run(operator.setitem, (self, index, self._settled(index, value)), {}, (id(self),))
 
     def _is_own_view(self, index: Any, value: LockedArray) -> bool:
-        if value._buffer is not self._buffer or value._buffer is None or not _makes_view(index):
+        if value._buffer is not self._buffer or value._buffer is None:
+            return False
+        if not makes_view(index, self.ndim):
             return False
         try:
             target = plain_view(self, np.ndarray)[index]
@@ -341,7 +355,7 @@ class LockedArray(Facade):
         dtype = self.dtype
         if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
             return value
-        if isinstance(value, (list, tuple)) and (_picks_element(index) or facades_in(value)):
+        if isinstance(value, (list, tuple)) and (picks_element(index) or facades_in(value)):
             return value
         return np.asarray(value, dtype=dtype)
 
@@ -372,18 +386,18 @@ class LockedArray(Facade):
 
     @real.setter
     def real(self, value: Any) -> None:
-        self.real[...] = value
+        run(setattr, (self, "real", value), {}, (id(self),))
 
     @property
     def imag(self) -> Any:
         """View of the imaginary part; zeros, plain and read-only, of a real array."""
+        if self.dtype.kind not in "cO":
+            return run_unlocked(_imag, (self,), {})
         return run_as_view(_imag, (self,), {})
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        if self.dtype.kind not in "cO":
-            raise TypeError("cannot set imaginary part of non-complex array")
-        self.imag[...] = value
+        run(setattr, (self, "imag", value), {}, (id(self),))
 
     @property
     def T(self) -> LockedArray:  # noqa: N802
@@ -469,6 +483,18 @@ class LockedArray(Facade):
         attributes = copying.deepcopy(_attributes(self), memo)
         return _rebuilt(type(self), array, buffer_of(self).objects, attributes)
 
+    def dump(self, file: Any) -> None:
+        """Pickle the array, as it is at one moment, to a file or a path."""
+        if hasattr(file, "write"):
+            pickle.dump(self, file, protocol=2)
+        else:
+            with open(os.fspath(file), "wb") as opened:
+                pickle.dump(self, opened, protocol=2)
+
+    def dumps(self) -> bytes:
+        """Return the array, as it is at one moment, pickled."""
+        return pickle.dumps(self, protocol=2)
+
     # -- text ------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
@@ -504,6 +530,13 @@ _SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
+
+
+def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
+    def store(array: np.ndarray, index: Any) -> None:
+        array[index] = value
+
+    return store
 
 
 def _only(raws: list[np.ndarray]) -> np.ndarray:
@@ -550,9 +583,9 @@ def _copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
 
 
 def _has_order(array: np.ndarray, order: str) -> bool:
-    if order in ("K", "A"):
-        return True
-    return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+    if type(order) is str and order in ("C", "F"):
+        return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+    return True
 
 
 def _attributes(array: Facade) -> dict[str, Any]:
@@ -571,45 +604,21 @@ def _rebuilt(
     return made
 
 
-def _makes_view(index: Any) -> bool:
-    """Whether `index` is basic indexing that may make a view: then no lock is waited for."""
-    if type(index) is tuple:
-        return bool(all(_is_basic(part) for part in index)) and not _picks_element(index)
-    return _is_basic(index)
-
-
-def _is_basic(part: Any) -> bool:
-    kind = type(part)
-    if kind in _BASIC:
-        return True
-    if kind is list:
-        return bool(part) and all(type(name) is str for name in part)
-    return isinstance(part, np.integer)
-
-
-_BASIC = frozenset({int, slice, type(Ellipsis), type(None), str})
-
-
-def _picks_element(index: Any) -> bool:
-    """Whether `index` consists of integers alone."""
-    parts = index if type(index) is tuple else (index,)
-    return bool(parts) and all(type(part) is int or isinstance(part, np.integer) for part in parts)
-
-
 # -- methods of ndarray that run under a lock ------------------------------------------------------
 
 _READERS = (
-    "all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy "
-    "cumprod cumsum dot dump dumps flatten item max mean min nonzero prod repeat round "
-    "searchsorted std sum take tobytes tolist trace var to_device tofile tostring "
+    "all any argmax argmin argpartition argsort choose clip compress copy cumprod cumsum dot "
+    "flatten item max mean min nonzero prod repeat round searchsorted std sum take tobytes tolist "
+    "trace var tofile tostring "
     "__contains__ __bool__ __int__ __float__ __complex__ __index__"
 ).split()
-_WRITERS = "fill partition put setfield sort".split()
+_WRITERS = "partition put setfield sort".split()
+_SOMETIMES_ITSELF = "astype conj conjugate to_device".split()
 _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 
 # Positions of out=, behind self.
 _OUT = {
-    "all": 1, "any": 1, "argmax": 1, "argmin": 1, "choose": 1, "clip": 2, "compress": 2,
+    "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2,
     "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2, "round": 1,
     "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
 }  # fmt: skip
@@ -646,6 +655,28 @@ def _viewer(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
+def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a method that returns the array itself where there is nothing to do."""
+    probe = np.empty(0)
+
+    def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
+        order = args[1] if len(args) > 1 else kwargs.get("order", "K")
+        if _has_order(self, order) and not self.dtype.hasobject:
+            empty = np.empty_like(probe, self.dtype)
+            if plain(empty, *args, **kwargs) is empty:
+                return self
+        return run(plain, (self, *args), kwargs)
+
+    return method
+
+
+def _fill(self: LockedArray, value: Any) -> None:
+    if self.dtype.hasobject:  # the value itself becomes the elements
+        run(lambda array: array.fill(value), (self,), {}, (id(self),))
+    else:
+        run(np.ndarray.fill, (self, value), {}, (id(self),))
+
+
 def _diagonal(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
     return run_as_view(np.ndarray.diagonal, (self, *args), kwargs, read_only_result=True)
 
@@ -659,18 +690,25 @@ def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]
     method.__qualname__ = f"LockedArray.{name}"
     method.__doc__ = plain.__doc__
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
-    if name in _READERS or name in _WRITERS:
-        method = hot_method(plain, method, name in _WRITERS)
+    writes = name in _WRITERS or name == "fill"
+    if writes or name in _READERS:
+        method = hot_method(plain, method, writes)
     setattr(LockedArray, name, method)
 
 
-for _make, _names_of in ((_reader, _READERS), (_writer, _WRITERS), (_viewer, _VIEWERS)):
+for _make, _names_of in (
+    (_reader, _READERS),
+    (_writer, _WRITERS),
+    (_viewer, _VIEWERS),
+    (_sometimes_itself, _SOMETIMES_ITSELF),
+):
     for _name in _names_of:
         _plain = getattr(np.ndarray, _name, None)
         if _plain is not None:  # some come and go with NumPy's version
             _add_method(_name, _make(_name, _plain), _plain)
 _add_method("diagonal", _diagonal, np.ndarray.diagonal)
 _add_method("byteswap", _byteswap, np.ndarray.byteswap)
+_add_method("fill", _fill, np.ndarray.fill)
 
 
 connect(

@@ -10,6 +10,7 @@ import numpy as np
 
 from lockedarray.dispatch.operation import run, settled
 from lockedarray.facade import Facade
+from lockedarray.indexing import picks_element
 
 __all__ = ["At", "AtIndex"]
 
@@ -43,6 +44,8 @@ def _exchange(array: np.ndarray, index: Any, value: Any) -> Any:
 
 def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any) -> Any:
     old = _current(array, index)
+    if array.dtype.names is not None:
+        expected = np.asarray(expected, array.dtype)
     same = np.asarray(old == expected)
     if array.dtype.kind in "fcmM":
         same = same | (np.isnan(old) & np.isnan(np.asarray(expected, array.dtype)))
@@ -71,9 +74,10 @@ class At:
     def __setitem__(self, index: Any, value: Any) -> None:
         if not isinstance(value, AtIndex):
             AtIndex(self._array, index).set(value)
-        elif value._array is not self._array or value._index is not index:
+        elif value._updated and value._array is self._array:
+            value._updated = False  # the end of x.at[i] += v: the work is done
+        else:
             raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
-        # else it is the end of x.at[i] += v: the work is done
 
     def __repr__(self) -> str:
         return f"<at: index it, as in x.at[i] += 1, of a LockedArray of shape {self._array.shape}>"
@@ -97,14 +101,23 @@ class AtIndex:
     (True, np.int64(5))
     """
 
-    __slots__ = ("_array", "_index")
+    __slots__ = ("_array", "_index", "_updated")
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     def __init__(self, array: Facade, index: Any) -> None:
         self._array = array
         self._index = index
+        self._updated = False
 
     def _write(self, function: Callable[..., Any], *values: Any) -> Any:
+        if self._array.dtype.hasobject and (
+            picks_element(self._index) or not any(isinstance(v, Facade) for v in values)
+        ):
+
+            def store(array: np.ndarray, index: Any) -> Any:  # the very objects are stored
+                return function(array, index, *values)
+
+            return run(store, (self._array, self._index), {}, (id(self._array),))
         return run(function, (self._array, self._index, *values), {}, (id(self._array),))
 
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
@@ -175,6 +188,7 @@ class AtIndex:
 def _augmented(ufunc: np.ufunc) -> Callable[[AtIndex, Any], AtIndex]:
     def assign(self: AtIndex, value: Any) -> AtIndex:
         self._accumulate(ufunc, value)
+        self._updated = True
         return self
 
     assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc.__name__}`, as one atomic step."

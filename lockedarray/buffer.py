@@ -12,6 +12,7 @@ writable, because NumPy looks for a writable base and finds a Memory, which offe
 
 from __future__ import annotations
 
+import math
 import threading
 import weakref
 from typing import Any
@@ -121,10 +122,12 @@ class Buffer(BufferBase):
 
     __slots__ = (
         "__weakref__",
+        "_owner",
         "foreign",
         "moving",
         "objects",
         "older",
+        "operating",
         "raw_views",
         "root",
     )
@@ -145,7 +148,9 @@ class Buffer(BufferBase):
         self.foreign = foreign
         self.frozen = False
         self.moving = threading.RLock()
+        self._owner: weakref.ref[Any] | None = None
         self.raw_views: dict[int, weakref.ref[Any]] = {}
+        self.operating: dict[int, np.ndarray] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._use(Memory(array, owner), array)
 
@@ -225,6 +230,14 @@ class Buffer(BufferBase):
                 return memory
         return self.memory  # an empty array, or memory of the caller's, which never moves
 
+    def claim(self, facade: Any) -> Any:
+        """Return the LockedArray that owns this Buffer, or None and have it be `facade`."""
+        with self.moving:
+            owner = self._owner() if self._owner is not None else None
+            if owner is None:
+                self._owner = weakref.ref(facade)
+            return owner
+
     def register(self, facade: Any) -> None:
         """Know `facade` from now on, and point it at the current Memory if that has moved.
 
@@ -244,11 +257,19 @@ class Buffer(BufferBase):
         """The lock of `raw` is about to be released."""
         self.raw_views.pop(id(raw), None)
 
+    def begin(self, raw: np.ndarray) -> None:
+        """Know a raw view of an operation, which a freeze reaches and a resize must not move."""
+        self.operating[id(raw)] = raw
+
+    def end(self, raw: np.ndarray) -> None:
+        """The operation with `raw` has ended, and its lock is about to be released."""
+        self.operating.pop(id(raw), None)
+
     def freeze(self) -> None:
         """Have nothing written any more; the caller holds the write lock of the whole Buffer."""
         self.frozen = True
-        for reference in list(self.raw_views.copy().values()):
-            raw = reference()
+        guarded = [reference() for reference in self.raw_views.copy().values()]
+        for raw in [*guarded, *self.operating.copy().values()]:
             if raw is not None:
                 raw.setflags(write=False)
 
@@ -257,10 +278,13 @@ class Buffer(BufferBase):
     def resize(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
         """Give `facade` another shape; the caller holds the write lock of the whole Buffer."""
         dtype = facade.dtype
-        size = 1
-        for length in shape:
-            size *= length
+        size = math.prod(shape)
         with self.moving:
+            if self.operating or self.in_operation():
+                raise ValueError(
+                    "cannot resize inside an operation on the same array, as element code and "
+                    "callbacks run; resize before or after it"
+                )
             old_size = facade.size
             fits = size * dtype.itemsize <= self.memory.nbytes
             grown = None if fits else self._grown(size, dtype)
@@ -271,16 +295,29 @@ class Buffer(BufferBase):
                     self._clear(old_size, size)
                 elif dtype.hasobject and not self._has_views(facade):
                     self._clear(size, old_size)  # lets go of the elements; others stay visible
-                target = self.root[:size].reshape(shape, order=order)  # type: ignore[call-overload]
+                target = self._shaped(facade, shape, order)
                 axis = _only_changed_axis(facade, target) if fits else None
                 if axis is not None:
                     set_length(facade, axis, shape[axis], target.flags.num)
                 else:
                     exchange_bodies([(facade, target)])
-                    self._remember(facade, target)
+                    if not any(target is past for past in facade._past or ()):
+                        self._remember(facade, target)
             finally:  # after Ctrl-C, too, everything must show the same Memory
                 if grown is not None:
                     self._follow(self._known())
+
+    def _shaped(self, facade: Any, shape: tuple[int, ...], order: str) -> np.ndarray:
+        """Return an array of `shape` over the Memory, one that `facade` showed before if any."""
+        size = math.prod(shape)
+        axes = shape if order == "C" else shape[::-1]
+        target = self.root[:size].reshape(axes)
+        target = target if order == "C" else target.T
+        for past in facade._past or ():
+            if past.shape == shape and past.strides == target.strides:
+                if memory_of(past) is self.memory:
+                    return past
+        return target
 
     def _clear(self, start: int, stop: int) -> None:
         """Zero the items of the Memory from `start` to `stop`."""
@@ -335,7 +372,9 @@ class Buffer(BufferBase):
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
-            array._past = (*(array._past or ()), past)
+            if array._past is None:
+                array._past = []
+            array._past.append(past)
             return
         key = id(array)
         if key not in _past_of_raw_views:

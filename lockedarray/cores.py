@@ -42,7 +42,7 @@ def _chosen() -> tuple[str, Any]:
 
 
 if TYPE_CHECKING:
-    from lockedarray import _portable as _core
+    import lockedarray._portable as _core
 
     backend: str
 else:

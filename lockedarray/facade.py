@@ -29,7 +29,6 @@ __all__ = [
     "make_root",
     "make_view",
     "raw_view",
-    "return_raw_view",
 ]
 
 _F = TypeVar("_F", bound="Facade")
@@ -64,6 +63,7 @@ class Facade(ArrayBase):
             set_base(self, memory.root(self))
         if source is None:
             self._may_write = writeable
+            self._owner = buffer.claim(self)
         else:
             self._may_write = source._may_write
             self._owner = source._owner if source._owner is not None else source
@@ -105,6 +105,7 @@ def _take_over(facade: Facade) -> Buffer:
     exchange_bodies([(owner, view)])
     facade._buffer = buffer
     facade._may_write = True
+    buffer.claim(facade)
     buffer.register(facade)
     return buffer
 
@@ -136,15 +137,7 @@ def raw_view(facade: Facade, write: bool) -> np.ndarray:
     raw = plain_view(facade, np.ndarray)
     if write:
         set_writeable(raw)
-    buffer_of(facade).register_raw_view(raw)
     return raw
-
-
-def return_raw_view(facade: Facade, raw: np.ndarray) -> None:
-    """Make a raw view read-only; the caller is about to release its lock."""
-    if raw.flags.writeable:
-        raw.setflags(write=False)
-    buffer_of(facade).forget_raw_view(raw)
 
 
 def check_may_write(facade: Facade) -> None:

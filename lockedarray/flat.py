@@ -9,6 +9,7 @@ import numpy as np
 
 from lockedarray.dispatch.operation import run, settled
 from lockedarray.facade import Facade
+from lockedarray.indexing import picks_element
 
 __all__ = ["FlatIterator"]
 
@@ -72,9 +73,19 @@ class FlatIterator:
         return run(_get, (self._array, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self._array.dtype.hasobject and self._array.dtype.names is None:
+        if self._array.dtype.hasobject and (picks_element(index) or not isinstance(value, Facade)):
+
+            def store(array: np.ndarray, index: Any) -> None:  # the very object is stored
+                array.flat[index] = value
+
+            run(store, (self._array, index), {}, (id(self._array),))
+            return
+        if self._array.dtype.names is None:
             value = settled(value)
         run(_set, (self._array, index, value), {}, (id(self._array),))
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Cannot delete iterator elements")
 
     def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
         if copy is False:

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from lockedarray.cores import Holds
-from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view, return_raw_view
+from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view
 
 __all__ = ["Guard", "acquire"]
 
@@ -84,7 +84,9 @@ class Guard(Generic[_T]):
             for facade, write in self._wanted:
                 if write:
                     check_may_write(facade)
-                raws.append(raw_view(facade, write))
+                raw = raw_view(facade, write)
+                raws.append(raw)
+                buffer_of(facade).register_raw_view(raw)
             self._raws, self._holds = raws, holds
         except BaseException:
             self._drop(raws, holds)
@@ -108,9 +110,12 @@ class Guard(Generic[_T]):
         self._holds, self._raws = None, []
 
     def _drop(self, raws: list[np.ndarray], holds: Holds) -> None:
-        for raw, (facade, _) in zip(raws, self._wanted, strict=False):
-            return_raw_view(facade, raw)
-        holds.release()
+        try:
+            for raw, (facade, _) in zip(raws, self._wanted, strict=False):
+                raw.setflags(write=False)
+                buffer_of(facade).forget_raw_view(raw)
+        finally:
+            holds.release()
 
     def __del__(self) -> None:
         holds = getattr(self, "_holds", None)

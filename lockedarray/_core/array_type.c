@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "hot.h"
+#include "operand.h"
 
 PyTypeObject *la_array_type, *la_buffer_type, *la_class;
 Py_ssize_t la_facade_offset;
@@ -33,6 +34,9 @@ la_facade_region(PyObject *facade, const la_buffer_object *buffer,
         la_region_set_array(region, array->nd, (intptr_t *)array->dimensions,
                             (intptr_t *)array->strides,
                             (intptr_t)PyDataType_ELSIZE(array->descr), offset);
+    }
+    if (la_region_is_empty(region)) {
+        la_region_set_extent(region, offset, 1);
     }
 }
 
@@ -194,6 +198,7 @@ la_buffer_know(la_buffer_object *self, PyObject *array)
 static void
 la_buffer_forget(la_buffer_object *self, la_facade *facade)
 {
+    (void)self;         /* used only where there is no GIL */
     Py_BEGIN_CRITICAL_SECTION(self);
     if (facade->back != NULL) {
         *facade->back = facade->next;
@@ -276,9 +281,17 @@ la_buffer_known(PyObject *object, PyObject *Py_UNUSED(unused))
     return list;
 }
 
+static PyObject *
+la_buffer_in_operation(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(la_in_operation((la_buffer_object *)object));
+}
+
 static PyMethodDef la_buffer_methods[] = {
     {"know", la_buffer_know_method, METH_O, "Have an array among the known ones while it lives."},
     {"known", la_buffer_known, METH_NOARGS, "The live LockedArrays on this Buffer."},
+    {"in_operation", la_buffer_in_operation, METH_NOARGS,
+     "Whether the calling thread is inside an operation that this core does by itself."},
     {NULL, NULL, 0, NULL},
 };
 

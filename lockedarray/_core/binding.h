@@ -136,7 +136,11 @@ la_region_equal(const la_region *a, const la_region *b)
     return true;
 }
 
-/* The region of what a facade shows, in bytes from the start of its memory. */
+/*
+ * The region of what a facade shows, in bytes from the start of its memory.
+ * Never empty: whoever works on an empty array keeps its shape from changing,
+ * and so holds the byte at which it would begin.
+ */
 void la_facade_region(PyObject *facade, const la_buffer_object *buffer,
                       la_region *region);
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from readerwriterlock import rwlock
 
-from lockedarray._core import _native
+import lockedarray._core._native as _native
 from lockedarray.errors import DeadlockError, LockTimeout
 from lockedarray.lockables import HeldLock, Lockable
 

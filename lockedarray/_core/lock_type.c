@@ -10,6 +10,15 @@
 
 #include "binding.h"
 
+#ifdef _WIN32
+#include <windows.h>
+#define la_sleep_long() Sleep(1000000)
+#else
+#include <pthread.h>
+#include <unistd.h>
+#define la_sleep_long() sleep(1000)
+#endif
+
 PyTypeObject *la_lock_type, *la_holds_type;
 
 /* lockedarray._core.lock: words for errors, and locks below. */
@@ -39,10 +48,32 @@ la_before_wait(void *context)
     ((la_away *)context)->state = PyEval_SaveThread();
 }
 
+/*
+ * When the interpreter ends, a daemon thread that comes back ends there and
+ * then (before Python 3.14). Its hold may have been granted by now and is on
+ * its stack: so the thread does not end, but stays away for good.
+ */
+static void
+la_stay_away(void *Py_UNUSED(unused))
+{
+    for (;;) {
+        la_sleep_long();
+    }
+}
+
 static void
 la_after_wait(void *context)
 {
+    if (Py_IsFinalizing()) {
+        la_stay_away(NULL);
+    }
+#ifdef _WIN32
     PyEval_RestoreThread(((la_away *)context)->state);
+#else
+    pthread_cleanup_push(la_stay_away, NULL);       /* called where a thread ends */
+    PyEval_RestoreThread(((la_away *)context)->state);
+    pthread_cleanup_pop(0);
+#endif
 }
 
 static int
@@ -346,7 +377,10 @@ la_request_compare(const void *a, const void *b)
 {
     uint64_t x = ((const la_request *)a)->lock->lock->serial;
     uint64_t y = ((const la_request *)b)->lock->lock->serial;
-    return (x > y) - (x < y);
+    bool a_writes = ((const la_request *)a)->hold.mode == LA_WRITE;
+    bool b_writes = ((const la_request *)b)->hold.mode == LA_WRITE;
+    /* Writes first: the first stands for what the thread waits for. */
+    return x != y ? (x > y) - (x < y) : (int)b_writes - (int)a_writes;
 }
 
 /* Sorts the requests by lock, and chains those for one lock. */

@@ -6,6 +6,23 @@
  */
 #include "operand.h"
 
+/* The operation that the thread is inside of, and by `outer` those around it. */
+static LA_THREAD_LOCAL la_operation *la_innermost;
+
+bool
+la_in_operation(const la_buffer_object *buffer)
+{
+    for (la_operation *operation = la_innermost; operation != NULL;
+         operation = operation->outer) {
+        for (int i = 0; i < operation->count; i++) {
+            if (operation->operands[i].buffer == buffer) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 int
 la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
 {
@@ -34,9 +51,6 @@ la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
     la_operand *operand = &operation->operands[operation->count];
     la_hold_init(&operand->hold, mode);
     la_facade_region(facade, buffer, &operand->hold.region);
-    if (la_region_is_empty(&operand->hold.region)) {
-        return -1;
-    }
     operand->facade = facade;
     operand->buffer = buffer;
     operand->lock = lock;
@@ -66,6 +80,17 @@ la_operand_is_current(const la_operand *operand)
     return la_region_equal(&now, &operand->hold.region);
 }
 
+/*
+ * Of one lock a write comes first: it stands for the others, and so for what
+ * the thread is said to wait for.
+ */
+static bool
+la_operand_is_before(const la_operand *a, const la_operand *b)
+{
+    uint64_t x = a->lock->lock->serial, y = b->lock->lock->serial;
+    return x != y ? x < y : a->hold.mode == LA_WRITE && b->hold.mode != LA_WRITE;
+}
+
 /* The operands in the order of their locks; those that need none are left out. */
 static int
 la_operation_order(la_operation *operation, la_operand **ordered)
@@ -78,8 +103,7 @@ la_operation_order(la_operation *operation, la_operand **ordered)
         if (!operand->locks) {
             continue;
         }
-        while (at > 0
-               && ordered[at - 1]->lock->lock->serial > operand->lock->lock->serial) {
+        while (at > 0 && la_operand_is_before(operand, ordered[at - 1])) {
             ordered[at] = ordered[at - 1];
             at--;
         }
@@ -108,6 +132,18 @@ la_operation_acquire(la_operation *operation)
     return 0;
 }
 
+static void
+la_operation_release(la_operation *operation)
+{
+    for (int i = operation->count - 1; i >= 0; i--) {
+        la_operand *operand = &operation->operands[i];
+        if (operand->held) {
+            operand->held = false;
+            la_release(&operand->hold, operation->thread);
+        }
+    }
+}
+
 int
 la_operation_lock(la_operation *operation)
 {
@@ -126,21 +162,19 @@ la_operation_lock(la_operation *operation)
         }
     }
     if (result != 0) {
-        la_operation_unlock(operation);
+        la_operation_release(operation);
+        return result;
     }
-    return result;
+    operation->outer = la_innermost;
+    la_innermost = operation;
+    return 0;
 }
 
 void
 la_operation_unlock(la_operation *operation)
 {
-    for (int i = operation->count - 1; i >= 0; i--) {
-        la_operand *operand = &operation->operands[i];
-        if (operand->held) {
-            operand->held = false;
-            la_release(&operand->hold, operation->thread);
-        }
-    }
+    la_innermost = operation->outer;
+    la_operation_release(operation);
 }
 
 /* -- raw views ------------------------------------------------------------------ */

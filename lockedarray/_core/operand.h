@@ -11,8 +11,7 @@
  *
  * An operand is taken only if nothing about it is special: it is on a Buffer,
  * no lock of somebody else is below that one's, its elements are not Python
- * objects, it is not empty (the lock of no byte excludes nobody, not even a
- * resize), and it may be written if it is to be. Everything else takes the
+ * objects, and it may be written if it is to be. Everything else takes the
  * general path, which is written in Python above both cores and is never
  * wrong, only slower.
  *
@@ -44,11 +43,13 @@ typedef struct {
     la_hold hold;
 } la_operand;
 
-typedef struct {
+typedef struct la_operation la_operation;
+struct la_operation {
     int count;
     la_thread *thread;
+    la_operation *outer;        /* inside which the thread does this one */
     la_operand operands[LA_MOST_OPERANDS];
-} la_operation;
+};
 
 /* What the functions below return, besides 0 for success and -1 for an error. */
 #define LA_GENERAL 1
@@ -112,6 +113,9 @@ int la_operation_add(la_operation *operation, PyObject *facade, la_mode mode);
 int la_operation_lock(la_operation *operation);
 
 void la_operation_unlock(la_operation *operation);
+
+/* Is the thread inside an operation on this Buffer? Then it must not resize. */
+bool la_in_operation(const la_buffer_object *buffer);
 
 /*
  * A new reference to a raw view of the facade: an exact ndarray, writable or

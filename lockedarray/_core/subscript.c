@@ -222,6 +222,9 @@ la_target_region(const la_target *target, const la_buffer_object *buffer, la_reg
     la_region_set_array(region, target->nd, target->shape, target->strides,
                         PyDataType_ELSIZE(target->descr),
                         (intptr_t)la_element_offset(target->data, buffer));
+    if (la_region_is_empty(region)) {
+        la_region_set_extent(region, la_element_offset(target->data, buffer), 1);
+    }
 }
 
 /* Is `value` the view that the index names? Then x[index] += ... is at its end. */
@@ -280,9 +283,6 @@ la_view_set(PyObject *array, PyObject *index, PyObject *value)
     la_operand *operand = &operation.operands[operation.count++];
     la_hold_init(&operand->hold, LA_WRITE);
     la_target_region(&target, buffer, &operand->hold.region);
-    if (la_region_is_empty(&operand->hold.region)) {
-        return LA_GENERAL;
-    }
     operand->facade = array;
     operand->buffer = buffer;
     operand->lock = lock;

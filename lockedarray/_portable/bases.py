@@ -38,6 +38,10 @@ class BufferBase:
         facades = [reference() for reference in self._facades.copy().values()]
         return [facade for facade in facades if facade is not None]
 
+    def in_operation(self) -> bool:
+        """Whether the calling thread is inside an operation that this core does by itself."""
+        return False
+
 
 class ArrayBase(np.ndarray):
     """What a core knows of a LockedArray; one that NumPy made and still fills has the defaults."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -15,7 +16,6 @@ from lockedarray.facade import (
     check_may_write,
     make_view,
     raw_view,
-    return_raw_view,
 )
 from lockedarray.voids import detached
 
@@ -23,6 +23,14 @@ __all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled", "wrapp
 
 _PLAIN = frozenset(
     {int, float, complex, bool, str, bytes, type(None), slice, type(Ellipsis), np.ndarray}
+)
+
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+_NEVER_COPY = frozenset(
+    "transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze expand_dims "
+    "atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split array_split hsplit "
+    "vsplit dsplit unstack flip fliplr flipud rot90 diagonal getfield sliding_window_view".split()
 )
 
 
@@ -57,8 +65,12 @@ def _collected(argument: Any) -> tuple[dict[int, Facade], dict[int, Any]]:
 def _is_foreign(argument: Any) -> bool:
     """Whether NumPy would make an array of `argument` by calling its methods."""
     kind = type(argument)
-    return hasattr(kind, "__array__") and not (
-        hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_function__")
+    if kind.__module__ == "builtins" or kind.__module__.partition(".")[0] == "numpy":
+        return False
+    if hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_function__"):
+        return False
+    return hasattr(kind, "__array__") or (
+        hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not hasattr(kind, "keys")
     )
 
 
@@ -76,12 +88,16 @@ def _replaced(argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any]
     if isinstance(argument, dict):
         new: Any = memo.setdefault(key, {})
         new.update((name, _replaced(value, arrays, memo)) for name, value in argument.items())
-    elif isinstance(argument, list):
-        new = memo.setdefault(key, [])
-        new.extend(_replaced(item, arrays, memo) for item in argument)
+        changed = any(new[name] is not value for name, value in argument.items())
     else:
-        new = memo[key] = _like(argument, [_replaced(item, arrays, memo) for item in argument])
-    return new
+        items: list[Any] = []
+        if isinstance(argument, list):  # one that contains itself goes on containing itself
+            memo[key] = items
+        items.extend(_replaced(item, arrays, memo) for item in argument)
+        changed = any(new is not old for new, old in zip(items, argument, strict=True))
+        new = _like(argument, items)
+    memo[key] = new if changed else argument
+    return memo[key]
 
 
 def _like(container: Any, items: list[Any]) -> Any:
@@ -130,13 +146,18 @@ def run(
         for key, facade in facades.items():
             if key in written:
                 check_may_write(facade)
-            raws[key] = raw_view(facade, write=key in written)
+            raw = raw_view(facade, write=key in written)
+            raws[key] = raw
+            buffer_of(facade).begin(raw)
         result = _call(function, args, kwargs, arrays | raws)
         return _wrapped(result, facades, raws, read_only_result)
     finally:
-        for key, raw in raws.items():
-            return_raw_view(facades[key], raw)
-        holds.release()
+        try:  # NumPy may have left an error behind that strikes here
+            for key, raw in raws.items():
+                buffer_of(facades[key]).end(raw)
+                raw.setflags(write=False)
+        finally:
+            holds.release()
 
 
 def run_as_view(
@@ -151,6 +172,10 @@ def run_as_view(
     read lock.
     """
     facades = facades_in((args, kwargs))
+    if _FREE_THREADED and function.__name__ not in _NEVER_COPY:
+        # Even a copy that is thrown away counts references, which races with a writer.
+        if any(facade.dtype.hasobject for facade in facades.values()):
+            return run(function, args, kwargs, (), read_only_result)
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     result = _call(function, args, kwargs, raws)
     if _is_view(result, raws):

@@ -74,15 +74,17 @@ VIEWS = frozenset(
         np,
         "reshape ravel transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze "
         "expand_dims atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split "
-        "array_split hsplit vsplit dsplit unstack flip fliplr flipud rot90 real imag diagonal diag",
+        "array_split hsplit vsplit dsplit unstack flip fliplr flipud rot90 real imag diagonal diag "
+        "ix_ meshgrid",
     )
+    + _functions(recfunctions, "rename_fields structured_to_unstructured")
     + _functions(np.linalg, "diagonal matrix_transpose")
     + _functions(np.lib.stride_tricks, "sliding_window_view")
 )
 """Functions that return views where they can: those are made without waiting for a lock."""
 
 READ_ONLY_VIEWS = frozenset(
-    _functions(np, "diagonal diag broadcast_to broadcast_arrays")
+    _functions(np, "diagonal diag broadcast_to")
     + _functions(np.linalg, "diagonal")
     + _functions(np.lib.stride_tricks, "sliding_window_view")
 )
@@ -91,8 +93,9 @@ READ_ONLY_VIEWS = frozenset(
 METADATA = frozenset(
     _functions(
         np,
-        "shape ndim size result_type common_type iscomplexobj isrealobj may_share_memory "
-        "shares_memory empty_like zeros_like ones_like",
+        "shape ndim size result_type can_cast common_type iscomplexobj isrealobj may_share_memory "
+        "shares_memory empty_like zeros_like ones_like einsum_path diag_indices_from "
+        "tril_indices_from triu_indices_from",
     )
 )
 """Functions that look at shapes and dtypes alone, and wait for no lock."""
@@ -116,6 +119,12 @@ numbers, tuples of integers or plain arrays.
 
 PLAIN_WRITERS = {np.copyto: 2}
 """The same, but they write the first argument."""
+
+METHODS = frozenset(_functions(np, "astype"))
+"""Functions that are a method of the same name."""
+
+FIRST_IS_METADATA = frozenset(_functions(np, "full_like min_scalar_type"))
+"""Functions that look at the shape and dtype alone of their first argument, unless it is 0-d."""
 
 CREATORS = frozenset(
     "arange array asarray asanyarray ascontiguousarray asfortranarray empty eye frombuffer "

@@ -1,0 +1,80 @@
+# One command each. What a command needs it sets up by itself, in virtual environments inside this folder.
+#
+#   make build   build the package and install it into $(VENV)
+#   make test    everything that must pass: lint, types and the test suite
+#   make pytest  the test suite alone; ARGS='-k resize' goes to pytest
+#   make lint    ruff: rules and format          make format  let ruff mend both
+#   make types   mypy and stubtest
+#   make docs    the documentation, into docs/_build/html
+#   make bench   benchmarks
+#   make demo    install the package as a user would, and run the examples
+#   make clean   remove all that the above made
+#
+# Another interpreter, or other versions of the dependencies, want an environment of their own:
+#   make pytest PYTHON=python3.13 VENV=.venv-3.13 EXTRAS=test
+
+PYTHON ?= python3
+VENV ?= .venv
+EXTRAS ?= test,lint,types
+ARGS ?=
+
+# The folders are prerequisites too: they change when a file is removed.
+SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
+           pyproject.toml meson.build
+
+# -P (and its variable, for what tests start): the current folder is not searched for modules, so that
+# `lockedarray` is always the installed package and never the source tree.
+RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
+
+.PHONY: build test pytest lint format types docs bench demo clean
+.DELETE_ON_ERROR:
+
+build: $(VENV)/.installed
+
+test: lint types pytest
+
+pytest: $(VENV)/.installed
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/.installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.installed
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+# The package by its own annotations, and the installed stubs as a user's type checker sees them.
+types: $(VENV)/.installed
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest tests/typing
+
+docs: $(VENV)/.docs $(VENV)/.installed
+	$(RUN) -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo "see docs/_build/html/index.html"
+
+bench: $(VENV)/.installed
+	$(VENV)/bin/python benchmarks/operations.py $(ARGS)
+
+demo: .venv-demo/.installed
+	.venv-demo/bin/python examples/bigrams.py
+	.venv-demo/bin/python examples/frames.py
+
+clean:
+	rm -rf .venv .venv-* build dist docs/_build bigrams.png .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+%/.made:
+	$(PYTHON) -m venv $*
+	touch $@
+
+%/.installed: %/.made $(SOURCES)
+	$*/bin/pip install --quiet '.[$(EXTRAS)]'
+	touch $@
+
+%/.docs: %/.made pyproject.toml
+	$*/bin/pip install --quiet '.[docs]'
+	touch $@
+
+.venv-demo/.installed: EXTRAS = plot
+.PRECIOUS: %/.made

@@ -1,0 +1,22 @@
+import importlib.metadata
+
+project = "lockedarray"
+author = "the lockedarray developers"
+copyright = author
+release = version = importlib.metadata.version("lockedarray")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+exclude_patterns = ["_build"]
+nitpicky = False
+
+html_theme = "furo"
+html_title = f"lockedarray {version}"
+
+myst_enable_extensions = ["colon_fence", "deflist"]
+myst_heading_anchors = 3
+
+# What a method of ours does not say itself, NumPy's docstring does not say for it.
+autodoc_inherit_docstrings = False
+autodoc_member_order = "groupwise"
+autodoc_typehints = "none"
+napoleon_google_docstring = False

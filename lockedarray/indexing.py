@@ -1,0 +1,34 @@
+"""What an index selects, as far as its type tells."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["makes_view", "picks_element"]
+
+_BASIC = frozenset({int, slice, type(Ellipsis), type(None), str})
+
+
+def makes_view(index: Any, ndim: int) -> bool:
+    """Whether `index` is basic and makes a view of an array with `ndim` axes."""
+    parts = index if type(index) is tuple else (index,)
+    if not all(_is_basic(part) for part in parts):
+        return False
+    return len(parts) < ndim or not (picks_element(parts) or ndim == len(parts) == 0)
+
+
+def picks_element(index: Any) -> bool:
+    """Whether `index` consists of integers alone."""
+    parts = index if type(index) is tuple else (index,)
+    return bool(parts) and all(type(part) is int or isinstance(part, np.integer) for part in parts)
+
+
+def _is_basic(part: Any) -> bool:
+    kind = type(part)
+    if kind in _BASIC:
+        return True
+    if kind is list:  # of field names
+        return bool(part) and all(type(name) is str for name in part)
+    return isinstance(part, np.integer)

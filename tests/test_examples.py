@@ -1,0 +1,213 @@
+"""The programs in ``examples/`` run from any folder, and what they print is right."""
+
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+FILES, SAMPLE, PIECE = 30, 20_000, 4000
+SMALL = ["--threads", "2", "--files", str(FILES), "--sample", str(SAMPLE)]
+
+
+def run(name, *arguments, folder, **variables):
+    """Run an example in `folder` as a user would."""
+    return subprocess.run(
+        [sys.executable, EXAMPLES / name, *arguments],
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+def load(name):
+    """Import an example as a module."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def number(text):
+    return int(text.replace(",", ""))
+
+
+def rows_of(output):
+    """Return the rows of the tables of bigrams.py: array, threads, update, pairs, lost."""
+    row = r"^(\w+) +(\d+)  (.+?) +([\d,]+) +[\d.]+ +[\d,]+ +(-?[\d,]+)$"
+    return [
+        (array, int(threads), update, number(pairs), number(lost))
+        for array, threads, update, pairs, lost in re.findall(row, output, re.MULTILINE)
+    ]
+
+
+def source_files():
+    """Return the contents of the first files of the standard library."""
+    root = Path(sysconfig.get_path("stdlib"))
+    paths = [
+        path
+        for path in sorted(root.rglob("*.py"))
+        if not {"site-packages", "dist-packages"} & set(path.relative_to(root).parts)
+    ]
+    return [path.read_bytes() for path in paths[:FILES]]
+
+
+def pairs_in_sample(total):
+    """Return how many pairs are in the beginnings of the files, of `total` bytes together."""
+    pairs = 0
+    for data in source_files():
+        size = min(len(data), PIECE, total)
+        total -= size
+        pairs += max(size - 1, 0)
+    return pairs
+
+
+@pytest.fixture(scope="module")
+def small_count(tmp_path_factory):
+    """Run bigrams.py; return the folder it ran in and its result."""
+    folder = tmp_path_factory.mktemp("bigrams")
+    return folder, run("bigrams.py", *SMALL, "--output", "pairs.png", folder=folder)
+
+
+def test_bigrams_counts_what_an_independent_count_finds(small_count):
+    _, result = small_count
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "[" not in result.stderr  # no progress bar where there is no terminal
+
+    counter = Counter(pair for data in source_files() for pair in pairwise(data))
+    rows = rows_of(result.stdout)
+    sample = [pairs_in_sample(SAMPLE)] * 3 + [pairs_in_sample(SAMPLE // 20)] * 2
+    if "lockedarray native" in result.stdout:
+        sample = [pairs_in_sample(SAMPLE)] * 5
+    assert [pairs for *_, pairs, _ in rows] == sample + [counter.total()] * 4
+    assert [array for array, *_ in rows].count("LockedArray") == 4
+    for array, threads, update, _, lost in rows:
+        assert lost >= 0, update
+        assert lost == 0 or (array == "ndarray" and threads == 2), update
+    assert f"{sum(lost for *_, lost in rows):,} updates lost" in result.stdout
+    assert "every count is right" in result.stdout
+
+    ranking = sorted(((count, pair) for pair, count in counter.items()), reverse=True)
+    most_frequent = ", ".join(f"{bytes(pair)!r} {count:,}" for count, pair in ranking[:5])
+    assert f"most frequent: {most_frequent}\n" in result.stdout
+
+
+def test_bigrams_writes_the_heat_map_if_matplotlib_is_there(small_count):
+    if importlib.util.find_spec("matplotlib") is None:
+        pytest.skip("matplotlib is not installed")
+    folder, result = small_count
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "written to pairs.png" in result.stdout
+    assert (folder / "pairs.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+def test_bigrams_skips_the_heat_map_without_matplotlib_and_says_how_to_get_it(tmp_path):
+    stub = tmp_path / "without"
+    stub.mkdir()
+    (stub / "matplotlib.py").write_text("raise ImportError('as if it were not installed')")
+    path = os.pathsep.join(filter(None, [str(stub), os.environ.get("PYTHONPATH")]))
+    result = run("bigrams.py", *SMALL, folder=tmp_path, PYTHONPATH=path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "pip install matplotlib" in result.stdout
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_bigrams_ends_with_exit_code_1_when_a_count_is_wrong(monkeypatch, capsys):
+    bigrams = load("bigrams")
+    monkeypatch.setattr(bigrams, "count", lambda data: np.ones(bigrams.SHAPE, np.int64))
+    monkeypatch.setattr(bigrams, "write_heat_map", lambda counts, path: "not drawn")
+    monkeypatch.setattr(sys, "argv", ["bigrams.py", "--files", "3", "--sample", "2000"])
+    assert bigrams.main() == 1
+    assert "WRONG COUNTS" in capsys.readouterr().out
+
+
+def test_bigrams_leaves_the_switch_interval_as_it_was():
+    bigrams = load("bigrams")
+    before = sys.getswitchinterval()
+    with bigrams.switch_interval(bigrams.SWITCH_INTERVAL):
+        assert sys.getswitchinterval() == pytest.approx(bigrams.SWITCH_INTERVAL)
+    assert sys.getswitchinterval() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--threads", "0"], "--threads"),
+        (["--files", "many"], "--files"),
+        (["--output", "no/such/folder.png"], "--output"),
+        (["--bytes", "1"], "nothing to count"),
+    ],
+)
+def test_bigrams_refuses_what_it_cannot_do(tmp_path, arguments, message):
+    result = run("bigrams.py", *arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert message in result.stdout + result.stderr
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_bar_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    bigrams = load("bigrams")
+    for stream in Terminal(), io.StringIO():
+        bar = bigrams.ProgressBar(stream)
+        bar.show("half of it", 0.5)
+        bar.show("at once again", 0.6)  # too early to be drawn
+        bar.clear()
+        if stream.isatty():
+            assert "half of it" in stream.getvalue()
+            assert " 50%" in stream.getvalue()
+            assert "at once again" not in stream.getvalue()
+            assert "\n" not in stream.getvalue()
+        else:
+            assert stream.getvalue() == ""
+
+
+def test_frames_from_a_locked_array_are_never_torn(tmp_path):
+    result = run("frames.py", "--frames", "300", folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    row = r"^(\w+) +([\d,]+) +([\d,]+) +([\d,]+) +([\d,]+)$"
+    rows = {
+        array: list(map(number, numbers))
+        for array, *numbers in re.findall(row, result.stdout, re.MULTILINE)
+    }
+    assert list(rows) == ["ndarray", "LockedArray"]
+    for acquired_per_second, shown_per_second, shown, torn in rows.values():
+        assert acquired_per_second > 0
+        assert shown_per_second > 0
+        assert shown >= 2  # each display has shown something
+        assert 0 <= torn <= shown
+    assert rows["LockedArray"][-1] == 0
+
+
+class AlwaysTorn(np.ndarray):
+    def copy(self):
+        torn = np.array(self)
+        torn[-1, -1] += 1
+        return torn
+
+
+def test_frames_ends_with_exit_code_1_when_a_frame_is_torn(monkeypatch, capsys):
+    frames = load("frames")
+    broken = lambda picture: picture.copy().view(AlwaysTorn)
+    monkeypatch.setattr(frames.la, "LockedArray", broken)
+    monkeypatch.setattr(sys, "argv", ["frames.py", "--frames", "10"])
+    assert frames.main() == 1
+    *_, shown, torn = capsys.readouterr().out.split()
+    assert shown == torn

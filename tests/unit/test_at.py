@@ -1,0 +1,448 @@
+"""x.at: every method against a loop in Python, with duplicates, NaN, records and objects."""
+
+import operator
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import lockedarray as la
+from arrange import free, waits_beside
+from lockedarray import LockedArray
+
+UPDATES = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "power": operator.pow,
+    "min": min,
+    "max": max,
+}
+SIGNS = {
+    "+=": operator.add,
+    "-=": operator.sub,
+    "*=": operator.mul,
+    "/=": operator.truediv,
+    "//=": operator.floordiv,
+    "%=": operator.mod,
+    "**=": operator.pow,
+}
+BITWISE = {
+    "&=": operator.and_,
+    "|=": operator.or_,
+    "^=": operator.xor,
+    "<<=": operator.lshift,
+    ">>=": operator.rshift,
+}
+INDICES = {
+    "integer": 1,
+    "negative": -1,
+    "numpy integer": np.int8(2),
+    "slice": slice(1, 3),
+    "step": slice(None, None, -2),
+    "ellipsis": Ellipsis,
+    "list": [0, 3],
+    "duplicates": [1, 1, 2, 1],
+    "array": np.array([[0, 1], [1, 0]]),
+    "mask": np.array([True, False, True, True]),
+    "tuple": (slice(None),),
+    "empty": [],
+    "empty slice": slice(2, 2),
+}
+VALUES = [4.0, 2.0, 8.0, 3.0]
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+@pytest.mark.parametrize("name", UPDATES)
+def test_update_equals_a_loop_over_the_indices(name, index):
+    x, expected = LockedArray(VALUES), list(VALUES)
+    for place in np.ravel(np.arange(4)[index]):
+        expected[place] = UPDATES[name](expected[place], 3.0)
+    new = getattr(x.at[index], name)(3)
+    assert x.tolist() == expected
+    np.testing.assert_array_equal(new, np.array(expected)[index])
+    assert not isinstance(new, LockedArray)
+    assert free(x)
+
+
+def places(index):
+    return np.ravel(np.arange(4)[index])
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+@pytest.mark.parametrize("sign", SIGNS)
+def test_augmented_assignment_equals_a_loop(sign, index):
+    x, expected = LockedArray(VALUES), list(VALUES)
+    exec(f"x.at[index] {sign} 3")
+    for place in places(index):
+        expected[place] = SIGNS[sign](expected[place], 3.0)
+    assert x.tolist() == expected
+    element = x.at[index]  # without the way back into x.at
+    element += 1
+    for place in places(index):
+        expected[place] += 1
+    assert x.tolist() == expected
+    assert free(x)
+
+
+@pytest.mark.parametrize(
+    "written", ["0", "-1", "1:3", ":", "::2", "...", "[0, 0]", "(1,)", "x > 2", "[True] * 4"]
+)
+def test_augmented_assignment_as_it_is_written(written):
+    x, expected = LockedArray(VALUES), list(VALUES)
+    exec(f"x.at[{written}] += 1")
+    for place in places(
+        eval(written, {"x": np.array(VALUES)}) if ":" not in written else eval(f"np.s_[{written}]")
+    ):
+        expected[place] += 1
+    assert x.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "written", ["0, 1", ":, 0", "1:, ::2", "..., 1", "[0, 0], [1, 1]", "None, 0", "1", "1:"]
+)
+def test_augmented_assignment_to_two_dimensions(written):
+    x, expected = la.zeros((2, 3)), np.zeros((2, 3))
+    exec(f"x.at[{written}] += 1")
+    exec(f"np.add.at(expected, np.s_[{written}], 1)")
+    assert x.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("sign", BITWISE)
+def test_bitwise_assignment_accumulates(sign):
+    x, plain = LockedArray([12, 10, 5]), BITWISE[sign]
+    exec(f"x.at[[0, 0, 1]] {sign} 3")
+    assert x.tolist() == [plain(plain(12, 3), 3), plain(10, 3), 5]
+
+
+def test_values_go_with_their_indices():
+    x = LockedArray(np.zeros((2, 3)))
+    x.at[[0, 0, 1], [1, 1, 2]].add([1.0, 2.0, 4.0])
+    assert x.tolist() == [[0, 3, 0], [0, 0, 4]]
+    x.at[0] += [1.0, 2.0, 3.0]
+    x.at[:, 0] += [[10.0], [20.0]][0]
+    assert x.tolist() == [[11, 5, 3], [10, 0, 4]]
+    x.at[x > 4].multiply(-1)
+    assert x.tolist() == [[-11, -5, 3], [-10, 0, 4]]
+
+
+def test_zero_dimensional_array():
+    x = LockedArray(5.0)
+    x.at[()] += 1
+    x.at[...] *= 2
+    assert x[()] == 12
+    assert x.at[()].exchange(1) == 12
+    assert x.at[()].compare_exchange(1, 2) == (True, 1)
+    assert x[()] == 2
+
+
+def test_get_and_set_and_assignment():
+    x = LockedArray(VALUES)
+    assert x.at[1].get() == 2
+    assert x.at[1:3].get().tolist() == [2, 8]
+    assert x.at[1].set(7) == 7
+    assert x.at[[0, 3]].set([5, 6]).tolist() == [5, 6]
+    x.at[2] = 1
+    x.at[-1:] = [9]
+    assert x.tolist() == [5, 7, 1, 9]
+
+
+def test_results_are_copies():
+    x = LockedArray(VALUES)
+    for result in (
+        x.at[:].get(),
+        x.at[:].set(VALUES),
+        x.at[:].add(0),
+        x.at[:].exchange(VALUES),
+        x.at[:].apply(lambda v: v),
+        x.at[:].compare_exchange(1, 1)[1],
+    ):
+        assert type(result) is np.ndarray
+        result[...] = 99
+    assert x.tolist() == VALUES
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
+def test_exchange_returns_what_was_there(index):
+    x = LockedArray(VALUES)
+    old = x.at[index].exchange(1)
+    np.testing.assert_array_equal(old, np.array(VALUES)[index])
+    assert (x.snapshot()[index] == 1).all()
+
+
+# -- apply -------------------------------------------------------------------------------------------
+
+
+def test_apply_is_given_a_copy_and_assigns_what_it_returns():
+    x = LockedArray(VALUES)
+    seen = []
+
+    def double(values):
+        seen.append(values)
+        return values * 2
+
+    assert x.at[1:3].apply(double).tolist() == [4, 16]
+    assert x.tolist() == [4, 4, 16, 3]
+    seen[0][...] = 99
+    assert x.tolist() == [4, 4, 16, 3]
+    assert type(seen[0]) is np.ndarray
+    assert x.at[0].apply(lambda v: v + 1) == 5
+
+
+def test_apply_holds_the_write_lock():
+    x = LockedArray(VALUES)
+    modes = []
+    x.at[0].apply(lambda v: modes.extend(entry.mode for entry in x.lock.holds()) or v)
+    assert modes == ["write"]
+
+
+def test_apply_may_use_the_array_itself():
+    x = LockedArray(VALUES)
+    x.at[0].apply(lambda v: v + x.sum() + x[1])
+    assert x[0] == 4 + 17 + 2
+
+
+def test_apply_that_resizes_is_refused_and_changes_nothing():
+    x = LockedArray(VALUES)
+
+    def grow(value):
+        x.resize(100_000)
+        return value + 5
+
+    with pytest.raises(ValueError, match="inside an operation"):
+        x.at[0].apply(grow)
+    assert x.tolist() == list(VALUES)
+    x.resize(5)  # and afterwards it may
+    assert len(x) == 5
+
+
+@pytest.mark.parametrize("function", [None, 3, "text", [], LockedArray([1.0])])
+def test_apply_takes_a_function(function):
+    x = LockedArray(VALUES)
+    with pytest.raises(TypeError, match="function"):
+        x.at[0].apply(function)
+    assert free(x)
+
+
+def test_function_that_raises_changes_nothing():
+    x = LockedArray(VALUES)
+    with pytest.raises(ZeroDivisionError):
+        x.at[:].apply(lambda v: 1 // 0)
+    with pytest.raises(ValueError, match="broadcast"):
+        x.at[:].apply(lambda v: [1.0, 2.0])
+    assert x.tolist() == VALUES
+    assert free(x)
+
+
+# -- compare_exchange ----------------------------------------------------------------------------------
+
+
+def test_compare_exchange_of_one_element():
+    x = LockedArray(VALUES)
+    assert x.at[0].compare_exchange(4, 5) == (True, 4)
+    assert x.at[0].compare_exchange(4, 6) == (False, 5)
+    swapped, old = x.at[1].compare_exchange(2, 3)
+    assert swapped is True
+    assert isinstance(old, np.float64)
+    assert x.tolist() == [5, 3, 8, 3]
+
+
+def test_compare_exchange_goes_element_by_element():
+    x = LockedArray(VALUES)
+    swapped, old = x.at[:].compare_exchange([4, 0, 8, 0], [40, 20, 80, 30])
+    assert swapped.tolist() == [True, False, True, False]
+    assert swapped.dtype == bool
+    assert old.tolist() == VALUES
+    assert x.tolist() == [40, 2, 80, 3]
+    swapped, _ = x.at[[1, 3]].compare_exchange(2, 9)
+    assert swapped.tolist() == [True, False]
+    swapped, old = x.at[:0].compare_exchange(1, 2)
+    assert (swapped.shape, old.shape) == ((0,), (0,))
+    table = LockedArray(np.zeros((2, 2)))
+    swapped, _ = table.at[...].compare_exchange([0, 1], [[5, 6], [7, 8]])
+    assert swapped.tolist() == [[True, False]] * 2
+    assert table.tolist() == [[5, 0], [7, 0]]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nothing", "something"),
+    [
+        ("f8", np.nan, 1.0),
+        ("f4", np.nan, 1.0),
+        ("c16", complex(np.nan, 0), 1j),
+        ("M8[s]", np.datetime64("NaT", "s"), np.datetime64("2024-01-01")),
+        ("m8[s]", np.timedelta64("NaT", "s"), np.timedelta64(3, "s")),
+    ],
+)
+def test_nan_equals_nan(dtype, nothing, something):
+    x = LockedArray(np.array([nothing, something], dtype))
+    swapped, old = x.at[0].compare_exchange(nothing, something)
+    assert swapped
+    assert np.isnan(old)
+    assert x[0] == np.array(something, dtype)
+    swapped, old = x.at[1].compare_exchange(nothing, something)
+    assert not swapped
+    swapped, _ = x.at[:].compare_exchange([something, nothing], nothing)
+    assert swapped.tolist() == [True, False]
+    assert np.isnan(x[0])
+
+
+def test_nan_spreads_as_in_numpy():
+    x = LockedArray([1.0, np.nan, 3.0])
+    with np.errstate(invalid="ignore"):  # NumPy's minimum.at warns
+        assert np.isnan(x.at[1].max(5))
+        assert np.isnan(x.at[0].min(np.nan))
+        assert np.isnan(x.at[2].add(np.nan))
+
+
+@pytest.mark.parametrize("values", [["a", "bc"], [b"a", b"bc"], [True, False], [3, 4]])
+def test_compare_exchange_of_other_dtypes(values):
+    x = LockedArray(values)
+    assert x.at[0].compare_exchange(values[0], values[1]) == (True, values[0])
+    assert x.at[0].compare_exchange(values[0], values[1]) == (False, values[1])
+    assert x.tolist() == [values[1]] * 2
+
+
+# -- records and objects -------------------------------------------------------------------------------
+
+
+def test_records():
+    x = LockedArray(np.array([(1, 2.0), (3, 4.0)], [("a", "i4"), ("b", "f8")]))
+    x["a"].at[[0, 0, 1]] += 10
+    assert x["a"].tolist() == [21, 13]
+    assert x.at[0].get().tolist() == (21, 2.0)
+    assert x.at[0].set((5, 6.0)).tolist() == (5, 6.0)
+    assert x.at[0].exchange((7, 8.0)).tolist() == (5, 6.0)
+    assert x.at["b"].get().tolist() == [8, 4]
+    x.at["b"].set([1, 2])
+    x.at[1] = (9, 9.0)
+    assert x.tolist() == [(7, 1.0), (9, 9.0)]
+    with pytest.raises((TypeError, np._core._exceptions.UFuncTypeError)):
+        x.at[0].add(1)
+    assert x.tolist() == [(7, 1.0), (9, 9.0)]
+    assert free(x)
+
+
+def test_records_are_compared_and_exchanged():
+    x = LockedArray(np.array([(1, 2.0), (3, 4.0)], [("a", "i4"), ("b", "f8")]))
+    expected, desired = x[0], np.array((9, 9.0), x.dtype)[()]
+    swapped, old = x.at[0].compare_exchange(expected, desired)
+    assert swapped
+    assert old.tolist() == (1, 2.0)
+    swapped, old = x.at[0].compare_exchange(expected, desired)
+    assert not swapped
+    swapped, old = x.at[1].compare_exchange((3, 4.0), (5, 6.0))
+    assert swapped
+    swapped, old = x.at[:].compare_exchange(x.snapshot(), x.snapshot()[::-1].copy())
+    assert swapped.tolist() == [True, True]
+    assert x.tolist() == [(5, 6.0), (9, 9.0)]
+
+
+def test_objects():
+    x = LockedArray([Fraction(1, 3), "text", None])
+    x.at[0] += Fraction(1, 3)
+    x.at[[0, 0]] *= 2
+    assert x.at[1].add("!") == "text!"
+    assert x.tolist() == [Fraction(8, 3), "text!", None]
+    assert x.at[2].exchange([1]) is None or x[2] == 1
+    y = LockedArray([None, "a"])
+    assert y.at[0].compare_exchange(None, "b") == (True, None)
+    assert y.at[1].compare_exchange("x", "y") == (False, "a")
+    assert y.tolist() == ["b", "a"]
+
+
+# -- what else may be given ------------------------------------------------------------------------------
+
+
+def test_views_and_lockedarrays_as_operands():
+    x, y, i = LockedArray(VALUES), LockedArray([1.0, 2.0]), LockedArray([0, 0])
+    x[1:].at[0] += 1
+    assert x[1] == 3
+    x.at[i].add(y)
+    assert x[0] == 7
+    x.at[:2].set(x[2:])
+    assert x.tolist() == [8, 3, 8, 3]
+    x.at[:2] += x[2:]
+    assert x.tolist() == [16, 6, 8, 3]
+    assert free(x, y, i)
+
+
+def test_operands_are_locked_too():
+    x, y = LockedArray([1.0]), LockedArray([2.0])
+    mode, _ = waits_beside(y.write(), y.lock, lambda: x.at[:1].add(y[:]))
+    assert mode == "read"
+    mode, _ = waits_beside(x.read(), x.lock, lambda: x.at[0].add(1))
+    assert mode == "write"
+    mode, _ = waits_beside(x.read(), x.lock, x.at[0].get)
+    assert mode is None
+    assert x[0] == 4
+
+
+def test_assigning_one_at_to_another_is_not_silently_nothing():
+    x = LockedArray([1.0, 2.0])
+    y = LockedArray([3.0])
+    for source in (x.at[1], y.at[0]):
+        try:
+            x.at[0] = source
+        except (TypeError, ValueError):
+            assert x[0] == 1
+        else:
+            assert x[0] == source.get()
+            x[0] = 1
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        (lambda x: x.at[7].add(1), IndexError),
+        (lambda x: x.at[[0, 7]].add(1), IndexError),
+        (lambda x: x.at["f"].add(1), IndexError),
+        (lambda x: x.at[1.5].add(1), IndexError),
+        (lambda x: x.at[0, 0].get(), IndexError),
+        (lambda x: x.at[0].add("text"), (TypeError, ValueError)),
+        (lambda x: x.at[:2].add([1, 2, 3]), ValueError),
+        (lambda x: x.at[:2].set([1, 2, 3]), ValueError),
+        (lambda x: x.at[0].add(), TypeError),
+        (lambda x: x.at[0].set(None, 1), TypeError),
+        (lambda x: x.at[0].compare_exchange(1), TypeError),
+        (lambda x: x.at[0].compare_exchange(4.0, "text"), ValueError),
+        (lambda x: x.at[:].compare_exchange([1, 2, 3], 1), ValueError),
+    ],
+)
+def test_bad_input_changes_nothing(operation, error):
+    x = LockedArray(VALUES)
+    with pytest.raises(error):
+        operation(x)
+    assert x.tolist() == VALUES
+    assert free(x)
+
+
+@pytest.mark.parametrize("dtype", ["i8", "f4", "?"])
+@pytest.mark.parametrize(
+    ("method", "ufunc"), [("divide", np.divide), ("power", np.power), ("add", np.add)]
+)
+@pytest.mark.parametrize("value", [3, 2.5, True, "text", None])
+def test_casting_is_that_of_ufunc_at(dtype, method, ufunc, value):
+    x, plain = LockedArray(np.array([4, 2], dtype)), np.array([4, 2], dtype)
+    outcomes = []
+    with np.errstate(all="ignore"):
+        for update in (
+            lambda: ufunc.at(plain, [0, 0], value),
+            lambda: getattr(x.at[[0, 0]], method)(value),
+        ):
+            try:
+                update()
+            except (TypeError, OverflowError, ValueError) as error:
+                outcomes.append(type(error))
+            else:
+                outcomes.append(None)
+    assert outcomes[0] is outcomes[1]
+    assert x.tolist() == plain.tolist()
+    assert free(x)
+
+
+def test_text_of_at_names_the_array():
+    x = la.zeros((2, 3))
+    assert "(2, 3)" in repr(x.at)
+    assert "1" in repr(x.at[1])

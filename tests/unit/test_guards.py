@@ -1,0 +1,407 @@
+"""Guards in one thread: what they hold and yield, reentrancy, misuse, timeouts that are no timeouts."""
+
+import gc
+import itertools
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import lockedarray as la
+from arrange import free, held_elsewhere
+from lockedarray import LockedArray
+
+GUARDS = {
+    "read": lambda x, **k: x.read(**k),
+    "write": lambda x, **k: x.write(**k),
+    "acquire(read)": lambda x, **k: la.acquire(read=x, **k),
+    "acquire(write)": lambda x, **k: la.acquire(write=x, **k),
+}
+guards = pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+
+
+def modes(x):
+    return [entry.mode for entry in x.lock.holds()]
+
+
+# -- what they hold and yield ----------------------------------------------------------------------
+
+
+@guards
+def test_guard_holds_for_the_block_and_no_longer(guard):
+    x = LockedArray([1.0, 2.0])
+    made = guard(x)
+    assert free(x)
+    assert not made.held
+    with made as raw:
+        assert made.held
+        assert len(modes(x)) == 1
+        assert type(raw) is np.ndarray
+        assert np.shares_memory(raw, x)
+    assert not made.held
+    assert free(x)
+
+
+@guards
+def test_guard_is_released_by_an_exception(guard):
+    x = LockedArray([1.0])
+    with pytest.raises(ZeroDivisionError), guard(x):
+        raise ZeroDivisionError
+    assert free(x)
+
+
+@guards
+def test_guard_can_be_acquired_and_released_again_and_again(guard):
+    x = LockedArray([1.0])
+    made = guard(x)
+    for _ in range(3):
+        raw = made.acquire()
+        assert made.held
+        assert raw.tolist() == [1]
+        made.release()
+        with made:
+            pass
+    assert free(x)
+
+
+def test_read_yields_a_read_only_view_and_write_a_writable_one():
+    x = LockedArray([1.0, 2.0])
+    with x.read() as raw:
+        assert not raw.flags.writeable
+        assert modes(x) == ["read"]
+    with x.write() as raw:
+        assert raw.flags.writeable
+        assert modes(x) == ["write"]
+        raw += 1
+    assert x.tolist() == [2, 3]
+
+
+def test_guard_of_a_view_yields_that_view():
+    x = LockedArray(np.arange(6.0))
+    with x[1::2].write() as raw:
+        assert raw.tolist() == [1, 3, 5]
+        raw[...] = 0
+    assert x.tolist() == [0, 0, 2, 0, 4, 0]
+    with x.reshape(2, 3).T.read() as raw:
+        assert raw.shape == (3, 2)
+
+
+def test_guard_tells_what_it_is():
+    x = LockedArray([1.0])
+    guard = la.acquire(write=x, read=x)
+    assert "write" in repr(guard)
+    assert "read" in repr(guard)
+    assert "not held" in repr(guard)
+    with guard:
+        assert "not held" not in repr(guard)
+
+
+# -- several arrays ----------------------------------------------------------------------------------
+
+
+def test_acquire_yields_the_shape_it_was_given():
+    x, y, z = LockedArray([1.0]), LockedArray([2.0, 2.0]), LockedArray([3.0, 3.0, 3.0])
+    with la.acquire(write=x) as a:
+        assert a.tolist() == [1]
+    with la.acquire(read=x) as a:
+        assert not a.flags.writeable
+    with la.acquire(write=(x,)) as one:
+        assert type(one) is tuple
+        assert len(one) == 1
+    with la.acquire(write=(x, y)) as (a, b):
+        assert (a.size, b.size) == (1, 2)
+        assert a.flags.writeable
+        assert b.flags.writeable
+    with la.acquire(read=(x, y, z)) as many:
+        assert [a.size for a in many] == [1, 2, 3]
+    with la.acquire(write=x, read=y) as (a, b):
+        assert (a.flags.writeable, b.flags.writeable) == (True, False)
+    with la.acquire(write=x, read=(y, z)) as (a, (b, c)):
+        assert (a.size, b.size, c.size) == (1, 2, 3)
+        assert (modes(x), modes(y), modes(z)) == (["write"], ["read"], ["read"])
+    with la.acquire(write=(x, y), read=z) as ((a, b), c):
+        assert (a.size, b.size, c.size) == (1, 2, 3)
+    with la.acquire(write=(), read=x) as (none, a):
+        assert none == ()
+        assert a.size == 1
+    assert free(x, y, z)
+
+
+def test_same_array_in_both_or_twice_is_held_once_and_for_writing():
+    x = LockedArray([1.0, 2.0])
+    for given in ({"write": x, "read": x}, {"write": (x, x)}, {"write": x[:1], "read": x[1:]}):
+        with la.acquire(**given) as (a, b):
+            assert "write" in modes(x)
+            a[0] = 5
+            assert a.flags.writeable
+            assert b.flags.writeable == ("read" not in given)
+            assert np.shares_memory(x, b)
+        assert free(x)
+    assert x[0] == 5
+
+
+def test_arrays_under_one_lock_are_acquired_as_one():
+    x = LockedArray([1.0])
+    y = la.zeros(1, lock=x.lock)
+    with la.acquire(write=x, read=y) as (a, b):
+        assert (a.flags.writeable, b.flags.writeable) == (True, False)
+        assert "write" in modes(y)
+    assert free(x)
+
+
+def test_result_of_one_array_is_computed_from_others():
+    x, y, z = la.zeros(2), la.ones((2, 2)), la.ones(2)
+    with la.acquire(write=x, read=(y, z)) as (rx, (ry, rz)):
+        rx[:] = ry @ rz
+    assert x.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"write": None},
+        {"write": np.zeros(1)},
+        {"read": [1.0]},
+        {"read": [LockedArray([1.0])]},
+        {"write": 3},
+        {"read": "x"},
+        {"write": (LockedArray([1.0]), np.zeros(1))},
+        {"write": ((LockedArray([1.0]),),)},
+        {"read": {"x": LockedArray([1.0])}},
+        {"read": LockedArray},
+        {"unknown": LockedArray([1.0])},
+    ],
+    ids=lambda given: str(sorted(given)),
+)
+def test_acquire_takes_lockedarrays_and_tuples_of_them(given):
+    with pytest.raises(TypeError):
+        la.acquire(**given)
+
+
+def test_acquire_takes_no_positional_argument():
+    with pytest.raises(TypeError):
+        la.acquire(LockedArray([1.0]))
+
+
+def test_refused_array_leaves_the_others_free():
+    x, frozen, view = LockedArray([1.0]), LockedArray([1.0]), LockedArray(np.eye(2)).diagonal()
+    frozen.freeze()
+    for bad in (frozen, view):
+        for order in itertools.permutations([x, bad]):
+            with pytest.raises(ValueError, match="read-only"), la.acquire(write=order):
+                pass
+            assert free(x, bad)
+        with la.acquire(write=x, read=bad):
+            pass
+
+
+# -- reentrancy ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "chain", list(itertools.product(["read", "write"], repeat=3)), ids="-".join
+)
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_guards_nest_and_are_released_in_any_order(chain, order):
+    x = LockedArray([1.0, 2.0])
+    held = [getattr(x, mode)() for mode in chain]
+    raws = [guard.acquire() for guard in held]
+    assert [raw.flags.writeable for raw in raws] == [mode == "write" for mode in chain]
+    left = set(range(3))
+    for i in order:
+        held[i].release()
+        left.discard(i)
+        assert not raws[i].flags.writeable
+        for j in left:
+            assert held[j].held
+            assert raws[j].flags.writeable == (chain[j] == "write")
+        excluded = "write" if any(chain[j] == "write" for j in left) else "read" if left else None
+        assert strongest(x) == excluded
+    assert free(x)
+
+
+def strongest(x):
+    """The strongest mode in which the lock is held, as its `holds` tells."""
+    held = modes(x)
+    return "write" if "write" in held else "read" if held else None
+
+
+def test_operations_inside_a_guard_do_not_wait_for_it():
+    x = LockedArray([1.0, 2.0])
+    for guard in (x.read(), x.write(), la.acquire(write=x, read=x)):
+        with guard:
+            x[0] = x.sum()
+            x += 1
+            np.add(x, 1, out=x)
+            x.at[0] += 1
+            x.sort()
+            with x[1:].write() as raw:
+                raw[...] = 0
+            assert repr(x)
+            assert guard.held
+    assert free(x)
+
+
+def test_raw_view_shows_what_operations_inside_the_guard_do():
+    x = LockedArray([1.0, 2.0])
+    with x.write() as raw:
+        x += 1
+        assert raw.tolist() == [2, 3]
+        raw[0] = 7
+        assert x[0] == 7
+
+
+def test_inner_guard_that_fails_leaves_the_outer_one_held():
+    x, y = LockedArray([1.0]), LockedArray([1.0])
+    with held_elsewhere(y.write()), x.write() as raw:
+        with pytest.raises(la.LockTimeout), la.acquire(write=(x, y), timeout=0):
+            pass
+        assert modes(x) == ["write"]
+        assert raw.flags.writeable
+        raw[0] = 5
+    assert free(x, y)
+    assert x[0] == 5
+
+
+# -- misuse ------------------------------------------------------------------------------------------
+
+
+@guards
+def test_guard_is_released_only_when_it_is_held(guard):
+    x = LockedArray([1.0])
+    made = guard(x)
+    with pytest.raises(RuntimeError, match="not held"):
+        made.release()
+    made.acquire()
+    made.release()
+    with pytest.raises(RuntimeError, match="not held"):
+        made.release()
+    assert free(x)
+    x += 1
+    assert x[0] == 2
+
+
+@guards
+def test_guard_is_not_acquired_twice(guard):
+    x = LockedArray([1.0])
+    made = guard(x)
+    with made:
+        with pytest.raises(RuntimeError, match="held"):
+            made.acquire()
+        with pytest.raises(RuntimeError, match="held"), made:
+            pass
+        assert made.held
+        assert len(modes(x)) == 1
+    assert free(x)
+
+
+@guards
+def test_guard_released_inside_its_own_block_says_so(guard):
+    x = LockedArray([1.0])
+    made = guard(x)
+    with pytest.raises(RuntimeError, match="not held"), made:
+        made.release()
+    assert free(x)
+
+
+@guards
+def test_guard_that_is_dropped_is_released(guard):
+    x = LockedArray([1.0])
+    made = guard(x)
+    made.acquire()
+    del made
+    gc.collect()
+    assert free(x)
+    x[0] = 2
+
+
+def test_frozen_array_gives_no_write_guard():
+    x = LockedArray([1.0])
+    x.freeze()
+    with pytest.raises(ValueError, match="frozen"):
+        x.write().acquire()
+    with x.read(timeout=0) as raw:
+        assert raw.tolist() == [1]
+        assert free(x)  # what is frozen is read without a lock
+    assert free(x)
+
+
+# -- timeouts ------------------------------------------------------------------------------------------
+
+
+BAD_VALUES = [
+    -1,
+    -0.001,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    np.float64("nan"),
+    -(10**400),
+    10**400,
+]
+BAD_TYPES = [
+    "1",
+    b"1",
+    "",
+    "soon",
+    [1],
+    (1,),
+    {},
+    1j,
+    object(),
+    np.array([1.0, 2.0]),
+    np.zeros(0),
+    len,
+]
+
+
+@guards
+@pytest.mark.parametrize("timeout", BAD_VALUES, ids=lambda t: str(t)[:9])
+def test_timeout_out_of_range_is_refused(guard, timeout):
+    x = LockedArray([1.0])
+    with pytest.raises(ValueError, match="timeout"):
+        guard(x, timeout=timeout)
+    assert free(x)
+
+
+@guards
+@pytest.mark.parametrize("timeout", BAD_TYPES, ids=lambda t: type(t).__name__)
+def test_timeout_of_another_type_is_refused(guard, timeout):
+    x = LockedArray([1.0])
+    with pytest.raises((TypeError, ValueError), match="timeout"):
+        guard(x, timeout=timeout)
+    assert free(x)
+
+
+@guards
+@pytest.mark.parametrize(
+    "timeout",
+    [
+        None,
+        0,
+        -0.0,
+        1,
+        0.5,
+        True,
+        np.float32(1),
+        np.int8(1),
+        Fraction(1, 2),
+        Decimal(1),
+        1e300,
+        np.array(1.0),
+    ],
+    ids=repr,
+)
+def test_timeout_that_is_a_number_is_taken(guard, timeout):
+    x = LockedArray([1.0])
+    with guard(x, timeout=timeout) as raw:
+        assert raw.tolist() == [1]
+    assert free(x)
+
+
+def test_timeout_can_be_given_by_position_or_name():
+    x = LockedArray([1.0])
+    with x.read(0), x.write(timeout=0):
+        pass

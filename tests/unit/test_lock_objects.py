@@ -1,0 +1,233 @@
+"""x.lock: the protocols of readerwriterlock, and what holds() tells."""
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+from readerwriterlock import rwlock
+
+import lockedarray as la
+from arrange import free, held_elsewhere
+from lockedarray import LockedArray
+from threads import start
+
+KINDS = {"read": lambda lock: lock.gen_rlock(), "write": lambda lock: lock.gen_wlock()}
+kinds = pytest.mark.parametrize("mode", KINDS)
+
+
+def test_lock_satisfies_the_protocols():
+    lock = LockedArray([1.0]).lock
+    assert isinstance(lock, rwlock.RWLockable)
+    for make in KINDS.values():
+        assert isinstance(make(lock), rwlock.Lockable)
+
+
+def test_lock_is_that_of_the_buffer():
+    x = LockedArray([1.0, 2.0])
+    assert x.lock is x.lock
+    assert x.lock is x[1:].lock
+    assert x.lock is not LockedArray([1.0]).lock
+    with pytest.raises(AttributeError):
+        x.lock = LockedArray([1.0]).lock
+
+
+@kinds
+def test_lock_object_takes_the_lock_in_its_mode(mode):
+    x = LockedArray([1.0])
+    taken = KINDS[mode](x.lock)
+    assert not taken.locked()
+    assert free(x)
+    assert taken.acquire() is True
+    assert taken.locked()
+    assert [(entry.mode, entry.waiting) for entry in x.lock.holds()] == [(mode, False)]
+    taken.release()
+    assert not taken.locked()
+    assert free(x)
+    with taken:
+        assert taken.locked()
+        x += 1  # reentrant
+    assert free(x)
+
+
+@kinds
+def test_lock_object_of_a_held_lock_says_no(mode):
+    x = LockedArray([1.0])
+    with held_elsewhere(x.write()):
+        taken = KINDS[mode](x.lock)
+        assert taken.acquire(blocking=False) is False
+        assert taken.acquire(False) is False
+        assert taken.acquire(timeout=0) is False
+        assert taken.acquire(timeout=0.001) is False
+        assert taken.acquire(True, 0.001) is False
+        assert not taken.locked()
+    assert taken.acquire(blocking=False) is True
+    taken.release()
+    assert free(x)
+
+
+@kinds
+def test_lock_object_waits_until_it_is_free(mode):
+    x = LockedArray([1.0])
+
+    def take():
+        with KINDS[mode](x.lock):
+            return x[0]
+
+    with held_elsewhere(x.write()):
+        call = start(take)
+        assert call.waits_for(x.lock) == mode
+    assert call.result() == 1
+
+
+def test_readers_share_and_writers_do_not():
+    lock = LockedArray([1.0]).lock
+    with held_elsewhere(lock.gen_rlock()):
+        reader, writer = lock.gen_rlock(), lock.gen_wlock()
+        assert reader.acquire(blocking=False)
+        reader.release()
+        assert not writer.acquire(blocking=False)
+
+
+@kinds
+def test_lock_object_is_misused_as_a_lock_of_threading_is(mode):
+    x = LockedArray([1.0])
+    taken = KINDS[mode](x.lock)
+    with pytest.raises(RuntimeError):
+        taken.release()
+    taken.acquire()
+    with pytest.raises(RuntimeError):
+        start(taken.release).result()
+    assert taken.locked()
+    with pytest.raises(RuntimeError):
+        taken.acquire()
+    assert taken.locked()
+    taken.release()
+    with pytest.raises(RuntimeError):
+        taken.release()
+    assert free(x)
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        ({"blocking": False, "timeout": 1}, ValueError),
+        ({"blocking": False, "timeout": 0}, ValueError),
+        ({"timeout": -2}, ValueError),
+        ({"timeout": -0.5}, ValueError),
+        ({"timeout": float("nan")}, ValueError),
+        ({"timeout": "1"}, TypeError),
+        ({"timeout": [1]}, TypeError),
+        ({"unknown": 1}, TypeError),
+    ],
+    ids=str,
+)
+def test_lock_object_refuses_what_a_lock_of_threading_refuses(mode, args, error):
+    with pytest.raises(error):
+        threading.Lock().acquire(**args)
+    x = LockedArray([1.0])
+    with pytest.raises(error):
+        KINDS[mode](x.lock).acquire(**args)
+    assert free(x)
+
+
+@kinds
+def test_timeout_of_minus_one_is_no_limit(mode):
+    x = LockedArray([1.0])
+    with held_elsewhere(x.write()):
+        call = start(KINDS[mode](x.lock).acquire, True, -1)
+        assert call.waits_for(x.lock) == mode
+    assert call.result() is True
+
+
+def test_lock_objects_nest_in_one_thread():
+    x = LockedArray([1.0])
+    with x.lock.gen_rlock(), x.lock.gen_rlock(), x.lock.gen_wlock(), x.lock.gen_rlock(), x.write():
+        x += 1
+    assert free(x)
+
+
+def test_lock_object_that_is_dropped_is_released():
+    x = LockedArray([1.0])
+    taken = x.lock.gen_wlock()
+    taken.acquire()
+    del taken
+    gc.collect()
+    assert free(x)
+
+
+def test_lock_object_refuses_a_deadlock():
+    x, y = LockedArray([1.0]), LockedArray([1.0])
+
+    def other():
+        with y.write():
+            held.set()
+            with x.write():
+                pass
+
+    held = threading.Event()
+    with x.lock.gen_wlock():
+        call = start(other)
+        assert held.wait(20)
+        assert call.waits_for(x.lock) == "write"
+        with pytest.raises(la.DeadlockError):
+            y.lock.gen_wlock().acquire()
+    call.result()
+    assert free(x, y)
+
+
+def test_array_and_other_state_stand_under_one_lock():
+    x = la.zeros(2)
+    state = {"count": 0}
+
+    def count():
+        for _ in range(200):
+            with x.lock.gen_wlock():
+                state["count"] = state["count"] + 1
+                x[0] = state["count"]
+
+    calls = [start(count) for _ in range(4)]
+    for call in calls:
+        call.result()
+    assert state["count"] == x[0] == 800
+
+
+def test_holds_tells_thread_mode_and_waiting():
+    x = LockedArray([1.0])
+    assert x.lock.holds() == []
+    with held_elsewhere(x.read()) as holder:
+        writer = start(lambda: x.fill(5))
+        writer.waits_for(x.lock)
+        told = x.lock.holds()
+        assert (told[0].thread, told[0].mode, told[0].waiting) == (holder.name, "read", False)
+        assert (told[-1].thread, told[-1].mode, told[-1].waiting) == (writer.name, "write", True)
+        assert "write" in repr(x.lock)
+    writer.result()
+    assert x.lock.holds() == []
+
+
+def test_holds_of_a_lock_are_those_of_all_its_arrays():
+    x = LockedArray([1.0, 2.0])
+    y = la.zeros(1, lock=x.lock)
+    with x[1:].read(), y.read():
+        assert [entry.mode for entry in x.lock.holds()] == ["read", "read"]
+        assert x.lock.holds() == y.lock.holds()
+
+
+def test_lock_lives_as_long_as_somebody_has_it():
+    x = LockedArray([1.0])
+    lock = x.lock
+    del x
+    gc.collect()
+    with lock.gen_wlock():
+        assert [entry.mode for entry in lock.holds()] == ["write"]
+    y = la.zeros(2, lock=lock)
+    assert y.lock is lock
+
+
+def test_lock_is_no_copy_and_no_pickle():
+    lock = LockedArray([1.0]).lock
+    assert lock == lock
+    assert lock != LockedArray([1.0]).lock
+    assert np.array([lock], object)[0] is lock

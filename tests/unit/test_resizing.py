@@ -1,0 +1,475 @@
+"""resize in one thread: what is kept, what is zero, who follows, what is refused."""
+
+import gc
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import lockedarray as la
+from arrange import free, held_elsewhere, waits_beside
+from lockedarray import LockedArray
+
+SHAPES = [
+    (),
+    (0,),
+    (1,),
+    (3,),
+    (7,),
+    (40,),
+    (2, 3),
+    (3, 2),
+    (0, 4),
+    (5, 5),
+    (1, 7, 1),
+    (2, 2, 2),
+    (20, 30),
+]
+
+
+def resized_by_numpy(a, *shape):
+    """What NumPy's own resize makes of a copy of `a`."""
+    twin = a.copy(order="K")
+    twin.resize(*shape, refcheck=False)
+    return twin
+
+
+# -- as NumPy's --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(("old", "new"), list(itertools.product(SHAPES, SHAPES)), ids=str)
+def test_resize_equals_numpys(old, new, order):
+    a = np.array(np.arange(1, np.prod(old, dtype=int) + 1).reshape(old), order=order)
+    x = LockedArray(a)
+    x.resize(new)
+    expected = resized_by_numpy(a, new)
+    assert x.shape == expected.shape
+    assert x.strides == expected.strides or x.size == 0
+    np.testing.assert_array_equal(x.snapshot(), expected)
+    assert free(x)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_many_resizes_equal_numpys(seed, order):
+    rng = np.random.default_rng(seed)
+    a = np.array(rng.integers(1, 9, size=(2, 3)), order=order)
+    x = LockedArray(a)
+    for _ in range(30):
+        shape = SHAPES[rng.integers(len(SHAPES))]
+        x.resize(shape)
+        a = resized_by_numpy(a, shape)
+        assert x.strides == a.strides or x.size == 0
+        np.testing.assert_array_equal(x.snapshot(), a)
+        x[...] = a[...] = rng.integers(1, 9)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(5,), ((5,),), ([5],), (2, 3), ((2, 3),), (np.int64(4),), (), (None,), ((),), (range(2, 4),)],
+    ids=str,
+)
+def test_shape_is_given_as_to_numpy(arguments):
+    a = np.arange(4)
+    x = LockedArray(a)
+    expected = resized_by_numpy(a, *arguments)
+    x.resize(*arguments)
+    assert x.shape == expected.shape
+    np.testing.assert_array_equal(x.snapshot(), expected)
+
+
+@pytest.mark.parametrize(
+    "dtype", ["f8", "i1", "c16", "?", "U3", "S5", "M8[s]", "i4,f8", "V3", object, "(2,)f4"]
+)
+def test_new_elements_of_every_dtype_are_zero(dtype):
+    x = LockedArray(np.ones(3, dtype) if dtype != "V3" else np.array([b"abc"] * 3, dtype))
+    expected = resized_by_numpy(x.snapshot(), (100, *x.shape[1:]))
+    x.resize(100, *x.shape[1:])
+    np.testing.assert_array_equal(x.snapshot(), expected)
+    assert x.snapshot().tolist() == expected.tolist()
+
+
+def test_refcheck_is_accepted_and_changes_nothing():
+    x = LockedArray([1.0])
+    view = x[:]
+    x.resize(2, refcheck=True)
+    x.resize(3, refcheck=False)
+    assert x.tolist() == [1, 0, 0]
+    assert view.tolist() == [1]
+
+
+def test_elements_are_zero_again_after_shrinking_and_growing():
+    x = LockedArray(np.arange(1.0, 9.0))
+    x.resize(2)
+    x.resize(8)
+    assert x.tolist() == [1, 2, 0, 0, 0, 0, 0, 0]
+    x[...] = 5
+    x.resize(0)
+    x.resize(10_000)
+    assert not x.any()
+    x[...] = 5
+    x.resize(3)
+    x.resize(4, 4)
+    assert x.ravel().tolist() == [5] * 3 + [0] * 13
+
+
+# -- who follows --------------------------------------------------------------------------------------
+
+
+VIEWS = {
+    "slice": lambda x: x[1:3],
+    "step": lambda x: x[::2],
+    "reversed": lambda x: x[::-1],
+    "reshaped": lambda x: x.reshape(2, 3),
+    "transposed": lambda x: x.reshape(2, 3).T,
+    "empty": lambda x: x[3:3],
+    "0-d": lambda x: x[2, ...],
+    "other dtype": lambda x: x.view("u1"),
+    "view of a view": lambda x: x[1:][1:][::-1],
+    "diagonal": lambda x: x.reshape(2, 3).diagonal(),
+    "broadcast": lambda x: np.broadcast_to(x, (4, 6)),
+    "last": lambda x: x[-1:],
+}
+
+
+@pytest.mark.parametrize("new", [7, 10_000, 6], ids=["near", "far", "same"])
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_view_stays_attached(view, new):
+    x = LockedArray(np.arange(6.0))
+    v = view(x)
+    shape, strides = v.shape, v.strides
+    x.resize(new)
+    assert (v.shape, v.strides) == (shape, strides)
+    x[:6] = [7, 8, 9, 10, 11, 12]
+    np.testing.assert_array_equal(v.snapshot(), view(x[:6]).snapshot())
+    assert v.base is x
+    assert v.lock is x.lock
+    if v.size and v.ndim and view not in (VIEWS["diagonal"], VIEWS["broadcast"]):
+        v[...] = 1
+        assert (x[:6].view(v.dtype) == 1).any()
+
+
+def test_views_of_all_generations_stay_attached():
+    x = LockedArray(np.zeros(1))
+    views = []
+    for n in range(2, 200):
+        x.resize(n)
+        x[-1] = n
+        views.append(x[n - 1 :])
+    x[...] = -x.snapshot()
+    for n, view in zip(range(2, 200), views, strict=True):
+        assert view.tolist() == [-n]
+
+
+def test_view_of_dropped_elements_still_shows_them():
+    x = LockedArray(np.arange(6.0))
+    view = x[4:]
+    x.resize(2)
+    assert view.tolist() == [4, 5]
+    view += 1
+    assert view.tolist() == [5, 6]
+    x.resize(6)
+    assert x.tolist() == [0, 1, 0, 0, 0, 0]
+    assert view.tolist() == [0, 0]
+    view += 3
+    assert x.tolist() == [0, 1, 0, 0, 3, 3]
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        np.asarray,
+        memoryview,
+        lambda x: x.view(np.ndarray),
+        lambda x: x[1:].view(np.ndarray).base,
+        np.frombuffer,
+    ],
+    ids=["asarray", "memoryview", "view", "base", "frombuffer"],
+)
+def test_plain_alias_keeps_what_it_saw(alias):
+    x = LockedArray(np.arange(1000.0))
+    a = alias(x)
+    before = np.array(a)
+    x.resize(1_000_000)
+    x[...] = 7
+    for _ in range(3):
+        x.resize(x.size * 2)
+    gc.collect()
+    np.testing.assert_array_equal(np.asarray(a), before)
+    del x
+    gc.collect()
+    np.testing.assert_array_equal(np.asarray(a), before)
+
+
+def test_resize_keeps_the_object_and_its_lock():
+    x = LockedArray([1.0])
+    lock, same = x.lock, x
+    x.resize(1000)
+    assert x is same
+    assert x.lock is lock
+    assert x.base is None
+    assert not x.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        np.ndarray.fill(x, 1)
+    alias = np.asarray(x)
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        alias.setflags(write=True)
+
+
+def test_array_made_by_sharing_a_grown_one_is_on_its_buffer():
+    x = LockedArray([1.0])
+    x.resize(1000)
+    y = np.asarray(x).view(LockedArray)
+    assert y.lock is x.lock
+    z = LockedArray(x, copy=False)
+    z[5] = 3
+    assert x[5] == 3
+
+
+# -- inside guards -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("new", [4, 10_000], ids=["near", "far"])
+def test_raw_view_follows_a_resize_inside_its_guard(new):
+    x = LockedArray([1.0, 2.0, 3.0])
+    with x.write() as raw, x[1:].write() as part, x.read() as reading:
+        x.resize(new)
+        raw[0] = 5
+        part[0] = 6
+        assert raw.shape == (3,)
+        assert x[:3].tolist() == [5, 6, 3]
+        assert reading.tolist() == [5, 6, 3]
+        x[2] = 7
+        assert part.tolist() == [6, 7]
+        x.resize(new * 20)
+        raw += 1
+    assert x[:3].tolist() == [6, 7, 8]
+    for kept in (raw, part):
+        with pytest.raises(ValueError, match="read-only"):
+            kept[0] = 9
+    assert free(x)
+
+
+def test_resize_inside_a_read_guard_is_an_upgrade():
+    x = LockedArray([1.0, 2.0])
+    with x.read() as raw:
+        x.resize(10_000)
+        x[0] = 5
+        assert raw.tolist() == [5, 2]
+    with x.read(), held_elsewhere(x.read()), pytest.raises(la.LockTimeout):
+        x.write(timeout=0).acquire()
+    assert free(x)
+
+
+def test_raw_view_of_a_released_guard_keeps_what_it_saw():
+    x = LockedArray([1.0, 2.0])
+    with x.read() as read, x.write() as written:
+        pass
+    x.resize(10_000)
+    x[0] = 5
+    assert read.tolist() == [1, 2]
+    assert written.tolist() == [1, 2]
+
+
+def test_resize_waits_for_readers_and_for_writers_of_views():
+    x = LockedArray([1.0, 2.0])
+    for guard in (x.read(), x.write(), x[1:].read(), x[1:].write()):
+        mode, _ = waits_beside(guard, x.lock, lambda: x.resize(x.size + 1))
+        assert mode == "write"
+    assert x.shape == (6,)
+
+
+def test_numpy_function_resize_makes_a_new_array():
+    x = LockedArray([1.0, 2.0])
+    assert np.resize(x, 5).tolist() == [1, 2, 1, 2, 1]
+    assert x.shape == (2,)
+
+
+# -- what is refused -------------------------------------------------------------------------------------
+
+
+def foreign():
+    return LockedArray(np.arange(4.0), copy=False)
+
+
+def frozen():
+    x = LockedArray(np.arange(4.0))
+    x.freeze()
+    return x
+
+
+def transposed():
+    return LockedArray(np.arange(8.0).reshape(2, 2, 2).transpose(1, 0, 2), order="K")
+
+
+REFUSED = {
+    "view": (lambda: LockedArray(np.arange(4.0))[:], (2,), "view"),
+    "full view": (lambda: LockedArray(np.arange(4.0)).view(), (2,), "view"),
+    "view, same shape": (lambda: LockedArray(np.arange(4.0))[:], (4,), "view"),
+    "reshaped": (lambda: LockedArray(np.arange(4.0)).reshape(2, 2), (2,), "view"),
+    "frozen": (frozen, (2,), "frozen"),
+    "frozen, growing": (frozen, (9,), "frozen"),
+    "caller's memory": (foreign, (9,), "copy"),
+    "caller's memory, shrinking": (foreign, (2,), "copy"),
+    "bytes": (lambda: np.frombuffer(bytearray(8), "u1").view(LockedArray), (2,), "copy"),
+    "non-contiguous": (transposed, (3,), "single-segment"),
+    "negative": (lambda: LockedArray(np.arange(4.0)), (-1,), "negative"),
+    "negative length": (lambda: LockedArray(np.arange(4.0)), (2, -3), "negative"),
+    "two negatives": (lambda: LockedArray(np.arange(4.0)), (-2, -3), "negative"),
+}
+
+
+@pytest.mark.parametrize(("make", "shape", "message"), REFUSED.values(), ids=REFUSED)
+def test_refused_resize_changes_nothing(make, shape, message):
+    x = make()
+    before, old = x.snapshot(), (x.shape, x.strides)
+    with pytest.raises(ValueError, match=message):
+        x.resize(shape)
+    with pytest.raises(ValueError, match=message):
+        x.resize(*shape)
+    assert (x.shape, x.strides) == old
+    np.testing.assert_array_equal(x.snapshot(), before)
+    assert free(x)
+
+
+def test_array_made_of_an_alias_is_not_resized():
+    x = LockedArray(np.arange(16.0))
+    v = np.asarray(x).view(LockedArray)
+    for shape in (2, 16, 100):
+        with pytest.raises(ValueError, match="resize|read-only"):
+            v.resize(shape)
+    assert x.tolist() == list(range(16))
+    assert v.shape == (16,)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("3",), (1.5,), (2, "3"), ((1.5,),), ([[2]],), (object(),), (1j,), (None, 2), ((2, None),)],
+    ids=str,
+)
+def test_shape_of_another_type_is_refused(arguments):
+    x = LockedArray(np.arange(4.0))
+    with pytest.raises((TypeError, ValueError)):
+        resized_by_numpy(np.arange(4.0), *arguments)
+    with pytest.raises((TypeError, ValueError)):
+        x.resize(*arguments)
+    with pytest.raises(TypeError):
+        x.resize(3, unknown=True)
+    assert x.tolist() == [0, 1, 2, 3]
+    assert free(x)
+
+
+@pytest.mark.parametrize(
+    "shape", [(2**62,), (2**60,), (2**31, 2**31), (2**40, 2**20), (1, 2**50)], ids=str
+)
+def test_resize_to_more_than_there_is_raises_memory_error(shape):
+    x = LockedArray(np.arange(4.0))
+    view = x[1:]
+    with pytest.raises(MemoryError):
+        x.resize(shape)
+    assert x.tolist() == [0, 1, 2, 3]
+    view += 1
+    assert x.tolist() == [0, 2, 3, 4]
+    assert free(x)
+    x.resize(6)
+    assert x.tolist() == [0, 2, 3, 4, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(2**63,), (2**70,), (-(2**70),), (3, 2**64)], ids=str)
+def test_resize_to_what_no_integer_holds_is_refused(shape):
+    x = LockedArray(np.arange(4.0))
+    with pytest.raises((ValueError, OverflowError, MemoryError)):
+        x.resize(shape)
+    assert x.tolist() == [0, 1, 2, 3]
+    assert free(x)
+
+
+def test_too_many_dimensions_are_refused():
+    x = LockedArray(np.arange(4.0))
+    with pytest.raises(ValueError, match="dimension"):
+        x.resize((1,) * 65)
+    assert x.shape == (4,)
+    x.resize((1,) * 32)
+    assert free(x)
+
+
+# -- memory --------------------------------------------------------------------------------------------
+
+
+def grown(operation, warm_up, count):
+    """How many bytes more are in use after `count` operations than after `warm_up`."""
+    for i in range(warm_up):
+        operation(i)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for i in range(count):
+            operation(warm_up + i)
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+def test_capacity_grows_geometrically():
+    x = LockedArray([1.0])
+    places = set()
+    for n in range(2, 20_000):
+        x.resize(n)
+        places.add(x.__array_interface__["data"][0])
+    assert len(places) < 60
+    assert x.size == 19_999
+
+
+@pytest.mark.parametrize(
+    ("first", "shapes"),
+    [
+        ((1000,), [(10,), (1000,)]),
+        ((1000,), [(999,), (1000,), (998,)]),
+        ((10, 100), [(5, 100), (10, 100)]),
+        ((10, 100), [(20, 50), (100, 10), (10, 100)]),
+        ((1000,), [(20, 50), (1000,)]),
+    ],
+    ids=["far", "near", "rows", "other shape", "other dimension"],
+)
+def test_many_resizes_keep_memory_bounded(first, shapes):
+    x = LockedArray(np.zeros(first))
+    count = 2000
+    more = grown(lambda i: x.resize(shapes[i % len(shapes)]), 20, count)
+    assert more / count < 64, f"{more / count:.0f} bytes stay behind for each resize"
+
+
+def test_appending_keeps_memory_within_a_small_factor():
+    x = LockedArray(np.zeros(1))
+    view = x[:]
+    more = grown(lambda i: x.resize(i + 2), 1, 20_000)
+    assert more < 6 * x.nbytes
+    assert view.tolist() == [0]
+
+
+def test_views_that_are_gone_are_forgotten():
+    x = LockedArray(np.zeros(100))
+    more = grown(lambda i: x[i % 50 :].T[:3], 100, 3000)
+    assert more / 3000 < 8
+    more = grown(lambda i: np.asarray(x[1:]), 100, 3000)
+    assert more / 3000 < 8
+
+
+def test_operations_keep_no_memory():
+    x = LockedArray(np.zeros(100))
+
+    def operation(i):
+        x[i % 50] = 1
+        x[1:] += 1
+        np.add(x, 1, out=x)
+        x.at[0] += 1
+        with x.write() as raw:
+            raw[0] = 1
+        with la.acquire(read=x):
+            pass
+        x.sum()
+
+    more = grown(operation, 1000, 1000)
+    assert more / 1000 < 32
