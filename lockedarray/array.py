@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray.at import At
+from lockedarray.at import At, AtIndex
 from lockedarray.buffer import Buffer, plain_view
 from lockedarray.cores import Holds, RegionLock, address, connect, hot_method
 from lockedarray.dispatch import roles
@@ -184,11 +184,6 @@ class LockedArray(Facade):
             `timeout` is not a number, or negative or not finite.
         """
         return Guard([(self, True)], _only, timeout)
-
-    @property
-    def at(self) -> At:
-        """Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`."""
-        return At(self)
 
     def snapshot(self) -> np.ndarray:
         """Return a plain copy of the whole array as it was at one moment (read lock)."""
@@ -713,6 +708,8 @@ _add_method("fill", _fill, np.ndarray.fill)
 
 connect(
     cls=LockedArray,
+    at=At,
+    at_index=AtIndex,
     wrapped=wrapped_view,
     readers=roles.PLAIN_READERS,
     writers=roles.PLAIN_WRITERS,

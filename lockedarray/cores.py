@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "ArrayBase",
+    "AtBase",
+    "AtIndexBase",
     "BufferBase",
     "Holds",
     "RegionLock",
@@ -49,6 +51,8 @@ else:
     backend, _core = _chosen()
 
 ArrayBase = _core.ArrayBase
+AtBase = _core.AtBase
+AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
 Holds = _core.Holds
 RegionLock = _core.RegionLock

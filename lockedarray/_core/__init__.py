@@ -5,6 +5,8 @@ It has the names of the portable core; `lockedarray.cores` chooses between the t
 
 from lockedarray._core._native import (
     ArrayBase,
+    AtBase,
+    AtIndexBase,
     BufferBase,
     Holds,
     HotMethod,
@@ -22,6 +24,8 @@ hot_method = HotMethod
 
 __all__ = [
     "ArrayBase",
+    "AtBase",
+    "AtIndexBase",
     "BufferBase",
     "Holds",
     "RegionLock",

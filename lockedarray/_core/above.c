@@ -30,6 +30,19 @@ la_names_init(void)
         {&la_names.register_, "register"},
         {&la_names.call, "__call__"},
         {&la_names.out, "out"},
+        {&la_names.augment, "_augment"},
+        {&la_names.at_add, "add"},
+        {&la_names.at_subtract, "subtract"},
+        {&la_names.at_multiply, "multiply"},
+        {&la_names.at_true_divide, "divide"},
+        {&la_names.at_floor_divide, "floor_divide"},
+        {&la_names.at_remainder, "remainder"},
+        {&la_names.at_power, "power"},
+        {&la_names.at_and, "bitwise_and"},
+        {&la_names.at_or, "bitwise_or"},
+        {&la_names.at_xor, "bitwise_xor"},
+        {&la_names.at_lshift, "left_shift"},
+        {&la_names.at_rshift, "right_shift"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -65,12 +78,12 @@ la_set_sequence_slots(PyTypeObject *cls)
 static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cls", "wrapped", "readers", "writers", NULL};
-    PyObject *cls, *wrapped, *readers, *writers;
+    static char *names[] = {"cls", "at", "at_index", "wrapped", "readers", "writers", NULL};
+    PyObject *cls, *at, *at_index, *wrapped, *readers, *writers;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!OO!O!", names, &PyType_Type, &cls,
-                                     &wrapped, &PyDict_Type, &readers, &PyDict_Type,
-                                     &writers)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!OO!O!", names, &PyType_Type, &cls,
+                                     &PyType_Type, &at, &PyType_Type, &at_index, &wrapped,
+                                     &PyDict_Type, &readers, &PyDict_Type, &writers)) {
         return NULL;
     }
     if (la_class != NULL) {
@@ -80,6 +93,8 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_above.wrapped = Py_NewRef(wrapped);
     la_above.readers = Py_NewRef(readers);
     la_above.writers = Py_NewRef(writers);
+    la_above.at = (PyTypeObject *)Py_NewRef(at);
+    la_above.at_index = (PyTypeObject *)Py_NewRef(at_index);
     la_class = (PyTypeObject *)Py_NewRef(cls);
     la_set_sequence_slots(la_class);
     Py_RETURN_NONE;

@@ -435,6 +435,8 @@ static PyGetSetDef la_array_getset[] = {
     {"_owner", la_array_get, la_array_set, NULL, LA_SLOT(owner)},
     {"_past", la_array_get, la_array_set, NULL, LA_SLOT(past)},
     {"_may_write", la_array_get_may_write, la_array_set_may_write, NULL, NULL},
+    {"at", la_array_get_at, NULL,
+     "Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

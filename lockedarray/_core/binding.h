@@ -95,6 +95,7 @@ extern PyTypeObject *la_lock_type;
 extern PyTypeObject *la_buffer_type;
 extern PyTypeObject *la_array_type;
 extern PyTypeObject *la_holds_type;
+extern PyTypeObject *la_class;      /* LockedArray, set once by connect() */
 extern Py_ssize_t la_facade_offset;
 
 static inline la_facade *
@@ -118,7 +119,7 @@ la_fields(PyObject *array)
 static inline bool
 la_is_facade(PyObject *object)
 {
-    return PyObject_TypeCheck(object, la_array_type);
+    return Py_TYPE(object) == la_class || PyObject_TypeCheck(object, la_array_type);
 }
 
 static inline bool
@@ -150,18 +151,33 @@ void la_buffer_know(la_buffer_object *buffer, PyObject *facade);
 /* Do something in one step for all other threads: act must not use Python. */
 void la_step_do(void (*act)(void *), void *context);
 
+int la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+                         int64_t deadline);
+
 /* la_acquire, with the GIL or the thread state let go while it waits. */
-int la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
-                    int64_t deadline);
+static inline int
+la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
+                int64_t deadline)
+{
+    if (LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
+        return 0;
+    }
+    return la_hold_acquire_slow(lock, hold, self, deadline);
+}
 
 /* Raises MemoryError where the thread has no record yet and cannot have one. */
-la_thread *la_thread_here(void);
+static inline la_thread *
+la_thread_here(void)
+{
+    la_thread *self = la_thread_self();
+    if (!LA_LIKELY(self != NULL)) {
+        PyErr_NoMemory();
+    }
+    return self;
+}
 
 /* Forget the raw views of a facade, which shows something else now. */
 void la_raws_drop(PyObject *facade);
-
-/* What is above the core: set once, by connect(). */
-extern PyTypeObject *la_class;      /* LockedArray, or NULL */
 
 int la_lock_type_add(PyObject *module);
 int la_array_type_add(PyObject *module);

@@ -19,6 +19,10 @@ typedef struct {
     PyObject *call;
     PyObject *out;
     PyObject *comparisons[6];       /* by Py_LT ... */
+    PyObject *augment;
+    /* The ufuncs of x.at[i] += v and the others, by their slots. */
+    PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
+    PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;
 } la_names_type;
 extern la_names_type la_names;
 
@@ -28,6 +32,8 @@ typedef struct {
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
     PyObject *writers;      /* which write the first one of these */
+    PyTypeObject *at;       /* At and AtIndex */
+    PyTypeObject *at_index;
 } la_above_type;
 extern la_above_type la_above;
 
@@ -50,6 +56,10 @@ PyObject *la_array_ufunc(PyObject *array, PyObject *const *args, Py_ssize_t narg
                          PyObject *kwnames);
 PyObject *la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs);
 PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
+
+/* at.c */
+PyObject *la_array_get_at(PyObject *array, void *closure);
+int la_at_add(PyObject *module);
 
 /* method.c */
 int la_method_add(PyObject *module);

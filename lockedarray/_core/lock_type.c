@@ -82,16 +82,6 @@ la_check_interrupt(void *Py_UNUSED(context))
     return PyErr_CheckSignals();
 }
 
-la_thread *
-la_thread_here(void)
-{
-    la_thread *self = la_thread_self();
-    if (self == NULL) {
-        PyErr_NoMemory();
-    }
-    return self;
-}
-
 /* Raises what `status` means; the lock was not taken. */
 static void
 la_raise(la_status status, la_lock_object *lock, const la_hold *hold,
@@ -129,7 +119,7 @@ la_raise(la_status status, la_lock_object *lock, const la_hold *hold,
     }
 }
 
-static LA_COLD int
+LA_COLD int
 la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
                      int64_t deadline)
 {
@@ -143,16 +133,6 @@ la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
     }
     la_raise(status, lock, hold, &deadlock);
     return -1;
-}
-
-int
-la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
-                int64_t deadline)
-{
-    if (LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
-        return 0;
-    }
-    return la_hold_acquire_slow(lock, hold, self, deadline);
 }
 
 /* -- RegionLock --------------------------------------------------------------- */

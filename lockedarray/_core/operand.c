@@ -222,14 +222,19 @@ la_raw(PyObject *facade, la_mode mode)
     return raw;
 }
 
+/* The usual slot is empty already, and an exchange is not cheap. */
+static inline void
+la_raw_drop(_Atomic(PyObject *) *slot)
+{
+    if (atomic_load_explicit(slot, memory_order_relaxed) != NULL) {
+        /* Acquire: whoever frees an array has to see it complete. */
+        Py_XDECREF(atomic_exchange_explicit(slot, NULL, memory_order_acquire));
+    }
+}
+
 void
 la_raws_drop(PyObject *facade)
 {
-    la_facade *fields = la_facade_of(facade);
-
-    /* Acquire: whoever frees an array has to see it complete. */
-    PyObject *read = atomic_exchange_explicit(&fields->raw_read, NULL, memory_order_acquire);
-    PyObject *write = atomic_exchange_explicit(&fields->raw_write, NULL, memory_order_acquire);
-    Py_XDECREF(read);
-    Py_XDECREF(write);
+    la_raw_drop(&la_facade_of(facade)->raw_read);
+    la_raw_drop(&la_facade_of(facade)->raw_write);
 }

@@ -4,7 +4,14 @@ A core provides what `lockedarray.cores` names: the lock of a Buffer (`RegionLoc
 the few acts on an array's C structure that NumPy has no Python API for.
 """
 
-from lockedarray._portable.bases import ArrayBase, BufferBase, connect, hot_method
+from lockedarray._portable.bases import (
+    ArrayBase,
+    AtBase,
+    AtIndexBase,
+    BufferBase,
+    connect,
+    hot_method,
+)
 from lockedarray._portable.lock import Holds, RegionLock
 from lockedarray._portable.memory import (
     address,
@@ -17,6 +24,8 @@ from lockedarray._portable.memory import (
 
 __all__ = [
     "ArrayBase",
+    "AtBase",
+    "AtIndexBase",
     "BufferBase",
     "Holds",
     "RegionLock",

@@ -10,7 +10,7 @@ import numpy as np
 
 from lockedarray._portable.lock import RegionLock
 
-__all__ = ["ArrayBase", "BufferBase", "connect", "hot_method"]
+__all__ = ["ArrayBase", "AtBase", "AtIndexBase", "BufferBase", "connect", "hot_method"]
 
 
 class BufferBase:
@@ -65,6 +65,11 @@ class ArrayBase(np.ndarray):
     ) -> Any:
         return self._general_array_function(func, types, args, kwargs)
 
+    @property
+    def at(self) -> Any:
+        """Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`."""
+        return _classes["at"](self)
+
     def __getitem__(self, index: Any) -> Any:
         return self._general_getitem(index)
 
@@ -85,8 +90,68 @@ for _name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
     setattr(ArrayBase, _name, _comparison(_name))
 
 
-def connect(**_above: Any) -> None:
+class AtBase:
+    """What a core knows of ``x.at``."""
+
+    __slots__ = ("_array",)
+
+    def __init__(self, array: ArrayBase) -> None:
+        self._array = array
+
+    def __getitem__(self, index: Any) -> Any:
+        return _classes["at_index"](self._array, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, AtIndexBase) and value._updated and value._array is self._array:
+            value._updated = False  # the end of x.at[i] += v: the work is done
+        else:
+            self._general_setitem(index, value)
+
+
+class AtIndexBase:
+    """What a core knows of ``x.at[i]``."""
+
+    __slots__ = ("_array", "_index", "_updated")
+
+    def __init__(self, array: ArrayBase, index: Any) -> None:
+        self._array = array
+        self._index = index
+        self._updated = False
+
+
+def _augmented(ufunc: str) -> Callable[[AtIndexBase, Any], Any]:
+    def assign(self: AtIndexBase, value: Any) -> Any:
+        return self._augment(ufunc, value)
+
+    assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc}`, as one atomic step."
+    return assign
+
+
+for _name, _ufunc in {
+    "__iadd__": "add",
+    "__isub__": "subtract",
+    "__imul__": "multiply",
+    "__itruediv__": "divide",
+    "__ifloordiv__": "floor_divide",
+    "__imod__": "remainder",
+    "__ipow__": "power",
+    "__iand__": "bitwise_and",
+    "__ior__": "bitwise_or",
+    "__ixor__": "bitwise_xor",
+    "__ilshift__": "left_shift",
+    "__irshift__": "right_shift",
+}.items():
+    _method = _augmented(_ufunc)
+    _method.__name__ = _name
+    _method.__qualname__ = f"AtIndexBase.{_name}"
+    setattr(AtIndexBase, _name, _method)
+
+_classes: dict[str, Any] = {}
+
+
+def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
     """Tell the core of what is above it; this one calls everything there."""
+    _classes.update(at=at, at_index=at_index)
 
 
 def hot_method(
