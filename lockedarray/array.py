@@ -481,14 +481,15 @@ class LockedArray(Facade):
     def dump(self, file: Any) -> None:
         """Pickle the array, as it is at one moment, to a file or a path."""
         if hasattr(file, "write"):
-            pickle.dump(self, file, protocol=2)
+            file.write(self.dumps())
         else:
             with open(os.fspath(file), "wb") as opened:
-                pickle.dump(self, opened, protocol=2)
+                opened.write(self.dumps())
 
     def dumps(self) -> bytes:
         """Return the array, as it is at one moment, pickled."""
-        return pickle.dumps(self, protocol=2)
+        with self.read():  # for elements, whose code runs
+            return pickle.dumps(self, protocol=2)
 
     # -- text ------------------------------------------------------------------------------------
 

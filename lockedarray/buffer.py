@@ -13,6 +13,7 @@ writable, because NumPy looks for a writable base and finds a Memory, which offe
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
 from typing import Any
@@ -44,6 +45,25 @@ _registering = threading.RLock()
 
 # Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
 _past_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
+
+
+def registering() -> Any:
+    """Return the lock under which memory gets its Buffer; reentrant."""
+    return _registering
+
+
+def _after_fork_in_child() -> None:
+    """Give locks of threads that are gone back, and end the moves that they had begun."""
+    global _registering
+    _registering = threading.RLock()
+    for buffer in list(_registry.values()):
+        buffer.moving = threading.RLock()
+        buffer.operating.clear()
+        buffer._follow(buffer._known())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 class Memory:

@@ -7,12 +7,19 @@ of its callers.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray.buffer import FROZEN, Buffer, base_behind, c_base, memory_of, plain_view
+from lockedarray.buffer import (
+    FROZEN,
+    Buffer,
+    base_behind,
+    c_base,
+    memory_of,
+    plain_view,
+    registering,
+)
 from lockedarray.cores import (
     ArrayBase,
     RegionLock,
@@ -32,7 +39,6 @@ __all__ = [
 ]
 
 _F = TypeVar("_F", bound="Facade")
-_taking_over = threading.RLock()
 
 
 class Facade(ArrayBase):
@@ -74,7 +80,7 @@ def buffer_of(facade: Facade) -> Buffer:
     """Return the Buffer of `facade`, made now if NumPy made the array and gave it its own data."""
     buffer = facade._buffer
     if buffer is None:
-        with _taking_over:
+        with registering():
             buffer = facade._buffer
             if buffer is None:
                 _attached(facade)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
@@ -32,7 +34,7 @@ class Guard(Generic[_T]):
     LockedArray([-1.,  0.,  1.])
     """
 
-    __slots__ = ("_holds", "_raws", "_shape", "_timeout", "_wanted")
+    __slots__ = ("__weakref__", "_holds", "_raws", "_shape", "_timeout", "_wanted")
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class Guard(Generic[_T]):
                 raw = raw_view(facade, write)
                 raws.append(raw)
                 buffer_of(facade).register_raw_view(raw)
+            _held_here().add(self)
             self._raws, self._holds = raws, holds
         except BaseException:
             self._drop(raws, holds)
@@ -106,8 +109,15 @@ class Guard(Generic[_T]):
             raise RuntimeError("this guard is not held: it was released already, or never acquired")
         if not holds.held_by_this_thread():
             raise RuntimeError("a guard is released by the thread that acquired it")
+        _held_here().discard(self)
         self._drop(self._raws, holds)
         self._holds, self._raws = None, []
+
+    def _end(self) -> None:
+        """Release the guard of a thread that has ended, or that nobody refers to any more."""
+        holds, self._holds = self._holds, None
+        if holds is not None:
+            self._drop(self._raws, holds)
 
     def _drop(self, raws: list[np.ndarray], holds: Holds) -> None:
         try:
@@ -118,9 +128,8 @@ class Guard(Generic[_T]):
             holds.release()
 
     def __del__(self) -> None:
-        holds = getattr(self, "_holds", None)
-        if holds is not None:  # dropped without a release: nothing may be written any more
-            self._drop(self._raws, holds)
+        if getattr(self, "_holds", None) is not None:  # nothing may be written any more
+            self._end()
 
     def __enter__(self) -> _T:
         return self.acquire()
@@ -131,6 +140,25 @@ class Guard(Generic[_T]):
     def __repr__(self) -> str:
         modes = ", ".join("write" if write else "read" for _, write in self._wanted)
         return f"<Guard ({modes}): {'held' if self.held else 'not held'}>"
+
+
+class _HeldHere(weakref.WeakSet[Guard[Any]]):
+    """The guards that a thread holds; lives in its local storage, and so ends with it."""
+
+    def __del__(self) -> None:
+        for guard in list(self):
+            guard._end()
+
+
+_local = threading.local()
+
+
+def _held_here() -> _HeldHere:
+    try:
+        return _local.guards
+    except AttributeError:
+        _local.guards = _HeldHere()
+        return _local.guards
 
 
 def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None) -> Guard[Any]:

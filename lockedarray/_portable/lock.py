@@ -365,7 +365,7 @@ class RegionLock:
             return
         modes = [hold.write for hold, holder in list(self._holds.items()) if holder is thread]
         if not modes:
-            del self._taken[thread]
+            self._taken.pop(thread, None)  # a signal handler may have been here meanwhile
             self._let_go(taken[1])
         elif taken[0] and not any(modes) and self._own:  # others' lock: a writer could slip in
             self._let_go(taken[1])
@@ -427,7 +427,7 @@ class RegionLock:
                 self._let_go(lockable)
 
 
-class Holds:
+class _Holds:
     """Several holds that are acquired together, in lock order, and released together.
 
     Parameters
@@ -436,10 +436,6 @@ class Holds:
         What to take: the lock of an array, for what that shows, or a whole lock.  Requests for
         one lock are taken in one step, a write if one of them is.
 
-    Notes
-    -----
-    The holds of an operation that an asynchronous exception robbed of its ``finally`` are
-    released when this object is collected.
     """
 
     __slots__ = ("_holds", "thread")
@@ -466,6 +462,7 @@ class Holds:
             The wait would have closed a cycle.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
+        self.__class__ = Holds
         try:
             for lock, hold in self._holds:
                 lock._acquire(hold, deadline)
@@ -477,14 +474,22 @@ class Holds:
         """Release what is held; nothing happens to what is not."""
         for lock, hold in self._holds:
             lock._release(hold)
+        self.__class__ = _Holds
 
     def held_by_this_thread(self) -> bool:
         """Whether the calling thread is the one that took the holds."""
         return self.thread is _this_thread()
 
+
+class Holds(_Holds):
+    __doc__ = _Holds.__doc__
+
+    __slots__ = ()
+
+    # The holds of an operation that an asynchronous exception robbed of its ``finally`` are
+    # released here.  What was released is a _Holds: a finalizer would swallow Ctrl-C.
     def __del__(self) -> None:
-        holds = getattr(self, "_holds", ())
-        if any(hold in lock._holds for lock, hold in holds):
+        if hasattr(self, "_holds"):
             self.release()
 
 

@@ -51,7 +51,8 @@ class _Rest(ctypes.Structure):
 _HEADER = object.__basicsize__  # ob_refcnt and ob_type, more without a GIL
 _FLAGS_END = _Body.flags.offset + ctypes.sizeof(ctypes.c_int)
 _MEM_HANDLER = _HEADER + _Rest.mem_handler.offset
-_OWNDATA, _WRITEABLE = 0x0004, 0x0400
+_POINTER = ctypes.sizeof(ctypes.c_void_p)
+_WRITEABLE = 0x0400
 
 # PYFUNCTYPE, unlike CFUNCTYPE, keeps the GIL during the call.
 _move = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)(
@@ -63,6 +64,12 @@ _decref = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("Py_DecRef", ctypes.pythonap
 
 def _body(array: np.ndarray) -> _Body:
     return _Body.from_address(id(array) + _HEADER)
+
+
+def _copy_of(place: int, size: int) -> Any:
+    copy = ctypes.create_string_buffer(size)
+    ctypes.memmove(copy, place, size)
+    return copy
 
 
 def address(array: np.ndarray) -> int:
@@ -112,22 +119,17 @@ def exchange_bodies(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     The first of a pair may be in use by other threads and changes in one step; the second
     must be known to the caller alone.  Who owns the data goes with it.
     """
-    moves = []
+    moves: list[tuple[int, Any, int]] = []
     for shared, private in pairs:
-        old = ctypes.create_string_buffer(_FLAGS_END)
-        ctypes.memmove(old, id(shared) + _HEADER, _FLAGS_END)
-        moves.append((id(shared) + _HEADER, id(private) + _HEADER, old))
         # The allocator belongs to the owner of the data; nobody looks at it before the end.
-        one = ctypes.c_void_p.from_address(id(shared) + _MEM_HANDLER)
-        other = ctypes.c_void_p.from_address(id(private) + _MEM_HANDLER)
-        one.value, other.value = other.value, one.value
+        for offset, size in ((_HEADER, _FLAGS_END), (_MEM_HANDLER, _POINTER)):
+            one, other = id(shared) + offset, id(private) + offset
+            moves.append((one, _copy_of(other, size), size))
+            moves.append((other, _copy_of(one, size), size))
 
-    def move() -> None:  # may be begun again where an exception stopped it
-        while moves:
-            shared_at, private_at, old = moves[-1]
-            _move(shared_at, private_at, _FLAGS_END)
-            _move(private_at, ctypes.addressof(old), _FLAGS_END)
-            moves.pop()
+    def move() -> None:  # from copies: where an exception stops it, it may begin anew
+        for place, copy, size in moves:
+            _move(place, ctypes.addressof(copy), size)
 
     _in_one_step(move)
 

@@ -43,23 +43,24 @@ def _collected(argument: Any) -> tuple[dict[int, Facade], dict[int, Any]]:
     """Return the LockedArrays in `argument`, and what foreign code converts to arrays, by id."""
     found: dict[int, Facade] = {}
     foreign: dict[int, Any] = {}
-    seen: set[int] = set()
-
-    def collect(argument: Any) -> None:
-        if isinstance(argument, Facade):
-            found[id(argument)] = argument
-        elif type(argument) in _PLAIN or isinstance(argument, (np.ndarray, np.generic)):
-            return
-        elif not isinstance(argument, (list, tuple, dict)):
-            if _is_foreign(argument):
-                foreign[id(argument)] = argument
-        elif id(argument) not in seen:  # a list may contain itself
-            seen.add(id(argument))
-            for item in argument.values() if isinstance(argument, dict) else argument:
-                collect(item)
-
-    collect(argument)
+    _collect(argument, found, foreign, set())
     return found, foreign
+
+
+def _collect(
+    argument: Any, found: dict[int, Facade], foreign: dict[int, Any], seen: set[int]
+) -> None:
+    if isinstance(argument, Facade):
+        found[id(argument)] = argument
+    elif type(argument) in _PLAIN or isinstance(argument, (np.ndarray, np.generic)):
+        return
+    elif not isinstance(argument, (list, tuple, dict)):
+        if _is_foreign(argument):
+            foreign[id(argument)] = argument
+    elif id(argument) not in seen:  # a list may contain itself
+        seen.add(id(argument))
+        for item in argument.values() if isinstance(argument, dict) else argument:
+            _collect(item, found, foreign, seen)
 
 
 def _is_foreign(argument: Any) -> bool:

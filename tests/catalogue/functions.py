@@ -1,4 +1,4 @@
-"""The catalogue, part 4: every function of NumPy that can be overridden and takes an array."""
+"""The catalogue, part 7: every function of NumPy that can be overridden and takes an array."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ REDUCTIONS = [
     f("mean", R(TABLE), where=R(MASK)),
     f("min", R(TABLE), 0, out=_space(4), initial=1, where=R(MASK)),
     f("nanargmax", R(WITH_NAN[:, :1]), 0, out=_space(1, dtype=np.intp)),
-    f("nanargmin", R(WITH_NAN), 0, raises=False),
+    f("nanargmin", R(WITH_NAN), 0),
     f("nancumprod", R(WITH_NAN), 0, out=_space(2, 3)),
     f("nancumsum", R(WITH_NAN), 0, out=_space(2, 3)),
     f("nanmax", R(WITH_NAN), 0, out=_space(3)),

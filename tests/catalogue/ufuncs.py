@@ -1,4 +1,4 @@
-"""The catalogue, part 3: every ufunc of NumPy, with every one of its methods."""
+"""The catalogue, part 6: every ufunc of NumPy, with every one of its methods."""
 
 from __future__ import annotations
 

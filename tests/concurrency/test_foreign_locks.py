@@ -1,0 +1,323 @@
+"""Arrays under a lock of readerwriterlock that code which knows nothing of us holds, too."""
+
+import threading
+
+import numpy as np
+import pytest
+from readerwriterlock import rwlock
+
+import lockedarray as la
+from arrange import free, held_elsewhere
+from lockedarray import LockedArray
+from threads import DEADLINE, start, together, wait_until
+
+LOCKS = [
+    rwlock.RWLockRead,
+    rwlock.RWLockWrite,
+    rwlock.RWLockFair,
+    rwlock.RWLockReadD,
+    rwlock.RWLockWriteD,
+    rwlock.RWLockFairD,
+]
+every_lock = pytest.mark.parametrize("make", LOCKS, ids=lambda make: make.__name__)
+
+
+def available(lockable):
+    """Whether a lock object of the foreign lock can be had at once."""
+    if lockable.acquire(blocking=False):
+        lockable.release()
+        return True
+    return False
+
+
+@every_lock
+def test_foreign_writer_excludes_readers_and_writers(make):
+    lock = make()
+    x = LockedArray([1.0], lock=lock)
+    with held_elsewhere(lock.gen_wlock()):
+        for guard in (
+            x.read(timeout=0),
+            x.write(timeout=0),
+            x.write(timeout=0.01),
+            x.read(timeout=0.01),
+        ):
+            with pytest.raises(la.LockTimeout, match="outside"):
+                guard.acquire()
+        calls = [start(x.sum), start(x.fill, 5), start(x.snapshot)]
+        for call in calls:
+            call.waits_for(x.lock)
+        assert len([entry for entry in x.lock.holds() if entry.waiting]) == 3
+    for call in calls:
+        call.result()
+    assert x[0] == 5
+    assert free(x)
+    assert available(lock.gen_wlock())
+
+
+@every_lock
+def test_foreign_reader_excludes_writers_alone(make):
+    lock = make()
+    x = LockedArray([1.0], lock=lock)
+    with held_elsewhere(lock.gen_rlock()):
+        assert x.sum() == 1
+        with x.read(timeout=0):
+            pass
+        with pytest.raises(la.LockTimeout):
+            x.write(timeout=0).acquire()
+        writer = start(x.fill, 5)
+        assert writer.waits_for(x.lock) == "write"
+    writer.result()
+    assert x[0] == 5
+    assert available(lock.gen_wlock())
+
+
+@every_lock
+def test_array_excludes_foreign_code(make):
+    lock = make()
+    x = LockedArray([1.0], lock=lock)
+    with x.read():
+        assert available(lock.gen_rlock())
+        assert not available(lock.gen_wlock())
+        with x.read():
+            assert not available(lock.gen_wlock())
+        assert not available(lock.gen_wlock())
+    with x.write():
+        assert not available(lock.gen_rlock())
+        assert not available(lock.gen_wlock())
+    assert available(lock.gen_wlock())
+
+
+@every_lock
+@pytest.mark.parametrize(
+    "chain", [("write", "read"), ("read", "write"), ("write", "write"), ("read", "read")]
+)
+def test_nested_guards_keep_foreign_writers_out_to_the_end(make, chain):
+    lock = make()
+    x = LockedArray([1.0], lock=lock)
+    first, second = (getattr(x, mode)() for mode in chain)
+    first.acquire()
+    second.acquire()
+    for guard in (first, second):  # the outer one first
+        assert not available(lock.gen_wlock())
+        guard.release()
+    assert available(lock.gen_wlock())
+    assert available(lock.gen_rlock())
+    assert free(x)
+
+
+@every_lock
+def test_upgrade_waits_for_a_foreign_reader_and_then_succeeds(make):
+    lock = make()
+    x = LockedArray([1.0], lock=lock)
+
+    def upgrade():
+        with x.read(), x.write() as raw:
+            raw[0] = 5
+
+    with held_elsewhere(lock.gen_rlock()):
+        call = start(upgrade)
+        assert call.waits_for(x.lock) == "write"
+    call.result()
+    assert x[0] == 5
+    assert free(x)
+    assert available(lock.gen_wlock())
+
+
+@every_lock
+def test_failed_upgrade_still_reads(make):
+    lock = make()
+    x = LockedArray([1.0], lock=lock)
+    with x.read() as raw:
+        with held_elsewhere(lock.gen_rlock()):
+            for timeout in (0, 0.01):
+                with pytest.raises(la.LockTimeout):
+                    x.write(timeout=timeout).acquire()
+                assert [entry.mode for entry in x.lock.holds()] == ["read"]
+                assert not available(lock.gen_wlock())
+        assert not available(lock.gen_wlock())
+        assert available(lock.gen_rlock())
+        assert raw[0] == 1
+        with x.write(timeout=DEADLINE) as writable:
+            writable[0] = 2
+    assert available(lock.gen_wlock())
+    assert x[0] == 2
+
+
+@every_lock
+def test_upgrade_beside_a_waiting_foreign_writer_ends(make):
+    lock = make()
+    x = LockedArray([1], lock=lock)
+
+    def foreign():
+        begun.set()
+        with lock.gen_wlock():
+            state.append("foreign")
+
+    begun, state = threading.Event(), []
+    with x.read():
+        call = start(foreign)
+        assert begun.wait(DEADLINE)
+        with x.write() as raw:
+            state.append("upgraded")
+            raw += 1
+            assert not available(lock.gen_rlock())
+    call.result()
+    assert sorted(state) == ["foreign", "upgraded"]
+    assert x[0] == 2
+    assert free(x)
+    assert available(lock.gen_wlock())
+
+
+@every_lock
+def test_nested_reader_does_not_wait_behind_a_foreign_writer(make):
+    lock = make()
+    x = LockedArray([1.0, 2.0], lock=lock)
+    begun = threading.Event()
+
+    def foreign():
+        begun.set()
+        with lock.gen_wlock():
+            pass
+
+    with x.read():
+        call = start(foreign)
+        assert begun.wait(DEADLINE)
+        for _ in range(20):
+            with x.read(timeout=0):
+                assert x.sum() == 3
+            assert x[1:].tolist() == [2]
+    call.result()
+    assert free(x)
+
+
+def test_two_upgraders_under_a_foreign_lock_are_refused():
+    x = LockedArray([0.0], lock=rwlock.RWLockFair())
+    both_read = threading.Barrier(2)
+
+    def upgrade():
+        with x.read():
+            both_read.wait(DEADLINE)
+            try:
+                x.fill(1)
+            except la.DeadlockError:
+                return "refused"
+            return "done"
+
+    assert sorted(together(upgrade, upgrade)) == ["done", "refused"]
+    assert free(x)
+
+
+def test_arrays_under_one_foreign_lock_exclude_each_other():
+    lock = rwlock.RWLockFair()
+    x, y = LockedArray([1.0], lock=lock), LockedArray([2.0], lock=lock)
+    with held_elsewhere(x.write()):
+        assert start(y.sum).waits_for(y.lock) == "read"
+    with x.write(), y.write(), la.acquire(write=(x, y)):
+        x += y
+    assert x[0] == 3
+    wait_until(lambda: free(x, y))
+    assert available(lock.gen_wlock())
+
+
+@pytest.mark.parametrize("make", LOCKS[:3], ids=lambda make: make.__name__)
+def test_state_of_the_application_and_array_stay_equal(make):
+    lock = make()
+    x = LockedArray([0], lock=lock)
+    state = {"count": 0}
+
+    def foreign():
+        for _ in range(40):
+            with lock.gen_wlock():
+                state["count"] += 1
+                # what is held behind our back is nothing that we can know of: no operations here
+
+    def ours():
+        for _ in range(40):
+            with x.write() as raw:
+                state["count"] += 1
+                raw += 1
+
+    def readers():
+        for _ in range(20):
+            with lock.gen_rlock():
+                before = state["count"]
+                assert state["count"] == before
+            with x.read() as raw:
+                assert raw[0] <= state["count"]
+
+    together(foreign, ours, ours, readers)
+    assert state["count"] == 120
+    assert x[0] == 80
+    assert free(x)
+    assert available(lock.gen_wlock())
+
+
+def test_thread_that_took_the_foreign_lock_itself_times_out():
+    lock = rwlock.RWLockFair()
+    x = LockedArray([1.0], lock=lock)
+    with lock.gen_wlock():
+        with pytest.raises(la.LockTimeout):
+            x.read(timeout=0.01).acquire()
+    with lock.gen_rlock():
+        assert x.sum() == 1
+        with pytest.raises(la.LockTimeout):
+            x.write(timeout=0.01).acquire()
+    assert free(x)
+    assert available(lock.gen_wlock())
+
+
+def test_lock_objects_of_x_lock_take_the_foreign_lock():
+    lock = rwlock.RWLockFair()
+    x = LockedArray([1.0], lock=lock)
+    with x.lock.gen_rlock():
+        assert not available(lock.gen_wlock())
+        assert available(lock.gen_rlock())
+    with x.lock.gen_wlock():
+        assert not available(lock.gen_rlock())
+        x += 1
+    assert available(lock.gen_wlock())
+
+
+def test_exception_inside_gives_the_foreign_lock_back():
+    lock = rwlock.RWLockFair()
+    x = LockedArray([1.0], lock=lock)
+    with pytest.raises(ZeroDivisionError), x.write():
+        raise ZeroDivisionError
+    with pytest.raises(ValueError, match="broadcast"):
+        x += np.ones(5)
+    with pytest.raises(ZeroDivisionError), x.read(), x.write():
+        raise ZeroDivisionError
+    assert available(lock.gen_wlock())
+
+
+class Broken:
+    """A readers-writer lock whose lock objects raise on demand."""
+
+    def __init__(self):
+        self.lock = rwlock.RWLockFair()
+        self.broken = False
+
+    def gen_rlock(self):
+        return self._made(self.lock.gen_rlock())
+
+    def gen_wlock(self):
+        return self._made(self.lock.gen_wlock())
+
+    def _made(self, lockable):
+        if self.broken:
+            raise ZeroDivisionError
+        return lockable
+
+
+def test_foreign_lock_that_raises_leaves_nothing_held():
+    lock = Broken()
+    x, y = LockedArray([1.0], lock=lock), la.zeros(1)
+    lock.broken = True
+    for operation in (x.sum, lambda: x.fill(1), lambda: la.acquire(write=(x, y)).acquire()):
+        with pytest.raises(ZeroDivisionError):
+            operation()
+        assert free(x, y)
+    lock.broken = False
+    x += 1
+    assert x[0] == 2
+    assert available(lock.gen_wlock())

@@ -1,0 +1,406 @@
+"""Who waits for whom and how long: readers, writers, timeouts, fairness, threads that end."""
+
+import gc
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import lockedarray as la
+from arrange import free, held_elsewhere, queued, waits_beside
+from lockedarray import LockedArray
+from threads import DEADLINE, start, together, wait_until
+
+GUARDS = {"read": LockedArray.read, "write": LockedArray.write}
+
+
+def hold(guard, event=None):
+    """Acquire a guard, wait for the event inside, release it."""
+    with guard:
+        if event is not None:
+            assert event.wait(DEADLINE)
+
+
+# -- modes -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", GUARDS)
+@pytest.mark.parametrize("wanted", GUARDS)
+def test_only_readers_share(held, wanted):
+    x = LockedArray([1.0])
+    mode, _ = waits_beside(GUARDS[held](x), x.lock, lambda: hold(GUARDS[wanted](x)))
+    assert mode == (None if held == wanted == "read" else wanted)
+    assert free(x)
+
+
+def test_readers_are_inside_together():
+    x = LockedArray([1.0])
+    inside = threading.Barrier(4)
+
+    def read():
+        with x.read():
+            inside.wait(DEADLINE)  # broken, if one of them had to wait outside
+
+    together(*[read] * 4)
+    assert free(x)
+
+
+def test_writer_is_inside_alone():
+    x = LockedArray([1.0])
+    inside = []
+
+    def write():
+        for _ in range(50):
+            with x.write():
+                inside.append(1)
+                assert len(inside) == 1
+                time.sleep(0)
+                inside.pop()
+
+    together(*[write] * 4)
+
+
+def test_operations_on_different_arrays_do_not_meet():
+    x, y = LockedArray([1.0]), LockedArray([2.0])
+    with held_elsewhere(x.write()):
+        y += 1
+        y.resize(5)
+        with y.write(timeout=0):
+            pass
+
+
+def test_guard_of_several_arrays_waits_for_each():
+    x, y, z = LockedArray([1.0]), LockedArray([2.0]), LockedArray([3.0])
+    for busy in (x, y, z):
+        mode, _ = waits_beside(busy.read(), busy.lock, lambda: hold(la.acquire(write=(x, y, z))))
+        assert mode == "write"
+        mode, _ = waits_beside(busy.read(), busy.lock, lambda: hold(la.acquire(read=(x, y, z))))
+        assert mode is None
+    mode, _ = waits_beside(y.read(), y.lock, lambda: hold(la.acquire(write=(x, z), read=y)))
+    assert mode is None
+    assert free(x, y, z)
+
+
+def test_arrays_given_in_any_order_never_wait_in_a_circle():
+    x, y, z = LockedArray([0]), LockedArray([0]), LockedArray([0])
+    orders = [(x, y, z), (z, y, x), (y, z, x), (x, z, y)]
+
+    def work(order):
+        for _ in range(100):
+            with la.acquire(write=order) as raws:
+                for raw in raws:
+                    raw += 1
+            with la.acquire(write=order[0], read=order[1:]) as (raw, others):
+                raw += others[0] - others[0]
+            order[0][...] = np.add(order[0], order[2] - order[2])
+
+    together(*[lambda order=order: work(order) for order in orders])
+    with la.acquire(read=(x, y, z)):
+        pass
+    assert free(x, y, z)
+
+
+def test_release_wakes_a_waiting_writer_and_all_waiting_readers():
+    x = LockedArray([1.0])
+    go = threading.Event()
+    with held_elsewhere(x.write()):
+        readers = [start(hold, x.read(), go) for _ in range(3)]
+        for reader in readers:
+            assert reader.waits_for(x.lock) == "read"
+    wait_until(lambda: len(x.lock.holds()) == 3 and not queued(x.lock))
+    writer = start(hold, x.write())
+    assert writer.waits_for(x.lock) == "write"
+    go.set()
+    for call in (*readers, writer):
+        call.result()
+    assert free(x)
+
+
+# -- timeouts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", GUARDS)
+@pytest.mark.parametrize("timeout", [0, 0.0, 1e-9, 0.02])
+def test_timeout_raises_and_leaves_nothing_held_or_queued(mode, timeout):
+    x = LockedArray([1.0])
+    with held_elsewhere(x.write()) as holder:
+        began = time.monotonic()
+        with pytest.raises(la.LockTimeout) as caught:
+            GUARDS[mode](x, timeout=timeout).acquire()
+        assert time.monotonic() - began >= timeout
+        assert isinstance(caught.value, TimeoutError)
+        assert holder.name in str(caught.value)
+        assert mode in str(caught.value)
+        assert [entry.thread for entry in x.lock.holds()] == [holder.name]
+    assert free(x)
+    x += 1
+
+
+def test_timeout_is_for_all_arrays_together():
+    x, y, z = LockedArray([1.0]), LockedArray([2.0]), LockedArray([3.0])
+    with held_elsewhere(z.write()):
+        for given in ((x, y, z), (z, y, x)):
+            with pytest.raises(la.LockTimeout):
+                la.acquire(write=given, timeout=0.01).acquire()
+            assert free(x, y)
+            assert not queued(z.lock)
+
+
+def test_lock_that_comes_free_in_time_is_taken():
+    x = LockedArray([1.0])
+    with held_elsewhere(x.write()):
+        call = start(hold, x.write(timeout=DEADLINE))
+        assert call.waits_for(x.lock) == "write"
+    call.result()
+    assert free(x)
+
+
+def test_guard_can_be_tried_again_after_a_timeout():
+    x = LockedArray([1.0])
+    guard = x.write(timeout=0)
+    with held_elsewhere(x.read()):
+        for _ in range(3):
+            with pytest.raises(la.LockTimeout):
+                guard.acquire()
+            assert not guard.held
+    with guard as raw:
+        raw[0] = 2
+    assert x[0] == 2
+
+
+def test_timed_out_upgrade_still_reads():
+    x = LockedArray([1.0])
+    with x.read() as raw:
+        with held_elsewhere(x.read()):
+            with pytest.raises(la.LockTimeout):
+                x.write(timeout=0.005).acquire()
+            with pytest.raises(la.LockTimeout):
+                x.write(timeout=0).acquire()
+        assert [entry.mode for entry in x.lock.holds()] == ["read"]
+        writer = start(x.fill, 5)
+        assert writer.waits_for(x.lock) == "write"
+        assert raw[0] == 1
+    writer.result()
+    assert free(x)
+
+
+def test_waiter_that_times_out_lets_those_behind_it_go():
+    x = LockedArray([1.0])
+    with held_elsewhere(x.read()):
+        impatient = start(hold, x.write(timeout=0.05))
+        assert impatient.waits_for(x.lock) == "write"
+        reader = start(hold, x.read())  # behind the writer, or past it
+        with pytest.raises(la.LockTimeout):
+            impatient.result()
+        reader.result()
+    assert free(x)
+
+
+# -- fairness ------------------------------------------------------------------------------------------
+
+
+def refused(guard):
+    """Whether a guard that could be had as far as holders go is refused for the queue."""
+    try:
+        with guard:
+            return False
+    except la.LockTimeout:
+        return True
+
+
+def test_waiter_is_not_overtaken_by_newcomers():
+    x = LockedArray([1.0])
+    with held_elsewhere(x.read()):
+        writer = start(hold, x.write())
+        assert writer.waits_for(x.lock) == "write"
+        wait_until(lambda: refused(x.read(timeout=0)))  # within about a millisecond
+        assert all(refused(x.read(timeout=0)) for _ in range(20))
+        newcomer = start(hold, x.read())
+        assert newcomer.waits_for(x.lock) == "read"
+        assert queued(x.lock)[0] == writer.name
+    writer.result()
+    newcomer.result()
+    assert free(x)
+
+
+def test_thread_that_holds_something_does_not_queue():
+    x, y = LockedArray([1.0]), LockedArray([2.0])
+    with held_elsewhere(x.read()):
+        writer = start(hold, x.write())
+        assert writer.waits_for(x.lock) == "write"
+        wait_until(lambda: refused(x.read(timeout=0)))
+        for other in (y.read(), y.write(), x.lock.gen_rlock()):
+            if other is not None and hasattr(other, "locked"):
+                assert not other.acquire(blocking=False)  # it holds nothing yet, and queues
+                continue
+            with other:
+                assert not refused(x.read(timeout=0))
+                assert x.sum() == 1
+        assert refused(x.read(timeout=0))
+    writer.result()
+    assert free(x, y)
+
+
+def test_reader_goes_on_reading_while_a_writer_waits():
+    x = LockedArray([1.0, 2.0])
+    with x.read():
+        writer = start(x.fill, 5)
+        assert writer.waits_for(x.lock) == "write"
+        wait_until(lambda: start(refused, x.read(timeout=0)).result())
+        with x.read(timeout=0), x[1:].read(timeout=0):
+            assert x.sum() == 3
+            assert np.add(x, x).tolist() == [2, 4]
+            assert [*x] == [1, 2]
+        assert not writer.done
+    writer.result()
+    assert x.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    ("many", "one"), [("read", "write"), ("write", "read"), ("write", "write")]
+)
+def test_nobody_starves(many, one):
+    x = LockedArray([1.0])
+    done = threading.Event()
+    limit = 3000
+
+    def crowd():
+        for i in range(limit):
+            if done.is_set():
+                return i
+            with GUARDS[many](x):
+                time.sleep(0.0002)  # so that it is hardly ever free
+        return limit
+
+    def lonely():
+        for _ in range(5):
+            hold(GUARDS[one](x))
+        done.set()
+        return 0
+
+    counts = together(*[crowd] * 3, lonely)
+    assert max(counts) < limit
+    assert free(x)
+
+
+# -- threads that end ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "take", [lambda x: x.read(), lambda x: x.write(), lambda x: x.lock.gen_wlock()]
+)
+def test_thread_that_ends_inside_a_guard_holds_nothing_afterwards(take):
+    x = LockedArray([1.0])
+    kept = []
+
+    def acquire_and_end():
+        guard = take(x)
+        guard.acquire()
+        kept.append(guard)
+
+    start(acquire_and_end).result()
+    gc.collect()
+    wait_until(lambda: free(x))
+    x += 1
+    with pytest.raises(RuntimeError):
+        kept[0].release()
+    assert free(x)
+
+
+def test_end_of_a_thread_wakes_who_waited_for_it():
+    x = LockedArray([1.0])
+    end = threading.Event()
+    kept = []
+
+    def acquire_and_end():
+        kept.append(x.write())
+        kept[0].acquire()
+        assert end.wait(DEADLINE)
+
+    holder = start(acquire_and_end)
+    wait_until(lambda: not free(x))
+    waiter = start(hold, x.write())
+    assert waiter.waits_for(x.lock) == "write"
+    end.set()
+    holder.result()
+    waiter.result()
+    assert free(x)
+
+
+def test_raw_view_of_a_thread_that_ended_is_read_only():
+    x = LockedArray([1.0])
+    kept = []
+
+    def acquire_and_end():
+        guard = x.write()
+        kept.extend([guard, guard.acquire()])
+
+    start(acquire_and_end).result()
+    gc.collect()
+    wait_until(lambda: free(x))
+    with pytest.raises(ValueError, match="read-only"):
+        kept[1][0] = 5
+    assert x[0] == 1
+
+
+def test_thread_that_raises_inside_a_guard_releases_it():
+    x = LockedArray([1.0])
+
+    def fail():
+        with x.write():
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        start(fail).result()
+    assert free(x)
+
+
+@pytest.mark.parametrize("mode", GUARDS)
+def test_guard_is_released_by_the_thread_that_acquired_it(mode):
+    x = LockedArray([1.0])
+    guard = GUARDS[mode](x)
+    raw = guard.acquire()
+    with pytest.raises(RuntimeError, match="thread"):
+        start(guard.release).result()
+    assert guard.held
+    assert raw.flags.writeable == (mode == "write")
+    assert len(x.lock.holds()) == 1
+    guard.release()
+    assert free(x)
+
+
+def test_guard_of_two_threads_is_held_by_one_at_a_time():
+    x = LockedArray([0])
+    guard = x.write()
+    inside = []
+    refusals = []
+
+    def work():
+        for _ in range(100):
+            try:
+                raw = guard.acquire()
+            except RuntimeError:  # the other thread has it
+                refusals.append(1)
+                continue
+            inside.append(1)
+            assert len(inside) == 1
+            raw += 1
+            inside.pop()
+            guard.release()
+
+    together(work, work)
+    assert x[0] + len(refusals) == 200
+    assert free(x)
+
+
+def test_dropped_guard_wakes_who_waited_for_it():
+    x = LockedArray([1.0])
+    guards = [x.write()]
+    guards[0].acquire()
+    waiter = start(hold, x.write())
+    assert waiter.waits_for(x.lock) == "write"
+    guards.clear()
+    gc.collect()
+    waiter.result()
+    assert free(x)
