@@ -146,7 +146,10 @@ def main():
         f"{about['core']} core; {options.size} float64"
     )
     print(f"ns per operation, median of {options.rounds} rounds; * misses the goal\n")
-    print(f"{'operation':31}{'ndarray':>9}{'+ Lock':>9}{'Locked':>9}   / ndarray             / Lock")
+    heads = ("ndarray", "+ Lock", "Locked")
+    print(
+        f"{'operation':31}{''.join(f'{head:>9}' for head in heads)}   / ndarray             / Lock"
+    )
     raw = {}
     for row in ROWS:
         if options.only not in row.statement:

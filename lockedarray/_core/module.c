@@ -13,23 +13,28 @@
 static int
 la_module_exec(PyObject *module)
 {
-    static bool watching_forks = false;
+    static bool loaded = false;
 
+    /* The types are one for the process: a second set would not know the first. */
+    if (loaded) {
+        PyErr_SetString(PyExc_ImportError,
+                        "lockedarray's native core is loaded once per process: not again, "
+                        "and not in a subinterpreter");
+        return -1;
+    }
     if (PyArray_ImportNumPyAPI() < 0) {
         return -1;
     }
+    loaded = true;
     if (la_lock_type_add(module) < 0 || la_array_type_add(module) < 0
             || la_acts_add(module) < 0 || la_method_add(module) < 0
             || la_at_add(module) < 0 || la_above_add(module) < 0) {
         return -1;
     }
 #ifndef _WIN32
-    if (!watching_forks) {
-        if (pthread_atfork(la_fork_prepare, la_fork_parent, la_fork_child)) {
-            PyErr_NoMemory();
-            return -1;
-        }
-        watching_forks = true;
+    if (pthread_atfork(la_fork_prepare, la_fork_parent, la_fork_child)) {
+        PyErr_NoMemory();
+        return -1;
     }
 #endif
     return 0;
@@ -38,7 +43,6 @@ la_module_exec(PyObject *module)
 static PyModuleDef_Slot la_module_slots[] = {
     {Py_mod_exec, la_module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
-    /* The types are one for the process, as NumPy's are. */
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
 #endif
 #if PY_VERSION_HEX >= 0x030D0000

@@ -53,6 +53,12 @@ class ArrayBase(np.ndarray):
     _past: Any = None  # what it showed before resizes: C code may be reading there still
 
     # The general versions are in the classes above.
+    _general_finalize: Callable[..., None]
+    _general_array_ufunc: Callable[..., Any]
+    _general_array_function: Callable[..., Any]
+    _general_getitem: Callable[..., Any]
+    _general_setitem: Callable[..., None]
+    _general_compare: Callable[..., Any]
 
     def __array_finalize__(self, obj: Any) -> None:
         self._general_finalize(obj)
@@ -95,6 +101,8 @@ class AtBase:
 
     __slots__ = ("_array",)
 
+    _general_setitem: Callable[..., None]
+
     def __init__(self, array: ArrayBase) -> None:
         self._array = array
 
@@ -112,6 +120,8 @@ class AtIndexBase:
     """What a core knows of ``x.at[i]``."""
 
     __slots__ = ("_array", "_index", "_updated")
+
+    _augment: Callable[..., Any]
 
     def __init__(self, array: ArrayBase, index: Any) -> None:
         self._array = array
