@@ -170,7 +170,7 @@ class Buffer(BufferBase):
         self.moving = threading.RLock()
         self._owner: weakref.ref[Any] | None = None
         self.raw_views: dict[int, weakref.ref[Any]] = {}
-        self.operating: dict[int, np.ndarray] = {}
+        self.operating: dict[int, weakref.ref[Any]] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._use(Memory(array, owner), array)
 
@@ -279,7 +279,7 @@ class Buffer(BufferBase):
 
     def begin(self, raw: np.ndarray) -> None:
         """Know a raw view of an operation, which a freeze reaches and a resize must not move."""
-        self.operating[id(raw)] = raw
+        self.operating[id(raw)] = weakref.ref(raw)  # weak, lest an operation that broke off stays
 
     def end(self, raw: np.ndarray) -> None:
         """The operation with `raw` has ended, and its lock is about to be released."""
@@ -288,8 +288,8 @@ class Buffer(BufferBase):
     def freeze(self) -> None:
         """Have nothing written any more; the caller holds the write lock of the whole Buffer."""
         self.frozen = True
-        guarded = [reference() for reference in self.raw_views.copy().values()]
-        for raw in [*guarded, *self.operating.copy().values()]:
+        references = [*self.raw_views.copy().values(), *self.operating.copy().values()]
+        for raw in [reference() for reference in references]:
             if raw is not None:
                 raw.setflags(write=False)
 
@@ -300,7 +300,8 @@ class Buffer(BufferBase):
         dtype = facade.dtype
         size = math.prod(shape)
         with self.moving:
-            if self.operating or self.in_operation():
+            operating = any(reference() is not None for reference in self.operating.copy().values())
+            if operating or self.in_operation():
                 raise ValueError(
                     "cannot resize inside an operation on the same array, as element code and "
                     "callbacks run; resize before or after it"

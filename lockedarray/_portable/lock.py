@@ -39,6 +39,7 @@ __all__ = ["Holds", "RegionLock"]
 HAND_OFF = 0.001
 """Seconds after which a waiter is no longer overtaken by newcomers."""
 
+_NAP = 0.5  # seconds between a waiter's looks for holds whose owners died
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
 
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
@@ -111,13 +112,19 @@ def _new_below() -> Any:
 
 
 class _Hold:
-    """One request for a lock, held or not: its identity is the entry in the list of holds."""
+    """One request for a lock, held or not: its identity is the entry in the list of holds.
 
-    __slots__ = ("thread", "write")
+    `owner` is the `Holds` that it belongs to.  An asynchronous exception may rob an operation of
+    its ``finally``; that one then dies with the frame, and whoever meets the hold releases it.
+    (A finalizer would do it at once, but swallow each Ctrl-C that strikes in it.)
+    """
 
-    def __init__(self, thread: _Thread, write: bool) -> None:
+    __slots__ = ("owner", "thread", "write")
+
+    def __init__(self, thread: _Thread, write: bool, owner: weakref.ref[Holds]) -> None:
         self.thread = thread
         self.write = write
+        self.owner = owner
 
 
 class _Waiter:
@@ -196,6 +203,7 @@ class RegionLock:
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it, in which mode."""
         with _monitor:
+            self._release_orphans_locked()
             held = [(hold, False) for hold in list(self._holds)]
             queued = [(waiter.hold, True) for waiter in self._queue]
         return [
@@ -225,6 +233,7 @@ class RegionLock:
         poll = _FIRST_POLL
         try:
             with _monitor:
+                self._release_orphans_locked()
                 self._refuse_cycle_locked(hold)
                 thread.waiter = waiter
                 self._queue.append(waiter)
@@ -237,8 +246,10 @@ class RegionLock:
                 if not self._own:  # its other users do not ring
                     limit = poll if limit < 0 else min(poll, limit)
                     poll = min(2 * poll, _LAST_POLL)
-                waiter.bell.acquire(timeout=min(limit, threading.TIMEOUT_MAX))
+                limit = _NAP if limit < 0 else min(limit, _NAP)
+                waiter.bell.acquire(timeout=limit)
                 with _monitor:
+                    self._release_orphans_locked()
                     if waiter.rung:
                         waiter.rung = False
                         waiter.bell.acquire(blocking=False)
@@ -324,6 +335,11 @@ class RegionLock:
             self._return_below(hold.thread)
             if self._queue:
                 self._wake_locked()
+
+    def _release_orphans_locked(self) -> None:
+        for hold in list(self._holds):
+            if hold.owner() is None:
+                self._release(hold)
 
     def _wake_locked(self) -> None:
         """Ring for the waiters that nothing is in the way of: the first, or readers together."""
@@ -427,7 +443,7 @@ class RegionLock:
                 self._let_go(lockable)
 
 
-class _Holds:
+class Holds:
     """Several holds that are acquired together, in lock order, and released together.
 
     Parameters
@@ -438,7 +454,7 @@ class _Holds:
 
     """
 
-    __slots__ = ("_holds", "thread")
+    __slots__ = ("__weakref__", "_holds", "thread")
 
     def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
         modes: dict[RegionLock, bool] = {}
@@ -446,8 +462,9 @@ class _Holds:
             lock = wanted if isinstance(wanted, RegionLock) else wanted._buffer.lock
             modes[lock] = modes.get(lock, False) or write
         self.thread = _this_thread()
+        owner = weakref.ref(self)
         self._holds = [
-            (lock, _Hold(self.thread, modes[lock]))
+            (lock, _Hold(self.thread, modes[lock], owner))
             for lock in sorted(modes, key=lambda lock: lock.serial)
         ]
 
@@ -462,7 +479,6 @@ class _Holds:
             The wait would have closed a cycle.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        self.__class__ = Holds
         try:
             for lock, hold in self._holds:
                 lock._acquire(hold, deadline)
@@ -474,23 +490,10 @@ class _Holds:
         """Release what is held; nothing happens to what is not."""
         for lock, hold in self._holds:
             lock._release(hold)
-        self.__class__ = _Holds
 
     def held_by_this_thread(self) -> bool:
         """Whether the calling thread is the one that took the holds."""
         return self.thread is _this_thread()
-
-
-class Holds(_Holds):
-    __doc__ = _Holds.__doc__
-
-    __slots__ = ()
-
-    # The holds of an operation that an asynchronous exception robbed of its ``finally`` are
-    # released here.  What was released is a _Holds: a finalizer would swallow Ctrl-C.
-    def __del__(self) -> None:
-        if hasattr(self, "_holds"):
-            self.release()
 
 
 def _all_locks() -> Iterator[RegionLock]:

@@ -12,6 +12,7 @@ Without a GIL it happens with the world stopped: inside the first callback of
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 import sysconfig
 from _ctypes import _memmove_addr  # type: ignore[attr-defined]
@@ -66,12 +67,6 @@ def _body(array: np.ndarray) -> _Body:
     return _Body.from_address(id(array) + _HEADER)
 
 
-def _copy_of(place: int, size: int) -> Any:
-    copy = ctypes.create_string_buffer(size)
-    ctypes.memmove(copy, place, size)
-    return copy
-
-
 def address(array: np.ndarray) -> int:
     """Address of the first element of `array`."""
     return _body(array).data or 0
@@ -88,14 +83,10 @@ def set_length(array: np.ndarray, axis: int, length: int, flags: int) -> None:
     The shape block stays the same, so nothing has to be kept for whoever reads it still.
     """
     body = _body(array)
-    lengths = ctypes.cast(body.dimensions, ctypes.POINTER(ctypes.c_ssize_t))
-
-    def store() -> None:
-        body.flags &= flags  # contiguous, meanwhile, only if it is before and after
-        lengths[axis] = length
-        body.flags = flags
-
-    _in_one_step(store)
+    body.flags &= flags  # contiguous, meanwhile, only if it is before and after
+    place = body.dimensions + axis * ctypes.sizeof(ctypes.c_ssize_t)
+    _overwrite(place, ctypes.c_ssize_t(length))
+    body.flags = flags
 
 
 def set_base(array: np.ndarray, base: object) -> None:
@@ -119,57 +110,82 @@ def exchange_bodies(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     The first of a pair may be in use by other threads and changes in one step; the second
     must be known to the caller alone.  Who owns the data goes with it.
     """
-    moves: list[tuple[int, Any, int]] = []
+    moves: list[tuple[Callable[[int, Any], None], int, Any]] = []
     for shared, private in pairs:
         # The allocator belongs to the owner of the data; nobody looks at it before the end.
-        for offset, size in ((_HEADER, _FLAGS_END), (_MEM_HANDLER, _POINTER)):
+        for offset, size, write in (
+            (_MEM_HANDLER, _POINTER, _copy_to),
+            (_HEADER, _FLAGS_END, _overwrite),
+        ):
             one, other = id(shared) + offset, id(private) + offset
-            moves.append((one, _copy_of(other, size), size))
-            moves.append((other, _copy_of(one, size), size))
-
-    def move() -> None:  # from copies: where an exception stops it, it may begin anew
-        for place, copy, size in moves:
-            _move(place, ctypes.addressof(copy), size)
-
-    _in_one_step(move)
-
-
-def _to_the_end(act: Callable[[], None]) -> None:
-    """Do all of `act`: an array that Ctrl-C left behind would show freed memory one day."""
+            moves.append((write, one, _copy_of(other, size)))
+            moves.append((_copy_to, other, _copy_of(one, size)))
     try:
-        act()
-    except BaseException:
-        act()
+        for write, place, copy in moves:
+            write(place, copy)
+    except BaseException:  # Ctrl-C: an array left behind would show freed memory one day, and
+        for write, place, copy in moves:  # since all is written from copies, it may begin anew
+            write(place, copy)
         raise
 
 
-def _with_the_world_stopped(act: Callable[[], None]) -> None:
-    problems: list[BaseException] = []
-    done = False
-
-    def once(_object: int | None, _argument: int | None) -> int:
-        nonlocal done
-        if not done:
-            done = True
-            try:
-                _to_the_end(act)
-            except BaseException as problem:  # ctypes would print it and go on
-                problems.append(problem)
-        return 0  # visit no further object
-
-    _visit_objects(_Visitor(once), None)
-    if problems:
-        raise problems[0]
+def _copy_of(place: int, size: int) -> Any:
+    copy = ctypes.create_string_buffer(size)
+    ctypes.memmove(copy, place, size)
+    return copy
 
 
-# With a GIL each exchange is one call that keeps it.
-_in_one_step: Callable[[Callable[[], None]], None] = _to_the_end
+def _copy_to(place: int, copy: Any) -> None:
+    """Copy the bytes of `copy` to an address, in one call that keeps the GIL."""
+    _move(place, ctypes.addressof(copy), ctypes.sizeof(copy))
+
+
+# How to write, in one step, where other threads may be reading.  With a GIL, keeping it will do.
+_overwrite: Callable[[int, Any], None] = _copy_to
+
+
+class _Buffer(ctypes.Structure):
+    """Py_buffer, as `PyBuffer_ToContiguous` reads it."""
+
+    _fields_ = (
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.c_void_p),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    )
+
+
+def _copy_with_the_world_stopped(place: int, copy: Any) -> None:
+    """Copy while no other thread is attached to the interpreter.
+
+    Nothing may run there that could wait for a thread that is stopped: no bytecode (a signal
+    handler, a finalizer or a collection could strike in it).  So what is called back is all C:
+    `functools.partial` of `PyBuffer_ToContiguous`, which copies contiguous bytes, and returns the
+    0 that ends the visit; the object visited and its argument come behind, and are ignored.
+    """
+    size = ctypes.sizeof(copy)
+    source = _Buffer(ctypes.addressof(copy), None, size, 1, 1, 1, b"B", None, None, None, None)
+    pointer = ctypes.pointer(source)
+    visitor = _Visitor(functools.partial(_to_contiguous, place, pointer, size, b"C"))
+    _visit_objects(visitor, None)
+
+
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
     _Visitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     _visit_objects = ctypes.PYFUNCTYPE(None, _Visitor, ctypes.c_void_p)(
         ("PyUnstable_GC_VisitObjects", ctypes.pythonapi)
     )
-    _in_one_step = _with_the_world_stopped
+    _to_contiguous = ctypes.PYFUNCTYPE(
+        ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(_Buffer), ctypes.c_ssize_t, ctypes.c_char
+    )(("PyBuffer_ToContiguous", ctypes.pythonapi))
+    _overwrite = _copy_with_the_world_stopped
 
 
 def _check_layout() -> None:

@@ -16,12 +16,26 @@ import numpy as np
 import lockedarray as la
 from readerwriterlock import rwlock
 
-def interrupt_when_queued(*locks):
-    # SIGINT for the main thread, as soon as it is seen to wait.
+armed = []
+
+def interrupt(*_):
+    if armed:  # once, however often the signal is sent
+        armed.clear()
+        raise KeyboardInterrupt
+
+signal.signal(signal.SIGINT, interrupt)
+
+def interrupt_when_queued(*locks, before):
+    # Ctrl-C for the main thread, as soon as it is seen to wait. Should the signal come just before
+    # the system call that waits, Python does not notice it: so it is sent until it is noticed.
     def watch():
         while not any(e.waiting and e.thread == "MainThread" for lock in locks for e in lock.holds()):
             time.sleep(0.0005)
-        os.kill(os.getpid(), signal.SIGINT)
+        before()
+        while armed:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.005)
+    armed.append(True)
     thread = threading.Thread(target=watch)
     thread.start()
     return thread
@@ -42,9 +56,9 @@ def held_elsewhere(guard):
         go.set()
         thread.join(30)
 
-def check_interrupted(wait, *locks):
+def check_interrupted(wait, *locks, before=lambda: None):
     # Return after Ctrl-C out of `wait`; the main thread must not be in any queue.
-    watcher = interrupt_when_queued(*locks)
+    watcher = interrupt_when_queued(*locks, before=before)
     try:
         wait()
     except KeyboardInterrupt:
@@ -161,14 +175,9 @@ x = la.zeros(3)
 with held_elsewhere(x.read()):
     readers = [threading.Thread(target=x.sum) for _ in range(3)]
     def start_readers():
-        while not any(e.waiting for e in x.lock.holds()):
-            time.sleep(0.0005)
         for reader in readers:
             reader.start()
-    starter = threading.Thread(target=start_readers)
-    starter.start()
-    check_interrupted(lambda: x.fill(1), x.lock)
-    starter.join(30)
+    check_interrupted(lambda: x.fill(1), x.lock, before=start_readers)
     for reader in readers:
         reader.join(30)
         assert not reader.is_alive()
