@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import sys
 import sysconfig
+import threading
 from _ctypes import _memmove_addr  # type: ignore[attr-defined]
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -174,10 +176,23 @@ def _copy_with_the_world_stopped(place: int, copy: Any) -> None:
     source = _Buffer(ctypes.addressof(copy), None, size, 1, 1, 1, b"B", None, None, None, None)
     pointer = ctypes.pointer(source)
     visitor = _Visitor(functools.partial(_to_contiguous, place, pointer, size, b"C"))
-    _visit_objects(visitor, None)
+    with _stopping:
+        _visit_objects(visitor, None)
+
+
+def _after_fork_in_child() -> None:
+    global _stopping
+    _stopping = threading.RLock()
 
 
 if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    # A fork while the world is stopped leaves a child that can never stop its own (CPython 3.13).
+    _stopping = threading.RLock()
+    os.register_at_fork(
+        before=lambda: _stopping.acquire(),
+        after_in_parent=lambda: _stopping.release(),
+        after_in_child=_after_fork_in_child,
+    )
     _Visitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     _visit_objects = ctypes.PYFUNCTYPE(None, _Visitor, ctypes.c_void_p)(
         ("PyUnstable_GC_VisitObjects", ctypes.pythonapi)

@@ -2,6 +2,7 @@
 
 import array
 import collections
+import mmap
 
 import numpy as np
 import pytest
@@ -483,6 +484,36 @@ def test_operand_may_wait_for_another_thread_that_uses_the_array():
     x[:] = Patient()
     np.copyto(x, Patient())
     assert (x + Patient()).tolist() == [2, 4, 6]
+    assert free(x)
+
+
+def test_callable_that_is_a_sequence_as_well_stays_a_callable():
+    class Pipeline:
+        steps = (np.sum, float)
+
+        def __len__(self):
+            return len(self.steps)
+
+        def __getitem__(self, i):
+            return self.steps[i]
+
+        def __call__(self, values):
+            for step in self:
+                values = step(values)
+            return values
+
+    x = LockedArray([[1.0, 2.0], [3.0, 4.0]])
+    assert np.apply_along_axis(Pipeline(), 1, x).tolist() == [3, 7]
+    assert x.at[0, 0].apply(Pipeline()) == 1
+    assert free(x)
+
+
+def test_file_that_is_a_sequence_as_well_stays_a_file():
+    x = LockedArray([1.0, 2.0])
+    with mmap.mmap(-1, 1000) as file:
+        np.save(file, x)
+        file.seek(0)
+        assert np.load(file).tolist() == [1, 2]
     assert free(x)
 
 
