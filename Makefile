@@ -7,26 +7,30 @@
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
 #   make bench   benchmarks
+#   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
 #   make demo    install the package as a user would, and run the examples
 #   make clean   remove all that the above made
 #
 # Another interpreter, or other versions of the dependencies, want an environment of their own:
 #   make pytest PYTHON=python3.13 VENV=.venv-3.13 EXTRAS=test
+# And so does the native core, which is being worked on:
+#   make pytest VENV=.venv-native NATIVE=enabled
 
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= test,lint,types
 ARGS ?=
+NATIVE ?= disabled
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
-           pyproject.toml meson.build
+           pyproject.toml meson.build meson.options
 
 # -P (and its variable, for what tests start): the current folder is not searched for modules, so that
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test pytest lint format types docs bench demo clean
+.PHONY: build test test-c pytest lint format types docs bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -35,6 +39,9 @@ test: lint types pytest
 
 pytest: $(VENV)/.installed
 	$(RUN) -m pytest $(ARGS)
+
+test-c:
+	$(MAKE) -C tests/c headers test tsan asan
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -69,7 +76,7 @@ clean:
 	touch $@
 
 %/.installed: %/.made $(SOURCES)
-	$*/bin/pip install --quiet '.[$(EXTRAS)]'
+	$*/bin/pip install --quiet -Csetup-args=-Dnative=$(NATIVE) '.[$(EXTRAS)]'
 	touch $@
 
 %/.docs: %/.made pyproject.toml

@@ -40,6 +40,32 @@ la_facade_region(PyObject *facade, const la_buffer_object *buffer,
     }
 }
 
+static PyObject *
+la_regions_conflict_method(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *arrays[2];
+    la_region regions[2];
+
+    if (!PyArg_ParseTuple(args, "O!O!", &PyArray_Type, &arrays[0], &PyArray_Type,
+                          &arrays[1])) {
+        return NULL;
+    }
+    for (int i = 0; i < 2; i++) {
+        PyArrayObject_fields *array = la_fields(arrays[i]);
+        la_region_set_array(&regions[i], array->nd, (intptr_t *)array->dimensions,
+                            (intptr_t *)array->strides,
+                            (intptr_t)PyDataType_ELSIZE(array->descr),
+                            (intptr_t)array->data);
+    }
+    return PyBool_FromLong(la_regions_conflict(&regions[0], &regions[1]));
+}
+
+static PyMethodDef la_region_methods[] = {
+    {"regions_conflict", la_regions_conflict_method, METH_VARARGS,
+     "Whether two arrays may touch the same byte, as the lock sees it."},
+    {NULL, NULL, 0, NULL},
+};
+
 /* -- BufferBase --------------------------------------------------------------- */
 
 static int
@@ -494,7 +520,8 @@ la_array_type_add(PyObject *module)
     if (la_buffer_type == NULL || la_array_type == NULL) {
         return -1;
     }
-    if (PyModule_AddType(module, la_buffer_type) < 0) {
+    if (PyModule_AddFunctions(module, la_region_methods) < 0
+            || PyModule_AddType(module, la_buffer_type) < 0) {
         return -1;
     }
     return PyModule_AddType(module, la_array_type);

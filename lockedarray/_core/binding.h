@@ -18,7 +18,7 @@
 #endif
 #include <numpy/arrayobject.h>
 
-#include "lock.h"
+#include "regionlock.h"
 
 #if PY_VERSION_HEX < 0x030C0000
 #define LA_T_OBJECT T_OBJECT
@@ -129,8 +129,9 @@ la_region_equal(const la_region *a, const la_region *b)
         return false;
     }
     for (int32_t i = 0; i < a->ncombs; i++) {
-        if (a->combs[i].period != b->combs[i].period || a->combs[i].low != b->combs[i].low
-                || a->combs[i].length != b->combs[i].length) {
+        const la_comb *x = &a->combs[i], *y = &b->combs[i];
+        if (x->period != y->period || x->window != y->window || x->low != y->low
+                || x->length != y->length) {
             return false;
         }
     }

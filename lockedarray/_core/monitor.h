@@ -19,7 +19,7 @@
 #ifndef LOCKEDARRAY_CORE_MONITOR_H_
 #define LOCKEDARRAY_CORE_MONITOR_H_
 
-#include "lock.h"
+#include "regionlock.h"
 
 /* A thread in the queue of a lock; lives on that thread's stack. */
 struct la_waiter {

@@ -11,12 +11,15 @@
 /*
  * The longest sleep without a look at the caller's interrupt check. On Linux
  * a signal ends the sleep at once, and the slice is there only for one that
- * arrives between the caller's last check and the system call.
+ * arrives between the caller's last check and the system call. A debug build
+ * goes without, so that a lost wake-up is a hang and not a delay.
  */
-#if defined(__linux__) && !defined(LA_PARKER_PORTABLE)
-#define LA_SLICE_NS (250 * LA_MILLISECOND)
-#else
+#if !defined(__linux__) || defined(LA_PARKER_PORTABLE)
 #define LA_SLICE_NS (20 * LA_MILLISECOND)
+#elif defined(LA_DEBUG)
+#define LA_SLICE_NS (3600 * LA_SECOND)
+#else
+#define LA_SLICE_NS (250 * LA_MILLISECOND)
 #endif
 
 #define LA_SPINS 100
@@ -34,7 +37,9 @@ la_slice(int64_t now, int64_t deadline, bool *is_slice)
 
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
-#pragma comment(lib, "Synchronization.lib")
+#if defined(_MSC_VER)
+#pragma comment(lib, "Synchronization.lib")     /* elsewhere: -lsynchronization */
+#endif
 
 int64_t
 la_now(void)

@@ -22,6 +22,18 @@
  * Q. With g = gcd(P, Q) it lies in both A and B modulo g. Where A and B,
  * taken modulo g, do not meet, no byte lies in both.
  *
+ * Windows. Let W be such a period, and let the span modulo W not wrap around:
+ * then a byte modulo W is low mod W plus the item and the axes with strides
+ * below W. For these the same can be said again: of a stride P that divides
+ * all strides between P and W. Two combs with the same window speak of the same
+ * number, the byte modulo W, so the rule for two combs holds. With different
+ * windows it holds for a g that divides the windows as well, since then
+ * (x mod W) mod g = x mod g. An array that lies inside one window, such as a
+ * part of one row, can be moved into the window: x mod W is x less a constant.
+ *
+ * A span modulo W that does not wrap around is also the extent of all that can
+ * be seen through the window W.
+ *
  * The extent is a comb as well, of period 0 (x = y modulo 0 means x == y), and
  * gcd(P, 0) = P: an element is told apart from a column without combs of its
  * own.
@@ -88,14 +100,29 @@ la_modulo(int64_t x, uint64_t period)
     return period - 1 - (uint64_t)(-(x + 1)) % period;
 }
 
+/* Does the stride of axis k divide those of the axes from `first` on? */
+static bool
+la_axes_divide(const la_axes *axes, int first, int k)
+{
+    bool divides = true;
+
+    for (int j = first; j < k && divides; j++) {
+        divides = axes->strides[j] % axes->strides[k] == 0;
+    }
+    return divides;
+}
+
 /*
  * Walks the axes from the largest stride to the smallest. `length` is the
- * span of the item and of the axes not yet passed.
+ * span of the item and of the axes not yet passed. The window is the smallest
+ * so far; axes from `first` on are inside it.
  */
 static void
 la_region_add_combs(la_region *region, const la_axes *axes)
 {
     uint64_t length = (uint64_t)region->high - (uint64_t)region->low;
+    uint64_t window = 0;
+    int first = 0;
 
     for (int k = 0; k < axes->count && region->ncombs < LA_REGION_COMBS; k++) {
         uint64_t period = axes->strides[k];
@@ -103,16 +130,24 @@ la_region_add_combs(la_region *region, const la_axes *axes)
         if (k + 1 < axes->count && axes->strides[k + 1] == period) {
             continue;       /* equal strides vanish together */
         }
-        bool divides = true;
-        for (int j = 0; j < k && divides; j++) {
-            divides = axes->strides[j] % period == 0;
+        la_comb comb = { .period = period, .length = length };
+        uint64_t low = la_modulo(region->low, period);
+        if (la_axes_divide(axes, 0, k)) {
+            comb.low = low;
+            if (length <= period - low) {
+                window = period;
+                first = k + 1;
+            }
         }
-        if (divides && length < period) {
-            region->combs[region->ncombs++] = (la_comb){
-                .period = period,
-                .low = la_modulo(region->low, period),
-                .length = length,
-            };
+        else if (window != 0 && la_axes_divide(axes, first, k)) {
+            comb.window = window;
+            comb.low = la_modulo(region->low, window) % period;
+        }
+        else {
+            continue;
+        }
+        if (length < period) {
+            region->combs[region->ncombs++] = comb;
         }
     }
 }
@@ -166,12 +201,15 @@ la_gcd(uint64_t a, uint64_t b)
     return a;
 }
 
-/* Do the spans meet, taken modulo the gcd of the periods? */
+/* Do the spans meet, taken modulo the gcd of what both are known modulo? */
 static bool
 la_combs_meet(const la_comb *a, const la_comb *b)
 {
     uint64_t g = a->period == b->period ? a->period
                                         : la_gcd(a->period, b->period);
+    if (a->window != b->window) {
+        g = la_gcd(g, la_gcd(a->window, b->window));
+    }
     if (a->length >= g || b->length >= g) {
         return true;
     }
@@ -179,6 +217,39 @@ la_combs_meet(const la_comb *a, const la_comb *b)
     uint64_t ahead = b_low >= a_low ? b_low - a_low : g - (a_low - b_low);
     /* going up from the start of a: b starts `ahead`; from b: g - ahead */
     return ahead < a->length || g - ahead < b->length;
+}
+
+/*
+ * A comb of the region as it looks through the window of another comb, where
+ * the whole region lies inside one window; else as it is.
+ */
+static la_comb
+la_comb_through(const la_region *region, la_comb comb, uint64_t window)
+{
+    if (comb.window != 0 || window == 0) {
+        return comb;
+    }
+    uint64_t length = (uint64_t)region->high - (uint64_t)region->low;
+    uint64_t inside = la_modulo(region->low, window);
+    if (length <= window - inside) {
+        uint64_t period = comb.period;
+        uint64_t low = la_modulo(region->low, period);
+        /* the byte, less region->low, plus `inside` */
+        uint64_t start = comb.low >= low ? comb.low - low
+                                         : period - (low - comb.low);
+        comb.low = (start + inside % period) % period;
+        comb.window = window;
+    }
+    return comb;
+}
+
+static bool
+la_combs_meet_through(const la_region *a, const la_comb *in_a,
+                      const la_region *b, const la_comb *in_b)
+{
+    la_comb from_a = la_comb_through(a, *in_a, in_b->window);
+    la_comb from_b = la_comb_through(b, *in_b, in_a->window);
+    return la_combs_meet(&from_a, &from_b);
 }
 
 /* The extent, as a comb against those of the other region. */
@@ -195,7 +266,7 @@ la_extent_meets(const la_region *extent, const la_region *other)
                 .low = la_modulo(extent->low, comb->period),
                 .length = length,
             };
-            if (!la_combs_meet(&span, comb)) {
+            if (!la_combs_meet_through(extent, &span, other, comb)) {
                 return false;
             }
         }
@@ -203,15 +274,54 @@ la_extent_meets(const la_region *extent, const la_region *other)
     return true;
 }
 
+/*
+ * A span that does not wrap around is the extent within the window of its
+ * period. As a comb there, against those of the other region there.
+ */
+static bool
+la_span_meets(const la_comb *span, const la_region *other)
+{
+    if (span->window != 0 || span->length > span->period - span->low) {
+        return true;
+    }
+    for (int32_t i = 0; i < other->ncombs; i++) {
+        la_comb comb = la_comb_through(other, other->combs[i], span->period);
+        if (comb.window == span->period && span->length < comb.period) {
+            la_comb inside = {
+                .window = span->period,
+                .period = comb.period,
+                .low = span->low % comb.period,
+                .length = span->length,
+            };
+            if (!la_combs_meet(&inside, &comb)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Does nothing of what is known of a prove it apart from b's combs? */
+static bool
+la_region_meets(const la_region *a, const la_region *b)
+{
+    for (int32_t i = 0; i < a->ncombs; i++) {
+        if (!la_span_meets(&a->combs[i], b)) {
+            return false;
+        }
+    }
+    return la_extent_meets(a, b);
+}
+
 bool
 la_combs_conflict(const la_region *a, const la_region *b)
 {
     for (int32_t i = 0; i < a->ncombs; i++) {
         for (int32_t j = 0; j < b->ncombs; j++) {
-            if (!la_combs_meet(&a->combs[i], &b->combs[j])) {
+            if (!la_combs_meet_through(a, &a->combs[i], b, &b->combs[j])) {
                 return false;
             }
         }
     }
-    return la_extent_meets(a, b) && la_extent_meets(b, a);
+    return la_region_meets(a, b) && la_region_meets(b, a);
 }

@@ -4,6 +4,8 @@
  * A region has an extent [low, high), in bytes from the start of the Buffer,
  * and up to LA_REGION_COMBS combs. A comb says: every byte touched lies,
  * modulo `period`, in the span [low, low + length), which may wrap around.
+ * Where a stride does not divide the larger ones, it may still do so within a
+ * window, such as a row: there the byte is taken modulo `window` first.
  *
  * Two regions are apart when their extents are, or when some pair of combs
  * proves it (see region.c). Everything else counts as a conflict, so dropping
@@ -13,8 +15,12 @@
  *     a[:, 0:3]  and  a[:, 3:5]        apart: spans [0, 24) and [24, 40)
  *     a[:, 2:4]  and  a[:, 3]          conflict: spans [16, 32) and [24, 32)
  *     b = zeros((1000, 5))
- *     b[:, ::2]  and  b[:, 1::2]       conflict, although they share no byte:
- *                                      16 does not divide the row's 40 bytes
+ *     b[:, ::2]  and  b[:, 1::2]       apart: 16 does not divide the row's 40
+ *                                      bytes, but within the window of a row
+ *                                      the spans are [0, 8) and [8, 16)
+ *     c = zeros(1000)
+ *     c[5:9:3]  and  c[6:11:4]         conflict, although they share no byte:
+ *                                      gcd(24, 32) is one item
  */
 #ifndef LOCKEDARRAY_CORE_REGION_H_
 #define LOCKEDARRAY_CORE_REGION_H_
@@ -26,7 +32,8 @@
 #define LA_REGION_NDIM 64       /* more axes than NumPy allows */
 
 typedef struct {
-    uint64_t period;
+    uint64_t window;            /* first take the byte modulo this; 0: do not */
+    uint64_t period;            /* then modulo this */
     uint64_t low;               /* below period */
     uint64_t length;            /* at least 1, below period */
 } la_comb;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "lock.h"
+#include "regionlock.h"
 
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 

@@ -3,8 +3,9 @@
  * each with its mode and owner. Two holds conflict when their regions do, one
  * of them is a write, and their owners differ.
  *
- * This header is all that a caller needs, with region.h and fork.h. The
- * argument for what stands here is in docs/design/region-lock.md.
+ * This header is all that a caller needs, with region.h and fork.h. (It is not
+ * called lock.h, since Python has a header of that name.) The argument for
+ * what stands here is in docs/design/region-lock.md.
  *
  * Use:
  *
@@ -46,8 +47,8 @@
  *   - No call on a lock from a signal handler in C, or from before_wait or
  *     after_wait.
  */
-#ifndef LOCKEDARRAY_CORE_LOCK_H_
-#define LOCKEDARRAY_CORE_LOCK_H_
+#ifndef LOCKEDARRAY_CORE_REGIONLOCK_H_
+#define LOCKEDARRAY_CORE_REGIONLOCK_H_
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -295,4 +296,4 @@ void la_lock_visit(la_lock *lock, la_thread *self, la_hold_visitor visit,
 /* How many threads wait at this moment. */
 int la_lock_count_waiters(la_lock *lock, la_thread *self);
 
-#endif  /* LOCKEDARRAY_CORE_LOCK_H_ */
+#endif  /* LOCKEDARRAY_CORE_REGIONLOCK_H_ */
