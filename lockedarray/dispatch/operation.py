@@ -70,9 +70,11 @@ def _is_foreign(argument: Any) -> bool:
         return False
     if hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_function__"):
         return False
-    return hasattr(kind, "__array__") or (
-        hasattr(kind, "__getitem__") and hasattr(kind, "__len__") and not hasattr(kind, "keys")
-    )
+    if hasattr(kind, "__array__"):
+        return True
+    if any(hasattr(kind, name) for name in ("__call__", "__fspath__", "keys", "read", "write")):
+        return False  # it is there for what it does, not for its items
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
 
 
 def _replaced(argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any]) -> Any:

@@ -9,7 +9,7 @@ from arrange import run_isolated
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 SETUP = """
-import contextlib, os, signal, sys, threading, time, traceback, warnings
+import contextlib, faulthandler, os, sys, threading, time, traceback, warnings
 import numpy as np
 import lockedarray as la
 from readerwriterlock import rwlock
@@ -20,7 +20,7 @@ def in_child(function):
     # Run `function` in a forked child, and fail if it fails, or hangs for 20 s.
     pid = os.fork()
     if pid == 0:
-        signal.alarm(20)
+        faulthandler.dump_traceback_later(20, exit=True)
         try:
             function()
         except BaseException:
