@@ -72,7 +72,7 @@ def _is_foreign(argument: Any) -> bool:
         return False
     if hasattr(kind, "__array__"):
         return True
-    if any(hasattr(kind, name) for name in ("__call__", "__fspath__", "keys", "read", "write")):
+    if callable(argument) or any(hasattr(kind, name) for name in ("__fspath__", "keys", "write")):
         return False  # it is there for what it does, not for its items
     return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
 
