@@ -1,0 +1,292 @@
+/*
+ * The RegionLock in C beside the locks of POSIX.
+ *
+ *   1. Hold and release with nobody else there. All contenders in one run, in
+ *      turn, many short rounds; the best and the median round are printed, and
+ *      the ratio to the pthread_rwlock pair of the same mode.
+ *   2. The longest wait of a writer among 8 readers that read in a loop, and
+ *      of a reader among 8 writers, for ours and for pthread_rwlock.
+ *
+ * Build: cc -O2 -std=gnu11 -pthread -Ilockedarray/_core \
+ *            benchmarks/locks_c.c lockedarray/_core/?*.c -o locks_c
+ * Run:   ./locks_c [seconds of each part of 2, default 2]
+ *
+ * What this does not show: many threads at once on many cores, where the
+ * mutex around the list of holds is what readers share.
+ */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "regionlock.h"
+
+#define ROUNDS 201
+#define PAIRS 20000
+#define CROWD 8
+
+static _Alignas(LA_CACHE_LINE) la_lock region_lock;
+static _Alignas(LA_CACHE_LINE) pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
+static _Alignas(LA_CACHE_LINE) pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* A little work under the lock, so that the loop is not optimised away. */
+static volatile int shared;
+
+static inline void
+hold_and_release(la_mode mode, int64_t low, int64_t size)
+{
+    la_thread *self = la_thread_self();
+    la_hold hold;
+    la_hold_init(&hold, mode);
+    la_region_set_extent(&hold.region, low, size);
+    if (la_acquire(&region_lock, &hold, self, LA_NEVER, NULL, NULL) != LA_OK) {
+        abort();
+    }
+    shared++;
+    la_release(&hold, self);
+}
+
+static void
+region_read(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        hold_and_release(LA_READ, 8 * (i & 1023), 8);
+    }
+}
+
+static void
+region_write(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        hold_and_release(LA_WRITE, 8 * (i & 1023), 8);
+    }
+}
+
+/* With the region of a strided 2-d view, which has combs to compute. */
+static void
+region_write_column(void)
+{
+    la_thread *self = la_thread_self();
+    intptr_t shape[] = {1000, 1}, strides[] = {80, 8};
+    for (int i = 0; i < PAIRS; i++) {
+        la_hold hold;
+        la_hold_init(&hold, LA_WRITE);
+        la_region_set_array(&hold.region, 2, shape, strides, 8, 8 * (i & 7));
+        if (la_acquire(&region_lock, &hold, self, LA_NEVER, NULL, NULL) != LA_OK) {
+            abort();
+        }
+        shared++;
+        la_release(&hold, self);
+    }
+}
+
+/* While the same thread holds another region of the lock: the list form. */
+static void
+region_write_nested(void)
+{
+    la_thread *self = la_thread_self();
+    la_hold outer;
+    la_hold_init(&outer, LA_WRITE);
+    la_region_set_whole(&outer.region);
+    if (la_acquire(&region_lock, &outer, self, LA_NEVER, NULL, NULL) != LA_OK) {
+        abort();
+    }
+    region_write();
+    la_release(&outer, self);
+}
+
+static void
+rwlock_read(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        pthread_rwlock_rdlock(&rwlock);
+        shared++;
+        pthread_rwlock_unlock(&rwlock);
+    }
+}
+
+static void
+rwlock_write(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        pthread_rwlock_wrlock(&rwlock);
+        shared++;
+        pthread_rwlock_unlock(&rwlock);
+    }
+}
+
+static void
+mutex_pair(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        pthread_mutex_lock(&mutex);
+        shared++;
+        pthread_mutex_unlock(&mutex);
+    }
+}
+
+typedef struct {
+    const char *name;
+    void (*run)(void);
+    int beside;             /* index of what it is compared with */
+    double rounds[ROUNDS];
+} contender;
+
+static contender contenders[] = {
+    {"pthread_rwlock read", rwlock_read, 0, {0}},
+    {"pthread_rwlock write", rwlock_write, 1, {0}},
+    {"pthread_mutex", mutex_pair, 1, {0}},
+    {"RegionLock read", region_read, 0, {0}},
+    {"RegionLock write", region_write, 1, {0}},
+    {"RegionLock write, column", region_write_column, 1, {0}},
+    {"RegionLock write, nested", region_write_nested, 1, {0}},
+};
+#define CONTENDERS ((int)(sizeof(contenders) / sizeof(contenders[0])))
+
+static int
+by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void
+measure_pairs(void)
+{
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CONTENDERS; i++) {
+            int64_t start = la_now();
+            contenders[i].run();
+            contenders[i].rounds[round] = (double)(la_now() - start) / PAIRS;
+        }
+    }
+    printf("%-26s %8s %8s   %s\n", "hold and release, ns", "best", "median",
+           "median / pthread_rwlock's");
+    for (int i = 0; i < CONTENDERS; i++) {
+        qsort(contenders[i].rounds, ROUNDS, sizeof(double), by_value);
+    }
+    for (int i = 0; i < CONTENDERS; i++) {
+        double beside = contenders[contenders[i].beside].rounds[ROUNDS / 2];
+        printf("%-26s %8.1f %8.1f   %.2f\n", contenders[i].name,
+               contenders[i].rounds[0], contenders[i].rounds[ROUNDS / 2],
+               contenders[i].rounds[ROUNDS / 2] / beside);
+    }
+}
+
+/* Part 2: a crowd in one mode, and one thread in the other. */
+static atomic_bool crowd_stop;
+
+static void
+work(void)
+{
+    for (int i = 0; i < 200; i++) {
+        shared = i;
+    }
+}
+
+typedef struct {
+    bool ours;
+    la_mode mode;
+    int64_t longest;
+    int64_t turns;
+} member;
+
+static void
+member_turn(const member *m, int64_t *waited)
+{
+    int64_t start = la_now();
+    if (m->ours) {
+        la_thread *self = la_thread_self();
+        la_hold hold;
+        la_hold_init(&hold, m->mode);
+        la_region_set_whole(&hold.region);
+        if (la_acquire(&region_lock, &hold, self, LA_NEVER, NULL, NULL) != LA_OK) {
+            abort();
+        }
+        *waited = la_now() - start;
+        work();
+        la_release(&hold, self);
+        return;
+    }
+    if (m->mode == LA_READ) {
+        pthread_rwlock_rdlock(&rwlock);
+    }
+    else {
+        pthread_rwlock_wrlock(&rwlock);
+    }
+    *waited = la_now() - start;
+    work();
+    pthread_rwlock_unlock(&rwlock);
+}
+
+static void *
+member_run(void *argument)
+{
+    member *m = argument;
+    while (!atomic_load_explicit(&crowd_stop, memory_order_relaxed)) {
+        int64_t waited;
+        member_turn(m, &waited);
+        m->longest = waited > m->longest ? waited : m->longest;
+        m->turns++;
+    }
+    return NULL;
+}
+
+static void
+measure_longest_wait(bool ours, la_mode crowd_mode, double seconds)
+{
+    pthread_t threads[CROWD + 1];
+    member members[CROWD + 1];
+    int64_t turns = 0, longest = 0;
+
+    atomic_store(&crowd_stop, false);
+    for (int i = 0; i <= CROWD; i++) {
+        bool alone = i == CROWD;
+        members[i] = (member){ .ours = ours,
+                               .mode = alone ? (crowd_mode == LA_READ ? LA_WRITE
+                                                                      : LA_READ)
+                                             : crowd_mode };
+        pthread_create(&threads[i], NULL, member_run, &members[i]);
+    }
+    usleep((useconds_t)(seconds * 1e6));
+    atomic_store(&crowd_stop, true);
+    for (int i = 0; i <= CROWD; i++) {
+        pthread_join(threads[i], NULL);
+        if (i < CROWD) {
+            turns += members[i].turns;
+            longest = members[i].longest > longest ? members[i].longest : longest;
+        }
+    }
+    printf("%-15s a %s among %d %s: longest wait %8.3f ms (%lld turns); "
+           "the others' longest %8.3f ms (%lld turns)\n",
+           ours ? "RegionLock:" : "pthread_rwlock:",
+           crowd_mode == LA_READ ? "writer" : "reader", CROWD,
+           crowd_mode == LA_READ ? "readers" : "writers",
+           (double)members[CROWD].longest / 1e6, (long long)members[CROWD].turns,
+           (double)longest / 1e6, (long long)turns);
+    fflush(stdout);
+}
+
+int
+main(int argc, char **argv)
+{
+    double seconds = argc > 1 ? atof(argv[1]) : 2;
+
+    la_lock_init(&region_lock, 1);
+    /* glibc takes a shortcut while there is one thread; programs that need
+       locks have more. */
+    pthread_t thread;
+    member nobody = { .ours = true };
+    atomic_store(&crowd_stop, true);
+    pthread_create(&thread, NULL, member_run, &nobody);
+    pthread_join(thread, NULL);
+
+    printf("%ld cores\n", sysconf(_SC_NPROCESSORS_ONLN));
+    measure_pairs();
+    for (int ours = 1; ours >= 0; ours--) {
+        measure_longest_wait(ours, LA_READ, seconds);
+        measure_longest_wait(ours, LA_WRITE, seconds);
+    }
+    la_lock_destroy(&region_lock);
+    return 0;
+}

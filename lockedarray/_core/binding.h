@@ -1,0 +1,149 @@
+/*
+ * What the files that know Python share: NumPy's headers, the two C types and
+ * the shims for Python versions. The lock itself (regionlock.h) knows
+ * nothing of this.
+ */
+#ifndef LOCKEDARRAY_CORE_BINDING_H_
+#define LOCKEDARRAY_CORE_BINDING_H_
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <structmember.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL lockedarray_array_api
+#ifndef LA_IMPORTS_ARRAY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "regionlock.h"
+
+#if PY_VERSION_HEX < 0x030C0000
+#define LA_T_OBJECT T_OBJECT
+#define LA_T_BOOL T_BOOL
+#define LA_READONLY READONLY
+#else
+#define LA_T_OBJECT _Py_T_OBJECT
+#define LA_T_BOOL Py_T_BOOL
+#define LA_READONLY Py_READONLY
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+#define Py_IsFinalizing _Py_IsFinalizing
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+
+static inline int
+PyWeakref_GetRef(PyObject *reference, PyObject **object)
+{
+    *object = PyWeakref_GetObject(reference);
+    if (*object == NULL) {
+        return -1;
+    }
+    if (*object == Py_None) {
+        *object = NULL;
+        return 0;
+    }
+    Py_INCREF(*object);
+    return 1;
+}
+#endif
+
+/* RegionLock: the C lock in a Python object. */
+typedef struct {
+    PyObject_HEAD
+    la_lock *lock;          /* in a cache line of its own, inside `block` */
+    void *block;
+    PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
+} la_lock_object;
+
+/* What a Buffer has in C: all that an operation needs to know of it. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *lock;         /* la_lock_object, or NULL before __init__ */
+    char frozen;
+    char whole;             /* the lock is shared: regions would mix up */
+    /*
+     * The live facades: a list of weak references, and the length at which
+     * the dead ones are to be dropped. Under the critical section of the
+     * object (the GIL, before 3.13).
+     */
+    PyObject *references;
+    Py_ssize_t sweep_at;
+    /*
+     * Where the current memory begins. Relaxed: it changes under the write
+     * lock of everything, and who read it before that lock compares again.
+     */
+    _Atomic(uintptr_t) origin;
+} la_buffer_object;
+
+/* What a facade has behind the fields of ndarray. */
+typedef struct {
+    PyObject *buffer;       /* la_buffer_object; NULL while NumPy fills it */
+    PyObject *memory;
+    PyObject *owner;
+    PyObject *past;
+    char may_write;
+} la_facade;
+
+extern PyTypeObject *la_lock_type;
+extern PyTypeObject *la_buffer_type;
+extern PyTypeObject *la_array_type;
+extern PyTypeObject *la_holds_type;
+extern Py_ssize_t la_facade_offset;
+
+static inline la_facade *
+la_facade_of(PyObject *array)
+{
+    return (la_facade *)((char *)array + la_facade_offset);
+}
+
+static inline PyArrayObject_fields *
+la_fields(PyObject *array)
+{
+    return (PyArrayObject_fields *)array;
+}
+
+static inline bool
+la_is_facade(PyObject *object)
+{
+    return PyObject_TypeCheck(object, la_array_type);
+}
+
+static inline bool
+la_region_equal(const la_region *a, const la_region *b)
+{
+    if (a->low != b->low || a->high != b->high || a->ncombs != b->ncombs) {
+        return false;
+    }
+    for (int32_t i = 0; i < a->ncombs; i++) {
+        const la_comb *x = &a->combs[i], *y = &b->combs[i];
+        if (x->period != y->period || x->window != y->window || x->low != y->low
+                || x->length != y->length) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The region of what a facade shows, in bytes from the start of its memory. */
+void la_facade_region(PyObject *facade, const la_buffer_object *buffer,
+                      la_region *region);
+
+/* Have an array among the live ones of a Buffer. */
+int la_buffer_know(la_buffer_object *buffer, PyObject *facade);
+
+/* la_acquire, with the GIL or the thread state let go while it waits. */
+int la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
+                    int64_t deadline);
+
+/* Raises MemoryError where the thread has no record yet and cannot have one. */
+la_thread *la_thread_here(void);
+
+int la_lock_type_add(PyObject *module);
+int la_array_type_add(PyObject *module);
+int la_acts_add(PyObject *module);
+
+#endif  /* LOCKEDARRAY_CORE_BINDING_H_ */

@@ -1,0 +1,695 @@
+/*
+ * RegionLock and Holds for Python: the C lock with the GIL let go while a
+ * thread waits, and errors raised instead of returned.
+ *
+ * The holds of a Holds object live in a block of their own. If the object is
+ * collected in a thread that does not own them, the block outlives it: the
+ * owner's end releases the holds, and the memory is then not given back.
+ */
+#include <math.h>
+
+#include "binding.h"
+
+PyTypeObject *la_lock_type, *la_holds_type;
+
+/* lockedarray._core.lock: words for errors, and locks below. */
+static PyObject *la_helpers;
+
+static PyObject *
+la_helper(const char *name)
+{
+    if (la_helpers == NULL) {
+        la_helpers = PyImport_ImportModule("lockedarray._core.lock");
+        if (la_helpers == NULL) {
+            return NULL;
+        }
+    }
+    return PyObject_GetAttrString(la_helpers, name);
+}
+
+/* -- waiting ---------------------------------------------------------------- */
+
+typedef struct {
+    PyThreadState *state;
+} la_away;
+
+static void
+la_before_wait(void *context)
+{
+    ((la_away *)context)->state = PyEval_SaveThread();
+}
+
+static void
+la_after_wait(void *context)
+{
+#if PY_VERSION_HEX < 0x030E0000
+    /*
+     * While the interpreter finalizes, coming back ends the thread, and its
+     * stack goes with a hold that the lock still lists. 3.14 hangs it instead.
+     */
+    static _Atomic(uint32_t) never = 0;
+    while (Py_IsFinalizing()) {
+        (void)la_sleep_while(&never, 0, LA_NEVER);
+    }
+#endif
+    PyEval_RestoreThread(((la_away *)context)->state);
+}
+
+static int
+la_check_interrupt(void *Py_UNUSED(context))
+{
+    return PyErr_CheckSignals();
+}
+
+la_thread *
+la_thread_here(void)
+{
+    la_thread *self = la_thread_self();
+    if (self == NULL) {
+        PyErr_NoMemory();
+    }
+    return self;
+}
+
+/* Raises what `status` means; the lock was not taken. */
+static void
+la_raise(la_status status, la_lock_object *lock, const la_hold *hold,
+         const la_deadlock *deadlock)
+{
+    PyObject *helper, *result = NULL;
+    int write = 0;
+
+    for (const la_hold *part = hold; part != NULL; part = part->also) {
+        write |= part->mode == LA_WRITE;
+    }
+    if (status == LA_INTERRUPTED) {
+        return;     /* the signal's handler has raised */
+    }
+    if (status == LA_TIMEOUT) {
+        helper = la_helper("raise_timeout");
+        if (helper != NULL) {
+            result = PyObject_CallFunction(helper, "Oi", lock, write);
+        }
+    }
+    else {
+        helper = la_helper("raise_deadlock");
+        if (helper != NULL) {
+            result = PyObject_CallFunction(
+                helper, "OiKKKi", lock, write,
+                (unsigned long long)deadlock->blocker,
+                (unsigned long long)deadlock->last,
+                (unsigned long long)deadlock->waits_for, deadlock->length);
+        }
+    }
+    Py_XDECREF(helper);
+    Py_XDECREF(result);
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a lock");
+    }
+}
+
+static LA_COLD int
+la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+                     int64_t deadline)
+{
+    la_away away = {NULL};
+    la_wait_hooks hooks = {la_before_wait, la_after_wait, la_check_interrupt, &away};
+    la_deadlock deadlock = {0};
+
+    la_status status = la_acquire_slow(lock->lock, hold, self, deadline, &hooks, &deadlock);
+    if (status == LA_OK) {
+        return 0;
+    }
+    la_raise(status, lock, hold, &deadlock);
+    return -1;
+}
+
+int
+la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
+                int64_t deadline)
+{
+    if (LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
+        return 0;
+    }
+    return la_hold_acquire_slow(lock, hold, self, deadline);
+}
+
+/* -- RegionLock --------------------------------------------------------------- */
+
+static int
+la_lock_object_init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"serial", "below", NULL};
+    la_lock_object *self = (la_lock_object *)object;
+    unsigned long long serial;
+    PyObject *below = Py_None;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "K|O", names, &serial, &below)) {
+        return -1;
+    }
+    if (self->lock != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a RegionLock is initialized once");
+        return -1;
+    }
+    /* Neighbours in its cache line would slow down every hold. */
+    self->block = PyMem_RawMalloc(sizeof(la_lock) + LA_CACHE_LINE);
+    if (self->block == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    uintptr_t start = ((uintptr_t)self->block + LA_CACHE_LINE - 1)
+                      / LA_CACHE_LINE * LA_CACHE_LINE;
+    self->lock = (la_lock *)start;
+    la_lock_init(self->lock, serial);
+    self->below = below == Py_None ? NULL : Py_NewRef(below);
+    return 0;
+}
+
+static int
+la_lock_object_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_lock_object *)object)->below);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static int
+la_lock_object_clear(PyObject *object)
+{
+    Py_CLEAR(((la_lock_object *)object)->below);
+    return 0;
+}
+
+static void
+la_lock_object_dealloc(PyObject *object)
+{
+    la_lock_object *self = (la_lock_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    Py_CLEAR(self->below);
+    if (self->lock != NULL) {
+        /* Holds and Buffers keep the lock alive: nobody holds it. */
+        la_lock_destroy(self->lock);
+    }
+    PyMem_RawFree(self->block);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+la_lock_object_serial(PyObject *object, void *Py_UNUSED(closure))
+{
+    la_lock *lock = ((la_lock_object *)object)->lock;
+    return PyLong_FromUnsignedLongLong(lock == NULL ? 0 : lock->serial);
+}
+
+static PyObject *
+la_lock_object_below(PyObject *object, void *Py_UNUSED(closure))
+{
+    PyObject *below = ((la_lock_object *)object)->below;
+    return Py_NewRef(below == NULL ? Py_None : below);
+}
+
+/* What la_lock_visit shows, to be made into Python objects afterwards. */
+#define LA_MOST_SHOWN 1024
+typedef struct {
+    int count;
+    la_hold_info infos[LA_MOST_SHOWN];
+} la_shown;
+
+static void
+la_show(const la_hold_info *info, void *context)
+{
+    la_shown *shown = context;
+    if (shown->count < LA_MOST_SHOWN) {
+        shown->infos[shown->count++] = *info;
+    }
+}
+
+static PyObject *
+la_offset_or_none(int64_t offset)
+{
+    if (offset == INT64_MIN || offset == INT64_MAX) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLongLong(offset);
+}
+
+static PyObject *
+la_lock_object_entries(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_lock *lock = ((la_lock_object *)object)->lock;
+    la_thread *self = la_thread_here();
+    la_shown *shown = PyMem_RawMalloc(sizeof(la_shown));
+    PyObject *list = PyList_New(0);
+
+    if (self == NULL || shown == NULL || list == NULL || lock == NULL) {
+        goto fail;
+    }
+    shown->count = 0;
+    la_lock_visit(lock, self, la_show, shown);
+    for (int i = 0; i < shown->count; i++) {
+        la_hold_info *info = &shown->infos[i];
+        PyObject *entry = Py_BuildValue(
+            "(KsNNN)", (unsigned long long)info->thread,
+            info->mode == LA_WRITE ? "write" : "read",
+            PyBool_FromLong(info->waits),
+            la_offset_or_none(info->region.low),
+            la_offset_or_none(info->region.high));
+        if (entry == NULL || PyList_Append(list, entry) < 0) {
+            Py_XDECREF(entry);
+            goto fail;
+        }
+        Py_DECREF(entry);
+    }
+    PyMem_RawFree(shown);
+    return list;
+
+fail:
+    PyMem_RawFree(shown);
+    Py_XDECREF(list);
+    if (!PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    return NULL;
+}
+
+static PyGetSetDef la_lock_object_getset[] = {
+    {"serial", la_lock_object_serial, NULL, "Place in the order of all locks.", NULL},
+    {"below", la_lock_object_below, NULL, "Somebody else's lock that is taken, too.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef la_lock_object_methods[] = {
+    {"entries", la_lock_object_entries, METH_NOARGS,
+     "Who holds or waits: (thread ident, mode, waits, low, high) each."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot la_lock_object_slots[] = {
+    {Py_tp_init, la_lock_object_init},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_dealloc, la_lock_object_dealloc},
+    {Py_tp_traverse, la_lock_object_traverse},
+    {Py_tp_clear, la_lock_object_clear},
+    {Py_tp_getset, la_lock_object_getset},
+    {Py_tp_methods, la_lock_object_methods},
+    {0, NULL},
+};
+
+static PyType_Spec la_lock_object_spec = {
+    .name = "lockedarray._core._native.RegionLock",
+    .basicsize = sizeof(la_lock_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = la_lock_object_slots,
+};
+
+/* -- Holds -------------------------------------------------------------------- */
+
+typedef struct {
+    la_hold hold;
+    la_lock_object *lock;
+    PyObject *facade;       /* the region is its; NULL: the whole Buffer */
+    Py_ssize_t parts;       /* of the first request for a lock: how many */
+    bool held;              /* of the first request for a lock */
+    bool below;             /* ... the lock below is taken, too */
+} la_request;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t count;
+    la_request *requests;   /* in lock order; those for one lock side by side */
+    la_thread *thread;      /* who acquired */
+} la_holds_object;
+
+static int
+la_request_set(la_request *request, PyObject *what, PyObject *write)
+{
+    int writes = PyObject_IsTrue(write);
+
+    if (writes < 0) {
+        return -1;
+    }
+    if (PyObject_TypeCheck(what, la_lock_type)) {
+        request->lock = (la_lock_object *)Py_NewRef(what);
+    }
+    else if (la_is_facade(what) && la_facade_of(what)->buffer != NULL) {
+        la_buffer_object *buffer = (la_buffer_object *)la_facade_of(what)->buffer;
+        if (buffer->lock == NULL) {
+            PyErr_SetString(PyExc_RuntimeError, "a Buffer without a lock");
+            return -1;
+        }
+        request->lock = (la_lock_object *)Py_NewRef(buffer->lock);
+        request->facade = Py_NewRef(what);
+    }
+    else {
+        PyErr_Format(PyExc_TypeError, "no lock: %R", what);
+        return -1;
+    }
+    la_hold_init(&request->hold, writes ? LA_WRITE : LA_READ);
+    return 0;
+}
+
+static int
+la_request_compare(const void *a, const void *b)
+{
+    uint64_t x = ((const la_request *)a)->lock->lock->serial;
+    uint64_t y = ((const la_request *)b)->lock->lock->serial;
+    return (x > y) - (x < y);
+}
+
+/* Sorts the requests by lock, and chains those for one lock. */
+static void
+la_holds_order(la_holds_object *self)
+{
+    if (self->count > 1) {
+        qsort(self->requests, (size_t)self->count, sizeof(la_request),
+              la_request_compare);
+    }
+    for (Py_ssize_t i = 0; i < self->count;) {
+        la_request *first = &self->requests[i];
+        first->parts = 1;
+        for (i++; i < self->count && self->requests[i].lock == first->lock; i++) {
+            la_hold_chain(&first->hold, &self->requests[i].hold);
+            first->parts++;
+        }
+    }
+}
+
+static PyObject *
+la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *given;
+
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        PyErr_SetString(PyExc_TypeError, "Holds() takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O", &given)) {
+        return NULL;
+    }
+    PyObject *requests = PySequence_Fast(given, "Holds() takes a list of requests");
+    if (requests == NULL) {
+        return NULL;
+    }
+    la_holds_object *self = (la_holds_object *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        goto fail;
+    }
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(requests);
+    self->requests = PyMem_RawCalloc((size_t)count + 1, sizeof(la_request));
+    if (self->requests == NULL) {
+        PyErr_NoMemory();
+        goto fail;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PySequence_Fast_GET_ITEM(requests, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "a request is (LockedArray or lock, write)");
+            goto fail;
+        }
+        self->count = i + 1;    /* what is set so far is given back */
+        if (la_request_set(&self->requests[i], PyTuple_GET_ITEM(pair, 0),
+                           PyTuple_GET_ITEM(pair, 1)) < 0) {
+            goto fail;
+        }
+    }
+    la_holds_order(self);
+    self->thread = la_thread_here();
+    if (self->thread == NULL) {
+        goto fail;
+    }
+    Py_DECREF(requests);
+    return (PyObject *)self;
+
+fail:
+    Py_DECREF(requests);
+    Py_XDECREF(self);
+    return NULL;
+}
+
+/* The regions of all requests for one lock, as the facades are now. */
+static void
+la_request_set_regions(la_request *first)
+{
+    for (la_request *request = first; request < first + first->parts; request++) {
+        PyObject *facade = request->facade;
+        if (facade == NULL) {
+            la_region_set_whole(&request->hold.region);
+        }
+        else {
+            la_facade_region(facade, (la_buffer_object *)la_facade_of(facade)->buffer,
+                             &request->hold.region);
+        }
+    }
+}
+
+/* Is what was locked still what the facades show? Only a resize changes it. */
+static bool
+la_request_is_current(const la_request *first)
+{
+    for (const la_request *request = first; request < first + first->parts; request++) {
+        la_region now;
+        if (request->facade == NULL) {
+            continue;
+        }
+        la_facade_region(request->facade,
+                         (la_buffer_object *)la_facade_of(request->facade)->buffer, &now);
+        if (!la_region_equal(&now, &request->hold.region)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+la_request_writes(const la_request *first)
+{
+    bool writes = false;
+    for (const la_request *request = first; request < first + first->parts; request++) {
+        writes |= request->hold.mode == LA_WRITE;
+    }
+    return writes;
+}
+
+/* Takes somebody else's lock below ours. */
+static int
+la_request_take_below(la_request *first, int64_t deadline)
+{
+    PyObject *limit = deadline == LA_NEVER ? Py_NewRef(Py_None)
+        : PyFloat_FromDouble(deadline == LA_NOW ? 0.0
+                             : fmax(0.0, (double)(deadline - la_now()) / 1e9));
+    if (limit == NULL) {
+        return -1;
+    }
+    PyObject *result = PyObject_CallMethod(
+        first->lock->below, "take", "ON", la_request_writes(first) ? Py_True : Py_False, limit);
+    if (result == NULL) {
+        return -1;
+    }
+    int taken = PyObject_IsTrue(result);
+    Py_DECREF(result);
+    if (taken == 0) {
+        la_raise(LA_TIMEOUT, first->lock, &first->hold, NULL);
+    }
+    first->below = taken > 0;
+    return taken > 0 ? 0 : -1;
+}
+
+/* Gives it back; what it raises cannot be helped here. */
+static void
+la_request_return_below(la_request *first)
+{
+    PyObject *type, *value, *traceback;
+
+    first->below = false;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *result = PyObject_CallMethod(
+        first->lock->below, "give_back", "O", la_request_writes(first) ? Py_True : Py_False);
+    if (result == NULL) {
+        PyErr_WriteUnraisable((PyObject *)first->lock);
+    }
+    Py_XDECREF(result);
+    PyErr_Restore(type, value, traceback);
+}
+
+static int
+la_request_acquire(la_request *first, la_thread *thread, int64_t deadline)
+{
+    for (;;) {
+        la_request_set_regions(first);
+        if (la_hold_acquire(first->lock, &first->hold, thread, deadline) < 0) {
+            return -1;
+        }
+        if (la_request_is_current(first)) {
+            break;
+        }
+        la_release(&first->hold, thread);
+    }
+    first->held = true;
+    if (first->lock->below != NULL && la_request_take_below(first, deadline) < 0) {
+        first->held = false;
+        la_release(&first->hold, thread);
+        return -1;
+    }
+    return 0;
+}
+
+/* Releases what is held, the last taken first. */
+static void
+la_holds_release_all(la_holds_object *self)
+{
+    la_thread *thread = self->thread;
+
+    for (Py_ssize_t i = self->count - 1; i >= 0; i--) {
+        la_request *request = &self->requests[i];
+        if (!request->held) {
+            continue;
+        }
+        if (request->below) {
+            la_request_return_below(request);
+        }
+        request->held = false;
+        if (la_hold_is_mine(&request->hold, thread)) {      /* else it ended */
+            la_release(&request->hold, thread);
+        }
+    }
+}
+
+static int
+la_deadline_of(PyObject *timeout, int64_t *deadline)
+{
+    *deadline = LA_NEVER;
+    if (timeout == NULL || timeout == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (!(seconds > 0)) {
+        *deadline = LA_NOW;
+    }
+    else if (seconds < 4e9) {       /* longer is for ever */
+        *deadline = la_now() + (int64_t)(seconds * 1e9);
+    }
+    return 0;
+}
+
+static PyObject *
+la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    la_holds_object *self = (la_holds_object *)object;
+    int64_t deadline;
+
+    if (nargs > 1) {
+        PyErr_SetString(PyExc_TypeError, "acquire() takes a timeout");
+        return NULL;
+    }
+    if (la_deadline_of(nargs == 1 ? args[0] : NULL, &deadline) < 0) {
+        return NULL;
+    }
+    self->thread = la_thread_here();
+    if (self->thread == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i += self->requests[i].parts) {
+        la_request *first = &self->requests[i];
+        if (first->held || la_request_acquire(first, self->thread, deadline) < 0) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_RuntimeError, "these holds are held already");
+                return NULL;
+            }
+            la_holds_release_all(self);
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+    la_thread *thread = la_thread_here();
+
+    if (thread == NULL) {
+        return NULL;
+    }
+    if (thread != self->thread) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "a lock is released by the thread that acquired it");
+        return NULL;
+    }
+    la_holds_release_all(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(((la_holds_object *)object)->thread == la_thread_self());
+}
+
+static void
+la_holds_dealloc(PyObject *object)
+{
+    la_holds_object *self = (la_holds_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    bool held = false;
+
+    if (self->thread != NULL && self->thread == la_thread_self()) {
+        la_holds_release_all(self);
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        la_request *request = &self->requests[i];
+        held |= request->held && la_hold_is_mine(&request->hold, self->thread);
+    }
+    if (!held) {
+        for (Py_ssize_t i = 0; i < self->count; i++) {
+            Py_XDECREF(self->requests[i].facade);
+            Py_XDECREF(self->requests[i].lock);
+        }
+        PyMem_RawFree(self->requests);
+    }
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef la_holds_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))la_holds_acquire, METH_FASTCALL,
+     "Take every lock, within a timeout (seconds, None: for ever), or raise and hold none."},
+    {"release", la_holds_release, METH_NOARGS, "Release what is held."},
+    {"held_by_this_thread", la_holds_mine, METH_NOARGS,
+     "Whether the calling thread is the one that took the holds."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot la_holds_slots[] = {
+    {Py_tp_new, la_holds_new},
+    {Py_tp_dealloc, la_holds_dealloc},
+    {Py_tp_methods, la_holds_methods},
+    {0, NULL},
+};
+
+static PyType_Spec la_holds_spec = {
+    .name = "lockedarray._core._native.Holds",
+    .basicsize = sizeof(la_holds_object),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = la_holds_slots,
+};
+
+int
+la_lock_type_add(PyObject *module)
+{
+    la_lock_type = (PyTypeObject *)PyType_FromSpec(&la_lock_object_spec);
+    la_holds_type = (PyTypeObject *)PyType_FromSpec(&la_holds_spec);
+    if (la_lock_type == NULL || la_holds_type == NULL) {
+        return -1;
+    }
+    if (PyModule_AddType(module, la_lock_type) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_holds_type);
+}

@@ -1,0 +1,60 @@
+/*
+ * The module lockedarray._core._native: the C lock and array type for Python.
+ */
+#define LA_IMPORTS_ARRAY
+#include "binding.h"
+#include "fork.h"
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
+static int
+la_module_exec(PyObject *module)
+{
+    static bool watching_forks = false;
+
+    if (PyArray_ImportNumPyAPI() < 0) {
+        return -1;
+    }
+    if (la_lock_type_add(module) < 0 || la_array_type_add(module) < 0
+            || la_acts_add(module) < 0) {
+        return -1;
+    }
+#ifndef _WIN32
+    if (!watching_forks) {
+        if (pthread_atfork(la_fork_prepare, la_fork_parent, la_fork_child)) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        watching_forks = true;
+    }
+#endif
+    return 0;
+}
+
+static PyModuleDef_Slot la_module_slots[] = {
+    {Py_mod_exec, la_module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    /* The types are one for the process, as NumPy's are. */
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef la_module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_native",
+    .m_doc = "The native core: RegionLock, Holds, and the array type.",
+    .m_size = 0,
+    .m_slots = la_module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__native(void)
+{
+    return PyModuleDef_Init(&la_module);
+}

@@ -1,0 +1,270 @@
+/*
+ * A model of one RegionLock: the inline hold, the list, waiting, signals and
+ * hand-off, with three threads of which one wants everything and two want
+ * parts that are apart. Steps between which other threads may come are
+ * statements of their own; what happens under the mutex is one step, since
+ * the mutex allows no other.
+ *
+ * Checked: no two conflicting holds at once; no run ends with a thread asleep
+ * (a lost wake-up); whoever sleeps has somebody in the way, a hold or an older
+ * waiter; the state word agrees with the lists.
+ *
+ * Not in the model: weak memory (ThreadSanitizer and the argument in
+ * docs/design/region-lock.md), the graph, forks.
+ */
+#ifndef GIVES_UP
+#define GIVES_UP N          /* the thread whose waits may time out */
+#endif
+#define N 3
+#define TURNS 2
+#define FREE 100
+#define LISTED 101          /* else: the thread whose hold is inline */
+
+#define CONFLICT(a, b) (a != b && (a == 0 || b == 0))
+
+byte state = FREE;
+bool mutex;
+bool held[N];               /* in the list */
+byte queue[N];              /* oldest first */
+byte queued;                /* how many */
+bool in_queue[N], signalled[N], granted[N], old[N], token[N];
+bool inside[N];             /* has the lock, as the thread itself sees it */
+
+inline check_holds()
+{
+    assert(!(inside[0] && (inside[1] || inside[2])));
+}
+
+/* Sets blocked: does a hold stand in the way of t? */
+inline blocked_by_hold(t)
+{
+    blocked = ((t == 0 && (held[1] || held[2])) || (t != 0 && held[0]));
+}
+
+/* Sets blocked: does an older waiter? A newcomer is younger than all. */
+inline blocked_by_queue(t, heed)
+{
+    j = 0;
+    do
+    :: j < queued && queue[j] != t ->
+        if
+        :: CONFLICT(t, queue[j]) && (old[queue[j]] || (heed && signalled[queue[j]])) ->
+            blocked = true
+        :: else
+        fi;
+        j++
+    :: else -> break
+    od;
+    j = 0
+}
+
+inline dequeue(t)
+{
+    j = 0;
+    do
+    :: queue[j] != t -> j++
+    :: else -> break
+    od;
+    do
+    :: j + 1 < queued -> queue[j] = queue[j + 1]; j++
+    :: else -> break
+    od;
+    queued--;
+    queue[queued] = 0;
+    in_queue[t] = false;
+    signalled[t] = false;
+    old[t] = false;
+    j = 0
+}
+
+/* la_queue_serve_locked; who is to be woken is noted in wake[]. */
+inline serve()
+{
+    i = 0;
+    do
+    :: i < queued ->
+        w = queue[i];
+        blocked_by_hold(w);
+        if
+        :: !blocked -> blocked_by_queue(w, true)
+        :: else
+        fi;
+        if
+        :: blocked -> i++
+        :: !blocked && old[w] ->
+            dequeue(w);
+            held[w] = true;
+            granted[w] = true;
+            wake[w] = true
+        :: !blocked && !old[w] ->
+            if
+            :: !signalled[w] -> signalled[w] = true; wake[w] = true
+            :: else
+            fi;
+            i++
+        fi;
+        blocked = false
+    :: else -> break
+    od;
+    i = 0; w = 0
+}
+
+/* Whoever sleeps without a signal has somebody in the way. */
+inline check_queue()
+{
+    i = 0;
+    do
+    :: i < queued ->
+        w = queue[i];
+        blocked_by_hold(w);
+        if
+        :: !blocked -> blocked_by_queue(w, true)
+        :: else
+        fi;
+        assert(blocked || signalled[w]);
+        blocked = false;
+        i++
+    :: else -> break
+    od;
+    i = 0; w = 0
+}
+
+inline enter()
+{
+    atomic {
+        !mutex -> mutex = true;
+        /* the state word agrees with the lists */
+        assert(state == LISTED
+               || (queued == 0 && !held[0] && !held[1] && !held[2]))
+    };
+    /* the compare-and-swap to LISTED; in between others may claim or release */
+    d_step {
+        if
+        :: state < N -> held[state] = true
+        :: else
+        fi;
+        state = LISTED
+    }
+}
+
+inline leave()
+{
+    d_step {
+        check_queue();
+        if
+        :: queued == 0 && !held[0] && !held[1] && !held[2] -> state = FREE
+        :: queued == 0 && held[0] && !held[1] && !held[2] ->
+            held[0] = false; state = 0
+        :: queued == 0 && !held[0] && held[1] && !held[2] ->
+            held[1] = false; state = 1
+        :: queued == 0 && !held[0] && !held[1] && held[2] ->
+            held[2] = false; state = 2
+        :: else
+        fi
+    };
+    mutex = false;
+    if :: wake[0] -> atomic { wake[0] = false; token[0] = true } :: else fi;
+    if :: wake[1] -> atomic { wake[1] = false; token[1] = true } :: else fi;
+    if :: wake[2] -> atomic { wake[2] = false; token[2] = true } :: else fi
+}
+
+proctype thread(byte me)
+{
+    byte turn, i, j, w;
+    bool blocked, wake[N], gave_up;
+
+    do
+    :: turn == TURNS -> break
+    :: turn < TURNS ->
+        gave_up = false;
+        if
+        :: atomic { state == FREE -> state = me }       /* claim */
+        :: else ->
+            enter();
+            d_step {
+                blocked_by_hold(me);
+                if
+                :: !blocked -> blocked_by_queue(me, false)
+                :: else
+                fi;
+                if
+                :: !blocked -> held[me] = true
+                :: else ->
+                    queue[queued] = me; queued++; in_queue[me] = true;
+                    blocked = false
+                fi
+            };
+            leave();
+            do
+            :: in_queue[me] || granted[me] ->
+                if
+                :: atomic { token[me] -> token[me] = false }
+                :: me == GIVES_UP -> gave_up = true      /* time is up */
+                fi;
+                if
+                :: atomic { granted[me] -> granted[me] = false;
+                            gave_up = false };
+                    break
+                :: else
+                fi;
+                enter();
+                d_step {
+                    if
+                    :: granted[me] -> granted[me] = false; gave_up = false
+                    :: !granted[me] && signalled[me] ->
+                        blocked_by_hold(me);
+                        if
+                        :: !blocked -> blocked_by_queue(me, false)
+                        :: else
+                        fi;
+                        if
+                        :: !blocked ->
+                            dequeue(me); held[me] = true; gave_up = false
+                        :: else ->
+                            blocked = false;
+                            signalled[me] = false;
+                            serve()
+                        fi
+                    :: else
+                    fi;
+                    if
+                    :: gave_up && in_queue[me] -> dequeue(me); serve()
+                    :: else -> gave_up = false
+                    fi
+                };
+                leave()
+            :: else -> break
+            od
+        fi;
+        if
+        :: gave_up
+        :: else ->
+            inside[me] = true;
+            check_holds();
+            inside[me] = false;
+            if
+            :: atomic { state == me -> state = FREE }   /* release */
+            :: else ->
+                enter();
+                d_step { held[me] = false; serve() };
+                leave()
+            fi
+        fi;
+        turn++
+    od
+}
+
+/* Time passes: any waiter may become old, the oldest first. */
+proctype clock()
+{
+end:
+    do
+    :: d_step { queued > 0 && !old[queue[0]] -> old[queue[0]] = true }
+    :: d_step { queued > 1 && old[queue[0]] && !old[queue[1]] ->
+                old[queue[1]] = true }
+    od
+}
+
+init {
+    atomic { run thread(0); run thread(1); run thread(2); run clock() }
+}

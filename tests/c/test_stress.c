@@ -1,0 +1,291 @@
+/*
+ * Random holds from 8 threads, with a checker that sees any two conflicting
+ * holds at once: each byte counts its readers and writers, and carries data
+ * that is touched without atomics, so that ThreadSanitizer sees a lock that
+ * excludes but does not order.
+ *
+ * Threads hold up to three things at a time, of any lock, in any order, and
+ * wait without limit, with a limit or not at all. So cycles occur, and each
+ * must be refused: a run that ends is a run without deadlock.
+ */
+#include "check.h"
+
+#define THREADS 8
+#define LOCKS 3
+#define ROWS 8
+#define COLUMNS 8
+#define NESTED 3
+#define PARTS 2
+
+typedef struct {
+    la_lock lock;
+    atomic_int readers[ROWS * COLUMNS];
+    atomic_int writers[ROWS * COLUMNS];
+    int data[ROWS * COLUMNS];
+} buffer;
+
+/* One region, in the two forms that are compared. */
+typedef struct {
+    la_hold hold;
+    int row, rows, row_step, column, columns, column_step;
+} part;
+
+typedef struct {
+    buffer *buffer;
+    int nparts;
+    part parts[PARTS];
+} operation;
+
+static buffer buffers[LOCKS];
+static atomic_int outcomes[4];
+
+static void
+part_choose(part *p, uint64_t *random, int writes_percent)
+{
+    la_mode mode = random_below(random, 100) < writes_percent ? LA_WRITE : LA_READ;
+    p->row_step = 1 + random_below(random, 2);
+    p->column_step = 1 + random_below(random, 2);
+    p->row = random_below(random, ROWS);
+    p->rows = 1 + random_below(random, (ROWS - 1 - p->row) / p->row_step + 1);
+    p->column = random_below(random, COLUMNS);
+    p->columns = 1 + random_below(random,
+                                  (COLUMNS - 1 - p->column) / p->column_step + 1);
+    la_hold_init(&p->hold, mode);
+    la_region_set_array(&p->hold.region, 2,
+                        (intptr_t[]){p->rows, p->columns},
+                        (intptr_t[]){p->row_step * COLUMNS, p->column_step}, 1,
+                        p->row * COLUMNS + p->column);
+}
+
+/* Calls `act` for each byte of the part. */
+static void
+part_each(operation *op, part *p, void (*act)(buffer *, int, la_mode, part *))
+{
+    for (int i = 0; i < p->rows; i++) {
+        for (int j = 0; j < p->columns; j++) {
+            int at = (p->row + i * p->row_step) * COLUMNS
+                     + p->column + j * p->column_step;
+            act(op->buffer, at, p->hold.mode, p);
+        }
+    }
+}
+
+/* What this thread has on each byte, so that it does not accuse itself. */
+static _Thread_local int own_readers[LOCKS][ROWS * COLUMNS];
+static _Thread_local int own_writers[LOCKS][ROWS * COLUMNS];
+
+static void
+byte_enter(buffer *b, int at, la_mode mode, part *p)
+{
+    long n = b - buffers;
+    (void)p;
+    if (mode == LA_WRITE) {
+        own_writers[n][at]++;
+        CHECK(atomic_fetch_add_explicit(&b->writers[at], 1, memory_order_relaxed)
+              == own_writers[n][at] - 1);
+        CHECK(atomic_load_explicit(&b->readers[at], memory_order_relaxed)
+              == own_readers[n][at]);
+        b->data[at]++;
+    }
+    else {
+        own_readers[n][at]++;
+        atomic_fetch_add_explicit(&b->readers[at], 1, memory_order_relaxed);
+        CHECK(atomic_load_explicit(&b->writers[at], memory_order_relaxed)
+              == own_writers[n][at]);
+        CHECK(b->data[at] >= 0);
+    }
+}
+
+static void
+byte_leave(buffer *b, int at, la_mode mode, part *p)
+{
+    long n = b - buffers;
+    (void)p;
+    if (mode == LA_WRITE) {
+        CHECK(b->data[at] >= 0);
+        own_writers[n][at]--;
+        atomic_fetch_sub_explicit(&b->writers[at], 1, memory_order_relaxed);
+    }
+    else {
+        own_readers[n][at]--;
+        atomic_fetch_sub_explicit(&b->readers[at], 1, memory_order_relaxed);
+    }
+}
+
+static la_status
+operation_begin(operation *op, uint64_t *random, int writes_percent, la_thread *self)
+{
+    op->buffer = &buffers[random_below(random, LOCKS)];
+    op->nparts = random_below(random, 4) == 0 ? PARTS : 1;
+    for (int i = 0; i < op->nparts; i++) {
+        part_choose(&op->parts[i], random, writes_percent);
+        if (i > 0) {
+            la_hold_chain(&op->parts[0].hold, &op->parts[i].hold);
+        }
+    }
+    int how = random_below(random, 8);
+    int64_t deadline = LA_NEVER;
+    if (how == 0) {
+        deadline = LA_NOW;
+    }
+    else if (how == 1) {
+        deadline = la_now() + random_below(random, 2000) * (LA_MILLISECOND / 1000);
+    }
+    la_status status = la_acquire(&op->buffer->lock, &op->parts[0].hold, self,
+                                  deadline, NULL, NULL);
+    atomic_fetch_add_explicit(&outcomes[status], 1, memory_order_relaxed);
+    CHECK(status != LA_INTERRUPTED);
+    CHECK(status != LA_TIMEOUT || deadline != LA_NEVER);
+    for (int i = 0; status == LA_OK && i < op->nparts; i++) {
+        part_each(op, &op->parts[i], byte_enter);
+    }
+    return status;
+}
+
+static void
+operation_end(operation *op, la_thread *self)
+{
+    for (int i = 0; i < op->nparts; i++) {
+        part_each(op, &op->parts[i], byte_leave);
+    }
+    la_release(&op->parts[0].hold, self);
+}
+
+typedef struct {
+    uint64_t random;
+    int turns;
+    int nested;
+    int writes_percent;
+} plan;
+
+static void *
+run_plan(void *argument)
+{
+    plan *p = argument;
+    la_thread *self = la_thread_self();
+    operation operations[NESTED];
+
+    for (int turn = 0; turn < p->turns; turn++) {
+        int count = 0, wanted = 1 + random_below(&p->random, p->nested);
+        while (count < wanted) {
+            la_status status = operation_begin(&operations[count], &p->random,
+                                               p->writes_percent, self);
+            if (status != LA_OK) {
+                CHECK(status != LA_DEADLOCK || count > 0);
+                break;
+            }
+            count++;
+        }
+        if (random_below(&p->random, 16) == 0) {
+            sched_yield();
+        }
+        while (count > 0) {
+            operation_end(&operations[--count], self);
+        }
+        CHECK(!la_thread_holds_any(self));
+    }
+    return NULL;
+}
+
+static void
+run_threads(int turns, int nested, int writes_percent)
+{
+    pthread_t threads[THREADS];
+    plan plans[THREADS];
+    uint64_t random = random_seed();
+
+    memset(buffers, 0, sizeof(buffers));
+    memset(outcomes, 0, sizeof(outcomes));
+    for (int i = 0; i < LOCKS; i++) {
+        la_lock_init(&buffers[i].lock, (uint64_t)i + 1);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        plans[i] = (plan){ .random = random_next(&random), .nested = nested,
+                           .turns = turns * stress_scale(),
+                           .writes_percent = writes_percent };
+        threads[i] = thread_start(run_plan, &plans[i]);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        thread_join(threads[i]);
+    }
+    for (int i = 0; i < LOCKS; i++) {
+        CHECK(atomic_load(&buffers[i].lock.state) == LA_FREE);
+        CHECK(buffers[i].lock.holds == NULL);
+        CHECK(buffers[i].lock.first_waiter == NULL);
+        CHECK(atomic_load(&buffers[i].lock.mutex.word) == 0);
+        la_lock_destroy(&buffers[i].lock);
+    }
+    printf("(%d held, %d timed out, %d refused) ", outcomes[LA_OK],
+           outcomes[LA_TIMEOUT], outcomes[LA_DEADLOCK]);
+}
+
+static void
+test_no_two_conflicting_holds_at_once(void)
+{
+    run_threads(4000, 1, 30);
+}
+
+static void
+test_no_two_conflicting_holds_at_once_with_many_writers(void)
+{
+    run_threads(4000, 1, 90);
+}
+
+static void
+test_no_deadlock_when_threads_hold_several(void)
+{
+    run_threads(3000, NESTED, 40);
+}
+
+/* Alone on a lock most of the time: the inline form and back. */
+static la_lock pair_lock;
+static int pair_data;
+
+static void *
+run_pair(void *argument)
+{
+    la_thread *self = la_thread_self();
+    int turns = *(int *)argument;
+    for (int i = 0; i < turns; i++) {
+        la_hold outer = hold_extent(LA_WRITE, 0, 8);
+        la_hold inner = hold_extent(LA_READ, 0, 8);
+        CHECK(la_acquire(&pair_lock, &outer, self, LA_NEVER, NULL, NULL) == LA_OK);
+        pair_data++;
+        if (i % 3 == 0) {
+            CHECK(la_try_acquire(&pair_lock, &inner, self));
+            pair_data++;
+            la_release(&inner, self);
+        }
+        pair_data++;
+        la_release(&outer, self);
+    }
+    return NULL;
+}
+
+static void
+test_the_inline_hold_and_the_list_change_places(void)
+{
+    pthread_t threads[3];
+    int turns = 30000 * stress_scale();
+    pair_data = 0;
+    la_lock_init(&pair_lock, 1);
+    for (int i = 0; i < 3; i++) {
+        threads[i] = thread_start(run_pair, &turns);
+    }
+    for (int i = 0; i < 3; i++) {
+        thread_join(threads[i]);
+    }
+    CHECK(pair_data == 3 * (2 * turns + (turns + 2) / 3));
+    CHECK(atomic_load(&pair_lock.state) == LA_FREE);
+    CHECK(atomic_load(&pair_lock.mutex.word) == 0);
+}
+
+int
+main(void)
+{
+    RUN(test_no_two_conflicting_holds_at_once);
+    RUN(test_no_two_conflicting_holds_at_once_with_many_writers);
+    RUN(test_no_deadlock_when_threads_hold_several);
+    RUN(test_the_inline_hold_and_the_list_change_places);
+    return 0;
+}
