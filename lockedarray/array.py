@@ -588,9 +588,9 @@ def _copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
 
 
 def _has_order(array: np.ndarray, order: str) -> bool:
-    if order in ("K", "A"):
-        return True
-    return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+    if order in ("C", "F"):
+        return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+    return True
 
 
 def _attributes(array: Facade) -> dict[str, Any]:
@@ -665,9 +665,11 @@ def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any
     probe = np.empty(0)
 
     def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
-        empty = np.empty_like(probe, self.dtype)
-        if not self.dtype.hasobject and plain(empty, *args, **kwargs) is empty:
-            return self
+        order = args[1] if len(args) > 1 else kwargs.get("order", "K")
+        if _has_order(self, order) and not self.dtype.hasobject:
+            empty = np.empty_like(probe, self.dtype)
+            if plain(empty, *args, **kwargs) is empty:
+                return self
         return run(plain, (self, *args), kwargs)
 
     return method

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray.buffer import plain_view
 from lockedarray.dispatch import roles
-from lockedarray.dispatch.operation import facades_in, run, run_as_view, run_unlocked
+from lockedarray.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray.facade import Facade
 
 __all__ = ["call_function"]
 
@@ -19,13 +21,14 @@ def call_function(
     """Call a NumPy function that was given LockedArrays, as one atomic operation."""
     written = roles.written_by(function, args, kwargs)
     read_only = function in roles.READ_ONLY_VIEWS and not kwargs.get("writeable", False)
-    if function in roles.METADATA or (
-        function in roles.FIRST_IS_METADATA
-        and args
-        and np.ndim(args[0]) > 0
-        and not facades_in((args[1:], kwargs))
-    ):
+    if function in roles.METADATA:
         return run_unlocked(function, args, kwargs)
+    first = args[0] if args else None
+    if isinstance(first, Facade):
+        if function in roles.METHODS:
+            return getattr(first, function.__name__)(*args[1:], **kwargs)
+        if function in roles.FIRST_IS_METADATA and first.ndim > 0:
+            return run(function, (plain_view(first, np.ndarray), *args[1:]), kwargs, written)
     if function in roles.VIEWS and not written:
         return run_as_view(function, args, kwargs, read_only)
     return run(function, args, kwargs, written, read_only)

@@ -91,6 +91,9 @@ METADATA = frozenset(
 )
 """Functions that look at shapes and dtypes alone, and wait for no lock."""
 
+METHODS = frozenset(_functions(np, "astype"))
+"""Functions that are a method of the same name."""
+
 FIRST_IS_METADATA = frozenset(_functions(np, "full_like min_scalar_type"))
 """Functions that look at the shape and dtype alone of their first argument, unless it is 0-d."""
 
