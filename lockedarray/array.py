@@ -414,7 +414,8 @@ class LockedArray(Facade):
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        run(setattr, (self, "imag", value), {}, (id(self),))
+        written = (id(self),) if self.dtype.kind == "c" else ()  # of others NumPy refuses it
+        run(setattr, (self, "imag", value), {}, written)
 
     @property
     def T(self) -> LockedArray:  # noqa: N802
