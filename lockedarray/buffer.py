@@ -190,8 +190,12 @@ class Buffer(BufferBase):
     def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
         """Return a new Buffer over `array`, which nobody else can reach."""
         buffer = cls(array, array, foreign=False, lock=lock, objects=objects)
-        _registry[id(array)] = buffer
+        buffer.enter(array)
         return buffer
+
+    def enter(self, owner: object) -> None:
+        """Be found by the owner of the memory, and by the child of a fork."""
+        _registry[id(owner)] = self
 
     @classmethod
     def shared(
@@ -234,7 +238,7 @@ class Buffer(BufferBase):
             if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
                 owner.buffer = weakref.ref(buffer)
             else:
-                _registry[id(owner)] = buffer
+                buffer.enter(owner)
             return buffer
 
     def reading_writes(self, dtype: np.dtype) -> bool:
@@ -363,7 +367,7 @@ class Buffer(BufferBase):
         self.older.add(self.memory)
         with _registering:
             _registry.pop(id(self.memory.owner), None)
-            _registry[id(array)] = self
+            self.enter(array)
         self._use(Memory(array, array), array)
 
     def _known(self) -> list[Any]:

@@ -111,6 +111,7 @@ def _take_over(facade: Facade) -> Buffer:
     set_base(view, buffer.memory.root(seen))
     exchange_bodies([(facade, view)])  # now the facade shows the data and `view` owns it
     exchange_bodies([(owner, view)])
+    buffer.enter(owner)
     facade._buffer = buffer
     facade._may_write = True
     buffer.claim(facade)
