@@ -144,7 +144,6 @@ class Buffer(BufferBase):
         "__weakref__",
         "_owner",
         "foreign",
-        "memory",
         "moving",
         "objects",
         "older",
@@ -185,6 +184,7 @@ class Buffer(BufferBase):
         self.root = memory.root(array)
         self.memory = memory
         self.origin = memory.address
+        self.extent = memory.nbytes
 
     @classmethod
     def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
@@ -304,7 +304,8 @@ class Buffer(BufferBase):
         dtype = facade.dtype
         size = math.prod(shape)
         with self.moving:
-            if any(reference() is not None for reference in self.operating.copy().values()):
+            operating = any(reference() is not None for reference in self.operating.copy().values())
+            if operating or self.in_operation():
                 raise ValueError(
                     "cannot resize inside an operation on the same array, as element code and "
                     "callbacks run; resize before or after it"
@@ -325,7 +326,7 @@ class Buffer(BufferBase):
                     set_length(facade, axis, shape[axis], target.flags.num)
                 else:
                     exchange_bodies([(facade, target)])
-                    if not any(target is past for past in facade._past):
+                    if not any(target is past for past in facade._past or ()):
                         self._remember(facade, target)
             finally:  # after Ctrl-C, too, everything must show the same Memory
                 if grown is not None:
@@ -337,7 +338,7 @@ class Buffer(BufferBase):
         axes = shape if order == "C" else shape[::-1]
         target = self.root[:size].reshape(axes)
         target = target if order == "C" else target.T
-        for past in facade._past:
+        for past in facade._past or ():
             if past.shape == shape and past.strides == target.strides:
                 if memory_of(past) is self.memory:
                     return past
@@ -396,6 +397,8 @@ class Buffer(BufferBase):
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
+            if array._past is None:
+                array._past = []
             array._past.append(past)
             return
         key = id(array)
