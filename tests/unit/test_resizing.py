@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import lockedarray as la
-from lockedarray.dispatch.operation import run_as_view
 from arrange import free, held_elsewhere, waits_beside
 from lockedarray import LockedArray
+from lockedarray.dispatch.operation import run_as_view
 
 SHAPES = [
     (),
