@@ -52,7 +52,7 @@ def report(run: Run) -> str:
 def test_the_stubs_lie_beside_the_modules() -> None:
     folder = Path(lockedarray.__file__).parent
     stubs = {path.name for path in folder.glob("*.pyi")}
-    assert stubs == {"__init__.pyi", "array.pyi", "at.pyi", "guards.pyi", "errors.pyi"}
+    assert stubs == {f"{name}.pyi" for name in "__init__ array at errors guards lockables".split()}
     assert (folder / "py.typed").exists()
 
 
