@@ -3,6 +3,8 @@
 #   make build   build the package and install it into $(VENV)
 #   make test    everything that must pass: lint, types and the test suite
 #   make pytest  the test suite alone, on both cores; ARGS='-k resize' goes to pytest, CORES=native takes one
+#   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
+#   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
@@ -31,7 +33,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c pytest lint format types docs bench demo clean
+.PHONY: build test test-c test-neighbours test-matrix pytest lint format types docs bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -43,6 +45,13 @@ pytest: $(VENV)/.installed
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
+
+test-neighbours:
+	$(MAKE) pytest VENV=.venv-neighbours EXTRAS=test,neighbours \
+	  ARGS='tests/neighbours tests/catalogue/test_dtypes.py tests/test_docs.py $(ARGS)'
+
+test-matrix: .venv-matrix/.nox
+	.venv-matrix/bin/nox $(ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -69,7 +78,7 @@ demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/frames.py
 
 clean:
-	rm -rf .venv .venv-* build dist docs/_build bigrams.png .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist docs/_build bigrams.png .mypy_cache .pytest_cache .ruff_cache .hypothesis .nox
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 %/.made:
@@ -82,6 +91,10 @@ clean:
 
 %/.docs: %/.made pyproject.toml
 	$*/bin/pip install --quiet '.[docs]'
+	touch $@
+
+%/.nox: %/.made
+	$*/bin/pip install --quiet 'nox>=2024.10'
 	touch $@
 
 .venv-demo/.installed: EXTRAS = plot
