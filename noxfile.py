@@ -5,7 +5,7 @@ test suite on each core.  A Python that is not there is left out.  The free-thre
 ``python3.13t`` on the path, or what the variable ``FREE_THREADED_PYTHON`` names.
 
 The last line counts sessions and tests.  ``make test-matrix ARGS='-l'`` lists the sessions, and
-``ARGS='-k "2.0 and 3.11"'`` takes some; what stands behind ``--`` goes to pytest.
+``ARGS='-k "numpy_2_0 and py_3_11"'`` takes some; what stands behind ``--`` goes to pytest.
 """
 
 from __future__ import annotations
@@ -35,11 +35,16 @@ nox.options.stop_on_first_error = False
 counted: dict[str, dict[str, int]] = {}
 
 
+def _named(numpy, python):
+    version = Path(python).name.removeprefix("python")
+    return f"numpy_{numpy}-py_{version}".replace(".", "_")
+
+
 @nox.session
 @nox.parametrize(
     ("python", "numpy"),
     [
-        nox.param(python, numpy, id=f"numpy {numpy}, {Path(python).name.removeprefix('python')}")
+        nox.param(python, numpy, id=_named(numpy, python))
         for numpy, pythons in PYTHONS.items()
         for python in pythons
     ],
