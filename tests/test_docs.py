@@ -74,5 +74,7 @@ def test_examples_in_docstrings_run(name):
 
 def test_reference_names_every_public_name():
     reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^\.\. auto\w+:: (?:lockedarray\.)?(\w+)", reference, re.MULTILINE))
+    named = set(
+        re.findall(r"^\.\. (?:auto\w+|class):: (?:lockedarray\.)?(\w+)", reference, re.MULTILINE)
+    )
     assert set(lockedarray.__all__) <= named
