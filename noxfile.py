@@ -54,14 +54,14 @@ def tests(session, numpy):
     session.notify("summary")
     counts = counted.setdefault(session.name, dict.fromkeys(("passed", "failed", "skipped"), 0))
     free_threaded = session.python == FREE_THREADED
-    session.env |= {"PIP_PREFER_BINARY": "1", "PYTHONSAFEPATH": "1"}
+    session.env.update(PIP_PREFER_BINARY="1", PYTHONSAFEPATH="1")
     if free_threaded:
         session.env["PYTHON_GIL"] = "0"
     newer_have_no_wheels = ["hypothesis<6.156"] if free_threaded else []
     wanted = "numpy" if numpy == NEWEST else f"numpy=={numpy}.*"
     constraints = Path(session.create_tmp()) / "constraints.txt"
     constraints.write_text("\n".join([wanted, *newer_have_no_wheels]), encoding="utf-8")
-    session.env |= {"PIP_CONSTRAINT": str(constraints), "PIP_BUILD_CONSTRAINT": str(constraints)}
+    session.env.update(PIP_CONSTRAINT=str(constraints), PIP_BUILD_CONSTRAINT=str(constraints))
     session.install("--only-binary=numpy", wanted, *newer_have_no_wheels, ".[test]")
     session.run("python", "-c", "import numpy, sys; print('numpy', numpy.__version__, sys.version)")
     for core in CORES:
