@@ -359,8 +359,8 @@ class LockedArray(Facade):
 
     def _is_too_deep(self, index: Any, depth: int) -> bool:
         """Whether a list of this depth has more axes than the view that `index` makes."""
-        if not depth or not makes_view(index, self.ndim):
-            return False
+        if not makes_view(index, self.ndim):
+            return depth > 0 and type(index) is tuple and not index  # of a 0-d array
         try:
             return depth > plain_view(self, np.ndarray)[index].ndim
         except (IndexError, ValueError):
