@@ -64,6 +64,7 @@ def tests(session, numpy):
     session.env.update(PIP_CONSTRAINT=str(constraints), PIP_BUILD_CONSTRAINT=str(constraints))
     session.install("--only-binary=numpy", wanted, *newer_have_no_wheels, ".[test]")
     session.run("python", "-c", "import numpy, sys; print('numpy', numpy.__version__, sys.version)")
+    broken = []
     for core in CORES:
         report = Path(session.create_tmp()) / f"{core}.xml"
         report.unlink(missing_ok=True)
@@ -72,8 +73,11 @@ def tests(session, numpy):
                 "python", "-P", "-m", "pytest", "-q", f"--junitxml={report}", *session.posargs,
                 env={"LOCKEDARRAY_BACKEND": core},
             )  # fmt: skip
-        finally:
-            _count(report, counts)
+        except nox.command.CommandFailed:
+            broken.append(core)
+        _count(report, counts)
+    if broken:
+        session.error(f"not all tests passed on the core: {', '.join(broken)}")
 
 
 def _count(report, counts):

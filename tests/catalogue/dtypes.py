@@ -490,7 +490,7 @@ def _ends_numpy(name, dtype, layout):
     return (
         (layout == "0-d" and name == "cumsum out=")
         or (strings and name in (*SWAPPING, "place"))
-        or (dtype.kind == "m" and name == "astype S8" and NUMPY < "2.2.0")
+        or (dtype.kind == "m" and name == "astype S8" and NUMPY < "2.3.0")
         or (strings and name.startswith("resize") and NUMPY < "2.2.0")
     )
 
