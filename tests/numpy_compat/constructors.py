@@ -4,6 +4,10 @@ The test modules import NumPy through `Namespace`, a stand-in for a module that 
 constructors and is otherwise the module.  So the constructors are replaced from the first line of
 a test module on, for arrays and parameters that it makes while it is imported, too; and NumPy's
 own code, which does not go through a `Namespace`, has its own.
+
+Two things are done to the test modules beside that, in both runs.  ``np.random.shuffle``, which
+NumPy does not dispatch and which tests use for their data, shuffles the raw view of a write guard,
+as users are told to.  And the lines in ``adaptations.toml`` are replaced.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import builtins
 import functools
 import importlib.abc
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -57,6 +62,15 @@ def _locked(box):
 CLASSES = {"identity": _identity, "locked": _locked, "plain": list.pop}
 """By name, functions that convert an array that is handed over in a list."""
 
+# What makes no new array of one of ours keeps the class of that one, and its memory.
+_PASSING_ON = {
+    np.array: {},
+    np.asarray: {"copy": None},
+    np.asanyarray: {"copy": None},
+    np.ascontiguousarray: {"copy": None, "order": "C", "ndmin": 1},
+    np.asfortranarray: {"copy": None, "order": "F", "ndmin": 1},
+}
+
 
 def _converted(result, arguments, convert):
     if type(result) in (tuple, list):
@@ -71,12 +85,30 @@ def _converted(result, arguments, convert):
 
 
 def _replaced(function, convert):
+    passing_on = _PASSING_ON.get(function)
+
     @functools.wraps(function)
     def constructor(*args, **kwargs):
+        if passing_on is not None and args and type(args[0]) in (Identity, la.LockedArray):
+            return _passed_on(function, passing_on, args, kwargs)
         arguments = (*args, *kwargs.values())
         return _converted(function(*args, **kwargs), arguments, convert)
 
     return constructor
+
+
+def _passed_on(function, settings, args, kwargs):
+    names = ("dtype", "order") if function not in (np.array,) else ("dtype",)
+    given = dict(zip(names, args[1:], strict=False))
+    return np.array(args[0], *args[1 + len(given) :], **{**settings, **given, **kwargs, "subok": True})
+
+
+@functools.wraps(np.random.shuffle)
+def _shuffle(array):
+    if not isinstance(array, la.LockedArray):
+        return np.random.shuffle(array)
+    with array.write() as raw:
+        return np.random.shuffle(raw)
 
 
 class Namespace(ModuleType):
@@ -114,8 +146,9 @@ class _Finder(importlib.abc.MetaPathFinder):
     def __init__(self, convert):
         functions = [getattr(np, name) for name in NAMES]
         functions += [getattr(np.random, name) for name in RANDOM_NAMES]
-        self._functions = functions  # they are known by their ids
+        self._functions = [*functions, np.random.shuffle]  # they are known by their ids
         self._replacements = {id(function): _replaced(function, convert) for function in functions}
+        self._replacements[id(np.random.shuffle)] = _shuffle
         self._folder = Path(np.__file__).parent
 
     def find_spec(self, name, path=None, target=None):
@@ -125,7 +158,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
                 if spec.origin and self._folder in Path(spec.origin).parents:
-                    spec.loader = _Loader(spec.loader, self._import)
+                    spec.loader = _Loader(spec.loader, self._import, _adapted(spec.origin))
                 return spec
         return None
 
@@ -134,10 +167,23 @@ class _Finder(importlib.abc.MetaPathFinder):
         return Namespace(module, self._replacements) if _is_numpy(module) else module
 
 
+def _adapted(path):
+    """Return the source of a test module with the replaced lines; None where there are none."""
+    with (Path(__file__).parent / "adaptations.toml").open("rb") as file:
+        adaptations = tomllib.load(file)["adaptation"]
+    source = original = Path(path).read_text(encoding="utf-8")
+    for adaptation in adaptations:
+        package, _, name = adaptation["module"].rpartition(".")
+        if Path(path).match(f"{package}/tests/test_{name}.py"):
+            source = source.replace(adaptation["old"], adaptation["new"])
+    return None if source == original else source
+
+
 class _Loader(importlib.abc.Loader):
-    def __init__(self, loader, import_function):
+    def __init__(self, loader, import_function, source):
         self._loader = loader
         self._import = import_function
+        self._source = source
 
     def __getattr__(self, name):
         return getattr(self._loader, name)
@@ -148,7 +194,10 @@ class _Loader(importlib.abc.Loader):
     def exec_module(self, module):
         # Where the import statements of a module, and of the functions in it, look for it.
         module.__builtins__ = {**vars(builtins), "__import__": self._import}
-        self._loader.exec_module(module)
+        if self._source is None:
+            self._loader.exec_module(module)
+        else:
+            exec(compile(self._source, module.__file__, "exec"), vars(module))
 
 
 def install(name):
