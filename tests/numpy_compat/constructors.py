@@ -100,15 +100,18 @@ def _replaced(function, convert):
 def _passed_on(function, settings, args, kwargs):
     names = ("dtype", "order") if function not in (np.array,) else ("dtype",)
     given = dict(zip(names, args[1:], strict=False))
-    return np.array(args[0], *args[1 + len(given) :], **{**settings, **given, **kwargs, "subok": True})
+    return np.array(
+        args[0], *args[1 + len(given) :], **{**settings, **given, **kwargs, "subok": True}
+    )
 
 
 @functools.wraps(np.random.shuffle)
 def _shuffle(array):
+    shuffle = np.random.shuffle  # noqa: NPY002 - it is what the tests use
     if not isinstance(array, la.LockedArray):
-        return np.random.shuffle(array)
+        return shuffle(array)
     with array.write() as raw:
-        return np.random.shuffle(raw)
+        return shuffle(raw)
 
 
 class Namespace(ModuleType):

@@ -70,7 +70,9 @@ class _Recorder:
 
     def pytest_collectreport(self, report):
         if report.failed:
-            self._write(test=report.nodeid, outcome="failed", report=str(report.longrepr)[-LONGEST:])
+            self._write(
+                test=report.nodeid, outcome="failed", report=str(report.longrepr)[-LONGEST:]
+            )
 
     def pytest_runtest_logstart(self, nodeid):
         self._outcome = {}
