@@ -20,6 +20,7 @@ from lockedarray.dispatch.functions import call_function
 from lockedarray.dispatch.operation import facades_in, run, run_as_view, run_unlocked, settled
 from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
+from lockedarray.flags import Flags
 from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
 from lockedarray.indexing import makes_view, picks_element
@@ -448,6 +449,16 @@ class LockedArray(Facade):
 
     # -- flags and state -------------------------------------------------------------------------
 
+    @property
+    def flags(self) -> Any:
+        """Memory layout; ``owndata`` is True of what `base` is None of, ``writeable`` is False."""
+        return Flags(self)
+
+    def __sizeof__(self) -> int:
+        """Bytes of the object, with those of the elements where it owns the memory."""
+        size = np.ndarray.__sizeof__(self)
+        return size + self.nbytes if self.flags.owndata and not _flags_of(self).owndata else size
+
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
         """Set flags: ``write=False`` freezes an array, and makes a view of one read-only.
 
@@ -536,6 +547,7 @@ _SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
+_flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's C code sees them
 
 
 def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:

@@ -210,7 +210,6 @@ def test_foreign_memory_cannot_be_let_go_while_it_is_shared(memory, let_go):
     let_go(memory)
 
 
-
 def test_memory_that_is_read_only_stays_so():
     a = np.zeros(3)
     a.setflags(write=False)
