@@ -226,6 +226,7 @@ class LockedArray(Facade):
             This is a view; the array is frozen, or not contiguous; the memory is the caller's
             (``copy=False``); or a length is negative.
         """
+        operator.index(refcheck)  # is no flag: TypeError, as NumPy's
         if len(new_shape) == 1:
             if new_shape[0] is None:
                 return
@@ -636,8 +637,8 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 
 # Positions of out=, behind self.
 _OUT = {
-    "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2,
-    "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2, "round": 1,
+    "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2, "conj": 0,
+    "conjugate": 0, "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2, "round": 1,
     "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
 }  # fmt: skip
 
@@ -677,13 +678,18 @@ def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any
     """Of a method that returns the array itself where there is nothing to do."""
     probe = np.empty(0)
 
+    def may_be_itself(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if name == "astype":
+            return not (args[4] if len(args) > 4 else kwargs.get("copy", True))
+        return not (args or "out" in kwargs) or name == "to_device"
+
     def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
         order = args[1] if len(args) > 1 else kwargs.get("order", "K")
-        if _has_order(self, order) and not self.dtype.hasobject:
+        if may_be_itself(args, kwargs) and _has_order(self, order) and not self.dtype.hasobject:
             empty = np.empty_like(probe, self.dtype)
             if plain(empty, *args, **kwargs) is empty:
                 return self
-        return run(plain, (self, *args), kwargs)
+        return run(plain, (self, *args), kwargs, _written_out(name, args, kwargs))
 
     return method
 

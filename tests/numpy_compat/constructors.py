@@ -107,7 +107,7 @@ def _passed_on(function, settings, args, kwargs):
 
 @functools.wraps(np.random.shuffle)
 def _shuffle(array):
-    shuffle = np.random.shuffle  # noqa: NPY002 - it is what the tests use
+    shuffle = np.random.shuffle
     if not isinstance(array, la.LockedArray):
         return shuffle(array)
     with array.write() as raw:
