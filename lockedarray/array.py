@@ -638,8 +638,8 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 # Positions of out=, behind self.
 _OUT = {
     "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2, "conj": 0,
-    "conjugate": 0, "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2, "round": 1,
-    "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
+    "conjugate": 0, "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2,
+    "round": 1, "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
 }  # fmt: skip
 
 
