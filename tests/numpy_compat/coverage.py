@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import platform
 import sys
 import tomllib
 import types
@@ -212,6 +213,12 @@ def _exists(name):
     return True
 
 
+def made_with():
+    """Return the line of the page that says of what versions it is."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return f"It is of NumPy {np.__version__} on Python {python}."
+
+
 def page(groups):
     """Return the text of the page."""
     functions, ufuncs = list(_function_rows()), list(_ufunc_rows())
@@ -221,7 +228,7 @@ def page(groups):
         "",
         "This page is made by `make coverage-numpy`, which fails when NumPy has something that is "
         "not on it.",
-        f"It is of NumPy {np.__version__}.",
+        made_with(),
         "",
         "*Entries* is the number of ways in which the catalogue of the test suite calls a name. For "
         "each of them tests check",

@@ -2,7 +2,6 @@
 
 import warnings
 
-import numpy as np
 import pytest
 
 from numpy_compat import __main__ as runner
@@ -23,7 +22,7 @@ def test_nothing_of_numpy_is_unknown():
 
 def test_the_page_of_the_documentation_is_the_one_that_is_made_now():
     page = coverage.PAGE.read_text(encoding="utf-8")
-    if f"NumPy {np.__version__}." not in page:
+    if coverage.made_with() not in page:
         pytest.skip("made with another NumPy")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
