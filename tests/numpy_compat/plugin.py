@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import lockedarray as la
 from numpy_compat import constructors
 
 __all__ = ["kind_of"]
@@ -43,11 +45,23 @@ def kind_of(error):
         if isinstance(error, ValueError) and "read-only" in str(error) and ": " not in str(error):
             traceback = error.__traceback__
             while traceback is not None:
-                if Path(traceback.tb_frame.f_code.co_filename).match("dispatch/operation.py"):
-                    return "wrote as a reader"
+                code = traceback.tb_frame.f_code
+                if Path(code.co_filename).match("dispatch/operation.py") and code.co_name == "run":
+                    given = traceback.tb_frame.f_locals
+                    if not _has_alias((given["args"], given["kwargs"])):
+                        return "wrote as a reader"
                 traceback = traceback.tb_next
         error = error.__cause__ or error.__context__
     return ""
+
+
+def _has_alias(argument):
+    """Whether a read-only array that is no LockedArray is in there: then that was written."""
+    if isinstance(argument, np.ndarray):
+        return not isinstance(argument, la.LockedArray) and not argument.flags.writeable
+    if isinstance(argument, (tuple, list, dict)):
+        return any(map(_has_alias, argument.values() if isinstance(argument, dict) else argument))
+    return False
 
 
 class _Recorder:
