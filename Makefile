@@ -2,7 +2,7 @@
 #
 #   make build   build the package and install it into $(VENV)
 #   make test    everything that must pass: lint, types and the test suite
-#   make pytest  the test suite alone; ARGS='-k resize' goes to pytest
+#   make pytest  the test suite alone, on both cores; ARGS='-k resize' goes to pytest, CORES=native takes one
 #   make test-numpy       NumPy's own test suite with LockedArrays in it; ARGS='multiarray -k sort' chooses
 #   make test-numpy-fast  a few of its modules, which `make test` runs, too
 #   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
@@ -16,15 +16,19 @@
 #
 # Another interpreter, or other versions of the dependencies, want an environment of their own:
 #   make pytest PYTHON=python3.13 VENV=.venv-3.13 EXTRAS=test
+# And so does an installation without the native core:
+#   make pytest VENV=.venv-portable NATIVE=disabled CORES=portable
 
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= test,lint,types
 ARGS ?=
+NATIVE ?= enabled
+CORES ?= native portable
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
-           pyproject.toml meson.build
+           pyproject.toml meson.build meson.options
 
 # -P (and its variable, for what tests start): the current folder is not searched for modules, so that
 # `lockedarray` is always the installed package and never the source tree.
@@ -38,7 +42,7 @@ build: $(VENV)/.installed
 test: lint types pytest
 
 pytest: $(VENV)/.installed
-	$(RUN) -m pytest $(ARGS)
+	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest $(ARGS); done
 
 # LOCKEDARRAY_BACKEND chooses the core, as everywhere.
 test-numpy: $(VENV)/.installed
@@ -86,7 +90,7 @@ clean:
 	touch $@
 
 %/.installed: %/.made $(SOURCES)
-	$*/bin/pip install --quiet '.[$(EXTRAS)]'
+	$*/bin/pip install --quiet -Csetup-args=-Dnative=$(NATIVE) '.[$(EXTRAS)]'
 	touch $@
 
 %/.docs: %/.made pyproject.toml
@@ -94,4 +98,5 @@ clean:
 	touch $@
 
 .venv-demo/.installed: EXTRAS = plot
+.venv-demo/.installed: NATIVE = auto
 .PRECIOUS: %/.made

@@ -1,7 +1,7 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
 from lockedarray.array import LockedArray, empty, full, ones, zeros
-from lockedarray.cores import backend
+from lockedarray.cores import RegionLock, backend
 from lockedarray.errors import DeadlockError, LockTimeout
 from lockedarray.guards import Guard, acquire
 
@@ -12,6 +12,7 @@ __all__ = [
     "Guard",
     "LockTimeout",
     "LockedArray",
+    "RegionLock",
     "__version__",
     "acquire",
     "backend",

@@ -12,12 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray.at import At
+from lockedarray.at import At, AtIndex
 from lockedarray.buffer import Buffer, plain_view
-from lockedarray.cores import Holds, RegionLock, address
+from lockedarray.cores import Holds, RegionLock, address, connect, hot_method
 from lockedarray.dispatch import roles
 from lockedarray.dispatch.functions import call_function
-from lockedarray.dispatch.operation import facades_in, run, run_as_view, run_unlocked, settled
+from lockedarray.dispatch.operation import (
+    facades_in,
+    run,
+    run_as_view,
+    run_unlocked,
+    settled,
+    wrapped_view,
+)
 from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray.flags import Flags
@@ -179,11 +186,6 @@ class LockedArray(Facade):
         """
         return Guard([(self, True)], _only, timeout)
 
-    @property
-    def at(self) -> At:
-        """Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`."""
-        return At(self)
-
     def snapshot(self) -> np.ndarray:
         """Return a plain copy of the whole array as it was at one moment (read lock)."""
         return run(np.ndarray.copy, (self,), {"order": "K"})
@@ -263,10 +265,14 @@ class LockedArray(Facade):
 
     # -- NumPy's protocols -----------------------------------------------------------------------
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    # The general versions of what a core defines, and may do faster in plain cases.
+
+    def _general_array_ufunc(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any
+    ) -> Any:
         return call_ufunc(ufunc, method, inputs, kwargs)
 
-    def __array_function__(
+    def _general_array_function(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         if roles.is_creator(func):
@@ -306,14 +312,14 @@ class LockedArray(Facade):
 
     # -- indexing --------------------------------------------------------------------------------
 
-    def __getitem__(self, index: Any) -> Any:
+    def _general_getitem(self, index: Any) -> Any:
         if makes_view(index, self.ndim):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
                 return make_view(result, self, self._may_write)
         return run(operator.getitem, (self, index), {})
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def _general_setitem(self, index: Any, value: Any) -> None:
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
@@ -350,25 +356,9 @@ class LockedArray(Facade):
             return value
         return np.asarray(value, dtype=dtype)
 
-    # -- comparisons: those of structured dtypes are no ufuncs -------------------------------------
-
-    def __eq__(self, other: Any) -> Any:
-        return run(np.ndarray.__eq__, (self, settled(other)), {})
-
-    def __ne__(self, other: Any) -> Any:
-        return run(np.ndarray.__ne__, (self, settled(other)), {})
-
-    def __lt__(self, other: Any) -> Any:
-        return run(np.ndarray.__lt__, (self, settled(other)), {})
-
-    def __le__(self, other: Any) -> Any:
-        return run(np.ndarray.__le__, (self, settled(other)), {})
-
-    def __gt__(self, other: Any) -> Any:
-        return run(np.ndarray.__gt__, (self, settled(other)), {})
-
-    def __ge__(self, other: Any) -> Any:
-        return run(np.ndarray.__ge__, (self, settled(other)), {})
+    def _general_compare(self, name: str, other: Any) -> Any:
+        """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
+        return run(getattr(np.ndarray, name), (self, settled(other)), {})
 
     # -- properties ------------------------------------------------------------------------------
 
@@ -714,6 +704,9 @@ def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]
     method.__qualname__ = f"LockedArray.{name}"
     method.__doc__ = plain.__doc__
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
+    writes = name in _WRITERS or name == "fill"
+    if writes or name in _READERS:
+        method = hot_method(plain, method, writes)
     setattr(LockedArray, name, method)
 
 
@@ -730,6 +723,16 @@ for _make, _names_of in (
 _add_method("diagonal", _diagonal, np.ndarray.diagonal)
 _add_method("byteswap", _byteswap, np.ndarray.byteswap)
 _add_method("fill", _fill, np.ndarray.fill)
+
+
+connect(
+    cls=LockedArray,
+    at=At,
+    at_index=AtIndex,
+    wrapped=wrapped_view,
+    readers=roles.PLAIN_READERS,
+    writers=roles.PLAIN_WRITERS,
+)
 
 
 # -- constructors --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray.cores import AtBase, AtIndexBase
 from lockedarray.dispatch.operation import run, settled
 from lockedarray.facade import Facade
 from lockedarray.indexing import picks_element
@@ -59,31 +60,22 @@ def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any
     return swapped, old
 
 
-class At:
+class At(AtBase):
     """What ``x.at`` is: an index on it names the elements to work on."""
 
-    __slots__ = ("_array",)
+    __slots__ = ()
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
-    def __init__(self, array: Facade) -> None:
-        self._array = array
-
-    def __getitem__(self, index: Any) -> AtIndex:
-        return AtIndex(self._array, index)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        if not isinstance(value, AtIndex):
-            AtIndex(self._array, index).set(value)
-        elif value._updated and value._array is self._array:
-            value._updated = False  # the end of x.at[i] += v: the work is done
-        else:
+    def _general_setitem(self, index: Any, value: Any) -> None:
+        if isinstance(value, AtIndexBase):
             raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
+        AtIndex(self._array, index).set(value)
 
     def __repr__(self) -> str:
         return f"<at: index it, as in x.at[i] += 1, of a LockedArray of shape {self._array.shape}>"
 
 
-class AtIndex:
+class AtIndex(AtIndexBase):
     """Elements of a LockedArray, for one atomic read-modify-write each call.
 
     Every method holds the write lock (`get` the read lock) from its first look at the elements
@@ -101,13 +93,8 @@ class AtIndex:
     (True, np.int64(5))
     """
 
-    __slots__ = ("_array", "_index", "_updated")
+    __slots__ = ()
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
-
-    def __init__(self, array: Facade, index: Any) -> None:
-        self._array = array
-        self._index = index
-        self._updated = False
 
     def _write(self, function: Callable[..., Any], *values: Any) -> Any:
         if self._array.dtype.hasobject and (
@@ -122,6 +109,12 @@ class AtIndex:
 
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
         return self._write(_accumulate, ufunc, settled(value))
+
+    def _augment(self, ufunc: str, value: Any) -> AtIndex:
+        """Update by the ufunc of this name: what the augmented assignments do."""
+        self._accumulate(getattr(np, ufunc), value)
+        self._updated = True
+        return self
 
     def get(self) -> Any:
         """Return the elements."""
@@ -183,33 +176,3 @@ class AtIndex:
 
     def __repr__(self) -> str:
         return f"<at[{self._index!r}] of a LockedArray of shape {self._array.shape}>"
-
-
-def _augmented(ufunc: np.ufunc) -> Callable[[AtIndex, Any], AtIndex]:
-    def assign(self: AtIndex, value: Any) -> AtIndex:
-        self._accumulate(ufunc, value)
-        self._updated = True
-        return self
-
-    assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc.__name__}`, as one atomic step."
-    return assign
-
-
-for _operator, _ufunc in {
-    "__iadd__": np.add,
-    "__isub__": np.subtract,
-    "__imul__": np.multiply,
-    "__itruediv__": np.divide,
-    "__ifloordiv__": np.floor_divide,
-    "__imod__": np.remainder,
-    "__ipow__": np.power,
-    "__iand__": np.bitwise_and,
-    "__ior__": np.bitwise_or,
-    "__ixor__": np.bitwise_xor,
-    "__ilshift__": np.left_shift,
-    "__irshift__": np.right_shift,
-}.items():
-    _method = _augmented(_ufunc)
-    _method.__name__ = _operator
-    _method.__qualname__ = f"AtIndex.{_operator}"
-    setattr(AtIndex, _operator, _method)

@@ -151,7 +151,6 @@ class Buffer(BufferBase):
         "__weakref__",
         "_owner",
         "foreign",
-        "memory",
         "moving",
         "objects",
         "older",
@@ -192,13 +191,18 @@ class Buffer(BufferBase):
         self.root = memory.root(array)
         self.memory = memory
         self.origin = memory.address
+        self.extent = memory.nbytes
 
     @classmethod
     def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
         """Return a new Buffer over `array`, which nobody else can reach."""
         buffer = cls(array, array, foreign=False, lock=lock, objects=objects)
-        _registry[id(array)] = buffer
+        buffer.enter(array)
         return buffer
+
+    def enter(self, owner: object) -> None:
+        """Be found by the owner of the memory, and by the child of a fork."""
+        _registry[id(owner)] = self
 
     @classmethod
     def shared(
@@ -241,7 +245,7 @@ class Buffer(BufferBase):
             if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
                 owner.buffer = weakref.ref(buffer)
             else:
-                _registry[id(owner)] = buffer
+                buffer.enter(owner)
             return buffer
 
     def reading_writes(self, dtype: np.dtype) -> bool:
@@ -307,7 +311,8 @@ class Buffer(BufferBase):
         dtype = facade.dtype
         size = math.prod(shape)
         with self.moving:
-            if any(reference() is not None for reference in self.operating.copy().values()):
+            operating = any(reference() is not None for reference in self.operating.copy().values())
+            if operating or self.in_operation():
                 raise ValueError(
                     "cannot resize inside an operation on the same array, as element code and "
                     "callbacks run; resize before or after it"
@@ -328,7 +333,7 @@ class Buffer(BufferBase):
                     set_length(facade, axis, shape[axis], target.flags.num)
                 else:
                     exchange_bodies([(facade, target)])
-                    if not any(target is past for past in facade._past):
+                    if not any(target is past for past in facade._past or ()):
                         self._remember(facade, target)
             finally:  # after Ctrl-C, too, everything must show the same Memory
                 if grown is not None:
@@ -340,7 +345,7 @@ class Buffer(BufferBase):
         axes = shape if order == "C" else shape[::-1]
         target = self.root[:size].reshape(axes)
         target = target if order == "C" else target.T
-        for past in facade._past:
+        for past in facade._past or ():
             if past.shape == shape and past.strides == target.strides:
                 if memory_of(past) is self.memory:
                     return past
@@ -370,7 +375,7 @@ class Buffer(BufferBase):
         self.older.add(self.memory)
         with _registering:
             _registry.pop(id(self.memory.owner), None)
-            _registry[id(array)] = self
+            self.enter(array)
         self._use(Memory(array, array), array)
 
     def _known(self) -> list[Any]:
@@ -399,6 +404,8 @@ class Buffer(BufferBase):
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
+            if array._past is None:
+                array._past = []
             array._past.append(past)
             return
         key = id(array)

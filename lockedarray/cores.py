@@ -12,12 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "ArrayBase",
+    "AtBase",
+    "AtIndexBase",
     "BufferBase",
     "Holds",
     "RegionLock",
     "address",
     "backend",
+    "connect",
     "exchange_bodies",
+    "hot_method",
     "set_base",
     "set_data",
     "set_length",
@@ -47,11 +51,15 @@ else:
     backend, _core = _chosen()
 
 ArrayBase = _core.ArrayBase
+AtBase = _core.AtBase
+AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
 Holds = _core.Holds
 RegionLock = _core.RegionLock
 address = _core.address
+connect = _core.connect
 exchange_bodies = _core.exchange_bodies
+hot_method = _core.hot_method
 set_base = _core.set_base
 set_data = _core.set_data
 set_length = _core.set_length

@@ -46,7 +46,7 @@ _flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's
 class Facade(ArrayBase):
     """An ndarray on a Buffer that NumPy's C code can read and not write."""
 
-    def __array_finalize__(self, obj: Any) -> None:
+    def _general_finalize(self, obj: Any) -> None:
         """Attach what NumPy made to its Buffer, unless it owns its data and is still filled."""
         base = c_base(self)
         if base is None:
@@ -62,7 +62,6 @@ class Facade(ArrayBase):
             buffer = Buffer.shared(self)
         writeable = _flags_of(self).writeable
         np.ndarray.setflags(self, write=False)
-        self._past = []
         self._buffer = buffer
         memory = memory_of(self)
         if memory is None or isinstance(base, Facade):  # which may have moved since NumPy looked
@@ -94,7 +93,7 @@ def buffer_of(facade: Facade) -> Buffer:
 def _attached(facade: _F) -> _F:
     """Attach a view whose class has an ``__array_finalize__`` that does not call ours."""
     if facade._buffer is None and c_base(facade) is not None:
-        Facade.__array_finalize__(facade, None)
+        facade._general_finalize(None)
     return facade
 
 
@@ -107,12 +106,12 @@ def _take_over(facade: Facade) -> Buffer:
     seen = plain_view(facade, np.ndarray)
     buffer = Buffer(seen, owner, foreign=False, objects="exclusive")
     facade._memory = buffer.memory
-    facade._past = []
     view = plain_view(seen, np.ndarray)
     view.setflags(write=False)
     set_base(view, buffer.memory.root(seen))
     exchange_bodies([(facade, view)])  # now the facade shows the data and `view` owns it
     exchange_bodies([(owner, view)])
+    buffer.enter(owner)
     facade._buffer = buffer
     facade._may_write = True
     buffer.claim(facade)
@@ -135,7 +134,7 @@ def make_view(array: np.ndarray, template: _F, writable: bool) -> _F:
         array.setflags(write=False)
     cls = type(template)
     view = _attached(plain_view(array, cls))
-    if cls.__array_finalize__ is not Facade.__array_finalize__:  # a subclass with attributes
+    if cls.__array_finalize__ is not ArrayBase.__array_finalize__:  # a subclass with attributes
         view.__array_finalize__(template)
     view._owner = template._owner if template._owner is not None else template
     view._may_write = writable

@@ -51,6 +51,10 @@ la_names_init(void)
             return -1;
         }
     }
+    la_names.only_out = PyTuple_Pack(1, la_names.out);
+    if (la_names.only_out == NULL) {
+        return -1;
+    }
     for (int i = 0; i < 6; i++) {
         la_names.comparisons[i] = PyUnicode_InternFromString(comparisons[i]);
         if (la_names.comparisons[i] == NULL) {

@@ -6,12 +6,12 @@
  * where the result leaves the dtype, where a floating point flag may be set,
  * or where the types of the two make NumPy choose another loop.
  */
+#include "element.h"
+#include "hot.h"
+
 #include <float.h>
 #include <math.h>
 #include <stddef.h>
-
-#include "element.h"
-#include "hot.h"
 
 typedef struct {
     PyObject_HEAD

@@ -180,6 +180,8 @@ la_thread_here(void)
 /* Forget the raw views of a facade, which shows something else now. */
 void la_raws_drop(PyObject *facade);
 
+/* lock_type.c */
+void la_main_thread_fork_child(void);
 int la_lock_type_add(PyObject *module);
 int la_array_type_add(PyObject *module);
 int la_acts_add(PyObject *module);

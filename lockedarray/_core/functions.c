@@ -144,7 +144,9 @@ la_ufunc_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, bool *
     if (begun != 0) {
         return NULL;
     }
-    result = PyObject_Vectorcall(args[0], call.raws, (size_t)call.count, NULL);
+    /* By name, as it was given: some ufuncs warn of a third positional argument. */
+    result = PyObject_Vectorcall(args[0], call.raws, (size_t)inputs,
+                                 out != NULL ? la_names.only_out : NULL);
     if (out != NULL && result == call.raws[inputs]) {
         Py_DECREF(result);
         result = Py_NewRef(out);

@@ -18,6 +18,7 @@ typedef struct {
     PyObject *register_;
     PyObject *call;
     PyObject *out;
+    PyObject *only_out;             /* the tuple of that name */
     PyObject *comparisons[6];       /* by Py_LT ... */
     PyObject *augment;
     /* The ufuncs of x.at[i] += v and the others, by their slots. */

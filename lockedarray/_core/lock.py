@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
 import weakref
@@ -73,68 +74,158 @@ class RegionLock(_native.RegionLock):
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it, in which mode, for which bytes."""
         names = _names()
+        waiting_below = {} if self._foreign is None else self.below.waiting.copy()
+        entries = [*self.entries()]
+        if waiting_below:  # they hold nothing, or try to
+            entries = [entry for entry in entries if not self._only_tries(entry, waiting_below)]
+            entries += [
+                (ident, "write" if write else "read", True, None, None)
+                for ident, write in waiting_below.items()
+            ]
         return [
             HeldLock(names.get(ident, f"thread {ident}"), mode, waiting, low, high)
-            for ident, mode, waiting, low, high in self.entries()
+            for ident, mode, waiting, low, high in entries
         ]
+
+    def _only_tries(self, entry: Any, waiting_below: dict[int, bool]) -> bool:
+        """Whether `entry` is that of a thread which gives it back if the lock below is taken."""
+        ident, mode, *_ = entry
+        return ident in waiting_below and (mode == "write") == waiting_below[ident]
 
     def __repr__(self) -> str:
         return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
 
 
+class _Taken:
+    """What one thread has of a lock below."""
+
+    __slots__ = ("lockable", "modes", "write")
+
+    def __init__(self, lockable: Any, write: bool) -> None:
+        self.lockable = lockable  # None: others have taken what a failed upgrade let go
+        self.write = write
+        self.modes: list[bool] = []
+
+
 class _Below:
     """Somebody else's readers-writer lock, held for each thread in its strongest mode.
 
-    Our own threads exclude each other above it; it keeps code out that knows only it.
+    Our own threads exclude each other above it; it keeps code out that knows only it.  Its other
+    users do not tell when they let it go, so a thread that waits for it looks again and again,
+    and holds nothing of the lock above meanwhile.
     """
 
     def __init__(self, lock: Any) -> None:
         self._lock = lock
-        self._local = threading.local()
+        self._taken: dict[int, _Taken] = {}
+        self.waiting: dict[int, bool] = {}  # which threads want it, and whether to write
+        self._polls: dict[int, float] = {}
+        _belows.add(self)
 
-    def take(self, write: bool, timeout: float | None) -> bool:
-        """Have the thread hold it at least in this mode; False after `timeout` seconds."""
-        modes = self._modes()
-        if not modes or (write and not self._local.writes):
-            if not self._take(write, timeout, upgrade=bool(modes)):
-                return False
-            self._local.writes = write
-        modes.append(write)
+    def take(self, write: bool) -> bool:
+        """Have the thread hold it at least in this mode, if that needs no waiting."""
+        ident = threading.get_ident()
+        _release_when_the_thread_ends(ident)
+        taken = self._taken.get(ident)
+        if taken is None:
+            lockable = self._relock(write)
+            if lockable is not None:
+                taken = self._taken[ident] = _Taken(lockable, write)
+        elif write and not taken.write:  # an upgrade: there is none, so let go and take anew
+            if taken.lockable is not None:
+                taken.lockable.release()
+            lockable = taken.lockable = self._relock(True)
+            taken.write = lockable is not None
+            if lockable is None:
+                taken.lockable = self._relock(False)
+        else:
+            lockable = taken.lockable
+        if lockable is None or taken is None:
+            self.waiting[ident] = write
+            return False
+        taken.modes.append(write)
+        self._forget_wait(ident)
         return True
+
+    def pause(self, left: float) -> None:
+        """Wait a moment, at most `left` seconds, before the next look."""
+        ident = threading.get_ident()
+        poll = self._polls.get(ident, _FIRST_POLL)
+        self._polls[ident] = min(2 * poll, _LAST_POLL)
+        time.sleep(min(poll, left))
+
+    def give_up(self, write: bool) -> None:
+        """Wait no longer, and have again what the thread had before."""
+        ident = threading.get_ident()
+        self._forget_wait(ident)
+        taken = self._taken.get(ident)
+        while taken is not None and taken.lockable is None:
+            taken.lockable = self._relock(False)
+            if taken.lockable is None:
+                time.sleep(_FIRST_POLL)
 
     def give_back(self, write: bool) -> None:
         """Undo one `take`; the lock is let go with the last."""
-        modes = self._modes()
-        modes.remove(write)
-        if not modes:
-            self._local.held.release()
+        taken = self._taken.get(threading.get_ident())
+        if taken is None:  # the thread that took it has ended, or is not in this process
+            return
+        taken.modes.remove(write)
+        if not taken.modes:
+            self.forget(threading.get_ident())
 
-    def _modes(self) -> list[bool]:
-        try:
-            return self._local.modes
-        except AttributeError:
-            self._local.modes = []
-            return self._local.modes
+    def forget(self, ident: int) -> None:
+        """Let go of what a thread holds, which may have ended."""
+        self._forget_wait(ident)
+        taken = self._taken.pop(ident, None)
+        if taken is not None and taken.lockable is not None:
+            taken.lockable.release()
 
-    def _take(self, write: bool, timeout: float | None, upgrade: bool) -> bool:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        wanted = self._lock.gen_wlock() if write else self._lock.gen_rlock()
-        if upgrade:
-            self._local.held.release()
-        poll = _FIRST_POLL
-        taken = False
-        try:
-            while not (taken := wanted.acquire(blocking=False)):
-                if deadline is not None and time.monotonic() >= deadline:
-                    return False
-                time.sleep(poll)
-                poll = min(2 * poll, _LAST_POLL)
-            self._local.held = wanted
-            return True
-        finally:
-            if upgrade and not taken:  # back to what the thread had before
-                while not self._local.held.acquire(blocking=False):
-                    time.sleep(_FIRST_POLL)
+    def forget_other_threads(self) -> None:
+        """Let go of what threads hold that a fork did not bring along (in the child)."""
+        here = threading.get_ident()
+        for ident in {*self._taken, *self.waiting}:
+            if ident != here:
+                self.forget(ident)
+
+    def _forget_wait(self, ident: int) -> None:
+        self.waiting.pop(ident, None)
+        self._polls.pop(ident, None)
+
+    def _relock(self, write: bool) -> Any:
+        lockable = self._lock.gen_wlock() if write else self._lock.gen_rlock()
+        return lockable if lockable.acquire(blocking=False) else None
+
+
+class _Ending:
+    """Lives in a thread's local storage; when the thread ends, its locks below are let go."""
+
+    def __init__(self, ident: int) -> None:
+        self._ident = ident
+        self._belows = _belows  # when the interpreter ends, globals go first
+
+    def __del__(self) -> None:
+        for below in list(self._belows):
+            below.forget(self._ident)
+
+
+_belows: weakref.WeakSet[_Below] = weakref.WeakSet()
+_local = threading.local()
+
+
+def _release_when_the_thread_ends(ident: int) -> None:
+    if not hasattr(_local, "ending"):
+        _local.ending = _Ending(ident)
+
+
+def _after_fork_in_child() -> None:
+    global _registering
+    _registering = threading.RLock()
+    for below in list(_belows):
+        below.forget_other_threads()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _names() -> dict[int | None, str]:
@@ -147,7 +238,8 @@ def _describe(lock: RegionLock, write: bool) -> str:
 
 def raise_timeout(lock: RegionLock, write: bool) -> NoReturn:
     """Raise LockTimeout, naming who holds the lock."""
-    holders = sorted({held.thread for held in lock.holds() if not held.waiting})
+    here = threading.current_thread().name
+    holders = sorted({held.thread for held in lock.holds() if not held.waiting} - {here})
     names = ", ".join(repr(name) for name in holders)
     blame = f"held by thread {names}" if names else "held by code outside lockedarray"
     raise LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")

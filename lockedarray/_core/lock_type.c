@@ -6,9 +6,9 @@
  * collected in a thread that does not own them, the block outlives it: the
  * owner's end releases the holds, and the memory is then not given back.
  */
-#include <math.h>
-
 #include "binding.h"
+
+#include <math.h>
 
 #ifdef _WIN32
 #include <windows.h>
@@ -76,10 +76,37 @@ la_after_wait(void *context)
 #endif
 }
 
+/* Signals are for the main thread; the others need not wake up to look for them. */
+static unsigned long la_main_thread;
+
 static int
 la_check_interrupt(void *Py_UNUSED(context))
 {
     return PyErr_CheckSignals();
+}
+
+/* After a fork, the thread that is left is the main thread. */
+void
+la_main_thread_fork_child(void)
+{
+    la_main_thread = PyThread_get_thread_ident();
+}
+
+static int
+la_main_thread_init(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *thread = threading == NULL ? NULL
+        : PyObject_CallMethod(threading, "main_thread", NULL);
+    PyObject *ident = thread == NULL ? NULL : PyObject_GetAttrString(thread, "ident");
+
+    if (ident != NULL) {
+        la_main_thread = PyLong_AsUnsignedLong(ident);
+    }
+    Py_XDECREF(ident);
+    Py_XDECREF(thread);
+    Py_XDECREF(threading);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Raises what `status` means; the lock was not taken. */
@@ -124,7 +151,9 @@ la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
                      int64_t deadline)
 {
     la_away away = {NULL};
-    la_wait_hooks hooks = {la_before_wait, la_after_wait, la_check_interrupt, &away};
+    bool is_main = PyThread_get_thread_ident() == la_main_thread;
+    la_wait_hooks hooks = {la_before_wait, la_after_wait,
+                           is_main ? la_check_interrupt : NULL, &away};
     la_deadlock deadlock = {0};
 
     la_status status = la_acquire_slow(lock->lock, hold, self, deadline, &hooks, &deadlock);
@@ -477,40 +506,15 @@ la_request_writes(const la_request *first)
     return writes;
 }
 
-/* Takes somebody else's lock below ours. */
-static int
-la_request_take_below(la_request *first, int64_t deadline)
-{
-    PyObject *limit = deadline == LA_NEVER ? Py_NewRef(Py_None)
-        : PyFloat_FromDouble(deadline == LA_NOW ? 0.0
-                             : fmax(0.0, (double)(deadline - la_now()) / 1e9));
-    if (limit == NULL) {
-        return -1;
-    }
-    PyObject *result = PyObject_CallMethod(
-        first->lock->below, "take", "ON", la_request_writes(first) ? Py_True : Py_False, limit);
-    if (result == NULL) {
-        return -1;
-    }
-    int taken = PyObject_IsTrue(result);
-    Py_DECREF(result);
-    if (taken == 0) {
-        la_raise(LA_TIMEOUT, first->lock, &first->hold, NULL);
-    }
-    first->below = taken > 0;
-    return taken > 0 ? 0 : -1;
-}
-
-/* Gives it back; what it raises cannot be helped here. */
+/* Calls a method of the lock below, with the error that is set kept over it. */
 static void
-la_request_return_below(la_request *first)
+la_request_tell_below(la_request *first, const char *method)
 {
     PyObject *type, *value, *traceback;
 
-    first->below = false;
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *result = PyObject_CallMethod(
-        first->lock->below, "give_back", "O", la_request_writes(first) ? Py_True : Py_False);
+        first->lock->below, method, "O", la_request_writes(first) ? Py_True : Py_False);
     if (result == NULL) {
         PyErr_WriteUnraisable((PyObject *)first->lock);
     }
@@ -518,26 +522,82 @@ la_request_return_below(la_request *first)
     PyErr_Restore(type, value, traceback);
 }
 
+/* Takes somebody else's lock below ours, if it is free: 1, 0 if it is not, or -1. */
+static int
+la_request_take_below(la_request *first)
+{
+    PyObject *result = PyObject_CallMethod(
+        first->lock->below, "take", "O", la_request_writes(first) ? Py_True : Py_False);
+    if (result == NULL) {
+        return -1;
+    }
+    int taken = PyObject_IsTrue(result);
+    Py_DECREF(result);
+    first->below = taken > 0;
+    return taken;
+}
+
+/* Lets others' code get on with the lock below, for a moment; no longer than until the deadline. */
+static int
+la_request_pause_below(la_request *first, int64_t deadline)
+{
+    double left = deadline == LA_NEVER ? 1.0
+        : deadline == LA_NOW ? 0.0 : (double)(deadline - la_now()) / 1e9;
+
+    if (!(left > 0)) {
+        la_raise(LA_TIMEOUT, first->lock, &first->hold, NULL);
+        return -1;
+    }
+    PyObject *result = PyObject_CallMethod(first->lock->below, "pause", "d", left);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
 static int
 la_request_acquire(la_request *first, la_thread *thread, int64_t deadline)
 {
+    int taken;
+
     for (;;) {
         la_request_set_regions(first);
         if (la_hold_acquire(first->lock, &first->hold, thread, deadline) < 0) {
-            return -1;
-        }
-        if (la_request_is_current(first)) {
+            taken = -1;
             break;
         }
+        if (la_request_is_current(first)) {
+            taken = first->lock->below == NULL ? 1 : la_request_take_below(first);
+            if (taken > 0) {
+                first->held = true;
+                return 0;
+            }
+        }
+        else {
+            taken = 1;      /* try again at once */
+        }
+        /* Nobody waits for others' code with our lock in hand: that code may ask for it. */
         la_release(&first->hold, thread);
+        if (taken < 0 || (taken == 0 && la_request_pause_below(first, deadline) < 0)) {
+            taken = -1;
+            break;
+        }
     }
-    first->held = true;
-    if (first->lock->below != NULL && la_request_take_below(first, deadline) < 0) {
-        first->held = false;
-        la_release(&first->hold, thread);
-        return -1;
+    if (first->lock->below != NULL) {
+        la_request_tell_below(first, "give_up");
     }
-    return 0;
+    return taken;
+}
+
+/* Is anything held? Not if the thread that held it ended, or is not in this process. */
+static bool
+la_holds_any(la_holds_object *self)
+{
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        la_request *request = &self->requests[i];
+        if (request->held && la_hold_is_mine(&request->hold, self->thread)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Releases what is held, the last taken first. */
@@ -552,7 +612,8 @@ la_holds_release_all(la_holds_object *self)
             continue;
         }
         if (request->below) {
-            la_request_return_below(request);
+            request->below = false;
+            la_request_tell_below(request, "give_back");
         }
         request->held = false;
         if (la_hold_is_mine(&request->hold, thread)) {      /* else it ended */
@@ -621,7 +682,7 @@ la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
     if (thread == NULL) {
         return NULL;
     }
-    if (thread != self->thread) {
+    if (thread != self->thread && la_holds_any(self)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "a lock is released by the thread that acquired it");
         return NULL;
@@ -641,16 +702,11 @@ la_holds_dealloc(PyObject *object)
 {
     la_holds_object *self = (la_holds_object *)object;
     PyTypeObject *type = Py_TYPE(object);
-    bool held = false;
 
     if (self->thread != NULL && self->thread == la_thread_self()) {
         la_holds_release_all(self);
     }
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        la_request *request = &self->requests[i];
-        held |= request->held && la_hold_is_mine(&request->hold, self->thread);
-    }
-    if (!held) {
+    if (!la_holds_any(self)) {
         for (Py_ssize_t i = 0; i < self->count; i++) {
             Py_XDECREF(self->requests[i].facade);
             Py_XDECREF(self->requests[i].lock);
@@ -692,7 +748,7 @@ la_lock_type_add(PyObject *module)
     if (la_lock_type == NULL || la_holds_type == NULL) {
         return -1;
     }
-    if (PyModule_AddType(module, la_lock_type) < 0) {
+    if (la_main_thread_init() < 0 || PyModule_AddType(module, la_lock_type) < 0) {
         return -1;
     }
     return PyModule_AddType(module, la_holds_type);

@@ -10,6 +10,15 @@
 #include <pthread.h>
 #endif
 
+#ifndef _WIN32
+static void
+la_after_fork_in_child(void)
+{
+    la_fork_child();
+    la_main_thread_fork_child();
+}
+#endif
+
 static int
 la_module_exec(PyObject *module)
 {
@@ -32,7 +41,7 @@ la_module_exec(PyObject *module)
         return -1;
     }
 #ifndef _WIN32
-    if (pthread_atfork(la_fork_prepare, la_fork_parent, la_fork_child)) {
+    if (pthread_atfork(la_fork_prepare, la_fork_parent, la_after_fork_in_child)) {
         PyErr_NoMemory();
         return -1;
     }

@@ -4,7 +4,14 @@ A core provides what `lockedarray.cores` names: the lock of a Buffer (`RegionLoc
 the few acts on an array's C structure that NumPy has no Python API for.
 """
 
-from lockedarray._portable.bases import ArrayBase, BufferBase
+from lockedarray._portable.bases import (
+    ArrayBase,
+    AtBase,
+    AtIndexBase,
+    BufferBase,
+    connect,
+    hot_method,
+)
 from lockedarray._portable.lock import Holds, RegionLock
 from lockedarray._portable.memory import (
     address,
@@ -17,11 +24,15 @@ from lockedarray._portable.memory import (
 
 __all__ = [
     "ArrayBase",
+    "AtBase",
+    "AtIndexBase",
     "BufferBase",
     "Holds",
     "RegionLock",
     "address",
+    "connect",
     "exchange_bodies",
+    "hot_method",
     "set_base",
     "set_data",
     "set_length",

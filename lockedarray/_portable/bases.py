@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from lockedarray._portable.lock import RegionLock
 
-__all__ = ["ArrayBase", "BufferBase"]
+__all__ = ["ArrayBase", "AtBase", "AtIndexBase", "BufferBase", "connect", "hot_method"]
 
 
 class BufferBase:
     """What a core knows of a Buffer."""
 
-    __slots__ = ("_facades", "frozen", "lock", "origin", "whole")
+    __slots__ = ("_facades", "extent", "frozen", "lock", "memory", "origin", "whole")
 
     lock: RegionLock
     frozen: bool  # nothing may be written any more
     whole: bool  # the lock is shared: each hold is of the whole memory
-    origin: int  # address at which the current memory begins
+    memory: Any  # the current Memory
+    origin: int  # address at which it begins
+    extent: int  # its length in bytes
 
     def __init__(self) -> None:
         self._facades: dict[int, weakref.ref[ArrayBase]] = {}
@@ -35,6 +38,10 @@ class BufferBase:
         facades = [reference() for reference in self._facades.copy().values()]
         return [facade for facade in facades if facade is not None]
 
+    def in_operation(self) -> bool:
+        """Whether the calling thread is inside an operation that this core does by itself."""
+        return False
+
 
 class ArrayBase(np.ndarray):
     """What a core knows of a LockedArray; one that NumPy made and still fills has the defaults."""
@@ -44,3 +51,121 @@ class ArrayBase(np.ndarray):
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
     _past: Any = None  # what it showed before resizes: C code may be reading there still
+
+    # The general versions are in the classes above.
+    _general_finalize: Callable[..., None]
+    _general_array_ufunc: Callable[..., Any]
+    _general_array_function: Callable[..., Any]
+    _general_getitem: Callable[..., Any]
+    _general_setitem: Callable[..., None]
+    _general_compare: Callable[..., Any]
+
+    def __array_finalize__(self, obj: Any) -> None:
+        self._general_finalize(obj)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return self._general_array_ufunc(ufunc, method, *inputs, **kwargs)
+
+    def __array_function__(
+        self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
+    ) -> Any:
+        return self._general_array_function(func, types, args, kwargs)
+
+    @property
+    def at(self) -> Any:
+        """Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`."""
+        return _classes["at"](self)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._general_getitem(index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._general_setitem(index, value)
+
+
+def _comparison(name: str) -> Callable[[ArrayBase, Any], Any]:
+    def compare(self: ArrayBase, other: Any) -> Any:
+        return self._general_compare(name, other)
+
+    compare.__name__ = name
+    compare.__qualname__ = f"ArrayBase.{name}"
+    return compare
+
+
+for _name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
+    setattr(ArrayBase, _name, _comparison(_name))
+
+
+class AtBase:
+    """What a core knows of ``x.at``."""
+
+    __slots__ = ("_array",)
+
+    _general_setitem: Callable[..., None]
+
+    def __init__(self, array: ArrayBase) -> None:
+        self._array = array
+
+    def __getitem__(self, index: Any) -> Any:
+        return _classes["at_index"](self._array, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, AtIndexBase) and value._updated and value._array is self._array:
+            value._updated = False  # the end of x.at[i] += v: the work is done
+        else:
+            self._general_setitem(index, value)
+
+
+class AtIndexBase:
+    """What a core knows of ``x.at[i]``."""
+
+    __slots__ = ("_array", "_index", "_updated")
+
+    _augment: Callable[..., Any]
+
+    def __init__(self, array: ArrayBase, index: Any) -> None:
+        self._array = array
+        self._index = index
+        self._updated = False
+
+
+def _augmented(ufunc: str) -> Callable[[AtIndexBase, Any], Any]:
+    def assign(self: AtIndexBase, value: Any) -> Any:
+        return self._augment(ufunc, value)
+
+    assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc}`, as one atomic step."
+    return assign
+
+
+for _name, _ufunc in {
+    "__iadd__": "add",
+    "__isub__": "subtract",
+    "__imul__": "multiply",
+    "__itruediv__": "divide",
+    "__ifloordiv__": "floor_divide",
+    "__imod__": "remainder",
+    "__ipow__": "power",
+    "__iand__": "bitwise_and",
+    "__ior__": "bitwise_or",
+    "__ixor__": "bitwise_xor",
+    "__ilshift__": "left_shift",
+    "__irshift__": "right_shift",
+}.items():
+    _method = _augmented(_ufunc)
+    _method.__name__ = _name
+    _method.__qualname__ = f"AtIndexBase.{_name}"
+    setattr(AtIndexBase, _name, _method)
+
+_classes: dict[str, Any] = {}
+
+
+def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
+    """Tell the core of what is above it; this one calls everything there."""
+    _classes.update(at=at, at_index=at_index)
+
+
+def hot_method(
+    plain: Callable[..., Any], general: Callable[..., Any], writes: bool
+) -> Callable[..., Any]:
+    """Return a method for LockedArray; here always the general version."""
+    return general

@@ -340,6 +340,10 @@ class RegionLock:
         for hold in list(self._holds):
             if hold.owner() is None:
                 self._release(hold)
+        holding = set(self._holds.values())
+        for thread in list(self._taken):  # an exception may have struck before the entry, too
+            if thread not in holding and thread is not _this_thread():
+                self._return_below(thread)
 
     def _wake_locked(self) -> None:
         """Ring for the waiters that nothing is in the way of: the first, or readers together."""

@@ -20,7 +20,7 @@ from lockedarray.facade import (
 )
 from lockedarray.voids import detached
 
-__all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled"]
+__all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled", "wrapped_view"]
 
 _PLAIN = frozenset(
     {int, float, complex, bool, str, bytes, type(None), slice, type(Ellipsis), np.ndarray}
@@ -253,9 +253,10 @@ def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tupl
 
 def _shares(result: np.ndarray, facades: dict[int, Facade]) -> Facade | None:
     memory = memory_of(result)
-    if memory is not None:
+    buffer = memory.buffer() if memory is not None and memory.buffer is not None else None
+    if buffer is not None:  # a resize may have moved it to other memory meanwhile
         for facade in facades.values():
-            if facade._memory is memory:
+            if facade._buffer is buffer:
                 return facade
     return None
 
@@ -281,6 +282,11 @@ def _wrapped(
             return result
         return _like(result, items)
     return result
+
+
+def wrapped_view(result: Any, facade: Facade) -> Any:
+    """Return what NumPy returned for a raw view of `facade`, with its views locked."""
+    return _wrapped(result, {id(facade): facade}, {}, False)
 
 
 def _is_view(result: Any, raws: dict[int, np.ndarray]) -> bool:

@@ -15,7 +15,16 @@ from numpy.lib import recfunctions
 
 from lockedarray.facade import Facade
 
-__all__ = ["CREATORS", "METADATA", "READ_ONLY_VIEWS", "VIEWS", "is_creator", "written_by"]
+__all__ = [
+    "CREATORS",
+    "METADATA",
+    "PLAIN_READERS",
+    "PLAIN_WRITERS",
+    "READ_ONLY_VIEWS",
+    "VIEWS",
+    "is_creator",
+    "written_by",
+]
 
 
 class Written(NamedTuple):
@@ -90,6 +99,26 @@ METADATA = frozenset(
     )
 )
 """Functions that look at shapes and dtypes alone, and wait for no lock."""
+
+PLAIN_READERS = dict.fromkeys(
+    _functions(
+        np,
+        "all amax amin any argmax argmin argsort average bincount copy corrcoef count_nonzero "
+        "cumprod cumsum diff max mean min nanmax nanmean nanmin nansum prod ptp sort std sum "
+        "trace trapezoid unique var",
+    )
+    + _functions(np.linalg, "det eigvals eigvalsh inv norm"),
+    1,
+) | dict.fromkeys(
+    _functions(np, "dot inner outer searchsorted vdot") + _functions(np.linalg, "solve"), 2
+)
+"""Functions that a core may call by itself, and how many of their first arguments may be
+LockedArrays: those are read, and nothing is written, if the others are positional too, and
+numbers, tuples of integers or plain arrays.
+"""
+
+PLAIN_WRITERS = {np.copyto: 2}
+"""The same, but they write the first argument."""
 
 METHODS = frozenset(_functions(np, "astype"))
 """Functions that are a method of the same name."""

@@ -279,7 +279,7 @@ def test_freezing_is_one_step():
         begun = threading.Event()
 
         def write(x=x, begun=begun):
-            for i in range(1, 10_000):
+            for i in range(1, 10_000_000):
                 try:
                     x.fill(i)
                 except ValueError:

@@ -10,6 +10,7 @@ import pytest
 import lockedarray as la
 from arrange import free, held_elsewhere, waits_beside
 from lockedarray import LockedArray
+from lockedarray.dispatch.operation import run_as_view
 
 SHAPES = [
     (),
@@ -473,3 +474,17 @@ def test_operations_keep_no_memory():
 
     more = grown(operation, 1000, 1000)
     assert more / 1000 < 32
+
+
+def test_view_made_while_the_memory_moves_is_locked_and_attached():
+    x = la.LockedArray(np.arange(10.0))
+
+    def slice_then_move(raw):
+        view = raw[2:5]
+        x.resize(10_000)
+        return view
+
+    view = run_as_view(slice_then_move, (x,), {})
+    assert type(view) is la.LockedArray
+    x[3] = 99
+    assert view.tolist() == [2, 99, 4]

@@ -1,14 +1,16 @@
 from typing import Final, Literal
 
-from .array import LockedArray, empty, full, ones, zeros
+from .array import LockedArray, _RWLockable, empty, full, ones, zeros
 from .errors import DeadlockError, LockTimeout
 from .guards import Guard, acquire
+from .lockables import HeldLock, Lockable
 
 __all__ = [
     "DeadlockError",
     "Guard",
     "LockTimeout",
     "LockedArray",
+    "RegionLock",
     "__version__",
     "acquire",
     "backend",
@@ -20,3 +22,9 @@ __all__ = [
 
 __version__: Final[str]
 backend: Final[Literal["native", "portable"]]
+
+class RegionLock:
+    def __init__(self, below: _RWLockable | None = None) -> None: ...
+    def gen_rlock(self) -> Lockable: ...
+    def gen_wlock(self) -> Lockable: ...
+    def holds(self) -> list[HeldLock]: ...

@@ -8,7 +8,6 @@ from types import EllipsisType, TracebackType
 from typing import (
     Any,
     Literal,
-    NamedTuple,
     Never,
     Protocol,
     Self,
@@ -33,6 +32,7 @@ from numpy._typing import (
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from typing_extensions import CapsuleType, TypeVar
 
+from . import RegionLock
 from .at import At
 from .guards import Guard
 
@@ -95,16 +95,6 @@ class _Lockable(Protocol):
 class _RWLockable(Protocol):
     def gen_rlock(self) -> _Lockable: ...
     def gen_wlock(self) -> _Lockable: ...
-
-@type_check_only
-class _HeldLock(NamedTuple):
-    thread: str
-    mode: str
-    waiting: bool
-
-@type_check_only
-class _Lock(_RWLockable, Protocol):
-    def holds(self) -> list[_HeldLock]: ...
 
 # What an array of complex numbers has in its scalar type, by way of its dtype.
 @type_check_only
@@ -172,7 +162,7 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
 
     # Locking
     @property
-    def lock(self) -> _Lock: ...
+    def lock(self) -> RegionLock: ...
     @property
     def at(self) -> At[_ShapeT_co, _DTypeT_co]: ...
     @property

@@ -1,0 +1,138 @@
+"""The RegionLock beside the locks that people use instead, all in one run.
+
+1. In C (``locks_c.c``, compiled here): hold and release beside ``pthread_rwlock`` and
+   ``pthread_mutex``, and the longest waits among eight readers and eight writers.
+2. From Python: hold and release beside `threading.Lock` and `readerwriterlock.rwlock.RWLockFair`.
+3. Throughput of two threads that write disjoint parts of one 2 MB array, ``np.sin(v, out=v)``,
+   beside the same program on a plain array without any lock.
+
+Run with ``python benchmarks/locks.py [--seconds S]``.  The contenders take turns in short rounds,
+and the medians are compared, since other programs share the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from readerwriterlock import rwlock
+
+import lockedarray as la
+
+ROOT = Path(__file__).parent.parent
+
+
+def in_c(seconds: float) -> None:
+    """Compile and run the part in C, if there is a compiler."""
+    compiler = os.environ.get("CC") or shutil.which("cc")
+    core = ROOT / "lockedarray" / "_core"
+    if compiler is None or not core.exists():
+        print("no C compiler: the part in C is left out\n")
+        return
+    plain_c = [path for path in core.glob("*.c") if "Python.h" not in path.read_text()]
+    plain_c = [path for path in plain_c if "binding.h" not in path.read_text()]
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "locks_c"
+        options = ["-O2", "-std=gnu11", "-pthread", f"-I{core}"]
+        source = ROOT / "benchmarks" / "locks_c.c"
+        subprocess.run([compiler, *options, source, *plain_c, "-o", program], check=True)
+        subprocess.run([program, str(seconds)], check=True)
+    print()
+
+
+def from_python(rounds: int = 151, pairs: int = 1000) -> None:
+    """Time ``with lock:`` for each contender, in turn."""
+    ours, fair, lock = la.zeros(8).lock, rwlock.RWLockFair(), threading.Lock()
+    contenders = {
+        "threading.Lock": lock,
+        "RWLockFair, read": fair.gen_rlock(),
+        "RWLockFair, write": fair.gen_wlock(),
+        f"RegionLock ({la.backend}), read": ours.gen_rlock(),
+        f"RegionLock ({la.backend}), write": ours.gen_wlock(),
+    }
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, contender in contenders.items():
+            start = time.perf_counter_ns()
+            for _ in range(pairs):
+                contender.acquire()
+                contender.release()
+            times[name].append((time.perf_counter_ns() - start) / pairs)
+    medians = {name: statistics.median(values) for name, values in times.items()}
+    print(f"{'acquire and release, ns':34} {'best':>8} {'median':>8}   to RWLockFair")
+    for name, values in times.items():
+        mode = "read" if name.endswith("read") else "write"
+        ratio = medians[name] / medians[f"RWLockFair, {mode}"]
+        print(f"{name:34} {min(values):8.0f} {medians[name]:8.0f}   {ratio:.2f}")
+    print()
+
+
+def two_writers(rounds: int = 15, calls: int = 10) -> None:
+    """Throughput of two threads that write disjoint parts, ours to that without a lock."""
+    columns = 250_000 // 4
+    record = np.dtype([("a", float), ("b", float)])
+    parts: dict[str, tuple[Callable[[], np.ndarray], Callable[..., list]]] = {
+        "halves": (lambda: np.ones(250_000), lambda x: [x[:125_000], x[125_000:]]),
+        "columns": (lambda: np.ones((columns, 4)), lambda x: [x[:, 0:2], x[:, 2:4]]),
+        "fields": (lambda: np.ones(125_000, record), lambda x: [x["a"], x["b"]]),
+    }
+    print(f"{'two writers of disjoint parts of 2 MB':38} {'of the throughput without a lock'}")
+    for name, (make, split) in parts.items():
+        plain, locked = split(make()), split(la.LockedArray(make()))
+        ratios = []
+        for _ in range(rounds):
+            without = _together(plain, calls)
+            ratios.append(without / _together(locked, calls))
+        low, high = min(ratios), max(ratios)
+        print(f"{name:38} {statistics.median(ratios):.2f}   ({low:.2f} to {high:.2f})")
+    print()
+
+
+def _together(views: list, calls: int) -> float:
+    """Seconds that threads need that each call ``np.sin(view, out=view)`` so many times."""
+    barrier = threading.Barrier(len(views) + 1)
+
+    def work(view: np.ndarray) -> None:
+        barrier.wait()
+        for _ in range(calls):
+            np.sin(view, out=view)
+
+    threads = [threading.Thread(target=work, args=(view,)) for view in views]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    start = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Run all parts."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=2, help="of each crowd in C")
+    arguments = parser.parse_args()
+    gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    print(
+        f"{platform.python_implementation()} {platform.python_version()}, "
+        f"{'with' if gil else 'without'} GIL, NumPy {np.__version__}, "
+        f"{os.cpu_count()} cores, core: {la.backend}\n"
+    )
+    in_c(arguments.seconds)
+    from_python()
+    two_writers()
+
+
+if __name__ == "__main__":
+    main()
