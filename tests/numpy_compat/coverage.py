@@ -205,6 +205,24 @@ def _unseen_rows(groups):
             yield group["what"], group["instead"], group["write"], ", ".join(names)
 
 
+def _difference_rows():
+    with (Path(__file__).parent / "differences.toml").open("rb") as file:
+        for reason in tomllib.load(file)["reason"]:
+            core = f" (on the {reason['backend']} core)" if "backend" in reason else ""
+            yield _sentence(reason["why"]) + core, len(reason["tests"])
+
+
+def _adaptation_rows():
+    with (Path(__file__).parent / "adaptations.toml").open("rb") as file:
+        for adaptation in tomllib.load(file)["adaptation"]:
+            line = adaptation["old"].strip().splitlines()[0]
+            yield f"`{adaptation['module']}`", f"`{line}`", _sentence(adaptation["why"])
+
+
+def _sentence(text):
+    return text.replace("*", "\\*").replace("__", "\\_\\_")
+
+
 def _exists(name):
     try:
         importlib.import_module(name)
@@ -266,6 +284,22 @@ def page(groups):
         "by the buffer protocol or the array interface. {doc}`guarantees` says what to write instead.",
         "",
         *_table(("it ...", "what happens", "write", "names"), _unseen_rows(groups)),
+        "## NumPy's own test suite",
+        "",
+        "`make test-numpy` runs NumPy's test modules with LockedArrays in place of the arrays that "
+        "they make, and again with a",
+        "trivial subclass of ndarray. What passes with the one and fails with the other has one of "
+        "these reasons.",
+        "",
+        *_table(("reason", "test functions"), _difference_rows()),
+        "Two modules are counted apart, since they are about what NumPy does not dispatch: "
+        "`nditer` and `dlpack`.",
+        "These lines of helpers and setups in NumPy's tests are replaced, in both runs. As they stand "
+        "they stop many tests before they",
+        "come to what they test. `np.random.shuffle` shuffles the raw view of a write guard, for the "
+        "same reason.",
+        "",
+        *_table(("module", "line", "reason"), _adaptation_rows()),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
