@@ -7,6 +7,7 @@ import operator
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -506,10 +507,11 @@ class LockedArray(Facade):
     # -- text ------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return run(_repr, (self, type(self).__name__), {})
+        name = type(self).__name__
+        return _text(self, _repr, name, again=f"{name}(..., dtype={self.dtype})")
 
     def __str__(self) -> str:
-        return run(np.ndarray.__str__, (self,), {})
+        return _text(self, np.ndarray.__str__, again="...")
 
     def __format__(self, spec: str) -> str:
         return run(np.ndarray.__format__, (self, spec), {})
@@ -562,6 +564,21 @@ def _imag(array: np.ndarray) -> np.ndarray:
 
 def _repr(array: np.ndarray, name: str) -> str:
     return np.array_repr(plain_view(array, _named(name)))
+
+
+def _text(array: LockedArray, function: Callable[..., str], *args: Any, again: str) -> str:
+    """Return `function` of the array, or `again` of one that is in it: an element of itself."""
+    printing = _printing.__dict__.setdefault("arrays", set())
+    if id(array) in printing:
+        return again
+    printing.add(id(array))
+    try:
+        return run(function, (array, *args), {})
+    finally:
+        printing.discard(id(array))
+
+
+_printing = threading.local()
 
 
 def _named(name: str) -> type[np.ndarray]:

@@ -85,6 +85,18 @@ def test_flat_takes_no_more_axes_than_that_of_numpy():
             _ = array.flat
 
 
+def test_an_array_that_contains_itself_is_printed():
+    for array in both([None, None]):
+        array[1] = [array]
+        name = type(array).__name__.replace("nd", "")
+        assert repr(array) == f"{name}([None, list([{name}(..., dtype=object)])], dtype=object)"
+        assert str(array) == f"[None list([{name}(..., dtype=object)])]"
+        array[1] = array
+        assert "..." in repr(array)
+        assert "..." in str(array)
+        array[1] = None  # no cycle is left behind
+
+
 def test_refcheck_is_a_flag():
     for array in both([1.0, 2.0]):
         with pytest.raises(TypeError):
