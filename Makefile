@@ -4,7 +4,7 @@
 #   make test    everything that must pass: lint, types and the test suite
 #   make pytest  the test suite alone, on both cores; ARGS='-k resize' goes to pytest, CORES=native takes one
 #   make test-numpy       NumPy's own test suite with LockedArrays in it; ARGS='multiarray -k sort' chooses
-#   make test-numpy-fast  a few of its modules, which `make test` runs, too
+#   make test-numpy-fast  a few of its modules, which make test runs, too
 #   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
