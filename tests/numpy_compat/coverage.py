@@ -209,6 +209,8 @@ def _difference_rows():
     with (Path(__file__).parent / "differences.toml").open("rb") as file:
         for reason in tomllib.load(file)["reason"]:
             core = f" (on the {reason['backend']} core)" if "backend" in reason else ""
+            if "before" in reason:
+                core += f" (before NumPy {reason['before']})"
             yield _sentence(reason["why"]) + core, len(reason["tests"])
 
 

@@ -17,13 +17,14 @@ class Differences:
     Parameters
     ----------
     reasons : list of dict
-        Each with ``why``, ``tests``, and where it is not for every core, ``backend``.
+        Each with ``why``, ``tests``, and where it is not for every core, ``backend``, nor for
+        every NumPy, ``before``: the first version that it is not for.
     """
 
     def __init__(self, reasons):
         self._reasons = {}
         for reason in reasons:
-            if reason.get("backend", la.backend) == la.backend:
+            if reason.get("backend", la.backend) == la.backend and _is_for_this_numpy(reason):
                 for test in reason["tests"]:
                     self._reasons[_full_name(test)] = reason["why"]
 
@@ -39,6 +40,10 @@ class Differences:
     def functions(self):
         """Return the names of the test functions that are listed."""
         return self._reasons.keys()
+
+
+def _is_for_this_numpy(reason):
+    return "before" not in reason or np.lib.NumpyVersion(np.__version__) < reason["before"]
 
 
 def _full_name(test):
