@@ -21,7 +21,9 @@ import lockedarray as la
 from catalogue import CATALOGUE, METHODS
 from catalogue.functions import FUNCTIONS, all_functions
 from catalogue.ufuncs import UFUNC_METHODS, UFUNCS, all_ufuncs
+from lockedarray.cores import ArrayBase
 from lockedarray.dispatch import roles
+from lockedarray.facade import Facade
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
@@ -134,15 +136,13 @@ def lock_of_function(name, entries):
 
 def _dispatched_by(name):
     """Return how an attribute of ndarray reaches us."""
-    own = la.LockedArray.__dict__.get(name)
-    if own is not None or any(name in vars(cls) for cls in la.LockedArray.__mro__[1:3]):
+    if name.startswith("__") and _is_operator(name):
+        return "ufunc"
+    ours = any(name in vars(cls) for cls in (la.LockedArray, Facade, ArrayBase))
+    if ours and name != "__delitem__":  # which a type in C has with __setitem__, and refuses
         return "LockedArray"
     plain = getattr(np.ndarray, name)
-    if hasattr(object, name) and plain is getattr(object, name):
-        return "object"
-    if name.startswith("__") and name.strip("_").lstrip("ir") and _is_operator(name):
-        return "ufunc"
-    return "ndarray"
+    return "object" if plain is getattr(object, name, None) else "ndarray"
 
 
 def _is_operator(name):
@@ -211,6 +211,8 @@ def _difference_rows():
             core = f" (on the {reason['backend']} core)" if "backend" in reason else ""
             if "before" in reason:
                 core += f" (before NumPy {reason['before']})"
+            if "since" in reason:
+                core += f" (since NumPy {reason['since']})"
             yield _sentence(reason["why"]) + core, len(reason["tests"])
 
 

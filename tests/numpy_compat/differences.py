@@ -18,7 +18,7 @@ class Differences:
     ----------
     reasons : list of dict
         Each with ``why``, ``tests``, and where it is not for every core, ``backend``, nor for
-        every NumPy, ``before``: the first version that it is not for.
+        every NumPy, ``since`` and ``before``: the first versions that it is for, and is not for.
     """
 
     def __init__(self, reasons):
@@ -43,7 +43,8 @@ class Differences:
 
 
 def _is_for_this_numpy(reason):
-    return "before" not in reason or np.lib.NumpyVersion(np.__version__) < reason["before"]
+    version = np.lib.NumpyVersion(np.__version__)
+    return version >= reason.get("since", "2.0.0") and version < reason.get("before", "99.0.0")
 
 
 def _full_name(test):
