@@ -3,6 +3,9 @@
 #   make build   build the package and install it into $(VENV)
 #   make test    everything that must pass: lint, types and the test suite
 #   make pytest  the test suite alone, on both cores; ARGS='-k resize' goes to pytest, CORES=native takes one
+#   make test-numpy       NumPy's own test suite with LockedArrays in it; ARGS='multiarray -k sort' chooses
+#   make test-numpy-fast  a few of its modules, which make test runs, too
+#   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
@@ -31,7 +34,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c pytest lint format types docs bench demo clean
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy pytest lint format types docs bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -40,6 +43,16 @@ test: lint types pytest
 
 pytest: $(VENV)/.installed
 	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest $(ARGS); done
+
+# LOCKEDARRAY_BACKEND chooses the core, as everywhere.
+test-numpy: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m numpy_compat $(ARGS)
+
+test-numpy-fast: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m numpy_compat --fast $(ARGS)
+
+coverage-numpy: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m numpy_compat.coverage $(ARGS)
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
