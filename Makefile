@@ -6,6 +6,8 @@
 #   make test-numpy       NumPy's own test suite with LockedArrays in it; ARGS='multiarray -k sort' chooses
 #   make test-numpy-fast  a few of its modules, which make test runs, too
 #   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
+#   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
+#   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
@@ -34,7 +36,8 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy pytest lint format types docs bench demo clean
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy test-neighbours test-matrix pytest lint format types docs \
+        bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -56,6 +59,13 @@ coverage-numpy: $(VENV)/.installed
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
+
+test-neighbours:
+	$(MAKE) pytest VENV=.venv-neighbours EXTRAS=test,neighbours \
+	  ARGS='tests/neighbours tests/catalogue/test_dtypes.py tests/test_docs.py $(ARGS)'
+
+test-matrix: .venv-matrix/.nox
+	.venv-matrix/bin/nox $(ARGS)
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/ruff check .
@@ -82,7 +92,7 @@ demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/frames.py
 
 clean:
-	rm -rf .venv .venv-* build dist docs/_build bigrams.png .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-* build dist docs/_build bigrams.png .mypy_cache .pytest_cache .ruff_cache .hypothesis .nox
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 %/.made:
@@ -95,6 +105,10 @@ clean:
 
 %/.docs: %/.made pyproject.toml
 	$*/bin/pip install --quiet '.[docs]'
+	touch $@
+
+%/.nox: %/.made
+	$*/bin/pip install --quiet 'nox>=2024.10'
 	touch $@
 
 .venv-demo/.installed: EXTRAS = plot

@@ -355,7 +355,19 @@ class LockedArray(Facade):
             return value
         if isinstance(value, (list, tuple)) and (picks_element(index) or facades_in(value)):
             return value
-        return np.asarray(value, dtype=dtype)
+        array = np.asarray(value, dtype=dtype)
+        if isinstance(value, (list, tuple)) and self._is_too_deep(index, array.ndim):
+            return value  # NumPy refuses the list, and would broadcast the array
+        return array
+
+    def _is_too_deep(self, index: Any, depth: int) -> bool:
+        """Whether a list of this depth has more axes than the view that `index` makes."""
+        if not depth or not makes_view(index, self.ndim):
+            return False
+        try:
+            return depth > plain_view(self, np.ndarray)[index].ndim
+        except (IndexError, ValueError):
+            return False
 
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
@@ -395,7 +407,8 @@ class LockedArray(Facade):
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        run(setattr, (self, "imag", value), {}, (id(self),))
+        written = (id(self),) if self.dtype.kind == "c" else ()  # of others NumPy refuses it
+        run(setattr, (self, "imag", value), {}, written)
 
     @property
     def T(self) -> LockedArray:  # noqa: N802

@@ -318,7 +318,7 @@ class Buffer(BufferBase):
                     "callbacks run; resize before or after it"
                 )
             old_size = facade.size
-            fits = size * dtype.itemsize <= self.memory.nbytes
+            fits = size <= self.root.size  # not by bytes: an item may have none
             grown = None if fits else self._grown(size, dtype)
             try:
                 if grown is not None:

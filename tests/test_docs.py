@@ -20,6 +20,9 @@ MODULES = ["lockedarray"] + [
 NUMPY_DOCSTRINGS = {getattr(np.ndarray, name).__doc__ for name in dir(np.ndarray)}
 DOCTEST_OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
+# What the blocks of a page import beside NumPy, in a comment of Markdown: without it they are not run.
+NEEDS = re.compile(r"^% needs: (.*)$", re.MULTILINE)
+
 # A fenced block: its language, or {directive} arguments, and its text.
 BLOCK = re.compile(r"^```(?P<info>.*)\n(?P<text>(?:.*\n)*?)^```$", re.MULTILINE)
 NOT_PYTHON = re.compile(r"console|text|\{[a-z-]+\}.*")
@@ -47,6 +50,9 @@ def run_doctest(test):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
+    for needed in NEEDS.findall(page.read_text(encoding="utf-8")):
+        for package in needed.split():
+            pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for line, text in python_blocks(page):

@@ -53,7 +53,9 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
         passed[1] = raw;
         result = PyObject_Vectorcall(self->plain, passed + 1,
                                      nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
-        if (result == NULL || !PyList_CheckExact(result)) {     /* that is tolist's */
+        /* A list is tolist's; there are arrays in it, views, where records have subarrays. */
+        if (result == NULL || !PyList_CheckExact(result)
+                || PyArray_TYPE((PyArrayObject *)raw) == NPY_VOID) {
             result = la_unwrapped(result, raw, args[0]);
         }
         Py_DECREF(raw);

@@ -20,7 +20,10 @@ def call_ufunc(
     What ``out`` names, and the first operand of ``at``, is locked for writing, the rest for
     reading.
     """
-    written = {id(out) for out in kwargs.get("out", ()) if isinstance(out, Facade)}
+    outs = kwargs.get("out", ())
+    if not isinstance(outs, tuple):  # NumPy makes it a tuple, numba's ufuncs do not
+        outs = (outs,)
+    written = {id(out) for out in outs if isinstance(out, Facade)}
     if method in ("at", "reduceat"):  # the second is an index: an empty list is no array of floats
         first, *others = inputs
         if method == "at" and isinstance(first, Facade):

@@ -77,6 +77,17 @@ def test_out_of_another_librarys_ufunc_is_written_under_the_write_lock():
     assert free(x, y)
 
 
+def test_ufunc_that_hands_on_out_as_it_was_given_writes_under_the_write_lock():
+    x = LockedArray([1.0, 2.0])  # NumPy's own ufuncs make a tuple of it, numba's do not
+    mode, result = waits_beside(
+        x.read(), x.lock, lambda: x.__array_ufunc__(np.add, "__call__", x, 1.0, out=x)
+    )
+    assert mode == "write"
+    assert result is x
+    assert x.tolist() == [2, 3]
+    assert free(x)
+
+
 def test_other_library_that_comes_first_gets_the_lockedarray():
     x = LockedArray([1.0, 2.0])
     other = Other((10.0, 20.0), lock=x.lock)
