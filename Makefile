@@ -3,6 +3,9 @@
 #   make build   build the package and install it into $(VENV)
 #   make test    everything that must pass: lint, types and the test suite
 #   make pytest  the test suite alone, on both cores; ARGS='-k resize' goes to pytest, CORES=native takes one
+#   make test-numpy       NumPy's own test suite with LockedArrays in it; ARGS='multiarray -k sort' chooses
+#   make test-numpy-fast  a few of its modules, which make test runs, too
+#   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
 #   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
 #   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
@@ -33,7 +36,8 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-neighbours test-matrix pytest lint format types docs bench demo clean
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy test-neighbours test-matrix pytest lint format types docs \
+        bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -42,6 +46,16 @@ test: lint types pytest
 
 pytest: $(VENV)/.installed
 	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest $(ARGS); done
+
+# LOCKEDARRAY_BACKEND chooses the core, as everywhere.
+test-numpy: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m numpy_compat $(ARGS)
+
+test-numpy-fast: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m numpy_compat --fast $(ARGS)
+
+coverage-numpy: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m numpy_compat.coverage $(ARGS)
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan

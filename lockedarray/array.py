@@ -7,6 +7,7 @@ import operator
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,7 @@ from lockedarray.dispatch.operation import (
 )
 from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
+from lockedarray.flags import Flags
 from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
 from lockedarray.indexing import makes_view, picks_element
@@ -227,6 +229,7 @@ class LockedArray(Facade):
             This is a view; the array is frozen, or not contiguous; the memory is the caller's
             (``copy=False``); or a length is negative.
         """
+        operator.index(refcheck)  # is no flag: TypeError, as NumPy's
         if len(new_shape) == 1:
             if new_shape[0] is None:
                 return
@@ -451,6 +454,16 @@ class LockedArray(Facade):
 
     # -- flags and state -------------------------------------------------------------------------
 
+    @property
+    def flags(self) -> Any:
+        """Memory layout; ``owndata`` is True of what `base` is None of, ``writeable`` is False."""
+        return Flags(self)
+
+    def __sizeof__(self) -> int:
+        """Bytes of the object, with those of the elements where it owns the memory."""
+        size = np.ndarray.__sizeof__(self)
+        return size + self.nbytes if self.flags.owndata and not _flags_of(self).owndata else size
+
     def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
         """Set flags: ``write=False`` freezes an array, and makes a view of one read-only.
 
@@ -507,10 +520,11 @@ class LockedArray(Facade):
     # -- text ------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        return run(_repr, (self, type(self).__name__), {})
+        name = type(self).__name__
+        return _text(self, _repr, name, again=f"{name}(..., dtype={self.dtype})")
 
     def __str__(self) -> str:
-        return run(np.ndarray.__str__, (self,), {})
+        return _text(self, np.ndarray.__str__, again="...")
 
     def __format__(self, spec: str) -> str:
         return run(np.ndarray.__format__, (self, spec), {})
@@ -539,6 +553,7 @@ _SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
+_flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's C code sees them
 
 
 def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
@@ -562,6 +577,21 @@ def _imag(array: np.ndarray) -> np.ndarray:
 
 def _repr(array: np.ndarray, name: str) -> str:
     return np.array_repr(plain_view(array, _named(name)))
+
+
+def _text(array: LockedArray, function: Callable[..., str], *args: Any, again: str) -> str:
+    """Return `function` of the array, or `again` of one that is in it: an element of itself."""
+    printing = _printing.__dict__.setdefault("arrays", set())
+    if id(array) in printing:
+        return again
+    printing.add(id(array))
+    try:
+        return run(function, (array, *args), {})
+    finally:
+        printing.discard(id(array))
+
+
+_printing = threading.local()
 
 
 def _named(name: str) -> type[np.ndarray]:
@@ -627,9 +657,9 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 
 # Positions of out=, behind self.
 _OUT = {
-    "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2,
-    "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2, "round": 1,
-    "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
+    "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2, "conj": 0,
+    "conjugate": 0, "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2,
+    "round": 1, "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
 }  # fmt: skip
 
 
@@ -668,13 +698,18 @@ def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any
     """Of a method that returns the array itself where there is nothing to do."""
     probe = np.empty(0)
 
+    def may_be_itself(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if name == "astype":
+            return not (args[4] if len(args) > 4 else kwargs.get("copy", True))
+        return not (args or "out" in kwargs) or name == "to_device"
+
     def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
         order = args[1] if len(args) > 1 else kwargs.get("order", "K")
-        if _has_order(self, order) and not self.dtype.hasobject:
+        if may_be_itself(args, kwargs) and _has_order(self, order) and not self.dtype.hasobject:
             empty = np.empty_like(probe, self.dtype)
             if plain(empty, *args, **kwargs) is empty:
                 return self
-        return run(plain, (self, *args), kwargs)
+        return run(plain, (self, *args), kwargs, _written_out(name, args, kwargs))
 
     return method
 

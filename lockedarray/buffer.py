@@ -69,13 +69,14 @@ if hasattr(os, "register_at_fork"):
 class Memory:
     """One allocation: keeps its owner alive, and offers neither a buffer nor an array."""
 
-    __slots__ = ("__weakref__", "address", "buffer", "nbytes", "owner")
+    __slots__ = ("__weakref__", "address", "buffer", "exported", "nbytes", "owner")
 
     def __init__(self, array: np.ndarray, owner: object) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
         self.address = low
         self.nbytes = high - low
         self.owner = owner
+        self.exported = _last_base(array)  # a memoryview, without which the owner may close
         self.buffer: weakref.ref[Buffer] | None = None
 
     def root(self, array: np.ndarray) -> np.ndarray:
@@ -96,10 +97,16 @@ def base_behind(array: np.ndarray) -> object:
 
 def memory_of(array: np.ndarray) -> Memory | None:
     """Return the Memory that `array` shows, or None where it shows nobody's or its own."""
+    base = _last_base(array)
+    return base if isinstance(base, Memory) else None
+
+
+def _last_base(array: np.ndarray) -> object:
+    """The first base in the chain of bases that is no array, or None."""
     base = base_behind(array)
     while isinstance(base, np.ndarray):
         base = base_behind(base)
-    return base if isinstance(base, Memory) else None
+    return base
 
 
 def _ultimate_owner(array: np.ndarray) -> object:

@@ -40,6 +40,8 @@ __all__ = [
 
 _F = TypeVar("_F", bound="Facade")
 
+_flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's C code sees them
+
 
 class Facade(ArrayBase):
     """An ndarray on a Buffer that NumPy's C code can read and not write."""
@@ -58,7 +60,7 @@ class Facade(ArrayBase):
         buffer = source._buffer if source is not None else None
         if buffer is None:
             buffer = Buffer.shared(self)
-        writeable = self.flags.writeable
+        writeable = _flags_of(self).writeable
         np.ndarray.setflags(self, write=False)
         self._buffer = buffer
         memory = memory_of(self)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray.buffer import plain_view
 from lockedarray.dispatch.operation import run, settled
 from lockedarray.facade import Facade
 from lockedarray.indexing import picks_element
@@ -32,6 +33,8 @@ class FlatIterator:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, array: Facade) -> None:
+        if array.ndim > 32:
+            _ = plain_view(array, np.ndarray).flat  # NumPy refuses that many, in its own words
         self._array = array
         self._position = 0
 
@@ -70,6 +73,8 @@ class FlatIterator:
             raise StopIteration from None
 
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, FlatIterator):
+            index = list(index)  # to NumPy, too, it is a sequence and no array
         return run(_get, (self._array, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:

@@ -3,6 +3,8 @@
 It has the names of the portable core; `lockedarray.cores` chooses between the two.
 """
 
+import os
+
 from lockedarray._core._native import (
     ArrayBase,
     AtBase,
@@ -11,6 +13,9 @@ from lockedarray._core._native import (
     Holds,
     HotMethod,
     address,
+    after_fork,
+    after_fork_in_child,
+    before_fork,
     connect,
     exchange_bodies,
     set_base,
@@ -21,6 +26,11 @@ from lockedarray._core._native import (
 from lockedarray._core.lock import RegionLock
 
 hot_method = HotMethod
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=before_fork, after_in_parent=after_fork, after_in_child=after_fork_in_child
+    )
 
 __all__ = [
     "ArrayBase",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sysconfig
 from collections.abc import Callable, Collection
 from typing import Any
@@ -24,6 +25,11 @@ __all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled", "wrapp
 _PLAIN = frozenset(
     {int, float, complex, bool, str, bytes, type(None), slice, type(Ellipsis), np.ndarray}
 )
+
+_INDEXING = frozenset({operator.getitem, operator.setitem})
+
+_COMPARISONS = frozenset(getattr(np.ndarray, f"__{name}__") for name in "lt le eq ne gt ge".split())
+"""What they are given is `settled`: the rest decides itself whether it is to be converted."""
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -111,6 +117,14 @@ def _like(container: Any, items: list[Any]) -> Any:
     return make(items)
 
 
+def _converted(value: Any, index: bool) -> np.ndarray:
+    """Return the array that NumPy makes of `value`; an empty sequence is no array of floats."""
+    array = np.asarray(value)
+    if index and array.size == 0 and not hasattr(value, "__array__"):
+        return array.astype(np.intp)
+    return array
+
+
 def run(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -140,8 +154,10 @@ def run(
     if not facades:
         return function(*args, **kwargs)
     arrays: dict[int, np.ndarray] = {}
-    if foreign and not any(facade.dtype.hasobject for facade in facades.values()):
-        arrays = {key: np.asarray(value) for key, value in foreign.items()}  # before any lock
+    objects = any(facade.dtype.hasobject for facade in facades.values())
+    if foreign and not objects and function not in _COMPARISONS:
+        index = function in _INDEXING
+        arrays = {key: _converted(value, index) for key, value in foreign.items()}  # unlocked
     holds = Holds(_requests(facades, written))
     raws: dict[int, np.ndarray] = {}
     try:
@@ -214,6 +230,8 @@ def settled(argument: Any) -> Any:
         return argument
     if isinstance(argument, (list, tuple)):
         return argument if facades_in(argument) else np.asarray(argument)
+    if hasattr(kind, "__array_priority__") and not hasattr(kind, "__array_ufunc__"):
+        return argument  # the operator is its, if it wants it, and it is not converted
     if hasattr(kind, "__array_ufunc__") or not (
         hasattr(kind, "__array__")
         or hasattr(argument, "__array_interface__")

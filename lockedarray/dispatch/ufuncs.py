@@ -24,10 +24,11 @@ def call_ufunc(
     if not isinstance(outs, tuple):  # NumPy makes it a tuple, numba's ufuncs do not
         outs = (outs,)
     written = {id(out) for out in outs if isinstance(out, Facade)}
-    if method == "at":
+    if method in ("at", "reduceat"):  # the second is an index: an empty list is no array of floats
         first, *others = inputs
-        if isinstance(first, Facade):
+        if method == "at" and isinstance(first, Facade):
             written.add(id(first))
+        first = first if method == "at" else settled(first)
         inputs = (first, *others[:1], *(settled(other) for other in others[1:]))
     else:
         inputs = tuple(settled(operand) for operand in inputs)

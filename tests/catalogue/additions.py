@@ -199,9 +199,9 @@ def _fail(_value):
     raise ZeroDivisionError
 
 
-def _resize(array, *shape):
+def _resize(array, *shape, refcheck=False):
     array[...] = array  # NumPy forgets to ask whether it may write, and may crash then
-    array.resize(*shape, refcheck=False)
+    array.resize(*shape, refcheck=refcheck)
 
 
 def _not(_array, write):
@@ -223,7 +223,7 @@ STATE = [
         ]
     ),
     method("resize", W(FLOATS), 9, refcheck=False,
-           reference=lambda array, shape, refcheck: _resize(array, shape)),
+           reference=_resize),
     method("resize", W(FLOATS), -1, raises=True),
     method("resize", W(FLOATS), "a", raises=True),
     method("resize", W(FLOATS).part(lambda array: array[::2], "write"), 9, raises=True),

@@ -196,6 +196,20 @@ def test_memory_of_a_foreign_buffer_has_one_lock(make):
     assert np.frombuffer(memory, "f8")[0] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("memory", "let_go"),
+    [(bytearray(32), lambda memory: memory.extend(bytes(9))), (mmap.mmap(-1, 32), mmap.mmap.close)],
+    ids=["bytearray", "mmap"],
+)
+def test_foreign_memory_cannot_be_let_go_while_it_is_shared(memory, let_go):
+    x = LockedArray(np.frombuffer(memory, "f8"), copy=False)
+    with pytest.raises(BufferError):
+        let_go(memory)
+    x[0] = 1.0
+    del x
+    let_go(memory)
+
+
 def test_memory_that_is_read_only_stays_so():
     a = np.zeros(3)
     a.setflags(write=False)

@@ -11,7 +11,7 @@ ROOT = Path(lockedarray.__file__).parent
 TIERS = [
     {"lockedarray"},
     {"array"},
-    {"at", "flat", "guards", "dispatch"},
+    {"at", "flags", "flat", "guards", "dispatch"},
     {"facade", "voids"},
     {"buffer"},
     {"region", "cores", "_portable", "_core", "objects", "temporaries", "indexing"},

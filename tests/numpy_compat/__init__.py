@@ -1,0 +1,1 @@
+"""NumPy's own test suite, with LockedArrays in place of the arrays that it makes."""
