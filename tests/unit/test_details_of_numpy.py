@@ -66,8 +66,9 @@ def test_an_empty_sequence_is_an_index_of_nothing():
         assert array[Sequence(0)].shape == (0,)
         array[Sequence(0)] = 7
         assert np.add.reduceat(array, []).shape == (0,)
-        assert array.flat[array[:0].flat].shape == (0,)
-        with pytest.raises(IndexError, match="only integers"):
+        if np.lib.NumpyVersion(np.__version__) >= "2.4.0":  # older ones take no flat iterator here
+            assert array.flat[array[:0].flat].shape == (0,)
+        with pytest.raises(IndexError, match="only integers|unsupported"):
             array.flat[np.array(["a", "b"]).flat]
 
 
