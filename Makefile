@@ -85,6 +85,7 @@ docs: $(VENV)/.docs $(VENV)/.installed
 	@echo "see docs/_build/html/index.html"
 
 bench: $(VENV)/.installed
+	$(VENV)/bin/python benchmarks/locks.py
 	$(VENV)/bin/python benchmarks/operations.py $(ARGS)
 
 demo: .venv-demo/.installed
