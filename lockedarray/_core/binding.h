@@ -152,6 +152,14 @@ void la_buffer_know(la_buffer_object *buffer, PyObject *facade);
 /* Do something in one step for all other threads: act must not use Python. */
 void la_step_do(void (*act)(void *), void *context);
 
+/* Waits with the GIL or the thread state let go; raises only for LA_INTERRUPTED. */
+la_status la_hold_wait(la_lock_object *lock, la_hold *hold, la_thread *self,
+                       int64_t deadline, la_deadlock *deadlock);
+
+/* Raises what a status other than LA_OK means; the lock was not taken. */
+void la_hold_raise(la_status status, la_lock_object *lock, const la_hold *hold,
+                   const la_deadlock *deadlock);
+
 int la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
                          int64_t deadline);
 
@@ -183,6 +191,7 @@ void la_raws_drop(PyObject *facade);
 /* lock_type.c */
 void la_main_thread_fork_child(void);
 int la_lock_type_add(PyObject *module);
+int la_lockable_add(PyObject *module);     /* lockable.c */
 int la_array_type_add(PyObject *module);
 int la_acts_add(PyObject *module);
 

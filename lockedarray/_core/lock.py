@@ -63,13 +63,18 @@ class RegionLock(_native.RegionLock):
                 known = _over[id(lock)] = cls(lock)
             return known
 
-    def gen_rlock(self) -> Lockable:
+    def gen_rlock(self) -> Lockable | _native.Lockable:
         """Return a lock object that takes this lock, whole, for reading."""
-        return Lockable(lambda: _native.Holds([(self, False)]))
+        return self._lockable(False)
 
-    def gen_wlock(self) -> Lockable:
+    def gen_wlock(self) -> Lockable | _native.Lockable:
         """Return a lock object that takes this lock, whole, for writing."""
-        return Lockable(lambda: _native.Holds([(self, True)]))
+        return self._lockable(True)
+
+    def _lockable(self, write: bool) -> Lockable | _native.Lockable:
+        if self._foreign is None:
+            return _native.Lockable(self, write)
+        return Lockable(lambda: _native.Holds([(self, write)]))
 
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it, in which mode, for which bytes."""

@@ -109,10 +109,9 @@ la_main_thread_init(void)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* Raises what `status` means; the lock was not taken. */
-static void
-la_raise(la_status status, la_lock_object *lock, const la_hold *hold,
-         const la_deadlock *deadlock)
+void
+la_hold_raise(la_status status, la_lock_object *lock, const la_hold *hold,
+              const la_deadlock *deadlock)
 {
     PyObject *helper, *result = NULL;
     int write = 0;
@@ -146,21 +145,29 @@ la_raise(la_status status, la_lock_object *lock, const la_hold *hold,
     }
 }
 
-LA_COLD int
-la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
-                     int64_t deadline)
+LA_COLD la_status
+la_hold_wait(la_lock_object *lock, la_hold *hold, la_thread *self, int64_t deadline,
+             la_deadlock *deadlock)
 {
     la_away away = {NULL};
     bool is_main = PyThread_get_thread_ident() == la_main_thread;
     la_wait_hooks hooks = {la_before_wait, la_after_wait,
                            is_main ? la_check_interrupt : NULL, &away};
+
+    return la_acquire_slow(lock->lock, hold, self, deadline, &hooks, deadlock);
+}
+
+LA_COLD int
+la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+                     int64_t deadline)
+{
     la_deadlock deadlock = {0};
 
-    la_status status = la_acquire_slow(lock->lock, hold, self, deadline, &hooks, &deadlock);
+    la_status status = la_hold_wait(lock, hold, self, deadline, &deadlock);
     if (status == LA_OK) {
         return 0;
     }
-    la_raise(status, lock, hold, &deadlock);
+    la_hold_raise(status, lock, hold, &deadlock);
     return -1;
 }
 
@@ -545,7 +552,7 @@ la_request_pause_below(la_request *first, int64_t deadline)
         : deadline == LA_NOW ? 0.0 : (double)(deadline - la_now()) / 1e9;
 
     if (!(left > 0)) {
-        la_raise(LA_TIMEOUT, first->lock, &first->hold, NULL);
+        la_hold_raise(LA_TIMEOUT, first->lock, &first->hold, NULL);
         return -1;
     }
     PyObject *result = PyObject_CallMethod(first->lock->below, "pause", "d", left);

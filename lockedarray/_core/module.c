@@ -35,7 +35,7 @@ la_module_exec(PyObject *module)
         return -1;
     }
     loaded = true;
-    if (la_lock_type_add(module) < 0 || la_array_type_add(module) < 0
+    if (la_lock_type_add(module) < 0 || la_lockable_add(module) < 0 || la_array_type_add(module) < 0
             || la_acts_add(module) < 0 || la_method_add(module) < 0
             || la_at_add(module) < 0 || la_above_add(module) < 0) {
         return -1;
