@@ -111,6 +111,14 @@ class _Taken:
         self.write = write
         self.modes: list[bool] = []
 
+    def is_held(self) -> bool:
+        return self.lockable is not None and self.lockable.locked()
+
+    def let_go(self) -> None:
+        """Release it, unless it is released: an exception may have struck just after that."""
+        if self.is_held():
+            self.lockable.release()
+
 
 class _Below:
     """Somebody else's readers-writer lock, held for each thread in its strongest mode.
@@ -137,8 +145,7 @@ class _Below:
             if lockable is not None:
                 taken = self._taken[ident] = _Taken(lockable, write)
         elif write and not taken.write:  # an upgrade: there is none, so let go and take anew
-            if taken.lockable is not None:
-                taken.lockable.release()
+            taken.let_go()
             lockable = taken.lockable = self._relock(True)
             taken.write = lockable is not None
             if lockable is None:
@@ -164,7 +171,7 @@ class _Below:
         ident = threading.get_ident()
         self._forget_wait(ident)
         taken = self._taken.get(ident)
-        while taken is not None and taken.lockable is None:
+        while taken is not None and not taken.is_held():
             taken.lockable = self._relock(False)
             if taken.lockable is None:
                 time.sleep(_FIRST_POLL)
@@ -182,8 +189,8 @@ class _Below:
         """Let go of what a thread holds, which may have ended."""
         self._forget_wait(ident)
         taken = self._taken.pop(ident, None)
-        if taken is not None and taken.lockable is not None:
-            taken.lockable.release()
+        if taken is not None:
+            taken.let_go()
 
     def forget_other_threads(self) -> None:
         """Let go of what threads hold that a fork did not bring along (in the child)."""

@@ -294,7 +294,7 @@ def test_reference_counts_of_elements_survive_many_threads():
         for i in range(150):
             x[(i + number) % 8] = Element()
             x[i % 8] = x[(i + 1) % 8]
-            x[:4] = x[4:]
+            x[:4] = x[4:8]
             copy = x.snapshot()
             assert all(isinstance(element, Element) for element in copy)
             x.at[i % 8].exchange(Element())
