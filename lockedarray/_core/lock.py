@@ -21,7 +21,7 @@ _serials = itertools.count(1)
 _registering = threading.RLock()
 _over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 
-_FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
+_FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
 
 
 class RegionLock(_native.RegionLock):
