@@ -31,6 +31,9 @@ la_names_init(void)
         {&la_names.call, "__call__"},
         {&la_names.out, "out"},
         {&la_names.augment, "_augment"},
+        {&la_names.general_acquire, "_general_acquire"},
+        {&la_names.general_release, "_general_release"},
+        {&la_names.end, "_end"},
         {&la_names.at_add, "add"},
         {&la_names.at_subtract, "subtract"},
         {&la_names.at_multiply, "multiply"},
@@ -82,12 +85,14 @@ la_set_sequence_slots(PyTypeObject *cls)
 static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cls", "at", "at_index", "wrapped", "readers", "writers", NULL};
-    PyObject *cls, *at, *at_index, *wrapped, *readers, *writers;
+    static char *names[] = {"cls", "at", "at_index", "guard", "wrapped", "readers", "writers",
+                            NULL};
+    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!OO!O!", names, &PyType_Type, &cls,
-                                     &PyType_Type, &at, &PyType_Type, &at_index, &wrapped,
-                                     &PyDict_Type, &readers, &PyDict_Type, &writers)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!", names, &PyType_Type, &cls,
+                                     &PyType_Type, &at, &PyType_Type, &at_index,
+                                     &PyType_Type, &guard, &wrapped, &PyDict_Type, &readers,
+                                     &PyDict_Type, &writers)) {
         return NULL;
     }
     if (la_class != NULL) {
@@ -99,6 +104,7 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_above.writers = Py_NewRef(writers);
     la_above.at = (PyTypeObject *)Py_NewRef(at);
     la_above.at_index = (PyTypeObject *)Py_NewRef(at_index);
+    la_above.guard = (PyTypeObject *)Py_NewRef(guard);
     la_class = (PyTypeObject *)Py_NewRef(cls);
     la_set_sequence_slots(la_class);
     Py_RETURN_NONE;

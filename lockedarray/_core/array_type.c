@@ -316,6 +316,8 @@ la_buffer_in_operation(PyObject *object, PyObject *Py_UNUSED(unused))
 static PyMethodDef la_buffer_methods[] = {
     {"know", la_buffer_know_method, METH_O, "Have an array among the known ones while it lives."},
     {"known", la_buffer_known, METH_NOARGS, "The live LockedArrays on this Buffer."},
+    {"guarded", la_buffer_guarded, METH_NOARGS,
+     "The raw views of guards of this core by which the calling thread holds this Buffer."},
     {"in_operation", la_buffer_in_operation, METH_NOARGS,
      "Whether the calling thread is inside an operation that this core does by itself."},
     {NULL, NULL, 0, NULL},
