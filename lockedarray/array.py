@@ -764,6 +764,7 @@ connect(
     wrapped=wrapped_view,
     readers=roles.PLAIN_READERS,
     writers=roles.PLAIN_WRITERS,
+    named_out=roles.NAMED_OUT,
 )
 
 

@@ -86,13 +86,17 @@ static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cls", "at", "at_index", "guard", "wrapped", "readers", "writers",
-                            NULL};
-    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers;
+                            "named_out", NULL};
+    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers, *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!O!", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &guard, &wrapped, &PyDict_Type, &readers,
-                                     &PyDict_Type, &writers)) {
+                                     &PyDict_Type, &writers, &PyTuple_Type, &named_out)) {
+        return NULL;
+    }
+    if (PyTuple_GET_SIZE(named_out) == 0) {
+        PyErr_SetString(PyExc_ValueError, "some ufunc is needed to know their type");
         return NULL;
     }
     if (la_class != NULL) {
@@ -102,6 +106,8 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_above.wrapped = Py_NewRef(wrapped);
     la_above.readers = Py_NewRef(readers);
     la_above.writers = Py_NewRef(writers);
+    la_above.named_out = Py_NewRef(named_out);
+    la_above.ufunc = Py_TYPE(PyTuple_GET_ITEM(named_out, 0));
     la_above.at = (PyTypeObject *)Py_NewRef(at);
     la_above.at_index = (PyTypeObject *)Py_NewRef(at_index);
     la_above.guard = (PyTypeObject *)Py_NewRef(guard);

@@ -471,8 +471,6 @@ static PyGetSetDef la_array_getset[] = {
 static PyMethodDef la_array_methods[] = {
     {"__array_finalize__", la_array_finalize, METH_O,
      "Attach what NumPy made to the Buffer of the array that it was made from."},
-    {"__array_ufunc__", (PyCFunction)(void (*)(void))la_array_ufunc,
-     METH_FASTCALL | METH_KEYWORDS, "Every method of every ufunc, locked."},
     {"__array_function__", (PyCFunction)(void (*)(void))la_array_function,
      METH_FASTCALL, "NumPy's functions, locked."},
     {NULL, NULL, 0, NULL},
@@ -519,7 +517,8 @@ la_array_type_add(PyObject *module)
     la_buffer_type = (PyTypeObject *)PyType_FromSpec(&la_buffer_spec);
     la_array_type = (PyTypeObject *)PyType_FromSpecWithBases(
         &la_array_spec, (PyObject *)&PyArray_Type);
-    if (la_buffer_type == NULL || la_array_type == NULL) {
+    if (la_buffer_type == NULL || la_array_type == NULL
+            || la_array_ufunc_add(la_array_type) < 0) {
         return -1;
     }
     if (PyModule_AddFunctions(module, la_region_methods) < 0

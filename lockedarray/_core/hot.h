@@ -39,6 +39,8 @@ typedef struct {
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
     PyTypeObject *guard;
+    PyTypeObject *ufunc;    /* of the next ones */
+    PyObject *named_out;    /* a tuple: ufuncs that want out= by name */
 } la_above_type;
 extern la_above_type la_above;
 
@@ -57,8 +59,7 @@ extern PyType_Slot la_number_slots[];
 PyObject *la_compare(PyObject *array, PyObject *other, int how);
 
 /* functions.c */
-PyObject *la_array_ufunc(PyObject *array, PyObject *const *args, Py_ssize_t nargs,
-                         PyObject *kwnames);
+int la_array_ufunc_add(PyTypeObject *array_type);
 PyObject *la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs);
 PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
 
