@@ -30,7 +30,7 @@ from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray.flags import Flags
 from lockedarray.flat import FlatIterator
-from lockedarray.guards import Guard
+from lockedarray.guards import Guard, only
 from lockedarray.indexing import makes_view, picks_element
 from lockedarray.objects import check_policy
 from lockedarray.temporaries import is_unreachable
@@ -144,7 +144,7 @@ class LockedArray(Facade):
         """The lock of the Buffer; satisfies the protocol ``RWLockable`` of readerwriterlock."""
         return buffer_of(self).lock
 
-    def read(self, timeout: float | None = None) -> Guard[np.ndarray]:
+    def read(self, timeout: float | None = None) -> Guard:
         """Return a guard that holds the read lock and yields a read-only plain view.
 
         Parameters
@@ -162,9 +162,9 @@ class LockedArray(Facade):
         TypeError, ValueError
             `timeout` is not a number, or negative or not finite.
         """
-        return Guard([(self, False)], _only, timeout)
+        return Guard([(self, False)], only, timeout)
 
-    def write(self, timeout: float | None = None) -> Guard[np.ndarray]:
+    def write(self, timeout: float | None = None) -> Guard:
         """Return a guard that holds the write lock and yields a writable plain view.
 
         The raw view is the holder's until the guard is released, and read-only afterwards;
@@ -185,7 +185,7 @@ class LockedArray(Facade):
         TypeError, ValueError
             `timeout` is not a number, or negative or not finite.
         """
-        return Guard([(self, True)], _only, timeout)
+        return Guard([(self, True)], only, timeout)
 
     def snapshot(self) -> np.ndarray:
         """Return a plain copy of the whole array as it was at one moment (read lock)."""
@@ -563,10 +563,6 @@ def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
     return store
 
 
-def _only(raws: list[np.ndarray]) -> np.ndarray:
-    return raws[0]
-
-
 def _real(array: np.ndarray) -> np.ndarray:
     return array.real
 
@@ -755,13 +751,20 @@ _add_method("byteswap", _byteswap, np.ndarray.byteswap)
 _add_method("fill", _fill, np.ndarray.fill)
 
 
+for _make_guard in (LockedArray.read, LockedArray.write):
+    _name = _make_guard.__name__
+    setattr(LockedArray, _name, hot_method(None, _make_guard, _name == "write"))
+
+
 connect(
     cls=LockedArray,
     at=At,
     at_index=AtIndex,
+    guard=Guard,
     wrapped=wrapped_view,
     readers=roles.PLAIN_READERS,
     writers=roles.PLAIN_WRITERS,
+    named_out=roles.NAMED_OUT,
 )
 
 

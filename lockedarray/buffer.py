@@ -300,7 +300,7 @@ class Buffer(BufferBase):
         """Have nothing written any more; the caller holds the write lock of the whole Buffer."""
         self.frozen = True
         references = [*self.raw_views.copy().values(), *self.operating.copy().values()]
-        for raw in [reference() for reference in references]:
+        for raw in [*self.guarded(), *[reference() for reference in references]]:
             if raw is not None:
                 raw.setflags(write=False)
 
@@ -380,7 +380,7 @@ class Buffer(BufferBase):
 
     def _known(self) -> list[Any]:
         raws = [reference() for reference in self.raw_views.copy().values()]
-        return self.known() + [raw for raw in raws if raw is not None]
+        return self.known() + self.guarded() + [raw for raw in raws if raw is not None]
 
     def _has_views(self, facade: Any) -> bool:
         return any(array is not facade for array in self._known())

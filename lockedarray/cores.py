@@ -15,6 +15,7 @@ __all__ = [
     "AtBase",
     "AtIndexBase",
     "BufferBase",
+    "GuardBase",
     "Holds",
     "RegionLock",
     "address",
@@ -54,6 +55,7 @@ ArrayBase = _core.ArrayBase
 AtBase = _core.AtBase
 AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
+GuardBase = _core.GuardBase
 Holds = _core.Holds
 RegionLock = _core.RegionLock
 address = _core.address

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
-from lockedarray.cores import Holds
+from lockedarray.cores import GuardBase, Holds
 from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view
 
-__all__ = ["Guard", "acquire"]
-
-_T = TypeVar("_T")
+__all__ = ["Guard", "acquire", "only"]
 
 
-class Guard(Generic[_T]):
+class Guard(GuardBase):
     """Holds the locks of some LockedArrays, and yields raw views of them.
 
     Made by `LockedArray.read`, `LockedArray.write` and `acquire`, and not yet held: it acquires
@@ -34,115 +33,90 @@ class Guard(Generic[_T]):
     LockedArray([-1.,  0.,  1.])
     """
 
-    __slots__ = ("__weakref__", "_holds", "_raws", "_shape", "_timeout", "_wanted")
+    __slots__ = ("_holds", "_plan", "_raws")
+
+    # A core may make guards of one array by itself, without a plan, and acquire and release them
+    # so, too. What it leaves to the general versions here, it gives back to them.
+
+    _holds: Holds | None
+    _raws: list[tuple[Facade, np.ndarray]]
 
     def __init__(
         self,
         wanted: list[tuple[Facade, bool]],
-        shape: Callable[[list[np.ndarray]], _T],
+        shape: Callable[[list[np.ndarray]], Any],
         timeout: float | None,
     ) -> None:
-        self._wanted = wanted
-        self._shape = shape
-        self._timeout = _checked_timeout(timeout)
-        self._holds: Holds | None = None
-        self._raws: list[np.ndarray] = []
+        super().__init__()
+        self._plan = wanted, shape, _checked_timeout(timeout)
 
-    @property
-    def held(self) -> bool:
-        """Whether the guard holds its locks."""
-        return self._holds is not None
+    def _whole_plan(self) -> Any:
+        one = self._one
+        return self._plan if one is None else ([one], only, None)
 
-    def acquire(self) -> _T:
-        """Take the locks and return the raw views.
-
-        Writers get the write lock and writable plain ndarrays, readers the read lock and
-        read-only ones; of arrays with an object dtype readers, too, hold the write lock, if
-        ``objects='exclusive'``.
-
-        Raises
-        ------
-        LockTimeout
-            The guard's timeout (seconds) is over.
-        DeadlockError
-            To wait would close a cycle of threads that wait for each other.
-        ValueError
-            An array to be written is frozen, or a view that NumPy made read-only.
-        RuntimeError
-            This guard is held already.
-        """
-        if self._holds is not None:
+    def _general_acquire(self) -> Any:
+        if not self._begin():
             raise RuntimeError("this guard is held already; make another one: x.write() nests")
-        requests = []
-        for facade, write in self._wanted:
-            buffer = buffer_of(facade)
-            write = write or buffer.reading_writes(facade.dtype)
-            if write or not buffer.frozen:
-                requests.append((facade, write))
-        holds = Holds(requests)
-        raws: list[np.ndarray] = []
+        holds: Holds | None = None
+        raws: list[tuple[Facade, np.ndarray]] = []
         try:
-            holds.acquire(self._timeout)
-            for facade, write in self._wanted:
+            wanted, shape, timeout = self._whole_plan()
+            requests = []
+            for facade, write in wanted:
+                buffer = buffer_of(facade)
+                write = write or buffer.reading_writes(facade.dtype)
+                if write or not buffer.frozen:
+                    requests.append((facade, write))
+            holds = Holds(requests)
+            holds.acquire(timeout)
+            for facade, write in wanted:
                 if write:
                     check_may_write(facade)
                 raw = raw_view(facade, write)
-                raws.append(raw)
+                raws.append((facade, raw))
                 buffer_of(facade).register_raw_view(raw)
             _held_here().add(self)
             self._raws, self._holds = raws, holds
+            self._become(True)
         except BaseException:
-            self._drop(raws, holds)
+            self._give_back(raws, holds)
             raise
-        return self._shape(raws)
+        return shape([raw for _, raw in raws])
 
-    def release(self) -> None:
-        """Give the locks back; from now on the raw views are read-only.
-
-        Raises
-        ------
-        RuntimeError
-            The guard is not held, or was acquired by another thread.
-        """
-        holds = self._holds
-        if holds is None:
+    def _general_release(self) -> None:
+        if not self.held:
             raise RuntimeError("this guard is not held: it was released already, or never acquired")
-        if not holds.held_by_this_thread():
+        holds = getattr(self, "_holds", None)
+        if holds is None or not holds.held_by_this_thread():
             raise RuntimeError("a guard is released by the thread that acquired it")
         _held_here().discard(self)
-        self._drop(self._raws, holds)
-        self._holds, self._raws = None, []
+        self._give_back(self._raws, holds)
 
     def _end(self) -> None:
         """Release the guard of a thread that has ended, or that nobody refers to any more."""
-        holds, self._holds = self._holds, None
-        if holds is not None:
-            self._drop(self._raws, holds)
+        if self._holds is not None:
+            with contextlib.suppress(RuntimeError):  # another thread's: the locks are left to it
+                self._give_back(self._raws, self._holds)
 
-    def _drop(self, raws: list[np.ndarray], holds: Holds) -> None:
+    def _give_back(self, raws: list[tuple[Facade, np.ndarray]], holds: Holds | None) -> None:
+        self._raws, self._holds = [], None
         try:
-            for raw, (facade, _) in zip(raws, self._wanted, strict=False):
+            for facade, raw in raws:
                 raw.setflags(write=False)
                 buffer_of(facade).forget_raw_view(raw)
         finally:
-            holds.release()
-
-    def __del__(self) -> None:
-        if getattr(self, "_holds", None) is not None:  # nothing may be written any more
-            self._end()
-
-    def __enter__(self) -> _T:
-        return self.acquire()
-
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
+            try:
+                if holds is not None:
+                    holds.release()
+            finally:
+                self._become(False)
 
     def __repr__(self) -> str:
-        modes = ", ".join("write" if write else "read" for _, write in self._wanted)
+        modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])
         return f"<Guard ({modes}): {'held' if self.held else 'not held'}>"
 
 
-class _HeldHere(weakref.WeakSet[Guard[Any]]):
+class _HeldHere(weakref.WeakSet[Guard]):
     """The guards that a thread holds; lives in its local storage, and so ends with it."""
 
     def __del__(self) -> None:
@@ -161,7 +135,12 @@ def _held_here() -> _HeldHere:
         return _local.guards
 
 
-def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None) -> Guard[Any]:
+def only(raws: list[np.ndarray]) -> np.ndarray:
+    """Return the raw view of a guard of one array."""
+    return raws[0]
+
+
+def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None) -> Guard:
     """Return a guard that holds several arrays as one, some to write and some to read.
 
     The locks are taken in one order in the whole process, so that two threads that ask for the

@@ -9,6 +9,7 @@ from lockedarray._portable.bases import ArrayBase as ArrayBase
 from lockedarray._portable.bases import AtBase as AtBase
 from lockedarray._portable.bases import AtIndexBase as AtIndexBase
 from lockedarray._portable.bases import BufferBase as BufferBase
+from lockedarray._portable.bases import GuardBase as GuardBase
 
 class RegionLock:
     serial: int
@@ -24,7 +25,7 @@ class Holds:
 
 class HotMethod:
     def __init__(
-        self, plain: Callable[..., Any], general: Callable[..., Any], writes: bool
+        self, plain: Callable[..., Any] | None, general: Callable[..., Any], writes: bool
     ) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
@@ -34,9 +35,11 @@ def connect(
     cls: type,
     at: type,
     at_index: type,
+    guard: type,
     wrapped: Callable[..., Any],
     readers: dict[Callable[..., Any], int],
     writers: dict[Callable[..., Any], int],
+    named_out: tuple[Callable[..., Any], ...],
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...
 def set_base(array: np.ndarray, base: object) -> None: ...

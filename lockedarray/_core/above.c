@@ -31,6 +31,9 @@ la_names_init(void)
         {&la_names.call, "__call__"},
         {&la_names.out, "out"},
         {&la_names.augment, "_augment"},
+        {&la_names.general_acquire, "_general_acquire"},
+        {&la_names.general_release, "_general_release"},
+        {&la_names.end, "_end"},
         {&la_names.at_add, "add"},
         {&la_names.at_subtract, "subtract"},
         {&la_names.at_multiply, "multiply"},
@@ -82,12 +85,18 @@ la_set_sequence_slots(PyTypeObject *cls)
 static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cls", "at", "at_index", "wrapped", "readers", "writers", NULL};
-    PyObject *cls, *at, *at_index, *wrapped, *readers, *writers;
+    static char *names[] = {"cls", "at", "at_index", "guard", "wrapped", "readers", "writers",
+                            "named_out", NULL};
+    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers, *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!OO!O!", names, &PyType_Type, &cls,
-                                     &PyType_Type, &at, &PyType_Type, &at_index, &wrapped,
-                                     &PyDict_Type, &readers, &PyDict_Type, &writers)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!O!", names, &PyType_Type, &cls,
+                                     &PyType_Type, &at, &PyType_Type, &at_index,
+                                     &PyType_Type, &guard, &wrapped, &PyDict_Type, &readers,
+                                     &PyDict_Type, &writers, &PyTuple_Type, &named_out)) {
+        return NULL;
+    }
+    if (PyTuple_GET_SIZE(named_out) == 0) {
+        PyErr_SetString(PyExc_ValueError, "some ufunc is needed to know their type");
         return NULL;
     }
     if (la_class != NULL) {
@@ -97,8 +106,11 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_above.wrapped = Py_NewRef(wrapped);
     la_above.readers = Py_NewRef(readers);
     la_above.writers = Py_NewRef(writers);
+    la_above.named_out = Py_NewRef(named_out);
+    la_above.ufunc = Py_TYPE(PyTuple_GET_ITEM(named_out, 0));
     la_above.at = (PyTypeObject *)Py_NewRef(at);
     la_above.at_index = (PyTypeObject *)Py_NewRef(at_index);
+    la_above.guard = (PyTypeObject *)Py_NewRef(guard);
     la_class = (PyTypeObject *)Py_NewRef(cls);
     la_set_sequence_slots(la_class);
     Py_RETURN_NONE;

@@ -316,6 +316,8 @@ la_buffer_in_operation(PyObject *object, PyObject *Py_UNUSED(unused))
 static PyMethodDef la_buffer_methods[] = {
     {"know", la_buffer_know_method, METH_O, "Have an array among the known ones while it lives."},
     {"known", la_buffer_known, METH_NOARGS, "The live LockedArrays on this Buffer."},
+    {"guarded", la_buffer_guarded, METH_NOARGS,
+     "The raw views of guards of this core by which the calling thread holds this Buffer."},
     {"in_operation", la_buffer_in_operation, METH_NOARGS,
      "Whether the calling thread is inside an operation that this core does by itself."},
     {NULL, NULL, 0, NULL},
@@ -469,8 +471,6 @@ static PyGetSetDef la_array_getset[] = {
 static PyMethodDef la_array_methods[] = {
     {"__array_finalize__", la_array_finalize, METH_O,
      "Attach what NumPy made to the Buffer of the array that it was made from."},
-    {"__array_ufunc__", (PyCFunction)(void (*)(void))la_array_ufunc,
-     METH_FASTCALL | METH_KEYWORDS, "Every method of every ufunc, locked."},
     {"__array_function__", (PyCFunction)(void (*)(void))la_array_function,
      METH_FASTCALL, "NumPy's functions, locked."},
     {NULL, NULL, 0, NULL},
@@ -517,7 +517,8 @@ la_array_type_add(PyObject *module)
     la_buffer_type = (PyTypeObject *)PyType_FromSpec(&la_buffer_spec);
     la_array_type = (PyTypeObject *)PyType_FromSpecWithBases(
         &la_array_spec, (PyObject *)&PyArray_Type);
-    if (la_buffer_type == NULL || la_array_type == NULL) {
+    if (la_buffer_type == NULL || la_array_type == NULL
+            || la_array_ufunc_add(la_array_type) < 0) {
         return -1;
     }
     if (PyModule_AddFunctions(module, la_region_methods) < 0

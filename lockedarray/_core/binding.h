@@ -46,6 +46,24 @@ typedef struct {
     PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
 } la_lock_object;
 
+/* Is the caller's reference the only one? */
+static inline bool
+la_is_unique(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    return PyUnstable_Object_IsUniquelyReferenced(object);
+#elif defined(Py_GIL_DISABLED)
+    uint32_t local = _Py_atomic_load_uint32_relaxed(&object->ob_ref_local);
+    /* Acquire: pairs with the last release of others, whose use of it is over. */
+    Py_ssize_t shared = _Py_atomic_load_ssize_acquire(&object->ob_ref_shared);
+    return local == 1 && shared == 0 && _Py_IsOwnedByCurrentThread(object);
+#else
+    return Py_REFCNT(object) == 1;
+#endif
+}
+
+#define LA_FORMER 2
+
 /* What a facade has behind the fields of ndarray. */
 typedef struct la_facade la_facade;
 struct la_facade {
@@ -60,6 +78,8 @@ struct la_facade {
      */
     _Atomic(PyObject *) raw_read;
     _Atomic(PyObject *) raw_write;
+    /* What its last guards gave out, the newest first; see guard.c. */
+    _Atomic(PyObject *) former[LA_FORMER];
     /* Among those of its Buffer; `back` is what points here, NULL for no list. */
     la_facade *next;
     la_facade **back;

@@ -5,6 +5,8 @@
 #include "hot.h"
 #include "operand.h"
 
+#include <numpy/ufuncobject.h>
+
 /* As many arguments a call may have here. */
 #define LA_MOST_ARGUMENTS 6
 
@@ -103,36 +105,58 @@ la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade)
 
 /* The only keyword that is handled here: out=(one array,). NULL: none. */
 static bool
-la_ufunc_out(PyObject *kwnames, PyObject *const *values, PyObject **out)
+la_ufunc_out(PyObject *kwargs, PyObject **out)
 {
     *out = NULL;
-    if (kwnames == NULL || PyTuple_GET_SIZE(kwnames) == 0) {
+    if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0) {
         return true;
     }
-    if (PyTuple_GET_SIZE(kwnames) != 1
-            || PyUnicode_Compare(PyTuple_GET_ITEM(kwnames, 0), la_names.out) != 0
-            || !PyTuple_CheckExact(values[0]) || PyTuple_GET_SIZE(values[0]) != 1) {
+    /* Borrowed: NumPy made the dict, or Python did, for this call. */
+    PyObject *outs = PyDict_GetItemWithError(kwargs, la_names.out);
+    if (outs == NULL || PyDict_GET_SIZE(kwargs) != 1 || !PyTuple_CheckExact(outs)
+            || PyTuple_GET_SIZE(outs) != 1) {
         return false;
     }
-    *out = PyTuple_GET_ITEM(values[0], 0);
+    *out = PyTuple_GET_ITEM(outs, 0);
     return la_is_exact(*out) || la_is_plain_array(*out);
 }
 
+/*
+ * May the output of this ufunc stand behind its inputs? It is faster there; but
+ * NumPy warns of that for a few, and reads it otherwise where inputs are missing.
+ */
+static bool
+la_ufunc_takes_out(PyObject *ufunc, Py_ssize_t inputs)
+{
+    if (Py_TYPE(ufunc) != la_above.ufunc || ((PyUFuncObject *)ufunc)->nin != inputs) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(la_above.named_out); i++) {
+        if (PyTuple_GET_ITEM(la_above.named_out, i) == ufunc) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* args: the array, the ufunc, the name of its method, and the inputs. */
 static PyObject *
-la_ufunc_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, bool *general)
+la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
 {
     la_call call;
     PyObject *out, *result = NULL;
+    Py_ssize_t inputs = PyTuple_GET_SIZE(args) - 3;
 
     *general = true;
     call.count = call.operation.count = 0;
-    if (la_class == NULL || nargs < 3 || PyUnicode_Compare(args[1], la_names.call) != 0
-            || !la_ufunc_out(kwnames, args + nargs, &out)) {
+    if (la_class == NULL || inputs < 1 || !PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 2))
+            || PyUnicode_Compare(PyTuple_GET_ITEM(args, 2), la_names.call) != 0
+            || !la_ufunc_out(kwargs, &out)) {
         return NULL;
     }
-    Py_ssize_t inputs = nargs - 2;
+    PyObject *ufunc = PyTuple_GET_ITEM(args, 1);
     for (Py_ssize_t i = 0; i < inputs; i++) {
-        if (!la_call_add(&call, args[2 + i], LA_READ)) {
+        if (!la_call_add(&call, PyTuple_GET_ITEM(args, 3 + i), LA_READ)) {
             return NULL;
         }
     }
@@ -144,9 +168,10 @@ la_ufunc_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, bool *
     if (begun != 0) {
         return NULL;
     }
-    /* By name, as it was given: some ufuncs warn of a third positional argument. */
-    result = PyObject_Vectorcall(args[0], call.raws, (size_t)inputs,
-                                 out != NULL ? la_names.only_out : NULL);
+    bool named = out != NULL && !la_ufunc_takes_out(ufunc, inputs);
+    result = PyObject_Vectorcall(ufunc, call.raws,
+                                 (size_t)(named ? inputs : call.count),
+                                 named ? la_names.only_out : NULL);
     if (out != NULL && result == call.raws[inputs]) {
         Py_DECREF(result);
         result = Py_NewRef(out);
@@ -155,21 +180,79 @@ la_ufunc_call(PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames, bool *
     return result;
 }
 
-PyObject *
-la_array_ufunc(PyObject *array, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+/*
+ * The method is an object of a type of its own, since NumPy calls it with a
+ * tuple and a dict: any kind of method that Python offers would have them taken
+ * apart, and their items put into new ones.
+ */
+static PyObject *
+la_ufunc_method_call(PyObject *Py_UNUSED(object), PyObject *args, PyObject *kwargs)
 {
     bool general;
-    PyObject *result = la_ufunc_call(args, nargs, kwnames, &general);
 
-    if (!general) {
-        return result;
-    }
-    PyObject *method = PyObject_GetAttr(array, la_names.general_array_ufunc);
-    if (method == NULL) {
+    if (PyTuple_GET_SIZE(args) == 0 || !la_is_facade(PyTuple_GET_ITEM(args, 0))) {
+        PyErr_SetString(PyExc_TypeError, "__array_ufunc__() needs a LockedArray");
         return NULL;
     }
-    result = PyObject_Vectorcall(method, args, (size_t)nargs, kwnames);
-    Py_DECREF(method);
+    PyObject *result = la_ufunc_call(args, kwargs, &general);
+    if (!general || PyErr_Occurred()) {
+        return result;
+    }
+    PyObject *method = PyObject_GetAttr(PyTuple_GET_ITEM(args, 0),
+                                        la_names.general_array_ufunc);
+    PyObject *others = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    if (method != NULL && others != NULL) {
+        result = PyObject_Call(method, others, kwargs);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(others);
+    return result;
+}
+
+static PyObject *
+la_ufunc_method_bind(PyObject *object, PyObject *array, PyObject *Py_UNUSED(type))
+{
+    if (array == NULL || array == Py_None) {
+        return Py_NewRef(object);
+    }
+    return PyMethod_New(object, array);
+}
+
+static void
+la_ufunc_method_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyType_Slot la_ufunc_method_slots[] = {
+    {Py_tp_doc, "Every method of every ufunc, locked."},
+    {Py_tp_dealloc, la_ufunc_method_dealloc},
+    {Py_tp_call, la_ufunc_method_call},
+    {Py_tp_descr_get, la_ufunc_method_bind},
+    {0, NULL},
+};
+
+static PyType_Spec la_ufunc_method_spec = {
+    .name = "lockedarray._core._native.ArrayUFunc",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = la_ufunc_method_slots,
+};
+
+/* Gives the array type its __array_ufunc__. */
+int
+la_array_ufunc_add(PyTypeObject *array_type)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&la_ufunc_method_spec);
+    PyObject *method = type == NULL ? NULL : type->tp_alloc(type, 0);
+    int result = method == NULL ? -1
+        : PyObject_SetAttrString((PyObject *)array_type, "__array_ufunc__", method);
+
+    Py_XDECREF(method);
+    Py_XDECREF(type);
     return result;
 }
 

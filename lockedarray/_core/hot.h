@@ -21,6 +21,9 @@ typedef struct {
     PyObject *only_out;             /* the tuple of that name */
     PyObject *comparisons[6];       /* by Py_LT ... */
     PyObject *augment;
+    PyObject *general_acquire;
+    PyObject *general_release;
+    PyObject *end;
     /* The ufuncs of x.at[i] += v and the others, by their slots. */
     PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
     PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;
@@ -35,6 +38,9 @@ typedef struct {
     PyObject *writers;      /* which write the first one of these */
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
+    PyTypeObject *guard;
+    PyTypeObject *ufunc;    /* of the next ones */
+    PyObject *named_out;    /* a tuple: ufuncs that want out= by name */
 } la_above_type;
 extern la_above_type la_above;
 
@@ -53,14 +59,19 @@ extern PyType_Slot la_number_slots[];
 PyObject *la_compare(PyObject *array, PyObject *other, int how);
 
 /* functions.c */
-PyObject *la_array_ufunc(PyObject *array, PyObject *const *args, Py_ssize_t nargs,
-                         PyObject *kwnames);
+int la_array_ufunc_add(PyTypeObject *array_type);
 PyObject *la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs);
 PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
 
 /* at.c */
 PyObject *la_array_get_at(PyObject *array, void *closure);
 int la_at_add(PyObject *module);
+
+/* guard.c */
+PyObject *la_guard_new(PyObject *facade, bool writes);
+PyObject *la_buffer_guarded(PyObject *buffer, PyObject *unused);
+void la_guard_fork_child(void);
+int la_guard_add(PyObject *module);
 
 /* method.c */
 int la_method_add(PyObject *module);

@@ -704,12 +704,27 @@ la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
     return PyBool_FromLong(((la_holds_object *)object)->thread == la_thread_self());
 }
 
+/* An array may refer to the guard that holds it. */
+static int
+la_holds_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    la_holds_object *self = (la_holds_object *)object;
+
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Py_VISIT(self->requests[i].facade);
+        Py_VISIT((PyObject *)self->requests[i].lock);
+    }
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
 static void
 la_holds_dealloc(PyObject *object)
 {
     la_holds_object *self = (la_holds_object *)object;
     PyTypeObject *type = Py_TYPE(object);
 
+    PyObject_GC_UnTrack(object);
     if (self->thread != NULL && self->thread == la_thread_self()) {
         la_holds_release_all(self);
     }
@@ -736,6 +751,7 @@ static PyMethodDef la_holds_methods[] = {
 static PyType_Slot la_holds_slots[] = {
     {Py_tp_new, la_holds_new},
     {Py_tp_dealloc, la_holds_dealloc},
+    {Py_tp_traverse, la_holds_traverse},
     {Py_tp_methods, la_holds_methods},
     {0, NULL},
 };
@@ -743,7 +759,7 @@ static PyType_Slot la_holds_slots[] = {
 static PyType_Spec la_holds_spec = {
     .name = "lockedarray._core._native.Holds",
     .basicsize = sizeof(la_holds_object),
-    .flags = Py_TPFLAGS_DEFAULT,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = la_holds_slots,
 };
 

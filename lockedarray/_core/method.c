@@ -3,6 +3,8 @@
  * arguments it locks the array and calls ndarray's own on a raw view; with any
  * others it is the general version, a function in Python that does the same
  * for all arguments. To those who look at it it is that function.
+ *
+ * So are read() and write(), which without arguments make a guard (guard.c).
  */
 #include <stddef.h>
 
@@ -15,7 +17,7 @@
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
-    PyObject *plain;        /* ndarray's method */
+    PyObject *plain;        /* ndarray's method; None for one that makes a guard */
     PyObject *general;
     char writes;            /* the array itself; else it reads */
 } la_method;
@@ -76,6 +78,18 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
     return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
 }
 
+/* x.read() and x.write() */
+static PyObject *
+la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+
+    if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_facade(args[0])) {
+        return la_guard_new(args[0], self->writes);
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
 static PyObject *
 la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -88,7 +102,7 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     la_method *self = (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->call = la_method_call;
+        self->call = plain == Py_None ? la_method_call_guard : la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
         self->writes = (char)writes;

@@ -16,6 +16,7 @@ la_after_fork_in_child(void)
 {
     la_fork_child();
     la_main_thread_fork_child();
+    la_guard_fork_child();
 }
 #endif
 
@@ -37,7 +38,8 @@ la_module_exec(PyObject *module)
     loaded = true;
     if (la_lock_type_add(module) < 0 || la_lockable_add(module) < 0 || la_array_type_add(module) < 0
             || la_acts_add(module) < 0 || la_method_add(module) < 0
-            || la_at_add(module) < 0 || la_above_add(module) < 0) {
+            || la_at_add(module) < 0 || la_guard_add(module) < 0
+            || la_above_add(module) < 0) {
         return -1;
     }
 #ifndef _WIN32

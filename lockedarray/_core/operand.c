@@ -179,7 +179,7 @@ la_operation_unlock(la_operation *operation)
 
 /* -- raw views ------------------------------------------------------------------ */
 
-static LA_COLD PyObject *
+LA_COLD PyObject *
 la_raw_make(PyObject *facade, la_mode mode)
 {
     PyArrayObject_fields *shown = la_fields(facade);
@@ -237,4 +237,7 @@ la_raws_drop(PyObject *facade)
 {
     la_raw_drop(&la_facade_of(facade)->raw_read);
     la_raw_drop(&la_facade_of(facade)->raw_write);
+    for (int i = 0; i < LA_FORMER; i++) {
+        la_raw_drop(&la_facade_of(facade)->former[i]);
+    }
 }

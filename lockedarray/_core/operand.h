@@ -137,6 +137,9 @@ la_operand_raw(const la_operation *operation, int index, PyObject *object)
     return la_raw(object, operation->operands[index].hold.mode);
 }
 
+/* A new raw view, which is the caller's alone. */
+PyObject *la_raw_make(PyObject *facade, la_mode mode);
+
 /* The lock of one region of a facade, for operations on elements. */
 typedef struct {
     bool locked;

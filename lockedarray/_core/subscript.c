@@ -356,6 +356,35 @@ la_subscript(PyObject *array, PyObject *index)
     return PyObject_CallMethodOneArg(array, la_names.general_getitem, index);
 }
 
+/*
+ * Raises what NumPy raises where the index is behind the end, which is how an
+ * iteration learns of it; else for the general path.
+ */
+static LA_COLD void
+la_item_check(PyObject *array, Py_ssize_t i)
+{
+    la_lock_object *lock = la_facade_lock(array);
+    la_grip grip = {.locked = false};
+
+    if (lock == NULL || i < la_fields(array)->dimensions[0]) {
+        return;
+    }
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
+    if (!la_is_frozen(buffer)) {
+        la_facade_region(array, buffer, &grip.hold.region);
+        if (la_grip_take(&grip, lock, LA_READ) < 0) {
+            return;
+        }
+    }
+    /* A resize may have come in between; and if not, none does until the release. */
+    npy_intp length = la_fields(array)->nd == 1 ? la_fields(array)->dimensions[0] : i + 1;
+    la_grip_release(&grip);
+    if (i >= length) {
+        PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for axis 0 with size %zd",
+                     i, (Py_ssize_t)length);
+    }
+}
+
 PyObject *
 la_item(PyObject *array, Py_ssize_t i)
 {
@@ -364,6 +393,9 @@ la_item(PyObject *array, Py_ssize_t i)
     if (la_fields(array)->nd == 1 && i >= 0) {
         npy_intp index = i;
         result = la_element_get(array, &index, 1);
+        if (result == NULL && !PyErr_Occurred()) {
+            la_item_check(array, i);
+        }
     }
     else if (la_fields(array)->nd != 1 && la_facade_of(array)->buffer != NULL) {
         result = la_checked_view(array, PyArray_Type.tp_as_sequence->sq_item(array, i));

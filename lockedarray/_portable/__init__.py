@@ -9,6 +9,7 @@ from lockedarray._portable.bases import (
     AtBase,
     AtIndexBase,
     BufferBase,
+    GuardBase,
     connect,
     hot_method,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "AtBase",
     "AtIndexBase",
     "BufferBase",
+    "GuardBase",
     "Holds",
     "RegionLock",
     "address",

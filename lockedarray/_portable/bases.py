@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from types import GenericAlias
 from typing import Any
 
 import numpy as np
 
 from lockedarray._portable.lock import RegionLock
 
-__all__ = ["ArrayBase", "AtBase", "AtIndexBase", "BufferBase", "connect", "hot_method"]
+__all__ = [
+    "ArrayBase",
+    "AtBase",
+    "AtIndexBase",
+    "BufferBase",
+    "GuardBase",
+    "connect",
+    "hot_method",
+]
 
 
 class BufferBase:
@@ -37,6 +46,10 @@ class BufferBase:
         """Return the live LockedArrays on this Buffer."""
         facades = [reference() for reference in self._facades.copy().values()]
         return [facade for facade in facades if facade is not None]
+
+    def guarded(self) -> list[Any]:
+        """Return raw views of guards of this core by which the calling thread holds this Buffer."""
+        return []
 
     def in_operation(self) -> bool:
         """Whether the calling thread is inside an operation that this core does by itself."""
@@ -156,6 +169,80 @@ for _name, _ufunc in {
     _method.__qualname__ = f"AtIndexBase.{_name}"
     setattr(AtIndexBase, _name, _method)
 
+
+class GuardBase:
+    """What a core knows of a guard: whether it is held."""
+
+    __slots__ = ("__weakref__", "_state")
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
+
+    _one: tuple[ArrayBase, bool] | None = None  # what a guard that a core made is for
+
+    _general_acquire: Callable[[], Any]
+    _general_release: Callable[[], None]
+    _end: Callable[[], None]
+
+    def __init__(self) -> None:
+        self._state = _FREE
+
+    @property
+    def held(self) -> bool:
+        """Whether the guard holds its locks."""
+        return self._state == _HELD
+
+    def _begin(self) -> bool:
+        """Be the one who acquires; False if it is held, or another thread acquires it."""
+        if self._state != _FREE:
+            return False
+        self._state = _TAKING
+        return True
+
+    def _become(self, held: bool) -> None:
+        self._state = _HELD if held else _FREE
+
+    def acquire(self) -> Any:
+        """Take the locks and return the raw views.
+
+        Writers get the write lock and writable plain ndarrays, readers the read lock and
+        read-only ones; of arrays with an object dtype readers, too, hold the write lock, if
+        ``objects='exclusive'``.
+
+        Raises
+        ------
+        LockTimeout
+            The guard's timeout (seconds) is over.
+        DeadlockError
+            To wait would close a cycle of threads that wait for each other.
+        ValueError
+            An array to be written is frozen, or a view that NumPy made read-only.
+        RuntimeError
+            This guard is held already, or another thread is acquiring it.
+        """
+        return self._general_acquire()
+
+    def release(self) -> None:
+        """Give the locks back; from now on the raw views are read-only.
+
+        Raises
+        ------
+        RuntimeError
+            The guard is not held, or was acquired by another thread.
+        """
+        self._general_release()
+
+    def __enter__(self) -> Any:
+        return self._general_acquire()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._general_release()
+
+    def __del__(self) -> None:
+        if getattr(self, "_state", _FREE) == _HELD:  # nothing may be written any more
+            self._end()
+
+
+_FREE, _TAKING, _HELD = range(3)
+
 _classes: dict[str, Any] = {}
 
 
@@ -165,7 +252,10 @@ def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
 
 
 def hot_method(
-    plain: Callable[..., Any], general: Callable[..., Any], writes: bool
+    plain: Callable[..., Any] | None, general: Callable[..., Any], writes: bool
 ) -> Callable[..., Any]:
-    """Return a method for LockedArray; here always the general version."""
+    """Return a method for LockedArray; here always the general version.
+
+    `plain` is ndarray's method, or None of one that makes a guard.
+    """
     return general

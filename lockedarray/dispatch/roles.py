@@ -120,6 +120,9 @@ numbers, tuples of integers or plain arrays.
 PLAIN_WRITERS = {np.copyto: 2}
 """The same, but they write the first argument."""
 
+NAMED_OUT = (np.maximum, np.minimum)
+"""Ufuncs that warn of ``out`` in the third place (NumPy 2.4)."""
+
 METHODS = frozenset(_functions(np, "astype"))
 """Functions that are a method of the same name."""
 

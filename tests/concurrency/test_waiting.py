@@ -404,3 +404,71 @@ def test_dropped_guard_wakes_who_waited_for_it():
     gc.collect()
     waiter.result()
     assert free(x)
+
+
+@pytest.mark.parametrize("mode", GUARDS)
+def test_guard_that_is_dropped_in_another_thread_is_left_to_its_own(mode):
+    x = LockedArray([1.0])
+    guards, dropped, over = [], threading.Event(), threading.Event()
+
+    def acquire_and_wait():
+        guards.append(GUARDS[mode](x))
+        raw = guards[0].acquire()
+        assert dropped.wait(DEADLINE)
+        assert not raw.flags.writeable
+        with y.read():  # whatever was left to this thread is given back by now, or at its end
+            pass
+        assert over.wait(DEADLINE)
+
+    y = LockedArray([1.0])
+    holder = start(acquire_and_wait)
+    wait_until(lambda: not free(x) and guards)
+    wait_until(lambda: guards[0].held)
+    guards.clear()
+    gc.collect()
+    dropped.set()
+    over.set()
+    holder.result()
+    wait_until(lambda: free(x, y))
+    x += 1
+    assert x[0] == 2
+
+
+def test_end_of_a_thread_beside_the_end_of_its_guards():
+    x = LockedArray(np.zeros(100))
+    for _ in range(30):
+        guards = []
+
+        def acquire_many(guards=guards):
+            for i in range(20):
+                guard = x[5 * i : 5 * i + 5].write()
+                guard.acquire()
+                guards.append(guard)
+
+        threads = [start(acquire_many)]
+        wait_until(lambda guards=guards: len(guards) > 5)
+        while not threads[0].done or guards:
+            if guards:
+                guards.pop()
+        threads[0].result()
+        guards.clear()
+    gc.collect()
+    wait_until(lambda: free(x))
+
+
+def test_many_threads_take_guards_of_one_array_side_by_side():
+    x = LockedArray(np.zeros(8))
+
+    def work():
+        for i in range(300):
+            with x.write() as raw:
+                raw += 1
+            with x.read() as raw:
+                assert (raw[:8] == raw[0]).all()
+            if i % 10 == 0:
+                x.resize(8 + i % 30)
+                x.resize(8)
+
+    together(*[work] * 4)
+    assert x.tolist() == [1200.0] * 8
+    assert free(x)

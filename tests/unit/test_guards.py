@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import weakref
 from decimal import Decimal
 from fractions import Fraction
 
@@ -325,6 +326,134 @@ def test_frozen_array_gives_no_write_guard():
     with x.read(timeout=0) as raw:
         assert raw.tolist() == [1]
         assert free(x)  # what is frozen is read without a lock
+    assert free(x)
+
+
+# -- raw views after their guard ---------------------------------------------------------------------
+
+
+def test_raw_view_that_is_kept_is_given_to_no_other_guard():
+    x = LockedArray([1.0, 2.0])
+    kept = []
+    for _ in range(5):
+        with x.write() as raw:
+            kept.append(raw)
+            assert [one.flags.writeable for one in kept] == [False] * (len(kept) - 1) + [True]
+    assert len({id(raw) for raw in kept}) == 5
+    assert not any(raw.flags.writeable for raw in kept)
+
+
+def test_view_of_a_raw_view_that_is_kept_does_not_become_writable_in_the_next_reader():
+    x = LockedArray([1.0, 2.0])
+    with x.write() as raw:
+        raw[0] = 5
+    del raw
+    for _ in range(3):
+        with x.read() as raw:
+            assert not raw.flags.writeable
+            with pytest.raises(ValueError, match="read-only"):
+                raw[0] = 6
+        with x.write() as raw:
+            assert raw.flags.writeable
+    assert x[0] == 5
+
+
+@pytest.mark.filterwarnings("ignore:Setting the:DeprecationWarning")
+def test_raw_view_that_its_holder_changed_is_not_what_the_next_guard_yields():
+    x = LockedArray(np.arange(6.0))
+    for change in (
+        lambda raw: setattr(raw, "shape", (2, 3)),
+        lambda raw: setattr(raw, "dtype", np.int64),
+        lambda raw: raw.setflags(align=False),
+        lambda raw: raw.setflags(write=False),
+    ):
+        for _ in range(3):
+            with x.write() as raw:
+                assert raw.shape == (6,)
+                assert raw.dtype == float
+                assert raw.flags.writeable
+                assert raw.flags.aligned
+                change(raw)
+
+
+def test_raw_view_with_a_weak_reference_ends_with_its_holder():
+    x = LockedArray([1.0])
+    with x.write() as raw:
+        reference = weakref.ref(raw)
+    del raw
+    gc.collect()
+    assert reference() is None
+
+
+def test_guards_raw_views_are_of_their_own_array():
+    x = LockedArray(np.arange(4.0))
+    views = [x, x[1:], x.reshape(2, 2), x[::2], x.T]
+    for _ in range(3):
+        for view in views:
+            with view.read() as raw:
+                assert raw.shape == view.shape
+                assert raw.strides == view.strides
+                assert raw.tolist() == view.tolist()
+
+
+# -- how guards end ------------------------------------------------------------------------------------
+
+
+@guards
+def test_guard_that_its_own_array_refers_to_is_released_when_both_are_garbage(guard):
+    x = LockedArray([1.0])
+    lock = x.lock
+    x.guard = guard(x)
+    x.guard.acquire()
+    assert lock.holds()
+    del x
+    gc.collect()
+    assert not lock.holds()
+
+
+@guards
+def test_guard_can_be_weakly_referenced(guard):
+    x = LockedArray([1.0])
+    made = guard(x)
+    reference = weakref.ref(made)
+    assert reference() is made
+    del made
+    gc.collect()
+    assert reference() is None
+
+
+def test_guard_is_a_generic_type():
+    assert la.Guard[np.ndarray].__origin__ is la.Guard
+    assert isinstance(LockedArray([1.0]).write(), la.Guard)
+    assert isinstance(la.acquire(read=LockedArray([1.0])), la.Guard)
+
+
+def test_guards_of_one_array_are_refused_what_guards_of_several_are():
+    x = LockedArray([1.0])
+    x.freeze()
+    made = x.write()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="frozen"):
+            made.acquire()
+        assert not made.held
+    reading = x.read()
+    for _ in range(2):
+        with reading as raw:
+            assert reading.held
+            assert raw.tolist() == [1]
+            with pytest.raises(RuntimeError, match="held already"):
+                reading.acquire()
+    assert "(read): not held" in repr(reading)
+
+
+def test_guard_of_an_object_array_holds_the_write_lock_and_yields_what_was_asked_for():
+    x = LockedArray(np.array([[], {}], dtype=object))
+    with x.read() as raw:
+        assert modes(x) == ["write"]
+        assert not raw.flags.writeable
+    with x.write() as raw:
+        raw[0] = 1
+    assert x.tolist() == [1, {}]
     assert free(x)
 
 

@@ -1,0 +1,703 @@
+/*
+ * GuardBase: read() and write() of one LockedArray, held without a word of
+ * Python. Whatever is special about the array (operand.h says what is), and
+ * every guard of several arrays or with a timeout, is for the general versions.
+ *
+ * The hold of a guard lies in memory of the thread that acquired it, in a list
+ * of that thread's: a `la_held`. A guard that is collected in another thread
+ * leaves it behind, and the owner gives it back when it next acquires, or ends.
+ *
+ * A resize and a freeze have to find the raw views of guards. They hold the
+ * whole Buffer for writing, so all the guards they meet are of their own thread:
+ * the one list serves for that, too.
+ *
+ * A guard's state says who may touch its other fields:
+ *
+ *   LA_GUARD_FREE       nobody, but by changing the state
+ *   LA_GUARD_TAKING     the thread that acquires
+ *   LA_GUARD_GENERAL    the Python class above
+ *   LA_GUARD_HELD       the thread that acquired; others under the mutex
+ *
+ * The mutex: a guard is collected in one thread, while the end of another thread
+ * looks at it. It guards la_held.guard, and the guard behind it, against that; no
+ * Python runs and no lock is taken while it is held. Operations of the owner
+ * itself, made with a reference to the guard, need it not.
+ */
+#include <stddef.h>
+
+#include "hot.h"
+#include "operand.h"
+
+typedef enum {
+    LA_GUARD_FREE,
+    LA_GUARD_TAKING,
+    LA_GUARD_GENERAL,
+    LA_GUARD_HELD,
+} la_guard_state;
+
+typedef struct la_guard la_guard;
+typedef struct la_held la_held;
+
+struct la_guard {
+    PyObject_HEAD
+    PyObject *weakrefs;
+    PyObject *facade;           /* NULL: a guard of several, or with a timeout */
+    char writes;
+    /*
+     * Acquire where HELD or FREE is read, release where they are stored: who
+     * sees one of them sees the fields that go with it.
+     */
+    _Atomic(int) state;
+    _Atomic(la_thread *) thread;    /* who acquired; relaxed, since only compared */
+    la_held *held;
+    PyObject *raw;
+};
+
+struct la_held {
+    la_hold hold;
+    la_held *next, *previous;   /* of the thread's; or of its pool, by next */
+    la_buffer_object *buffer;   /* to be compared only */
+    la_guard *guard;            /* under the mutex; NULL: it was collected */
+    PyObject *lock;             /* a reference, if the guard was collected */
+};
+
+/* What the calling thread holds, the newest first, and blocks for more. */
+static LA_THREAD_LOCAL la_held *la_held_first, *la_held_pool;
+/* Is there somebody who gives it back when the thread ends? */
+static LA_THREAD_LOCAL bool la_held_watched;
+
+static la_mutex la_guard_mutex;
+static PyTypeObject *la_guard_type, *la_ending_type;
+
+/* In a forked child: others may have had the mutex. */
+void
+la_guard_fork_child(void)
+{
+    la_mutex_init(&la_guard_mutex);
+}
+
+/* -- what a thread holds ------------------------------------------------------ */
+
+static la_held *
+la_held_new(void)
+{
+    la_held *held = la_held_pool;
+
+    if (LA_LIKELY(held != NULL)) {
+        la_held_pool = held->next;
+        return held;
+    }
+    return PyMem_RawMalloc(sizeof(la_held));
+}
+
+static void
+la_held_free(la_held *held)
+{
+    held->next = la_held_pool;
+    la_held_pool = held;
+}
+
+static void
+la_held_link(la_held *held, la_guard *guard, la_buffer_object *buffer)
+{
+    held->guard = guard;
+    held->buffer = buffer;
+    held->lock = NULL;
+    held->previous = NULL;
+    held->next = la_held_first;
+    if (held->next != NULL) {
+        held->next->previous = held;
+    }
+    la_held_first = held;
+}
+
+static void
+la_held_unlink(la_held *held)
+{
+    if (held->next != NULL) {
+        held->next->previous = held->previous;
+    }
+    if (held->previous != NULL) {
+        held->previous->next = held->next;
+    }
+    else {
+        la_held_first = held->next;
+    }
+}
+
+/* Gives back what a collected guard left to its thread. */
+static LA_COLD void
+la_held_reap(la_thread *thread)
+{
+    la_held *next;
+
+    for (la_held *held = la_held_first; held != NULL; held = next) {
+        next = held->next;
+        la_mutex_lock(&la_guard_mutex);
+        bool gone = held->guard == NULL;
+        la_mutex_unlock(&la_guard_mutex);
+        if (gone) {
+            PyObject *lock = held->lock;
+            la_held_unlink(held);
+            la_release(&held->hold, thread);
+            la_held_free(held);
+            Py_DECREF(lock);        /* the last one frees it: no Python runs */
+        }
+    }
+}
+
+/* -- raw views ----------------------------------------------------------------- */
+
+/*
+ * A raw view that a guard gave out is used again, once nobody else refers to
+ * it: its facade keeps the last two. Two, as `with x.write() as r` in a loop
+ * has the last one still in `r` when it acquires again.
+ */
+
+/* The facade is locked: but readers may be here side by side, without a GIL. */
+static inline PyObject *
+la_former_exchange(_Atomic(PyObject *) *slot, PyObject *object)
+{
+#ifdef Py_GIL_DISABLED
+    /* Acquire and release: the array that is handed over is seen as it is. */
+    return atomic_exchange_explicit(slot, object, memory_order_acq_rel);
+#else
+    PyObject *old = atomic_load_explicit(slot, memory_order_relaxed);
+    atomic_store_explicit(slot, object, memory_order_relaxed);
+    return old;
+#endif
+}
+
+/* Has whoever had it left it as it was? Arrays can be given another shape, or state. */
+static bool
+la_former_shows(PyObject *raw, const PyArrayObject_fields *shown)
+{
+    const PyArrayObject_fields *array = la_fields(raw);
+
+    if (array->data != shown->data || array->nd != shown->nd || array->descr != shown->descr
+            || array->base != shown->base || array->weakreflist != NULL
+            || ((array->flags ^ shown->flags) & ~NPY_ARRAY_WRITEABLE) != 0) {
+        return false;
+    }
+    for (int i = 0; i < array->nd; i++) {
+        if (array->dimensions[i] != shown->dimensions[i]
+                || array->strides[i] != shown->strides[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void
+la_raw_set_writeable(PyObject *raw, bool writeable)
+{
+    if (writeable) {
+        la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
+    }
+    else {
+        la_fields(raw)->flags &= ~NPY_ARRAY_WRITEABLE;
+    }
+}
+
+/* A new reference to a raw view for a guard: one that nobody else has. */
+static PyObject *
+la_guard_raw_new(PyObject *facade, bool writes)
+{
+    la_facade *fields = la_facade_of(facade);
+
+    for (int i = LA_FORMER - 1; i >= 0; i--) {      /* the oldest first */
+        /* Relaxed: a hint; the exchange hands it over. */
+        if (atomic_load_explicit(&fields->former[i], memory_order_relaxed) == NULL) {
+            continue;
+        }
+        PyObject *raw = la_former_exchange(&fields->former[i], NULL);
+        if (raw == NULL) {
+            continue;
+        }
+        if (la_is_unique(raw) && la_former_shows(raw, la_fields(facade))) {
+            la_raw_set_writeable(raw, writes);
+            return raw;
+        }
+        Py_XDECREF(la_former_exchange(&fields->former[i], raw));
+    }
+    return la_raw_make(facade, writes ? LA_WRITE : LA_READ);
+}
+
+/* Keeps a raw view for later; what is to be let go for it. Steals. */
+static PyObject *
+la_guard_raw_keep(PyObject *facade, PyObject *raw)
+{
+    la_facade *fields = la_facade_of(facade);
+
+    for (int i = 0; i < LA_FORMER && raw != NULL; i++) {
+        raw = la_former_exchange(&fields->former[i], raw);
+    }
+    return raw;
+}
+
+/* -- the end of a thread ------------------------------------------------------- */
+
+/* Lives in the dict of the thread's state, and so ends with it. */
+typedef struct {
+    PyObject_HEAD
+    la_thread *thread;
+} la_ending;
+
+static void
+la_ending_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    la_thread *thread = ((la_ending *)object)->thread;
+    la_held *held;
+
+    /* When the interpreter ends, another thread may be here for one that is gone. */
+    if (thread == la_thread_current) {
+        while ((held = la_held_first) != NULL) {
+            PyObject *lock;
+            la_mutex_lock(&la_guard_mutex);
+            la_guard *guard = held->guard;
+            if (guard != NULL) {
+                /* Its raw view stays with it, read-only, until it is used again. */
+                la_raw_set_writeable(guard->raw, false);
+                lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
+                guard->held = NULL;
+                atomic_store_explicit(&guard->state, LA_GUARD_FREE, memory_order_release);
+            }
+            else {
+                lock = held->lock;
+            }
+            la_mutex_unlock(&la_guard_mutex);
+            la_held_unlink(held);
+            la_release(&held->hold, thread);
+            PyMem_RawFree(held);
+            Py_DECREF(lock);
+        }
+        while ((held = la_held_pool) != NULL) {
+            la_held_pool = held->next;
+            PyMem_RawFree(held);
+        }
+        la_held_watched = false;
+    }
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static LA_COLD int
+la_held_watch(la_thread *thread)
+{
+    PyObject *dict = PyThreadState_GetDict();      /* borrowed */
+    if (dict == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a thread without a state");
+        return -1;
+    }
+    la_ending *ending = (la_ending *)la_ending_type->tp_alloc(la_ending_type, 0);
+    if (ending == NULL) {
+        return -1;
+    }
+    ending->thread = thread;
+    int result = PyDict_SetItemString(dict, "lockedarray.guards", (PyObject *)ending);
+    la_held_watched = result == 0;
+    Py_DECREF(ending);
+    return result;
+}
+
+static PyType_Slot la_ending_slots[] = {
+    {Py_tp_dealloc, la_ending_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec la_ending_spec = {
+    .name = "lockedarray._core._native.Ending",
+    .basicsize = sizeof(la_ending),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = la_ending_slots,
+};
+
+/* -- acquire and release --------------------------------------------------------- */
+
+static inline bool
+la_guard_change(la_guard *self, int from, int to)
+{
+    return atomic_compare_exchange_strong_explicit(&self->state, &from, to,
+                                                   memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static inline void
+la_guard_set_state(la_guard *self, int state)
+{
+    atomic_store_explicit(&self->state, state, memory_order_release);
+}
+
+/* Locks the facade, as it is now: 0, LA_GENERAL or -1. */
+static int
+la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread)
+{
+    la_lock_object *lock = la_facade_lock(self->facade);
+
+    if (lock == NULL) {
+        return LA_GENERAL;
+    }
+    la_facade *facade = la_facade_of(self->facade);
+    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+    for (;;) {
+        la_region now;
+        if (la_is_frozen(buffer) || (self->writes && !facade->may_write)) {
+            return LA_GENERAL;
+        }
+        la_facade_region(self->facade, buffer, &hold->region);
+        la_hold_init(hold, self->writes ? LA_WRITE : LA_READ);
+        if (la_hold_acquire(lock, hold, thread, LA_NEVER) < 0) {
+            return -1;
+        }
+        la_facade_region(self->facade, buffer, &now);
+        if (LA_LIKELY(la_region_equal(&now, &hold->region)
+                      && !la_is_frozen(buffer) && (!self->writes || facade->may_write))) {
+            return 0;
+        }
+        la_release(hold, thread);       /* a resize or a freeze came in between */
+    }
+}
+
+/* Acquires, the state being TAKING: 0, LA_GENERAL or -1. */
+static int
+la_guard_take(la_guard *self)
+{
+    la_thread *thread = la_thread_here();
+
+    if (thread == NULL || (!la_held_watched && la_held_watch(thread) < 0)) {
+        return -1;
+    }
+    if (la_held_first != NULL) {
+        la_held_reap(thread);
+    }
+    la_held *held = la_held_new();
+    if (held == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int result = la_guard_lock(self, &held->hold, thread);
+    if (result != 0) {
+        la_held_free(held);
+        return result;
+    }
+    /* What a thread ended with is there still. */
+    PyObject *old = self->raw;
+    self->raw = la_guard_raw_new(self->facade, self->writes);
+    Py_XDECREF(old);
+    if (self->raw == NULL) {
+        la_release(&held->hold, thread);
+        la_held_free(held);
+        return -1;
+    }
+    self->held = held;
+    atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
+    la_held_link(held, self, (la_buffer_object *)la_facade_of(self->facade)->buffer);
+    return 0;
+}
+
+static PyObject *
+la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_guard *self = (la_guard *)object;
+
+    if (self->facade != NULL && la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
+        int result = la_guard_take(self);
+        if (LA_LIKELY(result == 0)) {
+            PyObject *raw = Py_NewRef(self->raw);
+            la_guard_set_state(self, LA_GUARD_HELD);
+            return raw;
+        }
+        la_guard_set_state(self, LA_GUARD_FREE);
+        if (result < 0) {
+            return NULL;
+        }
+    }
+    return PyObject_CallMethodNoArgs(object, la_names.general_acquire);
+}
+
+/* Releases what the calling thread holds by this guard. */
+static void
+la_guard_let_go(la_guard *self, la_thread *thread)
+{
+    la_held *held = self->held;
+    PyObject *raw = self->raw;
+
+    la_raw_set_writeable(raw, false);
+    self->held = NULL;
+    self->raw = NULL;
+    la_held_unlink(held);
+    if (la_fields(raw)->weakreflist == NULL) {      /* else it is not used again */
+        raw = la_guard_raw_keep(self->facade, raw);     /* locked still */
+    }
+    la_release(&held->hold, thread);
+    la_held_free(held);
+    la_guard_set_state(self, LA_GUARD_FREE);
+    Py_XDECREF(raw);
+}
+
+/*
+ * Is what this guard, which is in the state HELD, holds the calling thread's?
+ * A record of a thread that is gone may serve the calling one (and after a fork
+ * its list is gone with it): then the hold has no owner.
+ */
+static bool
+la_guard_is_mine(la_guard *self)
+{
+    la_thread *thread = la_thread_current;
+
+    return thread != NULL
+           && atomic_load_explicit(&self->thread, memory_order_relaxed) == thread
+           && la_hold_is_mine(&self->held->hold, thread);
+}
+
+static inline int
+la_guard_get_state(la_guard *self)
+{
+    return atomic_load_explicit(&self->state, memory_order_acquire);
+}
+
+static PyObject *
+la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_guard *self = (la_guard *)object;
+
+    if (la_guard_get_state(self) == LA_GUARD_HELD && la_guard_is_mine(self)) {
+        la_guard_let_go(self, la_thread_current);
+        Py_RETURN_NONE;
+    }
+    return PyObject_CallMethodNoArgs(object, la_names.general_release);
+}
+
+static PyObject *
+la_guard_exit(PyObject *object, PyObject *const *Py_UNUSED(exception),
+              Py_ssize_t Py_UNUSED(count))
+{
+    return la_guard_release(object, NULL);
+}
+
+/* -- the life of a guard ---------------------------------------------------------- */
+
+/* Another thread holds by a guard that is at its end: it is left to that one. */
+static LA_COLD void
+la_guard_leave_behind(la_guard *self)
+{
+    la_mutex_lock(&la_guard_mutex);
+    /* Acquire: pairs with the end of the thread, which may have been faster. */
+    if (la_guard_get_state(self) == LA_GUARD_HELD) {
+        la_raw_set_writeable(self->raw, false);
+        /* After a fork the thread may be gone, and its list: then nobody looks here. */
+        self->held->lock = Py_NewRef(
+            ((la_buffer_object *)la_facade_of(self->facade)->buffer)->lock);
+        self->held->guard = NULL;
+        self->held = NULL;
+        la_guard_set_state(self, LA_GUARD_FREE);
+    }
+    la_mutex_unlock(&la_guard_mutex);
+}
+
+static void
+la_guard_finalize(PyObject *object)
+{
+    la_guard *self = (la_guard *)object;
+    int state = la_guard_get_state(self);
+
+    if (LA_LIKELY(state == LA_GUARD_FREE)) {
+        return;
+    }
+    if (state == LA_GUARD_GENERAL) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        PyObject *result = PyObject_CallMethodNoArgs(object, la_names.end);
+        if (result == NULL) {
+            PyErr_WriteUnraisable(object);
+        }
+        Py_XDECREF(result);
+        PyErr_Restore(type, value, traceback);
+    }
+    else if (la_guard_is_mine(self)) {
+        la_guard_let_go(self, la_thread_current);
+    }
+    else {
+        la_guard_leave_behind(self);
+    }
+}
+
+static void
+la_guard_dealloc(PyObject *object)
+{
+    la_guard *self = (la_guard *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(object);
+    }
+    /* One that a finalizer of others brought back, and that was acquired again. */
+    if (la_guard_get_state(self) == LA_GUARD_HELD) {
+        la_guard_finalize(object);
+    }
+    Py_CLEAR(self->raw);
+    Py_CLEAR(self->facade);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static int
+la_guard_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_guard *)object)->facade);     /* whose attributes may refer to it */
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static PyObject *
+la_guard_get_held(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(la_guard_get_state((la_guard *)object) >= LA_GUARD_GENERAL);
+}
+
+/* The pair (array, writes) of a guard of one array; None for a general one. */
+static PyObject *
+la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
+{
+    la_guard *self = (la_guard *)object;
+
+    if (self->facade == NULL) {
+        Py_RETURN_NONE;
+    }
+    return PyTuple_Pack(2, self->facade, self->writes ? Py_True : Py_False);
+}
+
+static PyObject *
+la_guard_begin(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(
+        la_guard_change((la_guard *)object, LA_GUARD_FREE, LA_GUARD_TAKING));
+}
+
+static PyObject *
+la_guard_become(PyObject *object, PyObject *held)
+{
+    int is_held = PyObject_IsTrue(held);
+
+    if (is_held < 0) {
+        return NULL;
+    }
+    la_guard_set_state((la_guard *)object, is_held ? LA_GUARD_GENERAL : LA_GUARD_FREE);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef la_guard_methods[] = {
+    {"acquire", la_guard_acquire, METH_NOARGS,
+     "acquire($self, /)\n--\n\n"
+     "Take the locks and return the raw views.\n\n"
+     "Writers get the write lock and writable plain ndarrays, readers the read lock and\n"
+     "read-only ones; of arrays with an object dtype readers, too, hold the write lock, if\n"
+     "``objects='exclusive'``.\n\n"
+     "Raises\n"
+     "------\n"
+     "LockTimeout\n"
+     "    The guard's timeout (seconds) is over.\n"
+     "DeadlockError\n"
+     "    To wait would close a cycle of threads that wait for each other.\n"
+     "ValueError\n"
+     "    An array to be written is frozen, or a view that NumPy made read-only.\n"
+     "RuntimeError\n"
+     "    This guard is held already, or another thread is acquiring it."},
+    {"release", la_guard_release, METH_NOARGS,
+     "release($self, /)\n--\n\n"
+     "Give the locks back; from now on the raw views are read-only.\n\n"
+     "Raises\n"
+     "------\n"
+     "RuntimeError\n"
+     "    The guard is not held, or was acquired by another thread."},
+    {"__enter__", la_guard_acquire, METH_NOARGS, "Acquire."},
+    {"__exit__", (PyCFunction)(void (*)(void))la_guard_exit, METH_FASTCALL, "Release."},
+    {"_begin", la_guard_begin, METH_NOARGS,
+     "Be the one who acquires; False if it is held, or another thread acquires it."},
+    {"_become", la_guard_become, METH_O, "Be held, or not, by the general version."},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
+     "Guard[T] yields a T."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef la_guard_getset[] = {
+    {"held", la_guard_get_held, NULL, "Whether the guard holds its locks.", NULL},
+    {"_one", la_guard_get_one, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef la_guard_members[] = {
+    {"__weaklistoffset__", LA_T_PYSSIZET, offsetof(la_guard, weakrefs), LA_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot la_guard_slots[] = {
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_dealloc, la_guard_dealloc},
+    {Py_tp_finalize, la_guard_finalize},
+    {Py_tp_traverse, la_guard_traverse},
+    {Py_tp_methods, la_guard_methods},
+    {Py_tp_getset, la_guard_getset},
+    {Py_tp_members, la_guard_members},
+    {0, NULL},
+};
+
+static PyType_Spec la_guard_spec = {
+    .name = "lockedarray._core._native.GuardBase",
+    .basicsize = sizeof(la_guard),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = la_guard_slots,
+};
+
+/* A guard of one array, for ever; NULL with an error. */
+PyObject *
+la_guard_new(PyObject *facade, bool writes)
+{
+    la_guard *self = (la_guard *)la_above.guard->tp_alloc(la_above.guard, 0);
+
+    if (self != NULL) {
+        self->facade = Py_NewRef(facade);
+        self->writes = writes;
+    }
+    return (PyObject *)self;
+}
+
+/* -- what a resize has to know ------------------------------------------------------ */
+
+PyObject *
+la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
+{
+    Py_ssize_t count = 0, found = 0;
+
+    for (la_held *held = la_held_first; held != NULL; held = held->next) {
+        count += held->buffer == (la_buffer_object *)buffer;
+    }
+    PyObject *list = PyList_New(count);
+    if (list == NULL || count == 0) {
+        return list;
+    }
+    la_mutex_lock(&la_guard_mutex);
+    for (la_held *held = la_held_first; held != NULL; held = held->next) {
+        if (held->buffer == (la_buffer_object *)buffer && held->guard != NULL) {
+            PyList_SET_ITEM(list, found++, Py_NewRef(held->guard->raw));
+        }
+    }
+    la_mutex_unlock(&la_guard_mutex);
+    if (found < count && PyList_SetSlice(list, found, count, NULL) < 0) {
+        Py_CLEAR(list);
+    }
+    return list;
+}
+
+int
+la_guard_add(PyObject *module)
+{
+    la_guard_type = (PyTypeObject *)PyType_FromSpec(&la_guard_spec);
+    la_ending_type = (PyTypeObject *)PyType_FromSpec(&la_ending_spec);
+    if (la_guard_type == NULL || la_ending_type == NULL) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_guard_type);
+}
