@@ -14,7 +14,7 @@ import numpy as np
 from lockedarray.cores import GuardBase, Holds
 from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view
 
-__all__ = ["Guard", "acquire", "only"]
+__all__ = ["Guard", "acquire"]
 
 
 class Guard(GuardBase):
