@@ -1,18 +1,26 @@
-"""Time of single operations, without contention: a LockedArray beside what people use instead.
+"""Time of single operations: a LockedArray, on both cores, beside what people use instead.
 
-Three contenders: a plain ndarray without any lock, the same under ``with lock:`` (one
-`threading.Lock`), and a LockedArray.  All run in turn within each of many short rounds, on equal
-data, so that a slow moment of the machine hits all of them; the median over the rounds counts.
-Each row has the two ratios of LockedArray to the others, and beside each the goal of the native
-core (on the portable core a microsecond is spent on the lock alone).
+Four contenders: a plain ndarray without any lock, the same under ``with lock:`` (one
+`threading.Lock`), and a LockedArray on the native and on the portable core.  A core is one for a
+process, so the contenders live in worker processes, of which one at a time works: all run in turn
+within each of many short rounds, on equal data, so that a slow moment of the machine hits all of
+them; the median over the rounds counts.  With ``--python`` other interpreters, such as one without
+a GIL, take their turns in the same rounds.
+
+Each row has the ratio of the native core's time to those of the other two, and beside it the goal.
+The last rows are of threads that work side by side: there the ratio is one of throughput, and the
+more the better.
 """
 
 import argparse
 import functools
+import itertools
 import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import sysconfig
 import threading
 import time
@@ -20,17 +28,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-import lockedarray as la
-
 
 class Row(NamedTuple):
-    """An operation on ``x``, and what it may cost relative to the other two contenders."""
+    """An operation, and what it may cost relative to the ndarray, and to that under a lock."""
 
     statement: str
     to_plain: float | None
     to_lock: float | None
-    plain_statement: str | None = None  # where an ndarray has no such thing
-    lock_statement: str | None = None
+    plain: str | None = None  # what an ndarray does, if that is something else
+    lock: str | None = None
+    threads: int = 0  # of so many; the goals are then for throughput
+    name: str | None = None
+
+    @property
+    def title(self):
+        """What stands in the table."""
+        return self.name or self.statement
+
+    def statement_of(self, contender):
+        """Return what `contender` does in this row."""
+        if contender in ("native", "portable"):
+            return self.statement
+        plain = self.plain or self.statement
+        return plain if contender == "plain" else self.lock or f"with lock: {plain}"
 
 
 ROWS = [
@@ -52,117 +72,285 @@ ROWS = [
     Row("np.sum(x)", 1.6, 1.4),
     Row("np.copyto(x, y)", 4, 2.5),
     Row("list(x)", 1.6, None),
-    Row("with x.write() as r: r[i] = v", None, 1.5, "x[i] = v", "with lock: x[i] = v"),
+    Row("with x.write() as r: r[i] = v", None, 1.5, "x[i] = v"),
+    Row("big.sum()", 0.95, 1.8, threads=2, name="2 threads: readers of one array"),
+    Row("half += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint slices"),
+    Row("columns += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint columns"),
+    Row(
+        "x.at[0] += 1",
+        None,
+        1.3,
+        "x[0] += 1",
+        threads=8,
+        name="8 threads: x.at[0] += 1",
+    ),
 ]
 
-CONTENDERS = ("plain", "lock", "locked")
+# Plain ndarrays live in the process of the native core: which one makes no difference.
+CONTENDERS = {"plain": "native", "lock": "native", "native": "native", "portable": "portable"}
+BIG = 262_144  # elements, 2 MB, of the arrays that threads share
 
 LOOP = """
-def run(count, x, t, y, lock, np, clock, i=5, j=7, v=1.5, a=100, b=200):
+def run(count, x, t, y, big, half, columns, lock, np, clock, i=5, j=7, v=1.5, a=100, b=200):
     start = clock()
     for _ in range(count):
         {statement}
-    return clock() - start
+    return start, clock()
 """
 
 
-def statement_of(row, contender):
-    """Return what `contender` does in this row."""
-    if contender == "locked":
-        return row.statement
-    plain = row.plain_statement or row.statement
-    return plain if contender == "plain" else row.lock_statement or f"with lock: {plain}"
-
-
-def loop(statement, arrays):
-    """Return a function that does `statement` so many times, and tells the seconds it took."""
-    names = {}
-    exec(LOOP.format(statement=statement), names)
-    return functools.partial(
-        names["run"], **arrays, lock=threading.Lock(), np=np, clock=time.perf_counter
-    )
+# -- in a worker -----------------------------------------------------------------------------------
 
 
 def arrays_of(contender, size):
-    """Return the operands by name: ``x`` and the table ``t`` are what is compared."""
-    make = la.ones if contender == "locked" else np.ones
-    return {"x": make(size), "t": make((30, 30)), "y": np.ones(size)}
+    """Return the operands by name, for each of two threads."""
+    if contender in ("native", "portable"):
+        import lockedarray as la
+
+        make = la.ones
+    else:
+        make = np.ones
+    shared = {"x": make(size), "t": make((30, 30)), "y": np.ones(size), "big": make(BIG)}
+    table = make((512, BIG // 512))
+    return [
+        {
+            **shared,
+            "half": shared["big"][k * BIG // 2 : (k + 1) * BIG // 2],
+            "columns": table[:, k * 256 : (k + 1) * 256],
+        }
+        for k in range(2)
+    ]
 
 
-def count_for(run, seconds):
-    """How many repeats take about `seconds`."""
-    count = 1
-    while run(count) < seconds / 4:
-        count *= 2
-    return 4 * count
+class Loops:
+    """A statement in loops, in one thread or several: tells the seconds that it took."""
+
+    def __init__(self, statement, arrays, threads):
+        names = {}
+        exec(LOOP.format(statement=statement), names)
+        lock = threading.Lock()
+        self._runs = [
+            functools.partial(names["run"], **given, lock=lock, np=np, clock=time.perf_counter)
+            for given in itertools.islice(itertools.cycle(arrays), max(threads, 1))
+        ]
+
+    def run(self, count):
+        """Return the seconds for `count` times in each thread, from the first start on."""
+        if len(self._runs) == 1:
+            start, end = self._runs[0](count)
+            return end - start
+        times = []
+        barrier = threading.Barrier(len(self._runs))
+
+        def work(run):
+            barrier.wait()
+            times.append(run(count))
+
+        threads = [threading.Thread(target=work, args=[run]) for run in self._runs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return max(end for _, end in times) - min(start for start, _ in times)
+
+    def count_for(self, seconds):
+        """How many repeats take about `seconds`."""
+        count = 1
+        while self.run(count) < seconds / 4:
+            count *= 2
+        return 4 * count
 
 
-def measure(row, size, rounds, seconds):
-    """Return the seconds of one operation for each contender, in each round."""
-    runs = {c: loop(statement_of(row, c), arrays_of(c, size)) for c in CONTENDERS}
-    counts = {c: count_for(run, seconds) for c, run in runs.items()}
-    times = {c: [] for c in CONTENDERS}
-    for _ in range(rounds):
-        for contender, run in runs.items():
-            times[contender].append(run(counts[contender]) / counts[contender])
-    return times
+def work():
+    """Do what the lines on standard input ask for, and answer each with one."""
+    import lockedarray as la
 
-
-def ratio(value, goal):
-    """Return a ratio beside its goal, marked where it misses it."""
-    if goal is None:
-        return f"{value:8.2f}           "
-    return f"{value:8.2f} (<= {goal:4.2f}){'*' if value > goal else ' '}"
-
-
-def machine():
-    """Return what the numbers depend on."""
-    return {
+    about = {
         "python": platform.python_version(),
         "gil": not sysconfig.get_config_var("Py_GIL_DISABLED"),
         "numpy": np.__version__,
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "core": la.backend,
+        "lockedarray": la.__version__,
     }
+    print(json.dumps(about), flush=True)
+    loops = {}
+    for line in sys.stdin:
+        contender, row, size, seconds = json.loads(line)
+        key = contender, row
+        if key not in loops:
+            loops = {known: loop for known, loop in loops.items() if known[1] == row}
+            chosen = ROWS[row]
+            made = Loops(chosen.statement_of(contender), arrays_of(contender, size), chosen.threads)
+            loops[key] = made, made.count_for(seconds)
+        made, count = loops[key]
+        made.run(count // 8 + 1)  # the caches are somebody else's
+        print(made.run(count) / count, flush=True)
+
+
+# -- in the process that asks ----------------------------------------------------------------------
+
+
+class Worker:
+    """A process with one interpreter and one core."""
+
+    def __init__(self, python, core):
+        environment = {**os.environ, "LOCKEDARRAY_BACKEND": core}
+        self._process = subprocess.Popen(
+            [python, os.path.abspath(__file__), "--worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            text=True,
+        )
+        self.about = json.loads(self._read())
+
+    def _read(self):
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit("a worker process ended: see above")
+        return line
+
+    def seconds(self, contender, row, size, seconds):
+        """Return how long `contender` takes for one operation of a row."""
+        print(json.dumps([contender, row, size, seconds]), file=self._process.stdin, flush=True)
+        return float(self._read())
+
+    def end(self):
+        """Let the process end."""
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(interpreters, row, options):
+    """Return the seconds of one operation, in each round: by interpreter, then by contender."""
+    times = [{contender: [] for contender in CONTENDERS} for _ in interpreters]
+    rounds = options.rounds if not ROWS[row].threads else max(options.rounds // 4, 3)
+    turns = [*CONTENDERS.items()] * 2
+    for n in range(rounds):
+        for workers, known in zip(interpreters, times, strict=True):
+            for contender, core in turns[n % 4 : n % 4 + 4]:  # each comes first in its turn
+                seconds = options.seconds * (20 if ROWS[row].threads else 1)
+                known[contender].append(
+                    workers[core].seconds(contender, row, options.size, seconds)
+                )
+    return times
+
+
+def ratios(row, times):
+    """Return (value, goal): the native core against the ndarray, and against the lock."""
+    plain, lock, native = (statistics.median(times[name]) for name in ("plain", "lock", "native"))
+    if row.threads:  # in throughput
+        return (plain / native, row.to_plain), (lock / native, row.to_lock)
+    return (native / plain, row.to_plain), (native / lock, row.to_lock)
+
+
+def misses(row, value, goal):
+    """Whether a ratio misses its goal."""
+    return goal is not None and (value < goal if row.threads else value > goal)
+
+
+def cell(row, value, goal):
+    """Return a ratio beside its goal, marked where it misses it."""
+    if goal is None:
+        return f"{value:8.2f}           "
+    sign = ">=" if row.threads else "<="
+    return f"{value:8.2f} ({sign} {goal:4.2f}){'*' if misses(row, value, goal) else ' '}"
+
+
+def describe(about):
+    """Return what an interpreter's numbers depend on, in words."""
+    return (
+        f"CPython {about['python']} {'with' if about['gil'] else 'without'} GIL, "
+        f"NumPy {about['numpy']}, {about['machine']}, {about['cores']} cores"
+    )
+
+
+def table(about, results, options):
+    """Print the table of one interpreter."""
+    print(f"\n{describe(about)}; {options.size} float64")
+    print("ns per operation, median of all rounds; * misses the goal\n")
+    heads = "".join(f"{head:>11}" for head in ("ndarray", "+ Lock", "native", "portable"))
+    print(f"{'operation':33}{heads}   / ndarray           / Lock")
+    for row, times in results:
+        numbers = "".join(f"{statistics.median(times[c]) * 1e9:11.0f}" for c in CONTENDERS)
+        cells = "".join(cell(row, *pair) for pair in ratios(row, times))
+        print(f"{row.title:33}{numbers}{cells}")
+
+
+def draw(path, abouts, results):
+    """Draw the ratios of each interpreter to the lock, and to the ndarray, with their goals."""
+    import matplotlib.pyplot as plt
+
+    rows = [row for row, _ in results[0]]
+    places = np.arange(len(rows))[::-1]
+    figure, (left, right) = plt.subplots(1, 2, figsize=(13, 0.4 * len(rows) + 1.5), sharey=True)
+    height = 0.8 / len(results)
+    for n, (about, found) in enumerate(zip(abouts, results, strict=True)):
+        pairs = [ratios(row, times) for row, times in found]
+        for axes, side in ((left, 0), (right, 1)):
+            values = [pair[side][0] for pair in pairs]
+            axes.barh(places + (0.5 - n) * height, values, height, label=describe(about))
+    for axes, goals, title in (
+        (left, [row.to_plain for row in rows], "against plain ndarray"),
+        (right, [row.to_lock for row in rows], "against an ndarray and a Lock"),
+    ):
+        axes.plot(
+            [np.nan if goal is None else goal for goal in goals], places, "k|", ms=12, label="goal"
+        )
+        axes.axvline(1, color="grey", lw=0.8)
+        axes.set_xscale("log")
+        axes.set_title(title)
+    left.set_yticks(places, [row.title for row in rows])
+    right.legend(fontsize=7)
+    figure.supxlabel("time; of threads: throughput (native core)", fontsize=9)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
 
 
 def main():
-    """Run the rounds and print the table."""
+    """Run the rounds and print a table for each interpreter."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--size", type=int, default=1000, help="elements of x")
     parser.add_argument("--rounds", type=int, default=101)
     parser.add_argument("--seconds", type=float, default=0.001, help="of each round, about")
     parser.add_argument("--only", default="", help="rows that contain this")
+    parser.add_argument(
+        "--python", action="append", metavar="PATH",
+        help="an interpreter that has the package (again for more); by default this one",
+    )  # fmt: skip
     parser.add_argument("--json", metavar="FILE", help="write the raw results there")
+    parser.add_argument("--picture", metavar="FILE", help="draw the ratios there (matplotlib)")
     options = parser.parse_args()
+    if options.worker:
+        work()
+        return
     if options.size < 200:
         parser.error("--size: at least 200, which is where the slices end")
 
-    about = machine()
-    print(
-        f"CPython {about['python']} {'with' if about['gil'] else 'without'} GIL, "
-        f"NumPy {about['numpy']}, {about['machine']}, {about['cores']} cores, "
-        f"{about['core']} core; {options.size} float64"
-    )
-    print(f"ns per operation, median of {options.rounds} rounds; * misses the goal\n")
-    heads = ("ndarray", "+ Lock", "Locked")
-    print(
-        f"{'operation':31}{''.join(f'{head:>9}' for head in heads)}   / ndarray             / Lock"
-    )
-    raw = {}
-    for row in ROWS:
-        if options.only not in row.statement:
+    pythons = options.python or [sys.executable]
+    cores = sorted(set(CONTENDERS.values()))
+    interpreters = [{core: Worker(python, core) for core in cores} for python in pythons]
+    abouts = [workers["native"].about for workers in interpreters]
+    results = [[] for _ in pythons]
+    for number, row in enumerate(ROWS):
+        if options.only not in row.title:
             continue
-        times = raw[row.statement] = measure(row, options.size, options.rounds, options.seconds)
-        plain, lock, locked = (statistics.median(times[c]) for c in CONTENDERS)
-        print(
-            f"{row.statement:31}{plain * 1e9:9.0f}{lock * 1e9:9.0f}{locked * 1e9:9.0f}"
-            f"{ratio(locked / plain, row.to_plain)}{ratio(locked / lock, row.to_lock)}"
-        )
+        for found, times in zip(results, measure(interpreters, number, options), strict=True):
+            found.append((row, times))
+    for workers in interpreters:
+        for worker in workers.values():
+            worker.end()
+    for about, found in zip(abouts, results, strict=True):
+        table(about, found, options)
     if options.json:
+        raw = [{row.title: times for row, times in found} for found in results]
         with open(options.json, "w") as file:
-            json.dump({"about": about, "seconds": raw}, file)
+            json.dump([{"about": a, "seconds": r} for a, r in zip(abouts, raw, strict=True)], file)
+    if options.picture:
+        draw(options.picture, abouts, results)
 
 
 if __name__ == "__main__":

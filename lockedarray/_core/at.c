@@ -29,13 +29,24 @@ static PyTypeObject *la_at_type, *la_at_index_type;
 
 /* -- the update ---------------------------------------------------------------------- */
 
+/*
+ * ufunc.at makes an array of the value first: a Python float counts as float64
+ * there, an int as int64, and a narrower element is computed in these and cast.
+ */
+
 typedef enum {
     LA_AT_ADD,
     LA_AT_SUBTRACT,
     LA_AT_MULTIPLY,
     LA_AT_DIVIDE,
+    LA_AT_AND,
+    LA_AT_OR,
+    LA_AT_XOR,
     LA_AT_OTHER,
 } la_at_kind;
+
+/* Below this, a double is an integer without doubt. */
+#define LA_EXACT_INTEGERS (1LL << 53)
 
 /* The number as a double; false where it is none, or would be rounded. */
 static bool
@@ -49,13 +60,34 @@ la_number_as_double(PyObject *value, double *number)
         int overflow;
         long long integer = PyLong_AsLongLongAndOverflow(value, &overflow);
         *number = (double)integer;
-        return overflow == 0 && integer >= -(1LL << 53) && integer <= 1LL << 53;
+        return overflow == 0 && integer >= -LA_EXACT_INTEGERS
+               && integer <= LA_EXACT_INTEGERS;
+    }
+    if (Py_TYPE(value) == &PyFloatArrType_Type) {
+        *number = PyArrayScalar_VAL(value, Float);
+        return true;
     }
     return false;
 }
 
+/* The number as a complex of doubles; false as above. */
 static bool
-la_number_as_integer(PyObject *value, long long *number)
+la_number_as_complex(PyObject *value, double number[2])
+{
+    PyTypeObject *type = Py_TYPE(value);
+
+    if (type == &PyComplex_Type || type == &PyCDoubleArrType_Type) {
+        Py_complex both = PyComplex_AsCComplex(value);  /* complex128 is a complex */
+        number[0] = both.real;
+        number[1] = both.imag;
+        return true;
+    }
+    number[1] = 0;
+    return la_number_as_double(value, &number[0]);
+}
+
+static bool
+la_number_as_integer(PyObject *value, npy_int64 *number)
 {
     npy_intp integer;
 
@@ -66,17 +98,32 @@ la_number_as_integer(PyObject *value, long long *number)
     return true;
 }
 
-/* False where a floating point error may have to be reported. */
 static bool
-la_at_compute(la_at_kind kind, double a, double b, double *result)
+la_number_as_bool(PyObject *value, bool *number)
+{
+    *number = value == Py_True;
+    if (Py_TYPE(value) == &PyBoolArrType_Type) {
+        *number = PyArrayScalar_VAL(value, Bool);
+        return true;
+    }
+    return PyBool_Check(value);
+}
+
+/*
+ * In float64, for a result that is a normal number of a type from `lowest` to
+ * `highest`; false where a floating point error may have to be reported.
+ */
+static bool
+la_at_compute(la_at_kind kind, double a, double b, double lowest, double highest,
+              double *result)
 {
     switch (kind) {
         case LA_AT_ADD:
             *result = a + b;
-            return isfinite(*result);       /* a sum never underflows */
+            break;
         case LA_AT_SUBTRACT:
             *result = a - b;
-            return isfinite(*result);
+            break;
         case LA_AT_MULTIPLY:
             *result = a * b;
             break;
@@ -89,71 +136,182 @@ la_at_compute(la_at_kind kind, double a, double b, double *result)
         default:
             return false;
     }
-    return isfinite(*result)
-           && (fabs(*result) >= DBL_MIN || a == 0 || (b == 0 && kind == LA_AT_MULTIPLY));
+    if (!(fabs(*result) <= highest)) {      /* NaN, too */
+        return false;
+    }
+    if (fabs(*result) >= lowest) {
+        return true;
+    }
+    /* A sum of doubles never underflows, and is no less exact than its terms. */
+    if (kind == LA_AT_ADD || kind == LA_AT_SUBTRACT) {
+        return *result == 0 || lowest == DBL_MIN;
+    }
+    return *result == 0 && (a == 0 || (b == 0 && kind == LA_AT_MULTIPLY));
 }
 
+/*
+ * Integers, as NumPy has them: modulo a power of two. Only the width of the
+ * element matters, not its sign. False for what is not done here.
+ */
 static bool
-la_at_compute_integer(la_at_kind kind, long long a, long long b, long long lowest,
-                      long long highest, long long *result)
+la_at_compute_integer(la_at_kind kind, npy_uint64 a, npy_uint64 b, npy_uint64 *result)
 {
-    /* In 64 bits neither overflows: the operands are below 2**31, or checked. */
     switch (kind) {
         case LA_AT_ADD:
-            if (b > 0 ? a > highest - b : a < lowest - b) {
-                return false;
-            }
             *result = a + b;
             return true;
         case LA_AT_SUBTRACT:
-            if (b > 0 ? a < lowest + b : a > highest + b) {
-                return false;
-            }
             *result = a - b;
             return true;
         case LA_AT_MULTIPLY:
-            if (a <= INT32_MIN || a > INT32_MAX || b <= INT32_MIN || b > INT32_MAX) {
-                return false;
-            }
             *result = a * b;
-            return *result >= lowest && *result <= highest;
+            return true;
+        case LA_AT_AND:
+            *result = a & b;
+            return true;
+        case LA_AT_OR:
+            *result = a | b;
+            return true;
+        case LA_AT_XOR:
+            *result = a ^ b;
+            return true;
         default:
             return false;
     }
 }
 
-#define LA_AT_INTEGER(type, lowest, highest) \
+#define LA_AT_INTEGER(type) \
     { \
-        long long b, result; \
-        if (!la_number_as_integer(value, &b) || b < (lowest) || b > (highest) \
-                || !la_at_compute_integer(kind, *(type *)address, b, lowest, highest, \
-                                          &result)) { \
+        npy_uint64 result; \
+        if (!la_at_compute_integer(kind, *(type *)address, (npy_uint64)b, &result)) { \
             return false; \
         } \
         *(type *)address = (type)result; \
         return true; \
     }
 
+static bool
+la_at_apply_integer(la_at_kind kind, npy_intp size, char *address, PyObject *value)
+{
+    npy_int64 b;
+
+    if (!la_number_as_integer(value, &b)) {
+        return false;
+    }
+    switch (size) {
+        case 1: LA_AT_INTEGER(npy_uint8)
+        case 2: LA_AT_INTEGER(npy_uint16)
+        case 4: LA_AT_INTEGER(npy_uint32)
+        case 8: LA_AT_INTEGER(npy_uint64)
+        default: return false;
+    }
+}
+
+/* uint64 and int64 are added as float64: done where that is exact. */
+static bool
+la_at_apply_uint64(la_at_kind kind, char *address, PyObject *value)
+{
+    npy_uint64 a = *(npy_uint64 *)address;
+    npy_int64 b;
+    double result;
+
+    if (kind == LA_AT_DIVIDE || !la_number_as_integer(value, &b) || b < -LA_EXACT_INTEGERS
+            || b > LA_EXACT_INTEGERS || a > (npy_uint64)LA_EXACT_INTEGERS
+            || !la_at_compute(kind, (double)a, (double)b, DBL_MIN, DBL_MAX, &result)
+            || !(result >= 0 && result < (double)LA_EXACT_INTEGERS)) {
+        return false;
+    }
+    *(npy_uint64 *)address = (npy_uint64)result;
+    return true;
+}
+
+static bool
+la_at_apply_bool(la_at_kind kind, char *address, PyObject *value)
+{
+    bool a = *(npy_bool *)address != 0, b;
+
+    if (!la_number_as_bool(value, &b)) {
+        return false;
+    }
+    switch (kind) {
+        case LA_AT_ADD:
+        case LA_AT_OR:
+            *(npy_bool *)address = a || b;
+            return true;
+        case LA_AT_MULTIPLY:
+        case LA_AT_AND:
+            *(npy_bool *)address = a && b;
+            return true;
+        case LA_AT_XOR:
+            *(npy_bool *)address = a != b;
+            return true;
+        default:
+            return false;
+    }
+}
+
+/* Sums alone: how products are rounded differs between NumPy's loops. */
+static bool
+la_at_apply_complex(la_at_kind kind, int type, char *address, PyObject *value)
+{
+    bool is_narrow = type == NPY_CFLOAT;
+    double b[2], result[2];
+
+    if ((kind != LA_AT_ADD && kind != LA_AT_SUBTRACT) || !la_number_as_complex(value, b)) {
+        return false;
+    }
+    for (int i = 0; i < 2; i++) {
+        double a = is_narrow ? ((float *)address)[i] : ((double *)address)[i];
+        if (!la_at_compute(kind, a, b[i], is_narrow ? FLT_MIN : DBL_MIN,
+                           is_narrow ? FLT_MAX : DBL_MAX, &result[i])) {
+            return false;
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        if (is_narrow) {
+            ((float *)address)[i] = (float)result[i];
+        }
+        else {
+            ((double *)address)[i] = result[i];
+        }
+    }
+    return true;
+}
+
 /* Updates the element, or leaves it as it is and returns false. */
 static bool
-la_at_apply(la_at_kind kind, int type, char *address, PyObject *value)
+la_at_apply(la_at_kind kind, const PyArray_Descr *descr, char *address, PyObject *value)
 {
+    int type = descr->type_num;
+    npy_intp size = PyDataType_ELSIZE(descr);
     double b, result;
 
     switch (type) {
-        case NPY_INT8: LA_AT_INTEGER(npy_int8, INT8_MIN, INT8_MAX)
-        case NPY_INT16: LA_AT_INTEGER(npy_int16, INT16_MIN, INT16_MAX)
-        case NPY_INT32: LA_AT_INTEGER(npy_int32, INT32_MIN, INT32_MAX)
-        case NPY_INT64: LA_AT_INTEGER(npy_int64, INT64_MIN, INT64_MAX)
         case NPY_DOUBLE:
             if (!la_number_as_double(value, &b)
-                    || !la_at_compute(kind, *(double *)address, b, &result)) {
+                    || !la_at_compute(kind, *(double *)address, b, DBL_MIN, DBL_MAX, &result)) {
                 return false;
             }
             *(double *)address = result;
             return true;
+        case NPY_FLOAT:
+            /* Rounded twice, it is the same as if computed in float32. */
+            if (!la_number_as_double(value, &b)
+                    || !la_at_compute(kind, *(float *)address, b, FLT_MIN, FLT_MAX, &result)) {
+                return false;
+            }
+            *(float *)address = (float)result;
+            return true;
+        case NPY_CFLOAT:
+        case NPY_CDOUBLE:
+            return la_at_apply_complex(kind, type, address, value);
+        case NPY_BOOL:
+            return la_at_apply_bool(kind, address, value);
         default:
-            return false;
+            if (PyTypeNum_ISUNSIGNED(type) && size == 8) {
+                return la_at_apply_uint64(kind, address, value);
+            }
+            return PyTypeNum_ISINTEGER(type) && la_at_apply_integer(kind, size, address, value);
     }
 }
 
@@ -175,7 +333,7 @@ la_at_update(la_at_index *at, la_at_kind kind, PyObject *value)
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
-    bool done = la_at_apply(kind, fields->descr->type_num, address, value);
+    bool done = la_at_apply(kind, (PyArray_Descr *)fields->descr, address, value);
     la_grip_release(&grip);
     return done ? 0 : LA_GENERAL;
 }
@@ -199,7 +357,7 @@ la_at_augment(PyObject *object, PyObject *value, la_at_kind kind, PyObject *ufun
 #define LA_AT_SLOTS(DEFINE) \
     DEFINE(add, ADD) DEFINE(subtract, SUBTRACT) DEFINE(multiply, MULTIPLY) \
     DEFINE(true_divide, DIVIDE) DEFINE(floor_divide, OTHER) DEFINE(remainder, OTHER) \
-    DEFINE(and, OTHER) DEFINE(or, OTHER) DEFINE(xor, OTHER) \
+    DEFINE(and, AND) DEFINE(or, OR) DEFINE(xor, XOR) \
     DEFINE(lshift, OTHER) DEFINE(rshift, OTHER)
 
 #define LA_DEFINE_AT(name, kind) \

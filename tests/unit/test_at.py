@@ -442,6 +442,69 @@ def test_casting_is_that_of_ufunc_at(dtype, method, ufunc, value):
     assert free(x)
 
 
+ELEMENTS = ["?", "b", "B", "h", "H", "i", "I", "l", "L", "q", "Q", "e", "f", "d", "g", "F", "D", ">i4", ">f8"]
+AUGMENTED = {
+    "add": operator.iadd,
+    "subtract": operator.isub,
+    "multiply": operator.imul,
+    "divide": operator.itruediv,
+    "bitwise_and": operator.iand,
+    "bitwise_or": operator.ior,
+    "bitwise_xor": operator.ixor,
+}
+
+
+def numbers_for(dtype, rng):
+    """Numbers that an element of `dtype` may be, and be updated by: ordinary ones and the extremes."""
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        elements = [False, True]
+    elif kind in "iu":
+        info = np.iinfo(dtype)
+        elements = [0, 1, 3, info.min, info.max, info.max - 1, int(rng.integers(0, 100))]
+    else:
+        info = np.finfo(dtype)
+        elements = [0.0, -0.0, 1.0, -2.5, float(rng.normal()), np.inf, np.nan]
+        elements += [info.max, info.tiny, info.smallest_subnormal, info.eps]
+        if kind == "c":
+            elements += [complex(*rng.normal(size=2)), complex(-0.0, -0.0), complex(1, -np.inf)]
+    values = [0, 1, -1, 7, 255, -129, 2**31, 2**53 + 1, -(2**63), 2**63, 2**70]
+    values += [0.0, -0.0, 0.1, -3.5, float(rng.normal()), 1e39, 1e-39, 1e-46, 1e308, 5e-324]
+    values += [np.inf, np.nan, True, False, 1j, complex(0.1, -0.0), complex(*rng.normal(size=2))]
+    values += [np.intp(5), np.uint8(200), np.uint64(2**63 + 9), np.int8(-3), np.float16(0.1)]
+    values += [np.float32(0.1), np.float32(1e-45), np.float64(0.1), np.longdouble(0.1)]
+    values += [np.complex64(0.1 + 2j), np.complex128(0.1 - 0.0j), np.True_, np.False_]
+    return elements, values
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("strict", [False, True], ids=["silent", "errors raised"])
+@pytest.mark.parametrize("name", AUGMENTED)
+@pytest.mark.parametrize("dtype", ELEMENTS)
+def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
+    rng = np.random.default_rng(3)
+    elements, values = numbers_for(dtype, rng)
+    ufunc, assign = getattr(np, name), AUGMENTED[name]
+    for element in elements:
+        for value in values:
+            plain = np.array([1, 0, 1]).astype(dtype)
+            plain[1] = element
+            x = LockedArray(plain)
+            outcomes = []
+            with np.errstate(all="raise" if strict else "ignore"):
+                for update in (lambda: ufunc.at(plain, 1, value), lambda: assign(x.at[1], value)):
+                    try:
+                        update()
+                    except (TypeError, OverflowError, FloatingPointError) as error:
+                        outcomes.append(type(error))
+                    else:
+                        outcomes.append(None)
+            assert outcomes[0] is outcomes[1], (element, value)
+            if outcomes[0] is None:
+                same = np.array_equal(x.snapshot().view("V1"), plain.view("V1"))
+                assert same or (x[1] != x[1] and plain[1] != plain[1]), (element, value, x[1])
+
+
 def test_text_of_at_names_the_array():
     x = la.zeros((2, 3))
     assert "(2, 3)" in repr(x.at)
