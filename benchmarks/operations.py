@@ -301,11 +301,13 @@ def draw(path, abouts, results):
         )
         axes.axvline(1, color="grey", lw=0.8)
         axes.set_xscale("log")
+        axes.set_xticks([0.2, 0.5, 1, 2, 5], ["0.2", "0.5", "1", "2", "5"])
+        axes.set_xticks([], minor=True)
         axes.set_title(title)
     left.set_yticks(places, [row.title for row in rows])
-    right.legend(fontsize=7)
-    figure.supxlabel("time; of threads: throughput (native core)", fontsize=9)
-    figure.tight_layout()
+    figure.suptitle("native core: time; of threads, throughput", fontsize=10)
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
+    figure.legend(*right.get_legend_handles_labels(), loc="lower center", ncols=3, fontsize=8)
     figure.savefig(path, dpi=120)
 
 

@@ -30,7 +30,7 @@ from lockedarray.dispatch.ufuncs import call_ufunc
 from lockedarray.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray.flags import Flags
 from lockedarray.flat import FlatIterator
-from lockedarray.guards import Guard, only
+from lockedarray.guards import Guard
 from lockedarray.indexing import makes_view, picks_element
 from lockedarray.objects import check_policy
 from lockedarray.temporaries import is_unreachable
@@ -162,7 +162,7 @@ class LockedArray(Facade):
         TypeError, ValueError
             `timeout` is not a number, or negative or not finite.
         """
-        return Guard([(self, False)], only, timeout)
+        return Guard._of(self, False, timeout)
 
     def write(self, timeout: float | None = None) -> Guard:
         """Return a guard that holds the write lock and yields a writable plain view.
@@ -185,7 +185,7 @@ class LockedArray(Facade):
         TypeError, ValueError
             `timeout` is not a number, or negative or not finite.
         """
-        return Guard([(self, True)], only, timeout)
+        return Guard._of(self, True, timeout)
 
     def snapshot(self) -> np.ndarray:
         """Return a plain copy of the whole array as it was at one moment (read lock)."""

@@ -50,9 +50,14 @@ class Guard(GuardBase):
         super().__init__()
         self._plan = wanted, shape, _checked_timeout(timeout)
 
+    @classmethod
+    def _of(cls, facade: Facade, write: bool, timeout: float | None) -> Guard:
+        """Return a guard of one array."""
+        return cls([(facade, write)], _only, timeout)
+
     def _whole_plan(self) -> Any:
         one = self._one
-        return self._plan if one is None else ([one], only, None)
+        return self._plan if one is None else ([one], _only, None)
 
     def _general_acquire(self) -> Any:
         if not self._begin():
@@ -135,7 +140,7 @@ def _held_here() -> _HeldHere:
         return _local.guards
 
 
-def only(raws: list[np.ndarray]) -> np.ndarray:
+def _only(raws: list[np.ndarray]) -> np.ndarray:
     """Return the raw view of a guard of one array."""
     return raws[0]
 

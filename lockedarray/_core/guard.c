@@ -125,24 +125,32 @@ la_held_unlink(la_held *held)
     }
 }
 
-/* Gives back what a collected guard left to its thread. */
+/* The next one that a collected guard left to its thread, or NULL. */
+static la_held *
+la_held_left(void)
+{
+    la_held *held = la_held_first;
+
+    la_mutex_lock(&la_guard_mutex);
+    while (held != NULL && held->guard != NULL) {
+        held = held->next;
+    }
+    la_mutex_unlock(&la_guard_mutex);
+    return held;
+}
+
+/* Gives back what collected guards left to their thread. */
 static LA_COLD void
 la_held_reap(la_thread *thread)
 {
-    la_held *next;
+    la_held *held;
 
-    for (la_held *held = la_held_first; held != NULL; held = next) {
-        next = held->next;
-        la_mutex_lock(&la_guard_mutex);
-        bool gone = held->guard == NULL;
-        la_mutex_unlock(&la_guard_mutex);
-        if (gone) {
-            PyObject *lock = held->lock;
-            la_held_unlink(held);
-            la_release(&held->hold, thread);
-            la_held_free(held);
-            Py_DECREF(lock);        /* the last one frees it: no Python runs */
-        }
+    while ((held = la_held_left()) != NULL) {
+        PyObject *lock = held->lock;
+        la_held_unlink(held);
+        la_release(&held->hold, thread);
+        la_held_free(held);
+        Py_DECREF(lock);        /* may run Python, and so change the list */
     }
 }
 

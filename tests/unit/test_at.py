@@ -442,27 +442,7 @@ def test_casting_is_that_of_ufunc_at(dtype, method, ufunc, value):
     assert free(x)
 
 
-ELEMENTS = [
-    "?",
-    "b",
-    "B",
-    "h",
-    "H",
-    "i",
-    "I",
-    "l",
-    "L",
-    "q",
-    "Q",
-    "e",
-    "f",
-    "d",
-    "g",
-    "F",
-    "D",
-    ">i4",
-    ">f8",
-]
+ELEMENTS = [*"?bBhHiIlLqQefdgFD", ">i4", ">f8"]
 AUGMENTED = {
     "add": operator.iadd,
     "subtract": operator.isub,
