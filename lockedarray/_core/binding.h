@@ -194,6 +194,14 @@ la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
     return la_hold_acquire_slow(lock, hold, self, deadline);
 }
 
+/* The deadline that is so many seconds from now; more than a century is for ever. */
+static inline int64_t
+la_deadline_after(double seconds)
+{
+    return !(seconds > 0) ? LA_NOW
+        : seconds < 4e9 ? la_now() + (int64_t)(seconds * 1e9) : LA_NEVER;
+}
+
 /* Raises MemoryError where the thread has no record yet and cannot have one. */
 static inline la_thread *
 la_thread_here(void)

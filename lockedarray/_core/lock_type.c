@@ -8,8 +8,6 @@
  */
 #include "binding.h"
 
-#include <math.h>
-
 #ifdef _WIN32
 #include <windows.h>
 #define la_sleep_long() Sleep(1000000)
@@ -640,12 +638,7 @@ la_deadline_of(PyObject *timeout, int64_t *deadline)
     if (seconds == -1.0 && PyErr_Occurred()) {
         return -1;
     }
-    if (!(seconds > 0)) {
-        *deadline = LA_NOW;
-    }
-    else if (seconds < 4e9) {       /* longer is for ever */
-        *deadline = la_now() + (int64_t)(seconds * 1e9);
-    }
+    *deadline = la_deadline_after(seconds);
     return 0;
 }
 

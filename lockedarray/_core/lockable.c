@@ -111,15 +111,7 @@ la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline)
                      "timeout must not be negative (seconds), or -1, not %R", timeout);
         return -1;
     }
-    if (!blocks || seconds == 0) {
-        *deadline = LA_NOW;
-    }
-    else if (seconds < 0 || seconds >= 4e9) {       /* longer is for ever */
-        *deadline = LA_NEVER;
-    }
-    else {
-        *deadline = la_now() + (int64_t)(seconds * 1e9);
-    }
+    *deadline = !blocks ? LA_NOW : seconds < 0 ? LA_NEVER : la_deadline_after(seconds);
     return 0;
 }
 
