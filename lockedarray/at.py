@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray.cores import AtBase, AtIndexBase
+from lockedarray.buffer import plain_view
+from lockedarray.cores import AtBase, AtIndexBase, address, hot_method, locks_regions
 from lockedarray.dispatch.operation import run, settled
-from lockedarray.facade import Facade
-from lockedarray.indexing import picks_element
+from lockedarray.facade import Facade, buffer_of, make_view
+from lockedarray.indexing import makes_view, picks_element
 
 __all__ = ["At", "AtIndex"]
 
@@ -49,7 +50,9 @@ def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any
         expected = np.asarray(expected, array.dtype)
     same = np.asarray(old == expected)
     if array.dtype.kind in "fcmM":
-        same = same | (np.isnan(old) & np.isnan(np.asarray(expected, array.dtype)))
+        given = np.asarray(expected)
+        given = given if given.dtype.kind in "fcmM" else given.astype(array.dtype)
+        same = same | (np.isnan(old) & np.isnan(given))
     if same.ndim == 0:
         swapped: Any = bool(same)
         if swapped:
@@ -58,6 +61,34 @@ def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any
         swapped = np.broadcast_to(same, np.shape(old)).copy()
         array[index] = np.where(swapped, np.asarray(desired, array.dtype), old)
     return swapped, old
+
+
+_RESIZED = object()
+"""The array was resized before the view of the elements was locked: the index may select others."""
+
+
+def _view_of(array: Facade, index: Any) -> np.ndarray:
+    """Return a plain view of what a basic index selects, of a single element, too."""
+    whole = plain_view(array, np.ndarray)
+    if not picks_element(index):
+        return whole[index]
+    parts = index if type(index) is tuple else (index,)
+    element = whole[(*parts, ...)]
+    return element if whole.ndim > 1 else element.reshape(1)
+
+
+def _within(array: Facade, index: Any) -> Any:
+    """Return the index of what `index` selects within `_view_of` it.
+
+    As many axes as the array has, where that is one: NumPy has other loops for these.
+    """
+    if not picks_element(index):
+        return ...
+    return () if array.ndim > 1 else 0
+
+
+def _place(array: np.ndarray) -> tuple[Any, ...]:
+    return address(array), array.shape, array.strides
 
 
 class At(AtBase):
@@ -105,7 +136,37 @@ class AtIndex(AtIndexBase):
                 return function(array, index, *values)
 
             return run(store, (self._array, self._index), {}, (id(self._array),))
-        return run(function, (self._array, self._index, *values), {}, (id(self._array),))
+        return self._run(function, values, True)
+
+    def _run(self, function: Callable[..., Any], values: tuple[Any, ...], write: bool) -> Any:
+        """Run ``function(array, index, *values)`` under a lock of what the index selects."""
+        array, index = self._array, self._index
+        view = self._selected()
+        if view is not None:
+            within = _within(array, index)
+
+            def act(raw: np.ndarray, *values: Any) -> Any:
+                now = _view_of(array, index)
+                if _place(now) != _place(raw):
+                    return _RESIZED
+                return function(raw, within, *values)
+
+            result = run(act, (view, *values), {}, (id(view),) if write else ())
+            if result is not _RESIZED:
+                return result
+        return run(function, (array, index, *values), {}, (id(array),) if write else ())
+
+    def _selected(self) -> Facade | None:
+        """Return a view of the elements, if the index makes one and it can be locked alone."""
+        array, index = self._array, self._index
+        if not locks_regions or array.dtype.hasobject or buffer_of(array).whole:
+            return None
+        if not (picks_element(index) or makes_view(index, array.ndim)):
+            return None
+        try:
+            return make_view(_view_of(array, index), array, array._may_write)
+        except (IndexError, ValueError, KeyError):  # raised anew under the lock
+            return None
 
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
         return self._write(_accumulate, ufunc, settled(value))
@@ -118,7 +179,7 @@ class AtIndex(AtIndexBase):
 
     def get(self) -> Any:
         """Return the elements."""
-        return run(_current, (self._array, self._index), {})
+        return self._run(_current, (), False)
 
     def set(self, value: Any) -> Any:
         """Assign `value`."""
@@ -176,3 +237,8 @@ class AtIndex(AtIndexBase):
 
     def __repr__(self) -> str:
         return f"<at[{self._index!r}] of a LockedArray of shape {self._array.shape}>"
+
+
+# What a core does by itself with one element of a common dtype and a plain number.
+for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
+    setattr(AtIndex, _name, hot_method(None, getattr(AtIndex, _name), _name != "get"))

@@ -33,6 +33,8 @@ if hasattr(os, "register_at_fork"):
         before=before_fork, after_in_parent=after_fork, after_in_child=after_fork_in_child
     )
 
+locks_regions = True
+
 __all__ = [
     "ArrayBase",
     "AtBase",
@@ -45,6 +47,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "hot_method",
+    "locks_regions",
     "set_base",
     "set_data",
     "set_length",

@@ -1,17 +1,13 @@
 /*
- * x.at[i] += v: the bases of At and AtIndex, and the update of one element of
- * a common dtype by a plain number.
- *
- * The update is what ufunc.at computes, or it is left to the general path:
- * where the result leaves the dtype, where a floating point flag may be set,
- * or where the types of the two make NumPy choose another loop.
+ * x.at: the bases of At and AtIndex, and what they do with one element by
+ * themselves, under the lock of its bytes. The rest is for the general versions.
  */
 #include "element.h"
 #include "hot.h"
+#include "update.h"
 
-#include <float.h>
-#include <math.h>
 #include <stddef.h>
+#include <string.h>
 
 typedef struct {
     PyObject_HEAD
@@ -27,323 +23,205 @@ typedef struct {
 
 static PyTypeObject *la_at_type, *la_at_index_type;
 
-/* -- the update ---------------------------------------------------------------------- */
+/* -- one element ------------------------------------------------------------------ */
 
 /*
- * ufunc.at makes an array of the value first: a Python float counts as float64
- * there, an int as int64, and a narrower element is computed in these and cast.
+ * Locks the element: its address, or NULL, with `error` set if there is one, for
+ * the general version.
  */
-
-typedef enum {
-    LA_AT_ADD,
-    LA_AT_SUBTRACT,
-    LA_AT_MULTIPLY,
-    LA_AT_DIVIDE,
-    LA_AT_AND,
-    LA_AT_OR,
-    LA_AT_XOR,
-    LA_AT_OTHER,
-} la_at_kind;
-
-/* Below this, a double is an integer without doubt. */
-#define LA_EXACT_INTEGERS (1LL << 53)
-
-/* The number as a double; false where it is none, or would be rounded. */
-static bool
-la_number_as_double(PyObject *value, double *number)
+static char *
+la_at_lock(la_at_index *at, la_mode mode, la_grip *grip, bool *error)
 {
-    if (PyFloat_CheckExact(value) || Py_TYPE(value) == &PyDoubleArrType_Type) {
-        *number = PyFloat_AS_DOUBLE(value);     /* float64 is a float */
-        return true;
-    }
-    if (PyLong_CheckExact(value)) {
-        int overflow;
-        long long integer = PyLong_AsLongLongAndOverflow(value, &overflow);
-        *number = (double)integer;
-        return overflow == 0 && integer >= -LA_EXACT_INTEGERS
-               && integer <= LA_EXACT_INTEGERS;
-    }
-    if (Py_TYPE(value) == &PyFloatArrType_Type) {
-        *number = PyArrayScalar_VAL(value, Float);
-        return true;
-    }
-    return false;
+    npy_intp index[LA_MOST_INDICES];
+
+    *error = false;
+    int count = la_index_integers(at->index, index);
+    return count < 0 ? NULL : la_element_lock(at->array, index, count, mode, grip, error);
 }
 
-/* The number as a complex of doubles; false as above. */
-static bool
-la_number_as_complex(PyObject *value, double number[2])
-{
-    PyTypeObject *type = Py_TYPE(value);
-
-    if (type == &PyComplex_Type || type == &PyCDoubleArrType_Type) {
-        Py_complex both = PyComplex_AsCComplex(value);  /* complex128 is a complex */
-        number[0] = both.real;
-        number[1] = both.imag;
-        return true;
-    }
-    number[1] = 0;
-    return la_number_as_double(value, &number[0]);
-}
-
-static bool
-la_number_as_integer(PyObject *value, npy_int64 *number)
-{
-    npy_intp integer;
-
-    if (!la_index_integer(value, &integer)) {
-        return false;
-    }
-    *number = integer;
-    return true;
-}
-
-static bool
-la_number_as_bool(PyObject *value, bool *number)
-{
-    *number = value == Py_True;
-    if (Py_TYPE(value) == &PyBoolArrType_Type) {
-        *number = PyArrayScalar_VAL(value, Bool);
-        return true;
-    }
-    return PyBool_Check(value);
-}
-
-/*
- * In float64, for a result that is a normal number of a type from `lowest` to
- * `highest`; false where a floating point error may have to be reported.
- */
-static bool
-la_at_compute(la_at_kind kind, double a, double b, double lowest, double highest,
-              double *result)
-{
-    switch (kind) {
-        case LA_AT_ADD:
-            *result = a + b;
-            break;
-        case LA_AT_SUBTRACT:
-            *result = a - b;
-            break;
-        case LA_AT_MULTIPLY:
-            *result = a * b;
-            break;
-        case LA_AT_DIVIDE:
-            if (b == 0) {
-                return false;
-            }
-            *result = a / b;
-            break;
-        default:
-            return false;
-    }
-    if (!(fabs(*result) <= highest)) {      /* NaN, too */
-        return false;
-    }
-    if (fabs(*result) >= lowest) {
-        return true;
-    }
-    /* A sum of doubles never underflows, and is no less exact than its terms. */
-    if (kind == LA_AT_ADD || kind == LA_AT_SUBTRACT) {
-        return *result == 0 || lowest == DBL_MIN;
-    }
-    return *result == 0 && (a == 0 || (b == 0 && kind == LA_AT_MULTIPLY));
-}
-
-/*
- * Integers, as NumPy has them: modulo a power of two. Only the width of the
- * element matters, not its sign. False for what is not done here.
- */
-static bool
-la_at_compute_integer(la_at_kind kind, npy_uint64 a, npy_uint64 b, npy_uint64 *result)
-{
-    switch (kind) {
-        case LA_AT_ADD:
-            *result = a + b;
-            return true;
-        case LA_AT_SUBTRACT:
-            *result = a - b;
-            return true;
-        case LA_AT_MULTIPLY:
-            *result = a * b;
-            return true;
-        case LA_AT_AND:
-            *result = a & b;
-            return true;
-        case LA_AT_OR:
-            *result = a | b;
-            return true;
-        case LA_AT_XOR:
-            *result = a ^ b;
-            return true;
-        default:
-            return false;
-    }
-}
-
-#define LA_AT_INTEGER(type) \
-    { \
-        npy_uint64 result; \
-        if (!la_at_compute_integer(kind, *(type *)address, (npy_uint64)b, &result)) { \
-            return false; \
-        } \
-        *(type *)address = (type)result; \
-        return true; \
-    }
-
-static bool
-la_at_apply_integer(la_at_kind kind, npy_intp size, char *address, PyObject *value)
-{
-    npy_int64 b;
-
-    if (!la_number_as_integer(value, &b)) {
-        return false;
-    }
-    switch (size) {
-        case 1: LA_AT_INTEGER(npy_uint8)
-        case 2: LA_AT_INTEGER(npy_uint16)
-        case 4: LA_AT_INTEGER(npy_uint32)
-        case 8: LA_AT_INTEGER(npy_uint64)
-        default: return false;
-    }
-}
-
-/* uint64 and int64 are added as float64: done where that is exact. */
-static bool
-la_at_apply_uint64(la_at_kind kind, char *address, PyObject *value)
-{
-    npy_uint64 a = *(npy_uint64 *)address;
-    npy_int64 b;
-    double result;
-
-    if (kind == LA_AT_DIVIDE || !la_number_as_integer(value, &b) || b < -LA_EXACT_INTEGERS
-            || b > LA_EXACT_INTEGERS || a > (npy_uint64)LA_EXACT_INTEGERS
-            || !la_at_compute(kind, (double)a, (double)b, DBL_MIN, DBL_MAX, &result)
-            || !(result >= 0 && result < (double)LA_EXACT_INTEGERS)) {
-        return false;
-    }
-    *(npy_uint64 *)address = (npy_uint64)result;
-    return true;
-}
-
-static bool
-la_at_apply_bool(la_at_kind kind, char *address, PyObject *value)
-{
-    bool a = *(npy_bool *)address != 0, b;
-
-    if (!la_number_as_bool(value, &b)) {
-        return false;
-    }
-    switch (kind) {
-        case LA_AT_ADD:
-        case LA_AT_OR:
-            *(npy_bool *)address = a || b;
-            return true;
-        case LA_AT_MULTIPLY:
-        case LA_AT_AND:
-            *(npy_bool *)address = a && b;
-            return true;
-        case LA_AT_XOR:
-            *(npy_bool *)address = a != b;
-            return true;
-        default:
-            return false;
-    }
-}
-
-/* Sums alone: how products are rounded differs between NumPy's loops. */
-static bool
-la_at_apply_complex(la_at_kind kind, int type, char *address, PyObject *value)
-{
-    bool is_narrow = type == NPY_CFLOAT;
-    double b[2], result[2];
-
-    if ((kind != LA_AT_ADD && kind != LA_AT_SUBTRACT) || !la_number_as_complex(value, b)) {
-        return false;
-    }
-    for (int i = 0; i < 2; i++) {
-        double a = is_narrow ? ((float *)address)[i] : ((double *)address)[i];
-        if (!la_at_compute(kind, a, b[i], is_narrow ? FLT_MIN : DBL_MIN,
-                           is_narrow ? FLT_MAX : DBL_MAX, &result[i])) {
-            return false;
-        }
-    }
-    for (int i = 0; i < 2; i++) {
-        if (is_narrow) {
-            ((float *)address)[i] = (float)result[i];
-        }
-        else {
-            ((double *)address)[i] = result[i];
-        }
-    }
-    return true;
-}
-
-/* Updates the element, or leaves it as it is and returns false. */
-static bool
-la_at_apply(la_at_kind kind, const PyArray_Descr *descr, char *address, PyObject *value)
-{
-    int type = descr->type_num;
-    npy_intp size = PyDataType_ELSIZE(descr);
-    double b, result;
-
-    switch (type) {
-        case NPY_DOUBLE:
-            if (!la_number_as_double(value, &b)
-                    || !la_at_compute(kind, *(double *)address, b, DBL_MIN, DBL_MAX, &result)) {
-                return false;
-            }
-            *(double *)address = result;
-            return true;
-        case NPY_FLOAT:
-            /* Rounded twice, it is the same as if computed in float32. */
-            if (!la_number_as_double(value, &b)
-                    || !la_at_compute(kind, *(float *)address, b, FLT_MIN, FLT_MAX, &result)) {
-                return false;
-            }
-            *(float *)address = (float)result;
-            return true;
-        case NPY_CFLOAT:
-        case NPY_CDOUBLE:
-            return la_at_apply_complex(kind, type, address, value);
-        case NPY_BOOL:
-            return la_at_apply_bool(kind, address, value);
-        default:
-            if (PyTypeNum_ISUNSIGNED(type) && size == 8) {
-                return la_at_apply_uint64(kind, address, value);
-            }
-            return PyTypeNum_ISINTEGER(type) && la_at_apply_integer(kind, size, address, value);
-    }
-}
-
-/* 0, LA_GENERAL or -1. */
-static int
-la_at_update(la_at_index *at, la_at_kind kind, PyObject *value)
+static inline bool
+la_at_may_compute(const la_at_index *at)
 {
     PyArrayObject_fields *fields = la_fields(at->array);
-    npy_intp index[LA_MOST_INDICES];
+    return (fields->flags & NPY_ARRAY_ALIGNED) && PyArray_ISNBO(fields->descr->byteorder);
+}
+
+static inline PyObject *
+la_at_scalar(const la_at_index *at, char *address)
+{
+    return PyArray_Scalar(address, (PyArray_Descr *)la_fields(at->array)->descr, at->array);
+}
+
+static inline int
+la_at_pack(const la_at_index *at, char *address, PyObject *value)
+{
+    return PyArray_Pack((PyArray_Descr *)la_fields(at->array)->descr, address, value);
+}
+
+/* 0, LA_GENERAL or -1. After 0, `result` (if not NULL) is the new element. */
+static int
+la_at_update(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **result)
+{
     la_grip grip;
     bool error;
 
-    int count = la_index_integers(at->index, index);
-    if (kind == LA_AT_OTHER || count != fields->nd || !(fields->flags & NPY_ARRAY_ALIGNED)
-            || !PyArray_ISNBO(fields->descr->byteorder)) {
+    if (kind == LA_UPDATE_OTHER || !la_at_may_compute(at)) {
         return LA_GENERAL;
     }
-    char *address = la_element_lock(at->array, index, count, LA_WRITE, &grip, &error);
+    char *address = la_at_lock(at, LA_WRITE, &grip, &error);
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
-    bool done = la_at_apply(kind, (PyArray_Descr *)fields->descr, address, value);
+    bool done = la_update(kind, (PyArray_Descr *)la_fields(at->array)->descr, address, value);
+    if (done && result != NULL) {
+        *result = la_at_scalar(at, address);
+    }
     la_grip_release(&grip);
-    return done ? 0 : LA_GENERAL;
+    return !done ? LA_GENERAL : result != NULL && *result == NULL ? -1 : 0;
+}
+
+/*
+ * The methods. Each returns NULL without an error, and having changed nothing,
+ * for the general version.
+ */
+
+static PyObject *
+la_at_get(la_at_index *at, PyObject *const *Py_UNUSED(values))
+{
+    la_grip grip;
+    bool error;
+
+    char *address = la_at_lock(at, LA_READ, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *result = la_at_scalar(at, address);
+    la_grip_release(&grip);
+    return result;
 }
 
 static PyObject *
-la_at_augment(PyObject *object, PyObject *value, la_at_kind kind, PyObject *ufunc)
+la_at_set(la_at_index *at, PyObject *const *values)
+{
+    PyObject *result = NULL;
+    la_grip grip;
+    bool error;
+
+    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    if (la_at_pack(at, address, values[0]) == 0) {
+        result = la_at_scalar(at, address);
+    }
+    la_grip_release(&grip);
+    return result;
+}
+
+static PyObject *
+la_at_exchange(la_at_index *at, PyObject *const *values)
+{
+    la_grip grip;
+    bool error;
+
+    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *old = la_at_scalar(at, address);
+    if (old != NULL && la_at_pack(at, address, values[0]) < 0) {
+        Py_CLEAR(old);
+    }
+    la_grip_release(&grip);
+    return old;
+}
+
+/* values: the expected one, and the desired one. */
+static PyObject *
+la_at_compare_exchange(la_at_index *at, PyObject *const *values)
+{
+    PyObject *result = NULL;
+    la_grip grip;
+    bool error, swaps;
+
+    char *address = !la_is_element(values[1]) || !la_at_may_compute(at)
+        ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    if (la_equals((PyArray_Descr *)la_fields(at->array)->descr, address, values[0], &swaps)) {
+        PyObject *old = la_at_scalar(at, address);
+        result = old == NULL ? NULL : PyTuple_Pack(2, swaps ? Py_True : Py_False, old);
+        Py_XDECREF(old);
+        if (result != NULL && swaps && la_at_pack(at, address, values[1]) < 0) {
+            Py_CLEAR(result);
+        }
+    }
+    la_grip_release(&grip);
+    return result;
+}
+
+#define LA_DEFINE_AT_METHOD(name, kind) \
+    static PyObject * \
+    la_at_##name(la_at_index *at, PyObject *const *values) \
+    { \
+        PyObject *result = NULL; \
+        return la_at_update(at, LA_UPDATE_##kind, values[0], &result) == 0 ? result : NULL; \
+    }
+LA_DEFINE_AT_METHOD(add, ADD)
+LA_DEFINE_AT_METHOD(subtract, SUBTRACT)
+LA_DEFINE_AT_METHOD(multiply, MULTIPLY)
+LA_DEFINE_AT_METHOD(divide, DIVIDE)
+LA_DEFINE_AT_METHOD(min, MIN)
+LA_DEFINE_AT_METHOD(max, MAX)
+
+static const struct {
+    const char *name;
+    Py_ssize_t nvalues;
+    PyObject *(*call)(la_at_index *at, PyObject *const *values);
+} la_at_methods[] = {
+    {"AtIndex.get", 0, la_at_get},
+    {"AtIndex.set", 1, la_at_set},
+    {"AtIndex.exchange", 1, la_at_exchange},
+    {"AtIndex.compare_exchange", 2, la_at_compare_exchange},
+    {"AtIndex.add", 1, la_at_add},
+    {"AtIndex.subtract", 1, la_at_subtract},
+    {"AtIndex.multiply", 1, la_at_multiply},
+    {"AtIndex.divide", 1, la_at_divide},
+    {"AtIndex.min", 1, la_at_min},
+    {"AtIndex.max", 1, la_at_max},
+};
+
+int
+la_at_method_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(la_at_methods) / sizeof(la_at_methods[0]); i++) {
+        if (strcmp(la_at_methods[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+PyObject *
+la_at_method_call(int method, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 1 + la_at_methods[method].nvalues
+            || !PyObject_TypeCheck(args[0], la_at_index_type)
+            || ((la_at_index *)args[0])->array == NULL) {
+        return NULL;
+    }
+    return la_at_methods[method].call((la_at_index *)args[0], args + 1);
+}
+
+/* -- augmented assignments ----------------------------------------------------------- */
+
+static PyObject *
+la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *ufunc)
 {
     la_at_index *self = (la_at_index *)object;
 
-    int result = la_at_update(self, kind, value);
+    int result = la_at_update(self, kind, value, NULL);
     if (result < 0) {
         return NULL;
     }
@@ -364,14 +242,14 @@ la_at_augment(PyObject *object, PyObject *value, la_at_kind kind, PyObject *ufun
     static PyObject * \
     la_at_inplace_##name(PyObject *object, PyObject *value) \
     { \
-        return la_at_augment(object, value, LA_AT_##kind, la_names.at_##name); \
+        return la_at_augment(object, value, LA_UPDATE_##kind, la_names.at_##name); \
     }
 LA_AT_SLOTS(LA_DEFINE_AT)
 
 static PyObject *
 la_at_inplace_power(PyObject *object, PyObject *value, PyObject *Py_UNUSED(modulo))
 {
-    return la_at_augment(object, value, LA_AT_OTHER, la_names.at_power);
+    return la_at_augment(object, value, LA_UPDATE_OTHER, la_names.at_power);
 }
 
 /* -- AtIndex -------------------------------------------------------------------------- */
@@ -542,7 +420,7 @@ static PyType_Spec la_at_spec = {
 };
 
 int
-la_at_add(PyObject *module)
+la_at_types_add(PyObject *module)
 {
     la_at_type = (PyTypeObject *)PyType_FromSpec(&la_at_spec);
     la_at_index_type = (PyTypeObject *)PyType_FromSpec(&la_at_index_spec);

@@ -55,6 +55,14 @@ la_has_plain_scalars(const PyArray_Descr *descr)
            && PyDataType_ELSIZE(descr) > 0;
 }
 
+/* Is this what an element may be set to without foreign code? */
+static inline bool
+la_is_element(PyObject *value)
+{
+    return la_is_number(value) || PyUnicode_CheckExact(value) || PyBytes_CheckExact(value)
+           || la_is_plain_array(value);
+}
+
 static inline char *
 la_element_address(PyObject *array, const npy_intp *index, int count)
 {

@@ -65,7 +65,11 @@ PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
 
 /* at.c */
 PyObject *la_array_get_at(PyObject *array, void *closure);
-int la_at_add(PyObject *module);
+int la_at_types_add(PyObject *module);
+/* The number of AtIndex's method of this qualified name, or -1. */
+int la_at_method_find(const char *name);
+/* NULL without an error: for the general version. args[0] is the AtIndex. */
+PyObject *la_at_method_call(int method, PyObject *const *args, Py_ssize_t nargs);
 
 /* guard.c */
 PyObject *la_guard_new(PyObject *facade, bool writes);

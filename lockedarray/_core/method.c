@@ -4,9 +4,11 @@
  * others it is the general version, a function in Python that does the same
  * for all arguments. To those who look at it it is that function.
  *
- * So are read() and write(), which without arguments make a guard (guard.c).
+ * So are read() and write(), which without arguments make a guard (guard.c), and
+ * the methods of AtIndex, which do by themselves what is of one element (at.c).
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "hot.h"
 #include "operand.h"
@@ -17,9 +19,10 @@
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
-    PyObject *plain;        /* ndarray's method; None for one that makes a guard */
+    PyObject *plain;        /* ndarray's method, or None */
     PyObject *general;
     char writes;            /* the array itself; else it reads */
+    int of_at;              /* which method of AtIndex */
 } la_method;
 
 static PyTypeObject *la_method_type;
@@ -91,6 +94,46 @@ la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyO
 }
 
 static PyObject *
+la_method_call_at(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+
+    if (kwnames == NULL) {
+        PyObject *result = la_at_method_call(self->of_at, args, PyVectorcall_NARGS(nargsf));
+        if (result != NULL || PyErr_Occurred()) {
+            return result;
+        }
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
+/* What is called for a method without one of ndarray's: by its name. */
+static int
+la_method_choose(la_method *self)
+{
+    PyObject *name = PyObject_GetAttrString(self->general, "__qualname__");
+    const char *text = name == NULL ? NULL : PyUnicode_AsUTF8(name);
+    int result = text == NULL ? -1 : 0;
+
+    if (result == 0) {
+        self->of_at = la_at_method_find(text);
+        if (self->of_at >= 0) {
+            self->call = la_method_call_at;
+        }
+        else if (strcmp(text, "LockedArray.read") == 0
+                 || strcmp(text, "LockedArray.write") == 0) {
+            self->call = la_method_call_guard;
+        }
+        else {
+            PyErr_Format(PyExc_ValueError, "%s is no method that the core does by itself", text);
+            result = -1;
+        }
+    }
+    Py_XDECREF(name);
+    return result;
+}
+
+static PyObject *
 la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"plain", "general", "writes", NULL};
@@ -102,10 +145,13 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     la_method *self = (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->call = plain == Py_None ? la_method_call_guard : la_method_call;
+        self->call = la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
         self->writes = (char)writes;
+        if (plain == Py_None && la_method_choose(self) < 0) {
+            Py_CLEAR(self);
+        }
     }
     return (PyObject *)self;
 }

@@ -53,14 +53,6 @@ la_element_get(PyObject *array, const npy_intp *index, int count)
     return result;
 }
 
-/* Is this what an element may be set to without foreign code? */
-static inline bool
-la_is_element(PyObject *value)
-{
-    return la_is_number(value) || PyUnicode_CheckExact(value) || PyBytes_CheckExact(value)
-           || la_is_plain_array(value);
-}
-
 static inline int
 la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value)
 {

@@ -23,6 +23,8 @@ from lockedarray._portable.memory import (
     set_writeable,
 )
 
+locks_regions = False
+
 __all__ = [
     "ArrayBase",
     "AtBase",
@@ -35,6 +37,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "hot_method",
+    "locks_regions",
     "set_base",
     "set_data",
     "set_length",

@@ -254,8 +254,8 @@ def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
 def hot_method(
     plain: Callable[..., Any] | None, general: Callable[..., Any], writes: bool
 ) -> Callable[..., Any]:
-    """Return a method for LockedArray; here always the general version.
+    """Return a method for LockedArray or AtIndex; here always the general version.
 
-    `plain` is ndarray's method, or None of one that makes a guard.
+    `plain` is ndarray's method, or None of one that is none of ndarray's.
     """
     return general

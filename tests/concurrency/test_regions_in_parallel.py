@@ -233,6 +233,15 @@ INDEXED = {
     "x[:, 3] = 1": lambda x: x.__setitem__((slice(None), 3), 1),
     "x[2, 3]": lambda x: x[2, 3],
     "x.at[2, 3] += 1": lambda x: add_one(x.at, (2, 3)),
+    "x.at[2, 3].add(1)": lambda x: x.at[2, 3].add(1),
+    "x.at[2, 3].power(2)": lambda x: x.at[2, 3].power(2),
+    "x.at[2, 3].get()": lambda x: x.at[2, 3].get(),
+    "x.at[2, 3].exchange(1)": lambda x: x.at[2, 3].exchange(1),
+    "x.at[2, 3].compare_exchange(0, 1)": lambda x: x.at[2, 3].compare_exchange(0, 1),
+    "x.at[:, 3] += 1": lambda x: add_one(x.at, (slice(None), 3)),
+    "x.at[:, 3].get()": lambda x: x.at[:, 3].get(),
+    "x.at[:, 3].set(1)": lambda x: x.at[:, 3].set(1),
+    "x.at[:, 3].apply(...)": lambda x: x.at[:, 3].apply(lambda values: values + 1),
 }
 
 

@@ -477,33 +477,68 @@ def numbers_for(dtype, rng):
     return elements, values
 
 
-@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
-@pytest.mark.parametrize("strict", [False, True], ids=["silent", "errors raised"])
-@pytest.mark.parametrize("name", AUGMENTED)
-@pytest.mark.parametrize("dtype", ELEMENTS)
-def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
-    rng = np.random.default_rng(3)
-    elements, values = numbers_for(dtype, rng)
-    ufunc, assign = getattr(np, name), AUGMENTED[name]
+def outcome_of(function):
+    """Return the type of what `function` raises, or its result as text, which has all its digits."""
+    try:
+        result = function()
+    except (TypeError, OverflowError, FloatingPointError, ValueError) as error:
+        return type(error)
+    return repr(result)
+
+
+def each_element_and_value(dtype):
+    elements, values = numbers_for(dtype, np.random.default_rng(3))
     for element in elements:
         for value in values:
             plain = np.array([1, 0, 1]).astype(dtype)
             plain[1] = element
-            x = LockedArray(plain)
-            outcomes = []
-            with np.errstate(all="raise" if strict else "ignore"):
-                for update in (lambda: ufunc.at(plain, 1, value), lambda: assign(x.at[1], value)):
-                    try:
-                        update()
-                    except (TypeError, OverflowError, FloatingPointError) as error:
-                        outcomes.append(type(error))
-                    else:
-                        outcomes.append(None)
-            assert outcomes[0] is outcomes[1], (element, value)
-            if outcomes[0] is None:
-                # Their text tells zeros of both signs apart, and has all digits.
-                assert repr(x[1]) == repr(plain[1]), (element, value)
-                assert x[[0, 2]].tolist() == plain[[0, 2]].tolist()
+            yield plain, LockedArray(plain), value
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("strict", [False, True], ids=["silent", "errors raised"])
+@pytest.mark.parametrize("name", [*AUGMENTED, "minimum", "maximum"])
+@pytest.mark.parametrize("dtype", ELEMENTS)
+def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
+    ufunc = getattr(np, name)
+    method = {"minimum": "min", "maximum": "max"}.get(name, name)
+    for plain, x, value in each_element_and_value(dtype):
+        ways = [lambda: ufunc.at(plain, 1, value) or plain[1]]
+        if name in AUGMENTED:
+            ways.append(lambda: AUGMENTED[name](x.at[1], value) and x[1])
+        if hasattr(x.at[1], method):
+            other = LockedArray(x, copy=True)
+            ways.append(lambda: getattr(other.at[1], method)(value))
+        with np.errstate(all="raise" if strict else "ignore"):
+            outcomes = [outcome_of(way) for way in ways]
+        assert len({*outcomes}) == 1, (outcomes, value)
+        if isinstance(outcomes[0], str):
+            assert repr(x) == repr(LockedArray(plain)) or name not in AUGMENTED
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", ELEMENTS)
+def test_elements_are_set_exchanged_and_compared_as_numpy_does(dtype):
+    for plain, x, value in each_element_and_value(dtype):
+        old = repr(plain[1])
+        equal = outcome_of(
+            lambda: bool(plain[1] == value or (plain[1] != plain[1] and value != value))
+        )
+
+        def assign(plain=plain, value=value):
+            plain[1] = value
+            return plain[1]
+
+        new = outcome_of(assign)
+        y, z = LockedArray(x, copy=True), LockedArray(x, copy=True)
+        assert outcome_of(lambda: x.at[1].set(value)) == new, (old, value)
+        assert outcome_of(lambda: y.at[1].exchange(value)) == (old if isinstance(new, str) else new)
+        assert repr(y) == repr(x)
+        if equal in ("True", "False"):
+            swapped, was = z.at[1].compare_exchange(value, 1)
+            assert (repr(swapped), repr(was)) == (equal, old), (old, value)
+            assert z[1] == 1 or equal == "False"
+        assert free(x, y, z)
 
 
 def test_text_of_at_names_the_array():
