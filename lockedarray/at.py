@@ -140,8 +140,8 @@ class AtIndex(AtIndexBase):
 
     def _run(self, function: Callable[..., Any], values: tuple[Any, ...], write: bool) -> Any:
         """Run ``function(array, index, *values)`` under a lock of what the index selects."""
-        array, index = self._array, self._index
-        view = self._selected()
+        array: Any = self._array
+        index, view = self._index, self._selected()
         if view is not None:
             within = _within(array, index)
 
@@ -158,7 +158,8 @@ class AtIndex(AtIndexBase):
 
     def _selected(self) -> Facade | None:
         """Return a view of the elements, if the index makes one and it can be locked alone."""
-        array, index = self._array, self._index
+        array: Any = self._array
+        index = self._index
         if not locks_regions or array.dtype.hasobject or buffer_of(array).whole:
             return None
         if not (picks_element(index) or makes_view(index, array.ndim)):

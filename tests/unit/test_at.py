@@ -486,10 +486,14 @@ def outcome_of(function):
     return repr(result)
 
 
-def each_element_and_value(dtype):
+def texts(array):
+    return [repr(element) for element in array.tolist()]
+
+
+def each_element_and_value(dtype, step=1):
     elements, values = numbers_for(dtype, np.random.default_rng(3))
-    for element in elements:
-        for value in values:
+    for n, element in enumerate(elements):
+        for value in values[n % step :: step]:
             plain = np.array([1, 0, 1]).astype(dtype)
             plain[1] = element
             yield plain, LockedArray(plain), value
@@ -502,25 +506,25 @@ def each_element_and_value(dtype):
 def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
     ufunc = getattr(np, name)
     method = {"minimum": "min", "maximum": "max"}.get(name, name)
-    for plain, x, value in each_element_and_value(dtype):
+    for plain, x, value in each_element_and_value(dtype, step=1 if name in AUGMENTED else 3):
         ways = [lambda: ufunc.at(plain, 1, value) or plain[1]]
         if name in AUGMENTED:
             ways.append(lambda: AUGMENTED[name](x.at[1], value) and x[1])
         if hasattr(x.at[1], method):
-            other = LockedArray(x, copy=True)
+            other = LockedArray(plain)
             ways.append(lambda: getattr(other.at[1], method)(value))
         with np.errstate(all="raise" if strict else "ignore"):
             outcomes = [outcome_of(way) for way in ways]
         assert len({*outcomes}) == 1, (outcomes, value)
         if isinstance(outcomes[0], str):
-            assert repr(x) == repr(LockedArray(plain)) or name not in AUGMENTED
+            assert texts(x) == texts(plain) or name not in AUGMENTED
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ELEMENTS)
 def test_elements_are_set_exchanged_and_compared_as_numpy_does(dtype):
-    for plain, x, value in each_element_and_value(dtype):
-        old = repr(plain[1])
+    for plain, x, value in each_element_and_value(dtype, step=3):
+        old, y, z = repr(plain[1]), LockedArray(plain), LockedArray(plain)
         equal = outcome_of(
             lambda: bool(plain[1] == value or (plain[1] != plain[1] and value != value))
         )
@@ -530,10 +534,9 @@ def test_elements_are_set_exchanged_and_compared_as_numpy_does(dtype):
             return plain[1]
 
         new = outcome_of(assign)
-        y, z = LockedArray(x, copy=True), LockedArray(x, copy=True)
         assert outcome_of(lambda: x.at[1].set(value)) == new, (old, value)
         assert outcome_of(lambda: y.at[1].exchange(value)) == (old if isinstance(new, str) else new)
-        assert repr(y) == repr(x)
+        assert texts(y) == texts(x)
         if equal in ("True", "False"):
             swapped, was = z.at[1].compare_exchange(value, 1)
             assert (repr(swapped), repr(was)) == (equal, old), (old, value)
