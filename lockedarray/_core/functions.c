@@ -103,17 +103,28 @@ la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade)
 
 /* -- __array_ufunc__ -------------------------------------------------------------------- */
 
+/* Is it this text? Both are interned as a rule. */
+static inline bool
+la_is_name(PyObject *object, PyObject *name)
+{
+    return object == name
+           || (PyUnicode_CheckExact(object) && PyUnicode_Compare(object, name) == 0);
+}
+
 /* The only keyword that is handled here: out=(one array,). NULL: none. */
 static bool
 la_ufunc_out(PyObject *kwargs, PyObject **out)
 {
+    PyObject *name, *outs;
+    Py_ssize_t position = 0;
+
     *out = NULL;
     if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0) {
         return true;
     }
     /* Borrowed: NumPy made the dict, or Python did, for this call. */
-    PyObject *outs = PyDict_GetItemWithError(kwargs, la_names.out);
-    if (outs == NULL || PyDict_GET_SIZE(kwargs) != 1 || !PyTuple_CheckExact(outs)
+    if (PyDict_GET_SIZE(kwargs) != 1 || !PyDict_Next(kwargs, &position, &name, &outs)
+            || !la_is_name(name, la_names.out) || !PyTuple_CheckExact(outs)
             || PyTuple_GET_SIZE(outs) != 1) {
         return false;
     }
@@ -149,8 +160,7 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
 
     *general = true;
     call.count = call.operation.count = 0;
-    if (la_class == NULL || inputs < 1 || !PyUnicode_CheckExact(PyTuple_GET_ITEM(args, 2))
-            || PyUnicode_Compare(PyTuple_GET_ITEM(args, 2), la_names.call) != 0
+    if (la_class == NULL || inputs < 1 || !la_is_name(PyTuple_GET_ITEM(args, 2), la_names.call)
             || !la_ufunc_out(kwargs, &out)) {
         return NULL;
     }
