@@ -391,8 +391,8 @@ class LockedArray(Facade):
 
     @property
     def real(self) -> Any:
-        """View of the real part."""
-        return run_as_view(_real, (self,), {})
+        """View of the real part; of an array that is not complex, itself."""
+        return run_as_view(_real, (self,), {}) if self.dtype.kind == "c" else self
 
     @real.setter
     def real(self, value: Any) -> None:
@@ -651,6 +651,14 @@ _WRITERS = "partition put setfield sort".split()
 _SOMETIMES_ITSELF = "astype conj conjugate to_device".split()
 _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 
+# What a core may do by itself, and how.
+_MODES = {
+    **dict.fromkeys((*_READERS, *_SOMETIMES_ITSELF), "r"),
+    **dict.fromkeys((*_WRITERS, "fill"), "w"),
+    **dict.fromkeys(("reshape", "ravel"), "v"),
+    **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "V"),
+}
+
 # Positions of out=, behind self.
 _OUT = {
     "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2, "conj": 0,
@@ -730,10 +738,8 @@ def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]
     method.__qualname__ = f"LockedArray.{name}"
     method.__doc__ = plain.__doc__
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
-    writes = name in _WRITERS or name == "fill"
-    if writes or name in _READERS:
-        method = hot_method(plain, method, writes)
-    setattr(LockedArray, name, method)
+    mode = _MODES.get(name)
+    setattr(LockedArray, name, method if mode is None else hot_method(plain, method, mode))
 
 
 for _make, _names_of in (
@@ -751,9 +757,11 @@ _add_method("byteswap", _byteswap, np.ndarray.byteswap)
 _add_method("fill", _fill, np.ndarray.fill)
 
 
-for _make_guard in (LockedArray.read, LockedArray.write):
-    _name = _make_guard.__name__
-    setattr(LockedArray, _name, hot_method(None, _make_guard, _name == "write"))
+LockedArray.read = hot_method(None, LockedArray.read, "r")  # type: ignore[method-assign]
+LockedArray.write = hot_method(None, LockedArray.write, "w")  # type: ignore[method-assign]
+LockedArray.snapshot = hot_method(  # type: ignore[method-assign]
+    np.ndarray.__copy__, LockedArray.snapshot, "r"
+)
 
 
 connect(

@@ -242,4 +242,4 @@ class AtIndex(AtIndexBase):
 
 # What a core does by itself with one element of a common dtype and a plain number.
 for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
-    setattr(AtIndex, _name, hot_method(None, getattr(AtIndex, _name), _name != "get"))
+    setattr(AtIndex, _name, hot_method(None, getattr(AtIndex, _name), "r" if _name == "get" else "w"))

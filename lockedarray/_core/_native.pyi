@@ -25,7 +25,7 @@ class Holds:
 
 class HotMethod:
     def __init__(
-        self, plain: Callable[..., Any] | None, general: Callable[..., Any], writes: bool
+        self, plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str
     ) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 

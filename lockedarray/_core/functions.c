@@ -268,13 +268,9 @@ la_array_ufunc_add(PyTypeObject *array_type)
 
 /* -- __array_function__ -------------------------------------------------------------------- */
 
-/* A parameter whose use runs no foreign code: None, a number, text, a tuple of ints. */
-bool
-la_is_parameter(PyObject *object)
+static bool
+la_is_int_tuple(PyObject *object)
 {
-    if (object == Py_None || la_is_number(object) || PyUnicode_CheckExact(object)) {
-        return true;
-    }
     if (!PyTuple_CheckExact(object)) {
         return false;
     }
@@ -284,6 +280,22 @@ la_is_parameter(PyObject *object)
         }
     }
     return true;
+}
+
+/* A dtype, or one of Python's and NumPy's own types that stand for one. */
+static bool
+la_is_dtype(PyObject *object)
+{
+    return PyArray_DescrCheck(object)
+           || (Py_TYPE(object) == &PyType_Type
+               && !PyType_HasFeature((PyTypeObject *)object, Py_TPFLAGS_HEAPTYPE));
+}
+
+bool
+la_is_parameter(PyObject *object)
+{
+    return object == Py_None || la_is_number(object) || PyUnicode_CheckExact(object)
+           || la_is_int_tuple(object) || la_is_dtype(object);
 }
 
 static bool

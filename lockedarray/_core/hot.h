@@ -54,6 +54,13 @@ int la_assign_subscript(PyObject *array, PyObject *index, PyObject *value);
 PyObject *la_item(PyObject *array, Py_ssize_t i);
 int la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value);
 
+/*
+ * What ndarray's own code made of the facade itself, without a lock: a view.
+ * Anything else would have been read without one; it is thrown away then, and
+ * NULL without an error means the general path. Steals `view`.
+ */
+PyObject *la_checked_view(PyObject *array, PyObject *view);
+
 /* numbers.c */
 extern PyType_Slot la_number_slots[];
 PyObject *la_compare(PyObject *array, PyObject *other, int how);
@@ -83,7 +90,7 @@ int la_method_add(PyObject *module);
 /* above.c */
 int la_above_add(PyObject *module);
 
-/* None, a number, text, or a tuple of ints. */
+/* None, a number, text, a tuple of ints, or a dtype: its use runs no foreign code. */
 bool la_is_parameter(PyObject *object);
 
 #endif  /* LOCKEDARRAY_CORE_HOT_H_ */

@@ -1,8 +1,9 @@
 /*
  * HotMethod: a method of ndarray as a method of LockedArray. With plain
- * arguments it locks the array and calls ndarray's own on a raw view; with any
- * others it is the general version, a function in Python that does the same
- * for all arguments. To those who look at it it is that function.
+ * arguments it locks the array and calls ndarray's own on a raw view, or on the
+ * array itself for a view of it; with any others it is the general version, a
+ * function in Python that does the same for all arguments. To those who look at
+ * it it is that function.
  *
  * So are read() and write(), which without arguments make a guard (guard.c), and
  * the methods of AtIndex, which do by themselves what is of one element (at.c).
@@ -21,9 +22,15 @@ typedef struct {
     vectorcallfunc call;
     PyObject *plain;        /* ndarray's method, or None */
     PyObject *general;
-    char writes;            /* the array itself; else it reads */
+    char mode;
     int of_at;              /* which method of AtIndex */
 } la_method;
+
+/* What a method does with the array: the values of its mode. */
+#define LA_METHOD_READS 'r'
+#define LA_METHOD_WRITES 'w'
+#define LA_METHOD_VIEWS 'v'             /* where the array is contiguous */
+#define LA_METHOD_ALWAYS_VIEWS 'V'      /* and where it is not */
 
 static PyTypeObject *la_method_type;
 
@@ -45,7 +52,7 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
         }
         passed[i + 1] = args[i];
     }
-    if (la_operation_add(&operation, args[0], self->writes ? LA_WRITE : LA_READ) < 0) {
+    if (la_operation_add(&operation, args[0], self->mode == LA_METHOD_WRITES ? LA_WRITE : LA_READ) < 0) {
         return NULL;
     }
     int locked = la_operation_lock(&operation);
@@ -81,6 +88,34 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
     return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
 }
 
+/* What the method makes of the array itself, if that is a view of it. */
+static PyObject *
+la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
+    bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
+                   || la_facade_lock(args[0]) == NULL
+                   || (self->mode == LA_METHOD_VIEWS
+                       && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS));
+
+    for (size_t i = 1; i < nargs; i++) {
+        general |= !la_is_parameter(args[i]);
+    }
+    if (!general) {
+        PyObject *view = la_checked_view(
+            args[0], PyObject_Vectorcall(self->plain, args, nargsf, NULL));
+        if (view == NULL && PyErr_Occurred()) {
+            return NULL;
+        }
+        if (view != NULL && la_facade_of(view)->buffer == la_facade_of(args[0])->buffer) {
+            return view;
+        }
+        Py_XDECREF(view);       /* a copy, made without the lock */
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
 /* x.read() and x.write() */
 static PyObject *
 la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -88,7 +123,7 @@ la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyO
     la_method *self = (la_method *)object;
 
     if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_facade(args[0])) {
-        return la_guard_new(args[0], self->writes);
+        return la_guard_new(args[0], self->mode == LA_METHOD_WRITES);
     }
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }
@@ -136,19 +171,20 @@ la_method_choose(la_method *self)
 static PyObject *
 la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"plain", "general", "writes", NULL};
+    static char *names[] = {"plain", "general", "mode", NULL};
     PyObject *plain, *general;
-    int writes;
+    int mode;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOp", names, &plain, &general, &writes)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOC", names, &plain, &general, &mode)) {
         return NULL;
     }
     la_method *self = (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->call = la_method_call;
+        self->call = mode == LA_METHOD_VIEWS || mode == LA_METHOD_ALWAYS_VIEWS
+            ? la_method_call_view : la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
-        self->writes = (char)writes;
+        self->mode = (char)mode;
         if (plain == Py_None && la_method_choose(self) < 0) {
             Py_CLEAR(self);
         }

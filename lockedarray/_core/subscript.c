@@ -35,6 +35,49 @@ la_index_is_basic(PyObject *index)
     return true;
 }
 
+/* An array of indices or a mask, or a list of integers: making it one runs no foreign code. */
+static bool
+la_index_part_is_advanced(PyObject *part)
+{
+    if (Py_TYPE(part) == &PyArray_Type) {
+        int type = la_fields(part)->descr->type_num;
+        return type == NPY_BOOL || PyTypeNum_ISINTEGER(type);
+    }
+    if (!PyList_CheckExact(part)) {
+        return false;
+    }
+#ifdef Py_GIL_DISABLED
+    return false;       /* another thread may change it meanwhile */
+#else
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(part); i++) {
+        if (!PyLong_Check(PyList_GET_ITEM(part, i))) {
+            return false;
+        }
+    }
+    return true;
+#endif
+}
+
+/* Indices, masks and lists, perhaps beside basic parts: NumPy makes a copy. */
+static bool
+la_index_is_advanced(PyObject *index)
+{
+    bool found = false;
+
+    if (!PyTuple_CheckExact(index)) {
+        return la_index_part_is_advanced(index);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
+        PyObject *part = PyTuple_GET_ITEM(index, i);
+        bool advanced = la_index_part_is_advanced(part);
+        if (!advanced && !la_index_part_is_basic(part)) {
+            return false;
+        }
+        found |= advanced;
+    }
+    return found;
+}
+
 /* -- elements ---------------------------------------------------------------------- */
 
 /* The element; NULL without an error: the general path. */
@@ -301,20 +344,69 @@ la_view_set(PyObject *array, PyObject *index, PyObject *value)
     return result;
 }
 
+/* -- indices and masks: under a lock of the whole array -------------------------------- */
+
+/* The copy; NULL without an error: the general path. */
+static PyObject *
+la_advanced_get(PyObject *array, PyObject *index)
+{
+    la_operation operation = {.count = 0};
+    PyObject *result = NULL;
+
+    if (la_operation_add(&operation, array, LA_READ) < 0 || la_operation_lock(&operation) != 0) {
+        return NULL;
+    }
+    PyObject *raw = la_raw(array, LA_READ);
+    if (raw != NULL) {
+        result = la_unwrapped(PyArray_Type.tp_as_mapping->mp_subscript(raw, index), raw, array);
+        Py_DECREF(raw);
+    }
+    la_operation_unlock(&operation);
+    return result;
+}
+
+/* 0, LA_GENERAL or -1. */
+static int
+la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    la_operation operation = {.count = 0};
+    int value_at = -1;
+
+    if (la_operation_add(&operation, array, LA_WRITE) < 0) {
+        return LA_GENERAL;
+    }
+    if (la_is_facade(value)) {
+        value_at = la_operation_add(&operation, value, LA_READ);
+        if (value_at < 0) {
+            return LA_GENERAL;
+        }
+    }
+    else if (!la_is_plain_array(value) && !la_is_number(value)) {
+        return LA_GENERAL;
+    }
+    int result = la_operation_lock(&operation);
+    if (result != 0) {
+        return result;
+    }
+    PyObject *raw = la_raw(array, LA_WRITE);
+    PyObject *raw_value = raw == NULL ? NULL : la_operand_raw(&operation, value_at, value);
+    result = raw_value == NULL ? -1
+        : PyArray_Type.tp_as_mapping->mp_ass_subscript(raw, index, raw_value);
+    Py_XDECREF(raw);
+    Py_XDECREF(raw_value);
+    la_operation_unlock(&operation);
+    return result;
+}
+
 /* -- the slots ----------------------------------------------------------------------- */
 
-/*
- * What ndarray's own slot made of the facade itself, without a lock: a view.
- * Anything else would have been read without one; it is thrown away then, and
- * NULL without an error means the general path. Steals `view`.
- */
-static PyObject *
+PyObject *
 la_checked_view(PyObject *array, PyObject *view)
 {
     if (view == NULL) {
         return NULL;
     }
-    if (!la_is_facade(view)) {
+    if (!la_is_facade(view) || la_fields(view)->base == NULL) {
         Py_DECREF(view);
         return NULL;
     }
@@ -341,6 +433,9 @@ la_subscript(PyObject *array, PyObject *index)
     else if (la_facade_of(array)->buffer != NULL && la_index_is_basic(index)) {
         result = la_checked_view(
             array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+    }
+    else if (la_index_is_advanced(index)) {
+        result = la_advanced_get(array, index);
     }
     if (result != NULL || PyErr_Occurred()) {
         return result;
@@ -424,6 +519,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
     }
     else {
         result = la_view_set(array, index, value);
+        if (result == LA_GENERAL && la_index_is_advanced(index)) {
+            result = la_advanced_set(array, index, value);
+        }
     }
     if (result != LA_GENERAL) {
         return result;

@@ -252,10 +252,12 @@ def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
 
 
 def hot_method(
-    plain: Callable[..., Any] | None, general: Callable[..., Any], writes: bool
+    plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str
 ) -> Callable[..., Any]:
     """Return a method for LockedArray or AtIndex; here always the general version.
 
-    `plain` is ndarray's method, or None of one that is none of ndarray's.
+    `plain` is ndarray's method, or None of one that is none of ndarray's.  The mode says what
+    it does: ``'r'`` reads, ``'w'`` writes, ``'v'`` makes a view of a contiguous array, ``'V'``
+    of any array.
     """
     return general
