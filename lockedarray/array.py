@@ -653,7 +653,8 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 
 # What a core may do by itself, and how.
 _MODES = {
-    **dict.fromkeys((*_READERS, *_SOMETIMES_ITSELF), "r"),
+    **dict.fromkeys(_READERS, "r"),
+    "astype": "c",
     **dict.fromkeys((*_WRITERS, "fill"), "w"),
     **dict.fromkeys(("reshape", "ravel"), "v"),
     **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "V"),
@@ -759,6 +760,9 @@ _add_method("fill", _fill, np.ndarray.fill)
 
 LockedArray.read = hot_method(None, LockedArray.read, "r")  # type: ignore[method-assign]
 LockedArray.write = hot_method(None, LockedArray.write, "w")  # type: ignore[method-assign]
+LockedArray.view = hot_method(  # type: ignore[method-assign]
+    np.ndarray.view, LockedArray.view, "a"
+)
 LockedArray.snapshot = hot_method(  # type: ignore[method-assign]
     np.ndarray.__copy__, LockedArray.snapshot, "r"
 )
@@ -772,6 +776,7 @@ connect(
     wrapped=wrapped_view,
     readers=roles.PLAIN_READERS,
     writers=roles.PLAIN_WRITERS,
+    joiners=roles.PLAIN_JOINERS,
     named_out=roles.NAMED_OUT,
 )
 

@@ -172,9 +172,9 @@ class AtIndex(AtIndexBase):
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
         return self._write(_accumulate, ufunc, settled(value))
 
-    def _augment(self, ufunc: str, value: Any) -> AtIndex:
-        """Update by the ufunc of this name: what the augmented assignments do."""
-        self._accumulate(getattr(np, ufunc), value)
+    def _augment(self, ufunc: np.ufunc, value: Any) -> AtIndex:
+        """Update by `ufunc`: what the augmented assignments do."""
+        self._accumulate(ufunc, value)
         self._updated = True
         return self
 
@@ -242,4 +242,6 @@ class AtIndex(AtIndexBase):
 
 # What a core does by itself with one element of a common dtype and a plain number.
 for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
-    setattr(AtIndex, _name, hot_method(None, getattr(AtIndex, _name), "r" if _name == "get" else "w"))
+    setattr(
+        AtIndex, _name, hot_method(None, getattr(AtIndex, _name), "r" if _name == "get" else "w")
+    )

@@ -39,6 +39,7 @@ def connect(
     wrapped: Callable[..., Any],
     readers: dict[Callable[..., Any], int],
     writers: dict[Callable[..., Any], int],
+    joiners: dict[Callable[..., Any], int],
     named_out: tuple[Callable[..., Any], ...],
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...

@@ -29,11 +29,14 @@ la_names_init(void)
         {&la_names.general_array_function, "_general_array_function"},
         {&la_names.register_, "register"},
         {&la_names.call, "__call__"},
+        {&la_names.at, "at"},
         {&la_names.out, "out"},
+        {&la_names.overwrite_input, "overwrite_input"},
         {&la_names.augment, "_augment"},
         {&la_names.general_acquire, "_general_acquire"},
         {&la_names.general_release, "_general_release"},
         {&la_names.end, "_end"},
+    }, ufuncs[] = {
         {&la_names.at_add, "add"},
         {&la_names.at_subtract, "subtract"},
         {&la_names.at_multiply, "multiply"},
@@ -58,6 +61,18 @@ la_names_init(void)
     if (la_names.only_out == NULL) {
         return -1;
     }
+    PyObject *numpy = PyImport_ImportModule("numpy");
+    if (numpy == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(ufuncs) / sizeof(ufuncs[0]); i++) {
+        *ufuncs[i].slot = PyObject_GetAttrString(numpy, ufuncs[i].name);
+        if (*ufuncs[i].slot == NULL) {
+            Py_DECREF(numpy);
+            return -1;
+        }
+    }
+    Py_DECREF(numpy);
     for (int i = 0; i < 6; i++) {
         la_names.comparisons[i] = PyUnicode_InternFromString(comparisons[i]);
         if (la_names.comparisons[i] == NULL) {
@@ -86,13 +101,14 @@ static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cls", "at", "at_index", "guard", "wrapped", "readers", "writers",
-                            "named_out", NULL};
-    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers, *named_out;
+                            "joiners", "named_out", NULL};
+    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers, *joiners,
+             *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!O!O!", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &guard, &wrapped, &PyDict_Type, &readers,
-                                     &PyDict_Type, &writers, &PyTuple_Type, &named_out)) {
+                                     &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out)) {
         return NULL;
     }
     if (PyTuple_GET_SIZE(named_out) == 0) {
@@ -106,6 +122,7 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_above.wrapped = Py_NewRef(wrapped);
     la_above.readers = Py_NewRef(readers);
     la_above.writers = Py_NewRef(writers);
+    la_above.joiners = Py_NewRef(joiners);
     la_above.named_out = Py_NewRef(named_out);
     la_above.ufunc = Py_TYPE(PyTuple_GET_ITEM(named_out, 0));
     la_above.at = (PyTypeObject *)Py_NewRef(at);

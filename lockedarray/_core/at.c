@@ -222,6 +222,12 @@ la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *
     la_at_index *self = (la_at_index *)object;
 
     int result = la_at_update(self, kind, value, NULL);
+    if (result == LA_GENERAL && la_index_is_advanced(self->index)) {
+        bool general;
+        PyObject *done = la_ufunc_at(ufunc, self->array, self->index, value, &general);
+        Py_XDECREF(done);
+        result = general ? LA_GENERAL : done == NULL ? -1 : 0;
+    }
     if (result < 0) {
         return NULL;
     }

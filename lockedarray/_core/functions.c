@@ -8,7 +8,7 @@
 #include <numpy/ufuncobject.h>
 
 /* As many arguments a call may have here. */
-#define LA_MOST_ARGUMENTS 6
+#define LA_MOST_ARGUMENTS 10
 
 /* A call with raw views in place of the LockedArrays. */
 typedef struct {
@@ -150,6 +150,33 @@ la_ufunc_takes_out(PyObject *ufunc, Py_ssize_t inputs)
     return true;
 }
 
+/*
+ * ufunc.at(facade, index, value), value NULL where the ufunc has one operand.
+ * NULL, and no error, with *general: for the general version.
+ */
+PyObject *
+la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value, bool *general)
+{
+    la_call call;
+
+    *general = true;
+    call.count = call.operation.count = 0;
+    if (!la_is_exact(facade) || !(la_index_is_basic(index) || la_index_is_advanced(index))
+            || !la_call_add(&call, facade, LA_WRITE)
+            || (value != NULL && !la_call_add(&call, value, LA_READ))) {
+        return NULL;
+    }
+    int begun = la_call_begin(&call);
+    *general = begun == LA_GENERAL;
+    if (begun != 0) {
+        return NULL;
+    }
+    PyObject *passed[] = {ufunc, call.raws[0], index, value == NULL ? NULL : call.raws[1]};
+    PyObject *result = PyObject_VectorcallMethod(la_names.at, passed, value == NULL ? 3 : 4, NULL);
+    la_call_end(&call);
+    return result;
+}
+
 /* args: the array, the ufunc, the name of its method, and the inputs. */
 static PyObject *
 la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
@@ -160,11 +187,18 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
 
     *general = true;
     call.count = call.operation.count = 0;
-    if (la_class == NULL || inputs < 1 || !la_is_name(PyTuple_GET_ITEM(args, 2), la_names.call)
-            || !la_ufunc_out(kwargs, &out)) {
+    if (la_class == NULL || inputs < 1 || !la_ufunc_out(kwargs, &out)) {
         return NULL;
     }
     PyObject *ufunc = PyTuple_GET_ITEM(args, 1);
+    if (!la_is_name(PyTuple_GET_ITEM(args, 2), la_names.call)) {
+        if (!la_is_name(PyTuple_GET_ITEM(args, 2), la_names.at) || out != NULL
+                || (inputs != 2 && inputs != 3)) {
+            return NULL;        /* reduce and others, mostly through methods */
+        }
+        return la_ufunc_at(ufunc, PyTuple_GET_ITEM(args, 3), PyTuple_GET_ITEM(args, 4),
+                           inputs == 3 ? PyTuple_GET_ITEM(args, 5) : NULL, general);
+    }
     for (Py_ssize_t i = 0; i < inputs; i++) {
         if (!la_call_add(&call, PyTuple_GET_ITEM(args, 3 + i), LA_READ)) {
             return NULL;
@@ -325,46 +359,133 @@ la_most_arrays(PyObject *table, PyObject *function)
     return PyLong_AsSsize_t(number);
 }
 
+/* Adds the arrays of a list or tuple: a tuple of them, a new reference, or NULL. */
+static PyObject *
+la_call_add_joined(la_call *call, PyObject *object)
+{
+    PyObject *joined;
+
+    if (PyList_CheckExact(object)) {
+        joined = PyList_AsTuple(object);    /* others may change the list */
+    }
+    else {
+        joined = PyTuple_CheckExact(object) ? Py_NewRef(object) : NULL;
+    }
+    for (Py_ssize_t i = 0; joined != NULL && i < PyTuple_GET_SIZE(joined); i++) {
+        if (!la_call_add(call, PyTuple_GET_ITEM(joined, i), LA_READ)) {
+            Py_CLEAR(joined);
+        }
+    }
+    PyErr_Clear();
+    return joined;
+}
+
+/* Adds keyword arguments: out is written, and others are no LockedArrays, nor say what is. */
+static bool
+la_call_add_keywords(la_call *call, PyObject *kwargs)
+{
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+
+    while (PyDict_Next(kwargs, &position, &name, &value)) {
+        bool is_out = PyUnicode_CheckExact(name) && la_is_name(name, la_names.out);
+        if (!PyUnicode_CheckExact(name) || la_is_name(name, la_names.overwrite_input)
+                || (la_is_facade(value) && !is_out)
+                || !la_call_add_argument(call, value, is_out ? LA_WRITE : LA_READ)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The call itself, with raw views; the first `joined` of them in a list. */
+static PyObject *
+la_call_do(la_call *call, PyObject *function, Py_ssize_t joined, PyObject *kwnames)
+{
+    PyObject **passed = call->raws;
+    Py_ssize_t count = call->count, names = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject *rest[LA_MOST_ARGUMENTS + 1], *list = NULL;
+
+    if (joined >= 0) {
+        list = PyList_New(joined);
+        if (list == NULL) {
+            return NULL;
+        }
+        for (Py_ssize_t i = 0; i < joined; i++) {
+            PyList_SET_ITEM(list, i, Py_NewRef(call->raws[i]));
+        }
+        rest[0] = list;
+        for (Py_ssize_t i = joined; i < count; i++) {
+            rest[i - joined + 1] = call->raws[i];
+        }
+        passed = rest;
+        count += 1 - joined;
+    }
+    PyObject *result = PyObject_Vectorcall(function, passed, (size_t)(count - names), kwnames);
+    Py_XDECREF(list);
+    /* What comes back may be a view of any of them. */
+    for (int i = 0; i < call->count; i++) {
+        if (call->operands[i] >= 0) {
+            result = la_unwrapped(result, call->raws[i], call->given[i]);
+        }
+    }
+    return result;
+}
+
+/* What la_call_add... keep borrowed is the caller's, or joined's. */
 static PyObject *
 la_function_call(PyObject *function, PyObject *args, PyObject *kwargs, bool *general)
 {
     la_call call;
-    PyObject *result;
+    PyObject *joined = NULL, *kwnames = NULL, *result = NULL;
+    Py_ssize_t first = 0;
 
     *general = true;
     call.count = call.operation.count = 0;
-    if (la_class == NULL || !PyTuple_CheckExact(args) || PyTuple_GET_SIZE(args) == 0
-            || (kwargs != Py_None && PyDict_GET_SIZE(kwargs) != 0)) {
+    if (la_class == NULL || !PyTuple_CheckExact(args) || PyTuple_GET_SIZE(args) == 0) {
         return NULL;
     }
     Py_ssize_t arrays = la_most_arrays(la_above.readers, function);
-    bool writes = arrays == 0;
-    if (writes) {
-        arrays = la_most_arrays(la_above.writers, function);
+    bool writes = arrays == 0 && (arrays = la_most_arrays(la_above.writers, function)) != 0;
+    if (arrays == 0 && (arrays = la_most_arrays(la_above.joiners, function)) != 0) {
+        joined = la_call_add_joined(&call, PyTuple_GET_ITEM(args, 0));
+        if (joined == NULL) {
+            return NULL;
+        }
+        first = 1;
     }
     if (arrays == 0) {
         return NULL;
     }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args); i++) {
+    /* What else some of these may write is told by overwrite_input=, their fourth or fifth. */
+    if (arrays == 1 && joined == NULL && PyTuple_GET_SIZE(args) > 3) {
+        return NULL;
+    }
+    for (Py_ssize_t i = first; i < PyTuple_GET_SIZE(args); i++) {
         PyObject *argument = PyTuple_GET_ITEM(args, i);
         la_mode mode = writes && i == 0 ? LA_WRITE : LA_READ;
         if ((i >= arrays && la_is_facade(argument))
                 || !la_call_add_argument(&call, argument, mode)) {
-            return NULL;
+            goto end;
         }
     }
-    /* Only the first argument can come back, or a view of it. */
-    if (call.operands[0] < 0) {
-        return NULL;
+    if (PyDict_GET_SIZE(kwargs) != 0) {
+        PyObject *names = la_call_add_keywords(&call, kwargs) ? PyDict_Keys(kwargs) : NULL;
+        kwnames = names == NULL ? NULL : PyList_AsTuple(names);
+        Py_XDECREF(names);
+        if (kwnames == NULL) {
+            goto end;
+        }
     }
     int begun = la_call_begin(&call);
     *general = begun == LA_GENERAL;
-    if (begun != 0) {
-        return NULL;
+    if (begun == 0) {
+        result = la_call_do(&call, function, joined == NULL ? -1 : PyTuple_GET_SIZE(joined), kwnames);
+        la_call_end(&call);
     }
-    result = PyObject_Vectorcall(function, call.raws, (size_t)call.count, NULL);
-    result = la_unwrapped(result, call.raws[0], call.given[0]);
-    la_call_end(&call);
+end:
+    Py_XDECREF(joined);
+    Py_XDECREF(kwnames);
     return result;
 }
 
@@ -383,7 +504,7 @@ la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs)
     if (PyDict_CheckExact(args[3])) {
         result = la_function_call(args[0], args[2], args[3], &general);
     }
-    if (!general) {
+    if (!general || PyErr_Occurred()) {
         return result;
     }
     return PyObject_CallMethodObjArgs(array, la_names.general_array_function, args[0],

@@ -17,14 +17,16 @@ typedef struct {
     PyObject *general_array_function;
     PyObject *register_;
     PyObject *call;
+    PyObject *at;
     PyObject *out;
+    PyObject *overwrite_input;
     PyObject *only_out;             /* the tuple of that name */
     PyObject *comparisons[6];       /* by Py_LT ... */
     PyObject *augment;
     PyObject *general_acquire;
     PyObject *general_release;
     PyObject *end;
-    /* The ufuncs of x.at[i] += v and the others, by their slots. */
+    /* No names, but the ufuncs of x.at[i] += v and the others, by their slots. */
     PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
     PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;
 } la_names_type;
@@ -36,6 +38,7 @@ typedef struct {
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
     PyObject *writers;      /* which write the first one of these */
+    PyObject *joiners;      /* which read a list of these, the first argument */
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
     PyTypeObject *guard;
@@ -51,6 +54,8 @@ PyObject *la_array_finalize(PyObject *array, PyObject *source);
 /* subscript.c */
 PyObject *la_subscript(PyObject *array, PyObject *index);
 int la_assign_subscript(PyObject *array, PyObject *index, PyObject *value);
+bool la_index_is_basic(PyObject *index);        /* NumPy makes a view */
+bool la_index_is_advanced(PyObject *index);     /* a copy; no foreign code runs */
 PyObject *la_item(PyObject *array, Py_ssize_t i);
 int la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value);
 
@@ -69,6 +74,8 @@ PyObject *la_compare(PyObject *array, PyObject *other, int how);
 int la_array_ufunc_add(PyTypeObject *array_type);
 PyObject *la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs);
 PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
+PyObject *la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
+                      bool *general);
 
 /* at.c */
 PyObject *la_array_get_at(PyObject *array, void *closure);

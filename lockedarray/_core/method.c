@@ -28,9 +28,11 @@ typedef struct {
 
 /* What a method does with the array: the values of its mode. */
 #define LA_METHOD_READS 'r'
+#define LA_METHOD_COPIES 'c'            /* reads, if it is given one argument */
 #define LA_METHOD_WRITES 'w'
 #define LA_METHOD_VIEWS 'v'             /* where the array is contiguous */
 #define LA_METHOD_ALWAYS_VIEWS 'V'      /* and where it is not */
+#define LA_METHOD_VIEWS_ALONE 'a'       /* without arguments, any array */
 
 static PyTypeObject *la_method_type;
 
@@ -43,7 +45,8 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
     PyObject *result = NULL;
 
     *general = true;
-    if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])) {
+    if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])
+            || (self->mode == LA_METHOD_COPIES && (nargs != 2 || count != 2))) {
         return NULL;
     }
     for (size_t i = 1; i < count; i++) {
@@ -97,7 +100,8 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
                    || la_facade_lock(args[0]) == NULL
                    || (self->mode == LA_METHOD_VIEWS
-                       && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS));
+                       && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))
+                   || (self->mode == LA_METHOD_VIEWS_ALONE && nargs != 1);
 
     for (size_t i = 1; i < nargs; i++) {
         general |= !la_is_parameter(args[i]);
@@ -181,7 +185,7 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     la_method *self = (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->call = mode == LA_METHOD_VIEWS || mode == LA_METHOD_ALWAYS_VIEWS
-            ? la_method_call_view : la_method_call;
+                     || mode == LA_METHOD_VIEWS_ALONE ? la_method_call_view : la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
         self->mode = (char)mode;

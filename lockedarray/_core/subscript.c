@@ -21,7 +21,7 @@ la_index_part_is_basic(PyObject *part)
                && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE));
 }
 
-static bool
+bool
 la_index_is_basic(PyObject *index)
 {
     if (!PyTuple_CheckExact(index)) {
@@ -59,7 +59,7 @@ la_index_part_is_advanced(PyObject *part)
 }
 
 /* Indices, masks and lists, perhaps beside basic parts: NumPy makes a copy. */
-static bool
+bool
 la_index_is_advanced(PyObject *index)
 {
     bool found = false;

@@ -142,27 +142,27 @@ class AtIndexBase:
         self._updated = False
 
 
-def _augmented(ufunc: str) -> Callable[[AtIndexBase, Any], Any]:
+def _augmented(ufunc: np.ufunc) -> Callable[[AtIndexBase, Any], Any]:
     def assign(self: AtIndexBase, value: Any) -> Any:
         return self._augment(ufunc, value)
 
-    assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc}`, as one atomic step."
+    assign.__doc__ = f"``x.at[i]``, updated by `numpy.{ufunc.__name__}`, as one atomic step."
     return assign
 
 
 for _name, _ufunc in {
-    "__iadd__": "add",
-    "__isub__": "subtract",
-    "__imul__": "multiply",
-    "__itruediv__": "divide",
-    "__ifloordiv__": "floor_divide",
-    "__imod__": "remainder",
-    "__ipow__": "power",
-    "__iand__": "bitwise_and",
-    "__ior__": "bitwise_or",
-    "__ixor__": "bitwise_xor",
-    "__ilshift__": "left_shift",
-    "__irshift__": "right_shift",
+    "__iadd__": np.add,
+    "__isub__": np.subtract,
+    "__imul__": np.multiply,
+    "__itruediv__": np.divide,
+    "__ifloordiv__": np.floor_divide,
+    "__imod__": np.remainder,
+    "__ipow__": np.power,
+    "__iand__": np.bitwise_and,
+    "__ior__": np.bitwise_or,
+    "__ixor__": np.bitwise_xor,
+    "__ilshift__": np.left_shift,
+    "__irshift__": np.right_shift,
 }.items():
     _method = _augmented(_ufunc)
     _method.__name__ = _name
@@ -257,7 +257,7 @@ def hot_method(
     """Return a method for LockedArray or AtIndex; here always the general version.
 
     `plain` is ndarray's method, or None of one that is none of ndarray's.  The mode says what
-    it does: ``'r'`` reads, ``'w'`` writes, ``'v'`` makes a view of a contiguous array, ``'V'``
-    of any array.
+    it does: ``'r'`` reads, ``'c'`` does if it is given one argument, ``'w'`` writes, ``'v'``
+    makes a view of a contiguous array, ``'V'`` of any array, ``'a'`` if it is given no argument.
     """
     return general

@@ -18,6 +18,7 @@ from lockedarray.facade import Facade
 __all__ = [
     "CREATORS",
     "METADATA",
+    "PLAIN_JOINERS",
     "PLAIN_READERS",
     "PLAIN_WRITERS",
     "READ_ONLY_VIEWS",
@@ -100,25 +101,51 @@ METADATA = frozenset(
 )
 """Functions that look at shapes and dtypes alone, and wait for no lock."""
 
-PLAIN_READERS = dict.fromkeys(
-    _functions(
-        np,
-        "all amax amin any argmax argmin argsort average bincount copy corrcoef count_nonzero "
-        "cumprod cumsum diff max mean min nanmax nanmean nanmin nansum prod ptp sort std sum "
-        "trace trapezoid unique var",
-    )
-    + _functions(np.linalg, "det eigvals eigvalsh inv norm"),
-    1,
-) | dict.fromkeys(
-    _functions(np, "dot inner outer searchsorted vdot") + _functions(np.linalg, "solve"), 2
-)
+PLAIN_READERS = {
+    function: most
+    for most, functions in {
+        1: _functions(
+            np,
+            "all amax amin any argmax argmin argpartition argsort argwhere around average bincount "
+            "copy corrcoef count_nonzero cov cumprod cumsum diff ediff1d flatnonzero gradient "
+            "histogram max mean median min nanargmax nanargmin nancumsum nanmax nanmean nanmedian "
+            "nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar nonzero pad partition "
+            "percentile prod ptp quantile repeat roll round sort std sum tile trace trapezoid tril "
+            "triu unique var",
+        )
+        + _functions(
+            np.linalg,
+            "cholesky cond det eig eigh eigvals eigvalsh inv matrix_power matrix_rank norm pinv "
+            "qr slogdet svd",
+        )
+        + _functions(
+            np.fft,
+            "fft fft2 fftn fftshift ifft ifft2 ifftn ifftshift irfft rfft rfft2 rfftn",
+        ),
+        2: _functions(
+            np,
+            "allclose array_equal compress convolve correlate cross digitize dot inner intersect1d "
+            "isclose isin kron outer searchsorted setdiff1d take take_along_axis tensordot "
+            "union1d vdot",
+        )
+        + _functions(np.linalg, "lstsq solve"),
+        3: _functions(np, "clip interp where"),
+        4: _functions(np, "einsum"),
+    }.items()
+    for function in functions
+}
 """Functions that a core may call by itself, and how many of their first arguments may be
-LockedArrays: those are read, and nothing is written, if the others are positional too, and
-numbers, tuples of integers or plain arrays.
+LockedArrays: those are read.  Nothing is written but ``out=``, if the other arguments are
+numbers, texts, dtypes, tuples of integers or plain arrays, and ``overwrite_input`` is not given.
 """
 
 PLAIN_WRITERS = {np.copyto: 2}
 """The same, but they write the first argument."""
+
+PLAIN_JOINERS = dict.fromkeys(
+    _functions(np, "concatenate stack hstack vstack column_stack dstack"), 1
+)
+"""The same, but the first argument is a list or tuple of arrays, which are read."""
 
 NAMED_OUT = (np.maximum, np.minimum)
 """Ufuncs that warn of ``out`` in the third place (NumPy 2.4)."""
