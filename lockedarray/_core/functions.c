@@ -73,6 +73,34 @@ la_call_begin(la_call *call)
     return 0;
 }
 
+/* Does an exact array show memory that NumPy allocated, and not a Memory's? */
+static bool
+la_is_new_array(PyObject *object)
+{
+    PyObject *base = PyArray_CheckExact(object) ? PyArray_BASE((PyArrayObject *)object) : object;
+
+    return base == NULL
+           || (base != object && PyArray_CheckExact(base)
+               && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA));
+}
+
+/* Is a result nobody's view: a number, None, a new array, or a tuple of such? */
+static bool
+la_is_new(PyObject *result)
+{
+    if (PyTuple_CheckExact(result)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); i++) {
+            PyObject *item = PyTuple_GET_ITEM(result, i);
+            if (PyTuple_CheckExact(item) || !la_is_new(item)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    return la_is_new_array(result) || result == Py_None || PyBool_Check(result)
+           || (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void));
+}
+
 /*
  * What to give out for what NumPy returned: for a raw view its LockedArray,
  * and for a view of one what the general path makes of it. Steals `result`.
@@ -87,13 +115,7 @@ la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade)
         Py_DECREF(result);
         return Py_NewRef(facade);
     }
-    if (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void)) {
-        return result;
-    }
-    if (PyArray_CheckExact(result) && PyArray_BASE((PyArrayObject *)result) == NULL) {
-        return result;
-    }
-    if (result == Py_None || PyBool_Check(result)) {
+    if (la_is_new(result)) {
         return result;
     }
     PyObject *wrapped = PyObject_CallFunctionObjArgs(la_above.wrapped, result, facade, NULL);
@@ -380,7 +402,7 @@ la_call_add_joined(la_call *call, PyObject *object)
     return joined;
 }
 
-/* Adds keyword arguments: out is written, and others are no LockedArrays, nor say what is. */
+/* Adds keyword arguments: out is written, others are read, and none says what else is written. */
 static bool
 la_call_add_keywords(la_call *call, PyObject *kwargs)
 {
@@ -390,7 +412,6 @@ la_call_add_keywords(la_call *call, PyObject *kwargs)
     while (PyDict_Next(kwargs, &position, &name, &value)) {
         bool is_out = PyUnicode_CheckExact(name) && la_is_name(name, la_names.out);
         if (!PyUnicode_CheckExact(name) || la_is_name(name, la_names.overwrite_input)
-                || (la_is_facade(value) && !is_out)
                 || !la_call_add_argument(call, value, is_out ? LA_WRITE : LA_READ)) {
             return false;
         }
@@ -424,7 +445,7 @@ la_call_do(la_call *call, PyObject *function, Py_ssize_t joined, PyObject *kwnam
     PyObject *result = PyObject_Vectorcall(function, passed, (size_t)(count - names), kwnames);
     Py_XDECREF(list);
     /* What comes back may be a view of any of them. */
-    for (int i = 0; i < call->count; i++) {
+    for (int i = 0; i < call->count && !(result != NULL && la_is_facade(result)); i++) {
         if (call->operands[i] >= 0) {
             result = la_unwrapped(result, call->raws[i], call->given[i]);
         }
