@@ -35,7 +35,9 @@ la_names_init(void)
         {&la_names.augment, "_augment"},
         {&la_names.general_acquire, "_general_acquire"},
         {&la_names.general_release, "_general_release"},
-        {&la_names.end, "_end"},
+        {&la_names.give_back, "_give_back"},
+        {&la_names.holds, "_holds"},
+        {&la_names.raws, "_raws"},
     }, ufuncs[] = {
         {&la_names.at_add, "add"},
         {&la_names.at_subtract, "subtract"},

@@ -61,10 +61,18 @@ struct la_held {
     PyObject *lock;             /* a reference, if the guard was collected */
 };
 
-/* What the calling thread holds, the newest first, and blocks for more. */
-static LA_THREAD_LOCAL la_held *la_held_first, *la_held_pool;
-/* Is there somebody who gives it back when the thread ends? */
-static LA_THREAD_LOCAL bool la_held_watched;
+/*
+ * What a thread holds, the newest first, and who gives it back when the thread
+ * ends: it lives in the dict of the thread's state, and so ends with it.
+ */
+typedef struct {
+    PyObject_HEAD
+    la_held *first;
+} la_ending;
+
+/* Of the calling thread; NULL until it first acquires. Blocks for more to hold. */
+static LA_THREAD_LOCAL la_ending *la_ending_here;
+static LA_THREAD_LOCAL la_held *la_held_pool;
 
 static la_mutex la_guard_mutex;
 static PyTypeObject *la_guard_type, *la_ending_type;
@@ -100,19 +108,21 @@ la_held_free(la_held *held)
 static void
 la_held_link(la_held *held, la_guard *guard, la_buffer_object *buffer)
 {
+    la_ending *ending = la_ending_here;
+
     held->guard = guard;
     held->buffer = buffer;
     held->lock = NULL;
     held->previous = NULL;
-    held->next = la_held_first;
+    held->next = ending->first;
     if (held->next != NULL) {
         held->next->previous = held;
     }
-    la_held_first = held;
+    ending->first = held;
 }
 
 static void
-la_held_unlink(la_held *held)
+la_held_unlink(la_held *held, la_ending *ending)
 {
     if (held->next != NULL) {
         held->next->previous = held->previous;
@@ -121,7 +131,7 @@ la_held_unlink(la_held *held)
         held->previous->next = held->next;
     }
     else {
-        la_held_first = held->next;
+        ending->first = held->next;
     }
 }
 
@@ -129,7 +139,7 @@ la_held_unlink(la_held *held)
 static la_held *
 la_held_left(void)
 {
-    la_held *held = la_held_first;
+    la_held *held = la_ending_here->first;
 
     la_mutex_lock(&la_guard_mutex);
     while (held != NULL && held->guard != NULL) {
@@ -147,7 +157,7 @@ la_held_reap(la_thread *thread)
 
     while ((held = la_held_left()) != NULL) {
         PyObject *lock = held->lock;
-        la_held_unlink(held);
+        la_held_unlink(held, la_ending_here);
         la_release(&held->hold, thread);
         la_held_free(held);
         Py_DECREF(lock);        /* may run Python, and so change the list */
@@ -245,53 +255,66 @@ la_guard_raw_keep(PyObject *facade, PyObject *raw)
 
 /* -- the end of a thread ------------------------------------------------------- */
 
-/* Lives in the dict of the thread's state, and so ends with it. */
-typedef struct {
-    PyObject_HEAD
-    la_thread *thread;
-} la_ending;
+/* Frees the guard, if there is one still. Returns a reference to the lock. */
+static PyObject *
+la_held_end_guard(la_held *held)
+{
+    PyObject *lock = held->lock;
 
+    la_mutex_lock(&la_guard_mutex);
+    la_guard *guard = held->guard;
+    if (guard != NULL) {
+        /* Its raw view stays with it, read-only, until it is used again. (It may have
+           none where a fork struck another thread in the middle of a release.) */
+        if (guard->raw != NULL) {
+            la_raw_set_writeable(guard->raw, false);
+        }
+        lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
+        held->guard = NULL;
+        guard->held = NULL;
+        atomic_store_explicit(&guard->state, LA_GUARD_FREE, memory_order_release);
+    }
+    la_mutex_unlock(&la_guard_mutex);
+    return lock;
+}
+
+/*
+ * In a forked child, and when the interpreter ends, another thread does this for
+ * one that is gone. What that one holds is given back by the fork, or by its own
+ * end, which may go on at this moment: so the memory and the lock stay.
+ */
 static void
 la_ending_dealloc(PyObject *object)
 {
+    la_ending *self = (la_ending *)object;
     PyTypeObject *type = Py_TYPE(object);
-    la_thread *thread = ((la_ending *)object)->thread;
+    bool is_own = self == la_ending_here;
     la_held *held;
 
-    /* When the interpreter ends, another thread may be here for one that is gone. */
-    if (thread == la_thread_current) {
-        while ((held = la_held_first) != NULL) {
-            PyObject *lock;
-            la_mutex_lock(&la_guard_mutex);
-            la_guard *guard = held->guard;
-            if (guard != NULL) {
-                /* Its raw view stays with it, read-only, until it is used again. */
-                la_raw_set_writeable(guard->raw, false);
-                lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
-                guard->held = NULL;
-                atomic_store_explicit(&guard->state, LA_GUARD_FREE, memory_order_release);
+    while ((held = self->first) != NULL) {
+        PyObject *lock = la_held_end_guard(held);
+        la_held_unlink(held, self);
+        if (is_own) {
+            if (la_thread_current != NULL && la_hold_is_mine(&held->hold, la_thread_current)) {
+                la_release(&held->hold, la_thread_current);
             }
-            else {
-                lock = held->lock;
-            }
-            la_mutex_unlock(&la_guard_mutex);
-            la_held_unlink(held);
-            la_release(&held->hold, thread);
             PyMem_RawFree(held);
             Py_DECREF(lock);
         }
+    }
+    if (is_own) {
+        la_ending_here = NULL;
         while ((held = la_held_pool) != NULL) {
             la_held_pool = held->next;
             PyMem_RawFree(held);
         }
-        la_held_watched = false;
     }
     type->tp_free(object);
     Py_DECREF(type);
 }
 
 static LA_COLD int
-la_held_watch(la_thread *thread)
+la_held_watch(void)
 {
     PyObject *dict = PyThreadState_GetDict();      /* borrowed */
     if (dict == NULL) {
@@ -302,9 +325,10 @@ la_held_watch(la_thread *thread)
     if (ending == NULL) {
         return -1;
     }
-    ending->thread = thread;
     int result = PyDict_SetItemString(dict, "lockedarray.guards", (PyObject *)ending);
-    la_held_watched = result == 0;
+    if (result == 0) {
+        la_ending_here = ending;        /* the dict's */
+    }
     Py_DECREF(ending);
     return result;
 }
@@ -373,10 +397,10 @@ la_guard_take(la_guard *self)
 {
     la_thread *thread = la_thread_here();
 
-    if (thread == NULL || (!la_held_watched && la_held_watch(thread) < 0)) {
+    if (thread == NULL || (la_ending_here == NULL && la_held_watch() < 0)) {
         return -1;
     }
-    if (la_held_first != NULL) {
+    if (la_ending_here->first != NULL) {
         la_held_reap(thread);
     }
     la_held *held = la_held_new();
@@ -389,39 +413,155 @@ la_guard_take(la_guard *self)
         la_held_free(held);
         return result;
     }
-    /* What a thread ended with is there still. */
-    PyObject *old = self->raw;
+    PyObject *old = self->raw;      /* what a thread ended with is there still */
     self->raw = la_guard_raw_new(self->facade, self->writes);
-    Py_XDECREF(old);
     if (self->raw == NULL) {
         la_release(&held->hold, thread);
         la_held_free(held);
+        Py_XDECREF(old);
         return -1;
     }
     self->held = held;
     atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
     la_held_link(held, self, (la_buffer_object *)la_facade_of(self->facade)->buffer);
+    Py_XDECREF(old);                /* may run Python, and so resize */
     return 0;
 }
+
+/* -- the general version ------------------------------------------------------- */
+
+/* An attribute of a guard's own, which no Python runs to get; NULL if it is not set. */
+static PyObject *
+la_guard_slot(la_guard *self, PyObject *name)
+{
+    PyObject *value = PyObject_GetAttr((PyObject *)self, name);
+
+    if (value == NULL) {
+        PyErr_Clear();
+    }
+    return value;
+}
+
+/*
+ * Sees to it that the calling thread holds nothing by the general version of
+ * this guard, which then is free. Python can be struck anywhere by Ctrl-C, or
+ * be too deep to call anything: what is left here is left to C.
+ */
+static void
+la_guard_clean_up(la_guard *self)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *holds = la_guard_slot(self, la_names.holds);
+    PyObject *raws = la_guard_slot(self, la_names.raws);
+    if (raws != NULL && PyList_Check(raws)) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(raws); i++) {
+            la_raw_set_writeable(PyTuple_GET_ITEM(PyList_GET_ITEM(raws, i), 1), false);
+        }
+    }
+    if (holds != NULL) {
+        la_holds_let_go(holds);
+    }
+    la_guard_set_state(self, LA_GUARD_FREE);
+    Py_XDECREF(holds);
+    Py_XDECREF(raws);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Gives back what the general version took, as far as it came; 0, or -1 with an error. */
+static int
+la_guard_give_back(la_guard *self)
+{
+    PyObject *holds = la_guard_slot(self, la_names.holds);
+    int result = 0;
+
+    if (holds != NULL) {        /* else it had not begun */
+        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, la_names.give_back);
+        result = done == NULL ? -1 : 0;
+        Py_XDECREF(done);
+        Py_DECREF(holds);
+    }
+    la_guard_clean_up(self);
+    return result;
+}
+
+/* The same where nobody can be told of an error. */
+static void
+la_guard_end(la_guard *self)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (la_guard_give_back(self) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+            PyErr_Clear();      /* another thread's: the locks are left to it */
+        }
+        else {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Acquires, the state being TAKING. */
+static PyObject *
+la_guard_acquire_general(la_guard *self)
+{
+    la_thread *thread = la_thread_here();
+    PyObject *yielded = thread == NULL ? NULL
+        : PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_acquire);
+
+    if (yielded == NULL) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (la_guard_give_back(self) == 0) {
+            PyErr_Restore(type, value, traceback);
+        }
+        else {      /* a newer one, such as Ctrl-C */
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+        }
+        return NULL;
+    }
+    atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
+    la_guard_set_state(self, LA_GUARD_GENERAL);
+    return yielded;
+}
+
+static PyObject *
+la_guard_release_general(la_guard *self)
+{
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_release);
+
+    la_guard_clean_up(self);
+    return result;
+}
+
+/* -- acquire and release by whoever calls ------------------------------------------ */
 
 static PyObject *
 la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
 
-    if (self->facade != NULL && la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
-        int result = la_guard_take(self);
-        if (LA_LIKELY(result == 0)) {
-            PyObject *raw = Py_NewRef(self->raw);
-            la_guard_set_state(self, LA_GUARD_HELD);
-            return raw;
-        }
-        la_guard_set_state(self, LA_GUARD_FREE);
-        if (result < 0) {
-            return NULL;
-        }
+    if (!la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this guard is held already; make another one: x.write() nests");
+        return NULL;
     }
-    return PyObject_CallMethodNoArgs(object, la_names.general_acquire);
+    int result = self->facade == NULL ? LA_GENERAL : la_guard_take(self);
+    if (LA_LIKELY(result == 0)) {
+        PyObject *raw = Py_NewRef(self->raw);
+        la_guard_set_state(self, LA_GUARD_HELD);
+        return raw;
+    }
+    if (result == LA_GENERAL) {
+        return la_guard_acquire_general(self);
+    }
+    la_guard_set_state(self, LA_GUARD_FREE);
+    return NULL;
 }
 
 /* Releases what the calling thread holds by this guard. */
@@ -434,7 +574,7 @@ la_guard_let_go(la_guard *self, la_thread *thread)
     la_raw_set_writeable(raw, false);
     self->held = NULL;
     self->raw = NULL;
-    la_held_unlink(held);
+    la_held_unlink(held, la_ending_here);
     if (la_fields(raw)->weakreflist == NULL) {      /* else it is not used again */
         raw = la_guard_raw_keep(self->facade, raw);     /* locked still */
     }
@@ -442,6 +582,13 @@ la_guard_let_go(la_guard *self, la_thread *thread)
     la_held_free(held);
     la_guard_set_state(self, LA_GUARD_FREE);
     Py_XDECREF(raw);
+}
+
+static bool
+la_guard_is_by_this_thread(la_guard *self)
+{
+    return la_thread_current != NULL
+           && atomic_load_explicit(&self->thread, memory_order_relaxed) == la_thread_current;
 }
 
 /*
@@ -452,11 +599,8 @@ la_guard_let_go(la_guard *self, la_thread *thread)
 static bool
 la_guard_is_mine(la_guard *self)
 {
-    la_thread *thread = la_thread_current;
-
-    return thread != NULL
-           && atomic_load_explicit(&self->thread, memory_order_relaxed) == thread
-           && la_hold_is_mine(&self->held->hold, thread);
+    return la_guard_is_by_this_thread(self)
+           && la_hold_is_mine(&self->held->hold, la_thread_current);
 }
 
 static inline int
@@ -469,12 +613,19 @@ static PyObject *
 la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
+    int state = la_guard_get_state(self);
 
-    if (la_guard_get_state(self) == LA_GUARD_HELD && la_guard_is_mine(self)) {
+    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_mine(self))) {
         la_guard_let_go(self, la_thread_current);
         Py_RETURN_NONE;
     }
-    return PyObject_CallMethodNoArgs(object, la_names.general_release);
+    if (state == LA_GUARD_GENERAL && la_guard_is_by_this_thread(self)) {
+        return la_guard_release_general(self);
+    }
+    PyErr_SetString(PyExc_RuntimeError, state == LA_GUARD_HELD || state == LA_GUARD_GENERAL
+        ? "a guard is released by the thread that acquired it"
+        : "this guard is not held: it was released already, or never acquired");
+    return NULL;
 }
 
 static PyObject *
@@ -494,7 +645,6 @@ la_guard_leave_behind(la_guard *self)
     /* Acquire: pairs with the end of the thread, which may have been faster. */
     if (la_guard_get_state(self) == LA_GUARD_HELD) {
         la_raw_set_writeable(self->raw, false);
-        /* After a fork the thread may be gone, and its list: then nobody looks here. */
         self->held->lock = Py_NewRef(
             ((la_buffer_object *)la_facade_of(self->facade)->buffer)->lock);
         self->held->guard = NULL;
@@ -514,14 +664,7 @@ la_guard_finalize(PyObject *object)
         return;
     }
     if (state == LA_GUARD_GENERAL) {
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        PyObject *result = PyObject_CallMethodNoArgs(object, la_names.end);
-        if (result == NULL) {
-            PyErr_WriteUnraisable(object);
-        }
-        Py_XDECREF(result);
-        PyErr_Restore(type, value, traceback);
+        la_guard_end(self);
     }
     else if (la_guard_is_mine(self)) {
         la_guard_let_go(self, la_thread_current);
@@ -578,21 +721,13 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-la_guard_begin(PyObject *object, PyObject *Py_UNUSED(unused))
+la_guard_end_method(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(
-        la_guard_change((la_guard *)object, LA_GUARD_FREE, LA_GUARD_TAKING));
-}
+    la_guard *self = (la_guard *)object;
 
-static PyObject *
-la_guard_become(PyObject *object, PyObject *held)
-{
-    int is_held = PyObject_IsTrue(held);
-
-    if (is_held < 0) {
-        return NULL;
+    if (la_guard_get_state(self) == LA_GUARD_GENERAL) {
+        la_guard_end(self);
     }
-    la_guard_set_state((la_guard *)object, is_held ? LA_GUARD_GENERAL : LA_GUARD_FREE);
     Py_RETURN_NONE;
 }
 
@@ -622,9 +757,8 @@ static PyMethodDef la_guard_methods[] = {
      "    The guard is not held, or was acquired by another thread."},
     {"__enter__", la_guard_acquire, METH_NOARGS, "Acquire."},
     {"__exit__", (PyCFunction)(void (*)(void))la_guard_exit, METH_FASTCALL, "Release."},
-    {"_begin", la_guard_begin, METH_NOARGS,
-     "Be the one who acquires; False if it is held, or another thread acquires it."},
-    {"_become", la_guard_become, METH_O, "Be held, or not, by the general version."},
+    {"_end", la_guard_end_method, METH_NOARGS,
+     "Release, if the general version holds, whose thread has ended."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
      "Guard[T] yields a T."},
     {NULL, NULL, 0, NULL},
@@ -677,24 +811,24 @@ la_guard_new(PyObject *facade, bool writes)
 PyObject *
 la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
 {
-    Py_ssize_t count = 0, found = 0;
+    /* To make a list may collect garbage, and so take and release guards; to append may not. */
+    PyObject *list = PyList_New(0);
+    la_held *held = la_ending_here == NULL ? NULL : la_ending_here->first;
 
-    for (la_held *held = la_held_first; held != NULL; held = held->next) {
-        count += held->buffer == (la_buffer_object *)buffer;
-    }
-    PyObject *list = PyList_New(count);
-    if (list == NULL || count == 0) {
-        return list;
-    }
-    la_mutex_lock(&la_guard_mutex);
-    for (la_held *held = la_held_first; held != NULL; held = held->next) {
-        if (held->buffer == (la_buffer_object *)buffer && held->guard != NULL) {
-            PyList_SET_ITEM(list, found++, Py_NewRef(held->guard->raw));
+    for (; list != NULL && held != NULL; held = held->next) {
+        PyObject *raw = NULL;
+        if (held->buffer != (la_buffer_object *)buffer) {
+            continue;
         }
-    }
-    la_mutex_unlock(&la_guard_mutex);
-    if (found < count && PyList_SetSlice(list, found, count, NULL) < 0) {
-        Py_CLEAR(list);
+        la_mutex_lock(&la_guard_mutex);
+        if (held->guard != NULL) {
+            raw = Py_NewRef(held->guard->raw);
+        }
+        la_mutex_unlock(&la_guard_mutex);
+        if (raw != NULL && PyList_Append(list, raw) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(raw);
     }
     return list;
 }

@@ -3,12 +3,14 @@
 import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
+from readerwriterlock import rwlock
 
 import lockedarray as la
-from arrange import free, held_elsewhere, queued, waits_beside
+from arrange import free, held_elsewhere, queued, run_isolated, waits_beside
 from lockedarray import LockedArray
 from threads import DEADLINE, start, together, wait_until
 
@@ -344,6 +346,24 @@ def test_raw_view_of_a_thread_that_ended_is_read_only():
     assert x[0] == 1
 
 
+def test_guard_of_a_thread_that_ended_is_acquired_amid_a_resize():
+    x = LockedArray([1.0])
+    kept = []
+
+    def acquire_and_end():
+        guard = x.write()
+        last = weakref.ref(guard.acquire(), lambda _: x.resize(10_000))
+        kept.extend([guard, last])
+
+    start(acquire_and_end).result()
+    wait_until(lambda: free(x))
+    with kept[0] as raw:  # lets go of the raw view of before
+        raw[0] = 5
+    assert kept[1]() is None
+    assert x.shape == (10_000,)
+    assert x[0] == 5
+
+
 def test_thread_that_raises_inside_a_guard_releases_it():
     x = LockedArray([1.0])
 
@@ -391,6 +411,34 @@ def test_guard_of_two_threads_is_held_by_one_at_a_time():
 
     together(work, work)
     assert x[0] + len(refusals) == 200
+    assert free(x)
+
+
+@pytest.mark.parametrize("lock", [None, rwlock.RWLockFair()], ids=["own", "foreign"])
+def test_lock_object_of_two_threads_is_held_by_one_of_them(lock):
+    x = LockedArray([1.0], lock=lock)
+    shared = x.lock.gen_rlock()
+    over = threading.Event()
+
+    def take():
+        try:
+            shared.acquire()
+        except RuntimeError:  # the other thread has it
+            return "refused"
+        assert over.wait(DEADLINE)
+        shared.release()
+        return "held"
+
+    with held_elsewhere(x.write()):
+        calls = [start(take), start(take)]
+        for call in calls:
+            call.waits_for(x.lock)
+    try:
+        wait_until(lambda: any(call.done for call in calls))
+    finally:
+        over.set()
+    assert sorted(call.result() for call in calls) == ["held", "refused"]
+    assert not shared.locked()
     assert free(x)
 
 
@@ -472,3 +520,38 @@ def test_many_threads_take_guards_of_one_array_side_by_side():
     together(*[work] * 4)
     assert x.tolist() == [1200.0] * 8
     assert free(x)
+
+
+def test_finalizers_wait_for_locks_as_the_interpreter_ends():
+    told = run_isolated(
+        """
+import gc, os, threading
+import lockedarray as la
+
+x = la.zeros(3)
+held, never = threading.Event(), threading.Event()
+
+def hold():
+    with x.write():
+        held.set()
+        never.wait()
+
+class Late:
+    def __del__(self):
+        try:
+            with x.write(timeout=0.05):
+                os.write(1, b"acquired")
+        except la.LockTimeout:
+            os.write(1, b"timeout")
+
+gc.collect()
+gc.set_threshold(0)
+late = Late()
+late.itself = late
+del late  # garbage until the interpreter ends
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+""",
+        timeout=30,
+    )
+    assert told in ("timeout", "acquired")  # the thread may have ended by then, or may not

@@ -1,7 +1,9 @@
 """Guards in one thread: what they hold and yield, reentrancy, misuse, timeouts that are no timeouts."""
 
 import gc
+import inspect
 import itertools
+import sys
 import weakref
 from decimal import Decimal
 from fractions import Fraction
@@ -308,6 +310,37 @@ def test_guard_released_inside_its_own_block_says_so(guard):
 
 
 @guards
+def test_guard_without_room_on_the_stack_holds_nothing(guard):
+    x = LockedArray([1.0])
+    made = guard(x, timeout=20)
+
+    def deeper(levels):
+        if levels:
+            deeper(levels - 1)
+        else:
+            with made:
+                pass
+
+    limit = sys.getrecursionlimit()
+    depth = len(inspect.stack())
+    sys.setrecursionlimit(depth + 50)
+    outcomes = set()
+    try:
+        for levels in range(20, 60):
+            try:
+                deeper(levels)
+            except RecursionError:
+                outcomes.add("refused")
+            else:
+                outcomes.add("done")
+            assert not made.held
+            assert free(x)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert outcomes == {"done", "refused"}
+
+
+@guards
 def test_guard_that_is_dropped_is_released(guard):
     x = LockedArray([1.0])
     made = guard(x)
@@ -473,6 +506,8 @@ BAD_VALUES = [
 BAD_TYPES = [
     "1",
     b"1",
+    bytearray(b"1"),
+    memoryview(b"1"),
     "",
     "soon",
     [1],
@@ -534,3 +569,38 @@ def test_timeout_can_be_given_by_position_or_name():
     x = LockedArray([1.0])
     with x.read(0), x.write(timeout=0):
         pass
+
+
+@pytest.mark.skipif(la.backend != "native", reason="the portable core keeps no list of raw views")
+def test_guards_that_a_finalizer_takes_while_raw_views_are_listed_do_no_harm():
+    x = LockedArray([1.0])
+    taken = []
+
+    class Taker:
+        def __del__(self):
+            for _ in range(100):
+                taken.append(x.write())
+                taken[-1].acquire()
+
+    guarded = x._buffer.guarded
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        lists = [[] for _ in range(200)]  # so that the next list is a new one
+        taker = Taker()
+        taker.itself = taker
+        del taker
+        with x.write() as raw:
+            gc.set_threshold(1)
+            gc.enable()
+            listed = guarded()  # Python 3.11 collects garbage in here, later ones after
+            gc.disable()
+            assert any(one is raw for one in listed)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+    del lists
+    for guard in taken:
+        guard.release()
+    assert free(x)
