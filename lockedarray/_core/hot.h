@@ -79,6 +79,10 @@ int la_method_add(PyObject *module);
 /* above.c */
 int la_above_add(PyObject *module);
 
+/* temporary.c */
+void la_temporary_connect(PyTypeObject *cls);
+int la_temporary_add(PyObject *module);
+
 /* None, a number, text, or a tuple of ints. */
 bool la_is_parameter(PyObject *object);
 
