@@ -1,8 +1,9 @@
 """The test suite on each supported NumPy, on each Python: `make test-matrix`.
 
 Every session installs the package, built for it, into an environment of its own, and runs the
-test suite on each core.  A Python that is not there is left out.  The free-threaded one is
-``python3.13t`` on the path, or what the variable ``FREE_THREADED_PYTHON`` names.
+test suite on each core.  A Python that is not there is left out.  The free-threaded ones are
+``python3.13t`` and ``python3.14t`` on the path, or what the variables ``FREE_THREADED_PYTHON`` and
+``FREE_THREADED_PYTHON_3_14`` name.
 
 The last line counts sessions and tests.  ``make test-matrix ARGS='-l'`` lists the sessions, and
 ``ARGS='-k "numpy_2_0 and py_3_11"'`` takes some; what stands behind ``--`` goes to pytest.
@@ -17,12 +18,13 @@ from pathlib import Path
 import nox
 
 FREE_THREADED = os.environ.get("FREE_THREADED_PYTHON", "python3.13t")
+FREE_THREADED_3_14 = os.environ.get("FREE_THREADED_PYTHON_3_14", "python3.14t")
 NEWEST = "newest"
 PYTHONS = {
     "2.0": ["3.11", "3.12"],
     "2.2": ["3.11", "3.12", "3.13"],
-    "2.4": ["3.11", "3.12", "3.13", FREE_THREADED],
-    NEWEST: ["3.12", "3.13"],
+    "2.4": ["3.11", "3.12", "3.13", "3.14", FREE_THREADED],
+    NEWEST: ["3.12", "3.13", "3.14", FREE_THREADED_3_14],
 }
 """Those that a NumPy has wheels for; of the newest, which may be one of the others on 3.11."""
 
@@ -53,7 +55,7 @@ def tests(session, numpy):
     """Run the test suite on this NumPy."""
     session.notify("summary")
     counts = counted.setdefault(session.name, dict.fromkeys(("passed", "failed", "skipped"), 0))
-    free_threaded = session.python == FREE_THREADED
+    free_threaded = session.python in (FREE_THREADED, FREE_THREADED_3_14)
     session.env.update(PIP_PREFER_BINARY="1", PYTHONSAFEPATH="1")
     if free_threaded:
         session.env["PYTHON_GIL"] = "0"

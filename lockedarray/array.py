@@ -33,7 +33,7 @@ from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
 from lockedarray.indexing import makes_view, picks_element
 from lockedarray.objects import check_policy
-from lockedarray.temporaries import is_unreachable
+from lockedarray.temporaries import REFERENCES_OF_ONE, is_unreachable
 
 __all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
 
@@ -285,7 +285,11 @@ class LockedArray(Facade):
         result = run(func, args, kwargs)
         if isinstance(result, LockedArray):
             return result
-        if type(result) is np.ndarray and result.base is None and sys.getrefcount(result) == 2:
+        if (
+            type(result) is np.ndarray
+            and result.base is None
+            and sys.getrefcount(result) == REFERENCES_OF_ONE
+        ):
             return make_root(type(self), result, lock=None, objects="exclusive")
         return type(self)(result, copy=True)
 

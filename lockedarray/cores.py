@@ -23,6 +23,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "hot_method",
+    "is_temporary",
     "locks_regions",
     "set_base",
     "set_data",
@@ -63,6 +64,7 @@ address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
 hot_method = _core.hot_method
+is_temporary = _core.is_temporary
 locks_regions = _core.locks_regions
 set_base = _core.set_base
 set_data = _core.set_data

@@ -5,6 +5,10 @@ bytecode makes: then the only reference to a temporary is the one on the caller'
 in C (`functools.partial`, `functools.reduce`, a sort key, ...) pass on arguments with the same
 count that they keep.  So the instruction that the caller executes has to be a call, and what it
 calls has to be the class itself, by a name or by an attribute of a module.
+
+From 3.14 on calls borrow their caller's variables, and no count tells these from temporaries.  The
+interpreter itself can tell, if it is asked from C: the native core does so where LockedArray, and
+not a subclass, is called.  The portable core copies.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ import sys
 import weakref
 from types import CodeType, FrameType, ModuleType
 
-__all__ = ["is_unreachable"]
+from lockedarray.cores import is_temporary
+
+__all__ = ["REFERENCES_OF_ONE", "is_unreachable"]
 
 
 class _Probe:
@@ -34,7 +40,7 @@ class _Probe:
 def _calibrated() -> dict[bool, int]:
     """References to a temporary inside ``__new__``, by whether the call has keywords."""
     if sys.version_info >= (3, 14):
-        return {}  # calls borrow their caller's variables: no count tells them from temporaries
+        return {}
     counts = {}
     named = bytearray(1)
     _Probe(bytearray(1))
@@ -51,6 +57,15 @@ def _calibrated() -> dict[bool, int]:
 _REFERENCES = _calibrated()
 
 
+def _count_one() -> int:
+    one = bytearray(1)
+    return sys.getrefcount(one)
+
+
+REFERENCES_OF_ONE = _count_one()
+"""What ``sys.getrefcount(variable)`` tells of what only that local variable refers to."""
+
+
 def is_unreachable(cls: type, obj: object, references: int) -> bool:
     """Whether the argument of ``cls(obj, ...)`` is a temporary of the expression that calls.
 
@@ -63,6 +78,8 @@ def is_unreachable(cls: type, obj: object, references: int) -> bool:
     references : int
         What `sys.getrefcount` told of it first thing in ``__new__``.
     """
+    if sys.version_info >= (3, 14):
+        return is_temporary(obj) and not weakref.getweakrefcount(obj)
     if references not in _REFERENCES.values() or weakref.getweakrefcount(obj):
         return False
     try:

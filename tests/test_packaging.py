@@ -4,9 +4,14 @@ import ast
 import graphlib
 import importlib.metadata
 import importlib.util
+import os
 import pkgutil
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
@@ -75,3 +80,72 @@ def test_only_cores_imports_a_core():
         if imported.startswith("lockedarray._")
     }
     assert {name for name in importers if "._" not in name} == {"lockedarray.cores"}
+
+
+def build(what, source, target, **settings):
+    """Have meson-python build an sdist or a wheel, with what is installed beside this Python."""
+    pytest.importorskip("mesonpy", reason="meson-python is among the test requirements")
+    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    code = f"import mesonpy, sys; mesonpy.build_{what}(sys.argv[1], {settings!r})"
+    subprocess.run(
+        [sys.executable, "-P", "-c", code, str(target)],
+        cwd=source, env={**os.environ, "PATH": tools}, check=True, timeout=600,
+    )  # fmt: skip
+    (made,) = target.iterdir()
+    return made
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory):
+    """The sdist of this checkout, unpacked."""
+    if lockedarray.backend != "native":
+        pytest.skip("once is enough: with the native core")
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("an sdist is what git has of the project")
+    folder = tmp_path_factory.mktemp("sdist")
+    (folder / "dist").mkdir()
+    # The C compiler is not needed for this.
+    made = build(
+        "sdist", ROOT, folder / "dist",
+        **{"builddir": str(folder / "build"), "setup-args": ["-Dnative=disabled"]},
+    )  # fmt: skip
+    with tarfile.open(made) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / made.name.removesuffix(".tar.gz")
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_sdist_holds_what_git_has(sdist):
+    tracked = subprocess.run(
+        ["git", "ls-tree", "-r", "--name-only", "HEAD"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    ).stdout.split()  # fmt: skip
+    assert files_below(sdist) == {*tracked, "PKG-INFO"}
+
+
+def test_wheel_of_the_sdist_holds_native_module_stubs_and_marker(sdist, tmp_path):
+    (tmp_path / "dist").mkdir()
+    made = build(
+        "wheel", sdist, tmp_path / "dist",
+        **{"builddir": str(tmp_path / "build"), "setup-args": ["-Dnative=enabled", "-Doptimization=0"]},
+    )  # fmt: skip
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "wheel")
+    found = {name for name in files_below(tmp_path / "wheel") if ".dist-info/" not in name}
+    package = {name for name in files_below(sdist) if name.startswith("lockedarray/")}
+    assert found == {
+        *(name for name in package if name.endswith((".py", ".typed"))),
+        *(name for name in files_below(sdist / "typings") if name.endswith(".pyi")),
+        f"lockedarray/_core/_native{EXTENSION_SUFFIXES[0]}",
+    }
+    assert "lockedarray/py.typed" in found
+    assert "none-any" not in made.name
+    subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-c",
+         "import lockedarray as la; assert la.backend == 'native'; print(la.zeros(3) + 1)"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "wheel"), "LOCKEDARRAY_BACKEND": "native"},
+        check=True, timeout=60,
+    )  # fmt: skip

@@ -132,6 +132,7 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_above.guard = (PyTypeObject *)Py_NewRef(guard);
     la_class = (PyTypeObject *)Py_NewRef(cls);
     la_set_sequence_slots(la_class);
+    la_temporary_connect(la_class);
     Py_RETURN_NONE;
 }
 

@@ -99,6 +99,10 @@ int la_method_add(PyObject *module);
 /* above.c */
 int la_above_add(PyObject *module);
 
+/* temporary.c */
+void la_temporary_connect(PyTypeObject *cls);
+int la_temporary_add(PyObject *module);
+
 /* None, a number, text, a tuple of ints, or a dtype: its use runs no foreign code. */
 bool la_is_parameter(PyObject *object);
 

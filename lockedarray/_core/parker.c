@@ -95,9 +95,12 @@ la_now(void)
 
 #if defined(__linux__) && !defined(LA_PARKER_PORTABLE)
 
-#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* As in <linux/futex.h>, which a system with musl need not have. */
+#define LA_FUTEX_WAIT_PRIVATE (0 | 128)
+#define LA_FUTEX_WAKE_PRIVATE (1 | 128)
 
 /* 32-bit systems with 64-bit time have a call of their own. */
 #if !defined(SYS_futex)
@@ -124,7 +127,7 @@ la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
     };
     /* A sleep with a time limit ends for every signal that has a handler,
        SA_RESTART or not. */
-    long status = syscall(LA_FUTEX, word, FUTEX_WAIT_PRIVATE, expected,
+    long status = syscall(LA_FUTEX, word, LA_FUTEX_WAIT_PRIVATE, expected,
                           &timeout, NULL, 0);
     if (status == 0 || errno == EAGAIN) {
         return LA_WOKEN;
@@ -138,7 +141,7 @@ la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
 void
 la_wake(_Atomic(uint32_t) *word)
 {
-    syscall(LA_FUTEX, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    syscall(LA_FUTEX, word, LA_FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 void

@@ -23,11 +23,17 @@ static void la_thread_end(la_thread *self);
 #include <windows.h>
 
 static DWORD la_thread_key = FLS_OUT_OF_INDEXES;
+static BOOLEAN (WINAPI *la_process_ends)(void);
 
+/*
+ * The system calls this, too, for the thread that ends the process, after it
+ * has ended all others wherever they were. What those had locked stays locked,
+ * and nobody is left who would miss what this one holds.
+ */
 static VOID WINAPI
 la_thread_on_end(PVOID record)
 {
-    if (record != NULL) {
+    if (record != NULL && (la_process_ends == NULL || !la_process_ends())) {
         la_thread_end(record);
     }
 }
@@ -36,6 +42,11 @@ static bool
 la_thread_watch_locked(la_thread *self)
 {
     if (la_thread_key == FLS_OUT_OF_INDEXES) {
+        HMODULE system = GetModuleHandleW(L"ntdll.dll");
+        if (system != NULL) {
+            la_process_ends = (BOOLEAN (WINAPI *)(void))(void (*)(void))
+                GetProcAddress(system, "RtlDllShutdownInProgress");
+        }
         la_thread_key = FlsAlloc(la_thread_on_end);
     }
     self->ident = GetCurrentThreadId();

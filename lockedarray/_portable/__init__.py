@@ -17,6 +17,7 @@ from lockedarray._portable.lock import Holds, RegionLock
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
+    is_temporary,
     set_base,
     set_data,
     set_length,
@@ -37,6 +38,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "hot_method",
+    "is_temporary",
     "locks_regions",
     "set_base",
     "set_data",

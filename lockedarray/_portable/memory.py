@@ -23,7 +23,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["address", "exchange_bodies", "set_base", "set_data", "set_length", "set_writeable"]
+__all__ = [
+    "address",
+    "exchange_bodies",
+    "is_temporary",
+    "set_base",
+    "set_data",
+    "set_length",
+    "set_writeable",
+]
 
 
 class _Body(ctypes.Structure):
@@ -89,6 +97,14 @@ def set_length(array: np.ndarray, axis: int, length: int, flags: int) -> None:
     place = body.dimensions + axis * ctypes.sizeof(ctypes.c_ssize_t)
     _overwrite(place, ctypes.c_ssize_t(length))
     body.flags = flags
+
+
+def is_temporary(array: np.ndarray) -> bool:
+    """Whether an array is the argument of a call of LockedArray, and else unreachable.
+
+    From Python 3.14 on only C can ask the interpreter that; before, see `lockedarray.temporaries`.
+    """
+    return False
 
 
 def set_base(array: np.ndarray, base: object) -> None:

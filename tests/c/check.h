@@ -7,12 +7,11 @@
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "posix.h"
 #include "regionlock.h"
 
 #define CHECK(condition) \

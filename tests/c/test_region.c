@@ -380,7 +380,8 @@ test_numbers_that_overflow_mean_the_whole_buffer(void)
         { .ndim = 0, .itemsize = 8, .offset = INTPTR_MAX - 3 },
     };
     la_region other = region_of(&small);
-    for (int i = 0; i < 5; i++) {
+    /* On a system of 32 bits none of these numbers overflows the region's 64. */
+    for (int i = 0; i < 5 && sizeof(intptr_t) == sizeof(int64_t); i++) {
         la_region region = region_of(&views[i]);
         CHECK(la_regions_conflict(&region, &other));
     }

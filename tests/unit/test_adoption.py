@@ -367,7 +367,7 @@ def test_what_a_weak_reference_reaches_is_not_adopted():
         "_thread.start_new_thread(LockedArray, (np.zeros(3),))",
         "weakref.finalize(box.pop(), LockedArray, np.zeros(3))",
         "atexit.register(LockedArray, np.zeros(3))",
-        "signal.signal(signal.SIGUSR1, lambda *_: LockedArray(np.zeros(3))); signal.raise_signal(signal.SIGUSR1)",
+        "signal.signal(signal.SIGTERM, lambda *_: LockedArray(np.zeros(3))); signal.raise_signal(signal.SIGTERM)",
     ],
     ids=["thread", "finalizer", "exit", "signal handler"],
 )

@@ -3,6 +3,7 @@
 import gc
 import io
 import mmap
+import tracemalloc
 import weakref
 
 import numpy as np
@@ -512,6 +513,30 @@ def test_like_makes_the_subclass():
         pass
 
     assert type(np.zeros(2, like=Signal([1.0]))) is Signal
+
+
+def test_like_takes_over_new_memory():
+    x = LockedArray([9.0])
+    tracemalloc.start()
+    try:
+        y = np.ones(1_000_000, like=x)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert y.nbytes <= peak < 1.5 * y.nbytes
+
+
+def test_like_takes_over_no_memory_that_is_reachable():
+    x = LockedArray([9.0])
+    kept = np.zeros(3)
+    held = [kept]
+    for y in (
+        np.asarray(kept, like=x),
+        np.fromfunction(lambda i: kept, (3,), like=x),
+        np.fromfunction(lambda i: held[0], (3,), like=x),
+    ):
+        y[...] = 1
+        assert not np.any(kept)
 
 
 def test_array_like_copies_and_asarray_like_does_not():
