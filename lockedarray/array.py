@@ -276,6 +276,10 @@ class LockedArray(Facade):
     def _general_array_function(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
+        if not isinstance(args, tuple):
+            raise TypeError("args must be a tuple.")
+        if not isinstance(kwargs, dict):
+            raise TypeError("kwargs must be a dict.")
         if roles.is_creator(func):
             return self._created(func, args, kwargs)
         return call_function(func, args, kwargs)

@@ -472,7 +472,7 @@ static PyMethodDef la_array_methods[] = {
     {"__array_finalize__", la_array_finalize, METH_O,
      "Attach what NumPy made to the Buffer of the array that it was made from."},
     {"__array_function__", (PyCFunction)(void (*)(void))la_array_function,
-     METH_FASTCALL, "NumPy's functions, locked."},
+     METH_FASTCALL | METH_KEYWORDS, "NumPy's functions, locked."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -510,24 +510,28 @@ end:
     return result;
 }
 
-/* (function, types, args, kwargs) */
+/* (func, types, args, kwargs), by position as NumPy calls it, or by keyword */
 PyObject *
-la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs)
+la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
+    PyObject *passed[5] = {array};
     bool general = true;
     PyObject *result = NULL;
 
-    if (nargs != 4) {
+    if (nargs + (kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames)) != 4) {
         PyErr_SetString(PyExc_TypeError,
-                        "__array_function__() takes a function, types, args and kwargs");
+                        "__array_function__() takes func, types, args and kwargs");
         return NULL;
     }
-    if (PyDict_CheckExact(args[3])) {
+    if (kwnames == NULL && PyDict_CheckExact(args[3])) {
         result = la_function_call(args[0], args[2], args[3], &general);
     }
     if (!general || PyErr_Occurred()) {
         return result;
     }
-    return PyObject_CallMethodObjArgs(array, la_names.general_array_function, args[0],
-                                      args[1], args[2], args[3], NULL);
+    for (int i = 0; i < 4; i++) {
+        passed[i + 1] = args[i];
+    }
+    return PyObject_VectorcallMethod(la_names.general_array_function, passed,
+                                     (size_t)nargs + 1, kwnames);
 }

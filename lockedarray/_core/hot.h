@@ -74,7 +74,8 @@ PyObject *la_compare(PyObject *array, PyObject *other, int how);
 
 /* functions.c */
 int la_array_ufunc_add(PyTypeObject *array_type);
-PyObject *la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs);
+PyObject *la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames);
 PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
 PyObject *la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
                       bool *general);

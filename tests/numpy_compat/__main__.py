@@ -38,19 +38,20 @@ MODULES = [
     *(
         f"_core/tests/test_{name}"
         for name in (
-            "array_coercion array_interface arrayobject arrayprint casting_floatingpoint_errors "
-            "datetime defchararray deprecations dtype einsum function_base half indexerrors "
-            "indexing item_selection longdouble mem_overlap methods multiarray multithreading "
-            "nep50_promotions numeric protocols records regression scalar_methods "
-            "scalarbuffer scalarmath shape_base stringdtype strings ufunc umath umath_complex "
-            "unicode"
+            "api array_coercion array_interface arrayobject arrayprint casting_floatingpoint_errors "
+            "casting_unittests conversion_utils custom_dtypes datetime defchararray deprecations "
+            "dtype einsum errstate function_base half indexerrors indexing item_selection "
+            "longdouble mem_overlap memmap methods multiarray multithreading nep50_promotions "
+            "numeric numerictypes overrides print protocols records regression scalar_ctors "
+            "scalar_methods scalarbuffer scalarinherit scalarmath scalarprint shape_base "
+            "stringdtype strings ufunc umath umath_complex unicode"
         ).split()
     ),
     *(
         f"lib/tests/test_{name}"
         for name in (
             "array_utils arraypad arraysetops arrayterator format function_base histograms "
-            "index_tricks io loadtxt nanfunctions packbits polynomial recfunctions regression "
+            "index_tricks io loadtxt mixins nanfunctions packbits polynomial recfunctions regression "
             "shape_base stride_tricks twodim_base type_check ufunclike utils"
         ).split()
     ),
@@ -59,7 +60,8 @@ MODULES = [
     *(
         f"polynomial/tests/test_{name}"
         for name in (
-            "chebyshev classes hermite hermite_e laguerre legendre polynomial polyutils"
+            "chebyshev classes hermite hermite_e laguerre legendre polynomial polyutils printing "
+            "symbol"
         ).split()
     ),
 ]

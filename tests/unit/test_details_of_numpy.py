@@ -102,3 +102,21 @@ def test_refcheck_is_a_flag():
     for array in both([1.0, 2.0]):
         with pytest.raises(TypeError):
             array.resize(2, refcheck="no")
+
+
+def test_array_function_is_called_by_keyword_too():
+    for array in both([1.0, 2.0]):
+        called = {"func": np.flip, "types": (type(array),), "args": (array,), "kwargs": {}}
+        assert array.__array_function__(**called).tolist() == [2.0, 1.0]
+        assert array.__array_function__(np.flip, (), args=(array,), kwargs={"axis": 0})[0] == 2.0
+        for wrong in ({"func": np.flip}, {"no": 1, "types": (), "args": (), "kwargs": {}}):
+            with pytest.raises(TypeError):
+                array.__array_function__(**wrong)
+
+
+def test_array_function_looks_at_its_arguments():
+    for array in both([1, 2]):
+        with pytest.raises(TypeError, match="args must be a tuple"):
+            array.__array_function__(np.reshape, (type(array),), array, (2, 1))
+        with pytest.raises(TypeError, match="kwargs must be a dict"):
+            array.__array_function__(np.reshape, (type(array),), (array,), (2, 1))
