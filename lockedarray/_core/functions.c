@@ -128,7 +128,7 @@ la_ufunc_out(PyObject *kwargs, PyObject **out)
 static bool
 la_ufunc_takes_out(PyObject *ufunc, Py_ssize_t inputs)
 {
-    if (Py_TYPE(ufunc) != la_above.ufunc || ((PyUFuncObject *)ufunc)->nin != inputs) {
+    if (((PyUFuncObject *)ufunc)->nin != inputs) {
         return false;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(la_above.named_out); i++) {
@@ -155,6 +155,10 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
         return NULL;
     }
     PyObject *ufunc = PyTuple_GET_ITEM(args, 1);
+    /* Python code in its place might keep the raw views, and one of them is writable. */
+    if (Py_TYPE(ufunc) != la_above.ufunc) {
+        return NULL;
+    }
     for (Py_ssize_t i = 0; i < inputs; i++) {
         if (!la_call_add(&call, PyTuple_GET_ITEM(args, 3 + i), LA_READ)) {
             return NULL;
