@@ -22,17 +22,33 @@ la_index_part_is_basic(PyObject *part)
 }
 
 static bool
-la_index_is_basic(PyObject *index)
+la_index_part_is_integer(PyObject *part)
 {
+    return part != Py_None && part != Py_Ellipsis && Py_TYPE(part) != &PySlice_Type;
+}
+
+/*
+ * An index with which NumPy makes a view of an array with so many axes. As many
+ * integers, of any kind, make no view: they would read an element, without a lock.
+ */
+static bool
+la_index_makes_view(PyObject *index, int axes)
+{
+    Py_ssize_t integers = 0;
+
     if (!PyTuple_CheckExact(index)) {
-        return PyUnicode_CheckExact(index) || la_index_part_is_basic(index);
+        return PyUnicode_CheckExact(index)
+               || (la_index_part_is_basic(index)
+                   && !(axes == 1 && la_index_part_is_integer(index)));
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
-        if (!la_index_part_is_basic(PyTuple_GET_ITEM(index, i))) {
+        PyObject *part = PyTuple_GET_ITEM(index, i);
+        if (!la_index_part_is_basic(part)) {
             return false;
         }
+        integers += la_index_part_is_integer(part);
     }
-    return true;
+    return integers != axes || PyTuple_GET_SIZE(index) > axes;
 }
 
 /* -- elements ---------------------------------------------------------------------- */
@@ -346,7 +362,8 @@ la_subscript(PyObject *array, PyObject *index)
     if (count >= 0 && count == la_fields(array)->nd) {
         result = la_element_get(array, integers, count);
     }
-    else if (la_facade_of(array)->buffer != NULL && la_index_is_basic(index)) {
+    else if (la_facade_of(array)->buffer != NULL
+             && la_index_makes_view(index, la_fields(array)->nd)) {
         result = la_checked_view(
             array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
     }
