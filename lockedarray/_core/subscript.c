@@ -87,7 +87,9 @@ la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *valu
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
+    la_grip_enter(&grip, (la_buffer_object *)la_facade_of(array)->buffer);
     int result = PyArray_Pack((PyArray_Descr *)la_fields(array)->descr, address, value);
+    la_grip_leave(&grip);
     la_grip_release(&grip);
     return result;
 }
