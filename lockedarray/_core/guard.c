@@ -674,15 +674,29 @@ la_guard_new(PyObject *facade, bool writes)
 
 /* -- what a resize has to know ------------------------------------------------------ */
 
-PyObject *
-la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
+static Py_ssize_t
+la_held_count(PyObject *buffer)
 {
-    Py_ssize_t count = 0, found = 0;
+    Py_ssize_t count = 0;
 
     for (la_held *held = la_held_first; held != NULL; held = held->next) {
         count += held->buffer == (la_buffer_object *)buffer;
     }
-    PyObject *list = PyList_New(count);
+    return count;
+}
+
+PyObject *
+la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
+{
+    Py_ssize_t count, found = 0;
+    PyObject *list = NULL;
+
+    /* A new list may run the garbage collector, and that what acquires and releases guards. */
+    do {
+        Py_XDECREF(list);
+        count = la_held_count(buffer);
+        list = PyList_New(count);
+    } while (list != NULL && la_held_count(buffer) > count);
     if (list == NULL || count == 0) {
         return list;
     }
