@@ -49,9 +49,13 @@ class Facade(ArrayBase):
     def _general_finalize(self, obj: Any) -> None:
         """Attach what NumPy made to its Buffer, unless it owns its data and is still filled."""
         base = c_base(self)
+        source = obj if isinstance(obj, Facade) else None
         if base is None:
             return
-        source = obj if isinstance(obj, Facade) else None
+        if self._buffer is not None:  # again, as as_strided() does with what it made a view of
+            if source is not None and source._buffer is self._buffer and self._owner is not None:
+                self._may_write = source._may_write
+            return
         end = base
         while isinstance(end, np.ndarray) and (following := base_behind(end)) is not None:
             end = following

@@ -435,6 +435,11 @@ la_array_set_buffer(PyObject *object, PyObject *value, void *closure)
         PyErr_SetString(PyExc_TypeError, "a LockedArray is on a Buffer");
         return -1;
     }
+    /* Which knows it, and whose lock operations may hold. */
+    if (la_facade_of(object)->buffer != NULL) {
+        PyErr_SetString(PyExc_AttributeError, "a LockedArray keeps its Buffer");
+        return -1;
+    }
     return la_array_set(object, value, closure);
 }
 

@@ -260,20 +260,23 @@ la_at_inplace_power(PyObject *object, PyObject *value, PyObject *Py_UNUSED(modul
 
 /* -- AtIndex -------------------------------------------------------------------------- */
 
-static int
-la_at_index_init(PyObject *object, PyObject *args, PyObject *kwargs)
+/* In new, not in init: there is none without an array, and nobody exchanges it. */
+static PyObject *
+la_at_index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"array", "index", NULL};
-    la_at_index *self = (la_at_index *)object;
     PyObject *array, *index;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O", names, la_array_type, &array,
                                      &index)) {
-        return -1;
+        return NULL;
     }
-    Py_XSETREF(self->array, Py_NewRef(array));
-    Py_XSETREF(self->index, Py_NewRef(index));
-    return 0;
+    la_at_index *self = (la_at_index *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->array = Py_NewRef(array);
+        self->index = Py_NewRef(index);
+    }
+    return (PyObject *)self;
 }
 
 static int
@@ -306,8 +309,7 @@ static PyMemberDef la_at_index_members[] = {
 
 #define LA_ENTER_AT(name, kind) {Py_nb_inplace_##name, la_at_inplace_##name},
 static PyType_Slot la_at_index_slots[] = {
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, la_at_index_init},
+    {Py_tp_new, la_at_index_new},
     {Py_tp_dealloc, la_at_index_dealloc},
     {Py_tp_traverse, la_at_index_traverse},
     {Py_tp_members, la_at_index_members},
@@ -337,17 +339,20 @@ la_array_get_at(PyObject *array, void *Py_UNUSED(closure))
     return (PyObject *)at;
 }
 
-static int
-la_at_init(PyObject *object, PyObject *args, PyObject *kwargs)
+static PyObject *
+la_at_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"array", NULL};
     PyObject *array;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!", names, la_array_type, &array)) {
-        return -1;
+        return NULL;
     }
-    Py_XSETREF(((la_at *)object)->array, Py_NewRef(array));
-    return 0;
+    la_at *self = (la_at *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->array = Py_NewRef(array);
+    }
+    return (PyObject *)self;
 }
 
 static int
@@ -408,8 +413,7 @@ static PyMemberDef la_at_members[] = {
 };
 
 static PyType_Slot la_at_slots[] = {
-    {Py_tp_new, PyType_GenericNew},
-    {Py_tp_init, la_at_init},
+    {Py_tp_new, la_at_new},
     {Py_tp_dealloc, la_at_dealloc},
     {Py_tp_traverse, la_at_traverse},
     {Py_tp_members, la_at_members},

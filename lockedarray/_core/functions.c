@@ -161,7 +161,7 @@ la_ufunc_out(PyObject *kwargs, PyObject **out)
 static bool
 la_ufunc_takes_out(PyObject *ufunc, Py_ssize_t inputs)
 {
-    if (Py_TYPE(ufunc) != la_above.ufunc || ((PyUFuncObject *)ufunc)->nin != inputs) {
+    if (((PyUFuncObject *)ufunc)->nin != inputs) {
         return false;
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(la_above.named_out); i++) {
@@ -183,7 +183,7 @@ la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
 
     *general = true;
     call.count = call.operation.count = 0;
-    if (!la_is_exact(facade) || !(la_index_is_basic(index) || la_index_is_advanced(index))
+    if (!la_is_exact(facade) || !la_index_is_plain(index)
             || !la_call_add(&call, facade, LA_WRITE)
             || (value != NULL && !la_call_add(&call, value, LA_READ))) {
         return NULL;
@@ -213,6 +213,10 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
         return NULL;
     }
     PyObject *ufunc = PyTuple_GET_ITEM(args, 1);
+    /* Python code in its place might keep the raw views, and one of them is writable. */
+    if (Py_TYPE(ufunc) != la_above.ufunc) {
+        return NULL;
+    }
     if (!la_is_name(PyTuple_GET_ITEM(args, 2), la_names.call)) {
         if (!la_is_name(PyTuple_GET_ITEM(args, 2), la_names.at) || out != NULL
                 || (inputs != 2 && inputs != 3)) {

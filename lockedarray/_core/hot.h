@@ -56,8 +56,8 @@ PyObject *la_array_finalize(PyObject *array, PyObject *source);
 /* subscript.c */
 PyObject *la_subscript(PyObject *array, PyObject *index);
 int la_assign_subscript(PyObject *array, PyObject *index, PyObject *value);
-bool la_index_is_basic(PyObject *index);        /* NumPy makes a view */
-bool la_index_is_advanced(PyObject *index);     /* a copy; no foreign code runs */
+bool la_index_is_plain(PyObject *index);        /* its use runs no foreign code */
+bool la_index_is_advanced(PyObject *index);     /* nor does this one's, which makes a copy */
 PyObject *la_item(PyObject *array, Py_ssize_t i);
 int la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value);
 

@@ -8,10 +8,16 @@
 
 /* The operation that the thread is inside of, and by `outer` those around it. */
 static LA_THREAD_LOCAL la_operation *la_innermost;
+LA_THREAD_LOCAL la_grip *la_innermost_grip;
 
 bool
 la_in_operation(const la_buffer_object *buffer)
 {
+    for (la_grip *grip = la_innermost_grip; grip != NULL; grip = grip->outer) {
+        if (grip->buffer == buffer) {
+            return true;
+        }
+    }
     for (la_operation *operation = la_innermost; operation != NULL;
          operation = operation->outer) {
         for (int i = 0; i < operation->count; i++) {

@@ -141,11 +141,18 @@ la_operand_raw(const la_operation *operation, int index, PyObject *object)
 PyObject *la_raw_make(PyObject *facade, la_mode mode);
 
 /* The lock of one region of a facade, for operations on elements. */
-typedef struct {
+typedef struct la_grip la_grip;
+struct la_grip {
     bool locked;
     la_hold hold;
     la_thread *thread;
-} la_grip;
+    /* From la_grip_enter to la_grip_leave: whose element, and what is around it. */
+    const la_buffer_object *buffer;
+    la_grip *outer;
+};
+
+/* The one that the thread is inside of; la_in_operation looks there, too. */
+extern LA_THREAD_LOCAL la_grip *la_innermost_grip;
 
 /* Takes the hold whose region is set; 0 or -1. */
 static inline int
@@ -168,6 +175,24 @@ la_grip_release(la_grip *grip)
         grip->locked = false;
         la_release(&grip->hold, grip->thread);
     }
+}
+
+/*
+ * Around code of NumPy's that is given the address of an element, and may run
+ * Python: handlers of warnings and of floating point errors.
+ */
+static inline void
+la_grip_enter(la_grip *grip, const la_buffer_object *buffer)
+{
+    grip->buffer = buffer;
+    grip->outer = la_innermost_grip;
+    la_innermost_grip = grip;
+}
+
+static inline void
+la_grip_leave(la_grip *grip)
+{
+    la_innermost_grip = grip->outer;
 }
 
 #endif  /* LOCKEDARRAY_CORE_OPERAND_H_ */

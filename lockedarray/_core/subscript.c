@@ -21,18 +21,34 @@ la_index_part_is_basic(PyObject *part)
                && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE));
 }
 
-bool
-la_index_is_basic(PyObject *index)
+static bool
+la_index_part_is_integer(PyObject *part)
 {
+    return part != Py_None && part != Py_Ellipsis && Py_TYPE(part) != &PySlice_Type;
+}
+
+/*
+ * An index with which NumPy makes a view of an array with so many axes. As many
+ * integers, of any kind, make no view: they would read an element, without a lock.
+ */
+static bool
+la_index_makes_view(PyObject *index, int axes)
+{
+    Py_ssize_t integers = 0;
+
     if (!PyTuple_CheckExact(index)) {
-        return PyUnicode_CheckExact(index) || la_index_part_is_basic(index);
+        return PyUnicode_CheckExact(index)
+               || (la_index_part_is_basic(index)
+                   && !(axes == 1 && la_index_part_is_integer(index)));
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
-        if (!la_index_part_is_basic(PyTuple_GET_ITEM(index, i))) {
+        PyObject *part = PyTuple_GET_ITEM(index, i);
+        if (!la_index_part_is_basic(part)) {
             return false;
         }
+        integers += la_index_part_is_integer(part);
     }
-    return true;
+    return integers != axes || PyTuple_GET_SIZE(index) > axes;
 }
 
 /* An array of indices or a mask, or a list of integers: making it one runs no foreign code. */
@@ -78,6 +94,14 @@ la_index_is_advanced(PyObject *index)
     return found;
 }
 
+bool
+la_index_is_plain(PyObject *index)
+{
+    return PyUnicode_CheckExact(index) || la_index_is_advanced(index)
+           || (PyTuple_CheckExact(index) ? la_index_makes_view(index, -1)
+                                         : la_index_part_is_basic(index));
+}
+
 /* -- elements ---------------------------------------------------------------------- */
 
 /* The element; NULL without an error: the general path. */
@@ -106,7 +130,9 @@ la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *valu
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
+    la_grip_enter(&grip, (la_buffer_object *)la_facade_of(array)->buffer);
     int result = PyArray_Pack((PyArray_Descr *)la_fields(array)->descr, address, value);
+    la_grip_leave(&grip);
     la_grip_release(&grip);
     return result;
 }
@@ -430,7 +456,8 @@ la_subscript(PyObject *array, PyObject *index)
     if (count >= 0 && count == la_fields(array)->nd) {
         result = la_element_get(array, integers, count);
     }
-    else if (la_facade_of(array)->buffer != NULL && la_index_is_basic(index)) {
+    else if (la_facade_of(array)->buffer != NULL
+             && la_index_makes_view(index, la_fields(array)->nd)) {
         result = la_checked_view(
             array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
     }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lockedarray as la
-from arrange import free
+from arrange import free, waits_beside
 from lockedarray import LockedArray
 from threads import DEADLINE, start, together, wait_until
 
@@ -311,6 +311,14 @@ def test_reference_counts_of_elements_survive_many_threads():
     del x
     gc.collect()
     wait_until(lambda: Element.alive == 0)
+
+
+@pytest.mark.parametrize("index", [0, (0,), np.int8(0), (np.uint64(0),)], ids=repr)
+def test_element_that_is_a_lockedarray_is_read_under_the_lock_by_integers_of_every_kind(index):
+    x, element = LockedArray(np.array([None, None], object)), la.zeros(2)
+    x[0] = element
+    assert x[index] is element
+    assert waits_beside(x.write(), x.lock, lambda: x[index]) == ("write", element)
 
 
 def test_key_functions_and_callbacks_run_under_the_lock_of_their_operation():

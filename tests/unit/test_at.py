@@ -544,6 +544,15 @@ def test_elements_are_set_exchanged_and_compared_as_numpy_does(dtype):
         assert free(x, y, z)
 
 
+def test_at_is_not_made_without_an_array():
+    x = LockedArray(VALUES)
+    for kind in (type(x.at), type(x.at[0])):
+        for use in (repr, lambda at: at[0], lambda at: operator.iadd(at, 1)):
+            with pytest.raises((TypeError, AttributeError)):
+                use(kind.__new__(kind))
+    assert x.tolist() == VALUES
+
+
 def test_text_of_at_names_the_array():
     x = la.zeros((2, 3))
     assert "(2, 3)" in repr(x.at)

@@ -444,6 +444,40 @@ def test_guard_that_its_own_array_refers_to_is_released_when_both_are_garbage(gu
     assert not lock.holds()
 
 
+def test_guards_acquired_by_the_garbage_collector_follow_a_resize():
+    x = LockedArray([1.0])
+    kept = []
+
+    class Acquiring:
+        def __del__(self):
+            kept.extend(x.write() for _ in range(500))
+            raws.extend(guard.acquire() for guard in kept)
+
+    raws = []
+    threshold = gc.get_threshold()
+    with x.write():
+        gc.disable()
+        try:
+            garbage = Acquiring()
+            garbage.itself = garbage
+            del garbage
+            guarded = x._buffer.guarded
+            gc.set_threshold(1)
+            gc.enable()
+            guarded()  # makes a list
+        finally:
+            gc.set_threshold(*threshold)
+            gc.enable()
+        gc.collect()
+        x.resize(1000)
+        x[0] = 2
+        assert len(raws) == 500
+        assert all(raw[0] == 2 for raw in raws)
+        for guard in kept:
+            guard.release()
+    assert free(x)
+
+
 @guards
 def test_guard_can_be_weakly_referenced(guard):
     x = LockedArray([1.0])

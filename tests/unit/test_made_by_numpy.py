@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+import lockedarray as la
 from arrange import free
 from lockedarray import LockedArray
 from threads import together
@@ -179,3 +180,39 @@ def test_state_is_not_set_into_one():
     with pytest.raises(TypeError, match="__setstate__"):
         y.__setstate__((1, (2,), np.dtype("f8"), False, bytes(16)))
     assert y.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("through", [lambda x: x, lambda x: x[1:]], ids=["array", "view"])
+@pytest.mark.parametrize(
+    "source",
+    [lambda: LockedArray(np.zeros(500)), lambda: np.zeros(5), lambda: None, lambda: "text"],
+    ids=["LockedArray", "array", "None", "text"],
+)
+def test_finalize_by_hand_changes_nothing(source, through):
+    x = LockedArray(np.ones(5))
+    shown = through(x)
+    shown.__array_finalize__(source())
+    gc.collect()
+    shown[0] = 2
+    shown += 1
+    assert shown.lock is x.lock
+    assert shown.base is (None if shown is x else x)
+    x.resize(1000)
+    assert shown[:2].tolist() == [3, 2]
+
+
+@pytest.mark.skipif(
+    la.backend == "portable", reason="there the Buffer finds its arrays by weak references"
+)
+def test_array_keeps_its_buffer():
+    x, y = LockedArray(np.ones(5)), LockedArray(np.zeros(500))
+    lock = x.lock
+    with pytest.raises(AttributeError, match="keeps its Buffer"):
+        x._buffer = y._buffer
+    with pytest.raises(TypeError):
+        del x._buffer
+    del y
+    gc.collect()
+    x += 1
+    assert x.lock is lock
+    assert x.tolist() == [2] * 5

@@ -405,6 +405,21 @@ def test_function_that_gets_a_raw_view_cannot_keep_it_writable():
     assert free(x)
 
 
+def test_function_in_place_of_a_ufunc_cannot_keep_a_raw_view_writable():
+    x = LockedArray([1.0, 2.0])
+    kept = []
+
+    def keep(*inputs, out=()):
+        kept.extend([*inputs, *(out if isinstance(out, tuple) else (out,))])
+
+    x.__array_ufunc__(keep, "__call__", x, out=(x,))
+    x.__array_ufunc__(keep, "__call__", x)
+    assert len(kept) == 3
+    for raw in kept:
+        assert not raw.flags.writeable
+    assert free(x)
+
+
 def test_exception_keeps_no_writable_view():
     x = LockedArray([3.0, 1.0, 2.0])
 

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -333,6 +334,35 @@ def test_refused_resize_changes_nothing(make, shape, message):
     assert (x.shape, x.strides) == old
     np.testing.assert_array_equal(x.snapshot(), before)
     assert free(x)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("f8", np.complex128(5 + 1j)), ("f4", np.float64(1e300)), ("M8[s]", "2000-01-01T00:00Z")],
+    ids=["warning", "floating point error", "warning of a time zone"],
+)
+def test_handler_that_resizes_under_an_assignment_is_refused_and_nothing_is_lost(dtype, value):
+    x = la.zeros(3, dtype)
+    expected = np.zeros(3, dtype)
+    refused = []
+
+    def grow(*_args, **_kwargs):
+        with pytest.raises(ValueError, match="inside an operation"):
+            x.resize(100_000)
+        refused.append(len(x))
+
+    with warnings.catch_warnings(), np.errstate(all="call", call=grow):
+        warnings.simplefilter("always")
+        warnings.showwarning = grow
+        x[1] = value
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        expected[1] = value
+    assert refused
+    np.testing.assert_array_equal(x.snapshot(), expected)
+    assert free(x)
+    x.resize(5)  # and afterwards it may
+    assert len(x) == 5
 
 
 def test_array_made_of_an_alias_is_not_resized():
