@@ -70,11 +70,11 @@ _RESIZED = object()
 def _view_of(array: Facade, index: Any) -> np.ndarray:
     """Return a plain view of what a basic index selects, of a single element, too."""
     whole = plain_view(array, np.ndarray)
-    if not picks_element(index):
+    if not picks_element(index, whole.ndim):
         return whole[index]
     parts = index if type(index) is tuple else (index,)
     element = whole[(*parts, ...)]
-    return element if whole.ndim > 1 else element.reshape(1)
+    return element.reshape(1) if whole.ndim == 1 else element
 
 
 def _within(array: Facade, index: Any) -> Any:
@@ -82,9 +82,9 @@ def _within(array: Facade, index: Any) -> Any:
 
     As many axes as the array has, where that is one: NumPy has other loops for these.
     """
-    if not picks_element(index):
+    if not picks_element(index, array.ndim):
         return ...
-    return () if array.ndim > 1 else 0
+    return 0 if array.ndim == 1 else ()
 
 
 def _place(array: np.ndarray) -> tuple[Any, ...]:
@@ -163,7 +163,7 @@ class AtIndex(AtIndexBase):
         index = self._index
         if not locks_regions or array.dtype.hasobject or buffer_of(array).whole:
             return None
-        if not (picks_element(index) or makes_view(index, array.ndim)):
+        if not (picks_element(index, array.ndim) or makes_view(index, array.ndim)):
             return None
         try:
             return make_view(_view_of(array, index), array, array._may_write)
