@@ -72,6 +72,17 @@ ROWS = [
     Row("np.sum(x)", 1.6, 1.4),
     Row("np.copyto(x, y)", 4, 2.5),
     Row("list(x)", 1.6, None),
+    Row("x.at[i].add(v)", None, None, "x[i] += v; x[i]"),
+    Row("x[idx]", None, None),
+    Row("x[idx] = v", None, None),
+    Row("x[mask] = v", None, None),
+    Row("np.add.at(x, idx, 1)", None, None),
+    Row("t.T", None, None),
+    Row("x.reshape(-1, 10)", None, None),
+    Row("np.sum(t, axis=0)", None, None),
+    Row("np.where(mask, x, y)", None, None),
+    Row("np.concatenate([x, y])", None, None),
+    Row("x.astype('f4')", None, None),
     Row("with x.write() as r: r[i] = v", None, 1.5, "x[i] = v"),
     Row("big.sum()", 0.95, 1.8, threads=2, name="2 threads: readers of one array"),
     Row("half += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint slices"),
@@ -91,7 +102,9 @@ CONTENDERS = {"plain": "native", "lock": "native", "native": "native", "portable
 BIG = 262_144  # elements, 2 MB, of the arrays that threads share
 
 LOOP = """
-def run(count, x, t, y, big, half, columns, lock, np, clock, i=5, j=7, v=1.5, a=100, b=200):
+def run(
+    count, x, t, y, idx, mask, big, half, columns, lock, np, clock, i=5, j=7, v=1.5, a=100, b=200
+):
     start = clock()
     for _ in range(count):
         {statement}
@@ -111,6 +124,7 @@ def arrays_of(contender, size):
     else:
         make = np.ones
     shared = {"x": make(size), "t": make((30, 30)), "y": np.ones(size), "big": make(BIG)}
+    shared |= {"idx": np.arange(0, 200, 4), "mask": np.arange(size) % 2 == 0}
     table = make((512, BIG // 512))
     return [
         {
