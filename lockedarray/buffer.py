@@ -31,6 +31,7 @@ from lockedarray.cores import (
     set_length,
     set_writeable,
 )
+from lockedarray.holding import holding
 from lockedarray.objects import runs_element_code
 
 __all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
@@ -215,38 +216,43 @@ class Buffer(BufferBase):
         ValueError
             The memory has a Buffer already, with another lock or policy than the ones given.
         """
-        with _registering:
-            owner = _ultimate_owner(array)
-            if isinstance(owner, Memory):
-                known = owner.buffer() if owner.buffer is not None else None
-            else:
-                known = _registry.get(id(owner))
-            if known is not None:
-                if lock is not None and lock is not known.lock:
+        return holding(_registering, cls._shared_locked, array, lock, objects)
+
+    @classmethod
+    def _shared_locked(
+        cls, array: np.ndarray, lock: RegionLock | None, objects: str | None
+    ) -> Buffer:
+        owner = _ultimate_owner(array)
+        if isinstance(owner, Memory):
+            known = owner.buffer() if owner.buffer is not None else None
+        else:
+            known = _registry.get(id(owner))
+        if known is not None:
+            if lock is not None and lock is not known.lock:
+                raise ValueError(
+                    "another LockedArray on this memory has another lock; leave out lock=, "
+                    "or pass that array's .lock"
+                )
+            if objects is not None and runs_element_code(array.dtype):
+                if objects != known.objects:
                     raise ValueError(
-                        "another LockedArray on this memory has another lock; leave out lock=, "
-                        "or pass that array's .lock"
+                        "another LockedArray on this memory was made with "
+                        f"objects={known.objects!r}"
                     )
-                if objects is not None and runs_element_code(array.dtype):
-                    if objects != known.objects:
-                        raise ValueError(
-                            "another LockedArray on this memory was made with "
-                            f"objects={known.objects!r}"
-                        )
-                return known
-            extent = owner if type(owner) is np.ndarray else plain_view(array, np.ndarray)
-            buffer = cls(
-                extent,
-                owner,
-                foreign=True,
-                lock=lock,
-                objects=objects or "exclusive",
-            )
-            if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
-                owner.buffer = weakref.ref(buffer)
-            else:
-                buffer.enter(owner)
-            return buffer
+            return known
+        extent = owner if type(owner) is np.ndarray else plain_view(array, np.ndarray)
+        buffer = cls(
+            extent,
+            owner,
+            foreign=True,
+            lock=lock,
+            objects=objects or "exclusive",
+        )
+        if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
+            owner.buffer = weakref.ref(buffer)
+        else:
+            buffer.enter(owner)
+        return buffer
 
     def reading_writes(self, dtype: np.dtype) -> bool:
         """Whether a reader takes the write lock, to keep element code of two threads apart."""
@@ -263,11 +269,13 @@ class Buffer(BufferBase):
 
     def claim(self, facade: Any) -> Any:
         """Return the LockedArray that owns this Buffer, or None and have it be `facade`."""
-        with self.moving:
-            owner = self._owner() if self._owner is not None else None
-            if owner is None:
-                self._owner = weakref.ref(facade)
-            return owner
+        return holding(self.moving, self._claim_locked, facade)
+
+    def _claim_locked(self, facade: Any) -> Any:
+        owner = self._owner() if self._owner is not None else None
+        if owner is None:
+            self._owner = weakref.ref(facade)
+        return owner
 
     def register(self, facade: Any) -> None:
         """Know `facade` from now on, and point it at the current Memory if that has moved.
@@ -277,8 +285,7 @@ class Buffer(BufferBase):
         """
         self.know(facade)
         if facade._memory is not self.memory and not self.foreign:
-            with self.moving:
-                self._follow([facade])
+            holding(self.moving, self._follow, [facade])
 
     def register_raw_view(self, raw: np.ndarray) -> None:
         """Know a raw view while its lock is held, so that a resize or a freeze reaches it."""
@@ -308,36 +315,38 @@ class Buffer(BufferBase):
 
     def resize(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
         """Give `facade` another shape; the caller holds the write lock of the whole Buffer."""
+        holding(self.moving, self._resize_locked, facade, shape, order)
+
+    def _resize_locked(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
         dtype = facade.dtype
         size = math.prod(shape)
-        with self.moving:
-            operating = any(reference() is not None for reference in self.operating.copy().values())
-            if operating or self.in_operation():
-                raise ValueError(
-                    "cannot resize inside an operation on the same array, as element code and "
-                    "callbacks run; resize before or after it"
-                )
-            old_size = facade.size
-            fits = size <= self.root.size  # not by bytes: an item may have none
-            grown = None if fits else self._grown(size, dtype)
-            try:
-                if grown is not None:
-                    self._move(grown)
-                if size > old_size:
-                    self._clear(old_size, size)
-                elif dtype.hasobject and not self._has_views(facade):
-                    self._clear(size, old_size)  # lets go of the elements; others stay visible
-                target = self._shaped(facade, shape, order)
-                axis = _only_changed_axis(facade, target) if fits else None
-                if axis is not None:
-                    set_length(facade, axis, shape[axis], target.flags.num)
-                else:
-                    exchange_bodies([(facade, target)])
-                    if not any(target is past for past in facade._past or ()):
-                        self._remember(facade, target)
-            finally:  # after Ctrl-C, too, everything must show the same Memory
-                if grown is not None:
-                    self._follow(self._known())
+        operating = any(reference() is not None for reference in self.operating.copy().values())
+        if operating or self.in_operation():
+            raise ValueError(
+                "cannot resize inside an operation on the same array, as element code and "
+                "callbacks run; resize before or after it"
+            )
+        old_size = facade.size
+        fits = size <= self.root.size  # not by bytes: an item may have none
+        grown = None if fits else self._grown(size, dtype)
+        try:
+            if grown is not None:
+                self._move(grown)
+            if size > old_size:
+                self._clear(old_size, size)
+            elif dtype.hasobject and not self._has_views(facade):
+                self._clear(size, old_size)  # lets go of the elements; others stay visible
+            target = self._shaped(facade, shape, order)
+            axis = _only_changed_axis(facade, target) if fits else None
+            if axis is not None:
+                set_length(facade, axis, shape[axis], target.flags.num)
+            else:
+                exchange_bodies([(facade, target)])
+                if not any(target is past for past in facade._past or ()):
+                    self._remember(facade, target)
+        finally:  # after Ctrl-C, too, everything must show the same Memory
+            if grown is not None:
+                self._follow(self._known())
 
     def _shaped(self, facade: Any, shape: tuple[int, ...], order: str) -> np.ndarray:
         """Return an array of `shape` over the Memory, one that `facade` showed before if any."""
@@ -373,10 +382,12 @@ class Buffer(BufferBase):
 
     def _move(self, array: np.ndarray) -> None:
         self.older.add(self.memory)
-        with _registering:
-            _registry.pop(id(self.memory.owner), None)
-            self.enter(array)
+        holding(_registering, self._enter_anew, array)
         self._use(Memory(array, array), array)
+
+    def _enter_anew(self, owner: object) -> None:
+        _registry.pop(id(self.memory.owner), None)
+        self.enter(owner)
 
     def _known(self) -> list[Any]:
         raws = [reference() for reference in self.raw_views.copy().values()]

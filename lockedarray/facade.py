@@ -28,6 +28,7 @@ from lockedarray.cores import (
     set_base,
     set_writeable,
 )
+from lockedarray.holding import holding
 
 __all__ = [
     "Facade",
@@ -86,12 +87,14 @@ def buffer_of(facade: Facade) -> Buffer:
     """Return the Buffer of `facade`, made now if NumPy made the array and gave it its own data."""
     buffer = facade._buffer
     if buffer is None:
-        with registering():
-            buffer = facade._buffer
-            if buffer is None:
-                _attached(facade)
-                buffer = facade._buffer or _take_over(facade)
+        buffer = holding(registering(), _made_locked, facade)
     return buffer
+
+
+def _made_locked(facade: Facade) -> Buffer:
+    if facade._buffer is None:
+        _attached(facade)
+    return facade._buffer or _take_over(facade)
 
 
 def _attached(facade: _F) -> _F:

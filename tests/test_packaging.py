@@ -72,6 +72,22 @@ def test_imports_run_one_way():
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, naming the cycle
 
 
+def test_locks_of_python_are_held_by_a_call_and_not_by_with():
+    """See `lockedarray.holding`."""
+    for path in Path(lockedarray.__file__).parent.rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        locks = {
+            ast.unparse(node.targets[0])
+            for node in nodes
+            if isinstance(node, ast.Assign)
+            and ast.unparse(node.value) in {"threading.RLock()", "threading.Lock()"}
+        }
+        for node in nodes:
+            if isinstance(node, ast.With):
+                held = {ast.unparse(item.context_expr) for item in node.items}
+                assert not held & locks, f"{path.name}:{node.lineno}"
+
+
 def test_only_cores_imports_a_core():
     importers = {
         name

@@ -13,6 +13,7 @@ from readerwriterlock import rwlock
 
 import lockedarray._core._native as _native
 from lockedarray.errors import DeadlockError, LockTimeout
+from lockedarray.holding import holding
 from lockedarray.lockables import HeldLock, Lockable
 
 __all__ = ["RegionLock"]
@@ -57,11 +58,14 @@ class RegionLock(_native.RegionLock):
                 "lock= takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
                 f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
             )
-        with _registering:
-            known = _over.get(id(lock))
-            if known is None:
-                known = _over[id(lock)] = cls(lock)
-            return known
+        return holding(_registering, cls._of_locked, lock)
+
+    @classmethod
+    def _of_locked(cls, lock: object) -> RegionLock:
+        known = _over.get(id(lock))
+        if known is None:
+            known = _over[id(lock)] = cls(lock)
+        return known
 
     def gen_rlock(self) -> Lockable | _native.Lockable:
         """Return a lock object that takes this lock, whole, for reading."""

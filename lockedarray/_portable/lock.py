@@ -32,6 +32,7 @@ from typing import Any
 from readerwriterlock import rwlock
 
 from lockedarray.errors import DeadlockError, LockTimeout
+from lockedarray.holding import holding
 from lockedarray.lockables import HeldLock, Lockable
 
 __all__ = ["Holds", "RegionLock"]
@@ -183,11 +184,14 @@ class RegionLock:
                 "lock= takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
                 f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
             )
-        with _monitor:
-            known = _foreign_locks.get(id(lock))
-            if known is None:
-                known = _foreign_locks[id(lock)] = cls(lock)
-            return known
+        return holding(_monitor, cls._of_locked, lock)
+
+    @classmethod
+    def _of_locked(cls, lock: object) -> RegionLock:
+        known = _foreign_locks.get(id(lock))
+        if known is None:
+            known = _foreign_locks[id(lock)] = cls(lock)
+        return known
 
     def __repr__(self) -> str:
         return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
@@ -202,23 +206,22 @@ class RegionLock:
 
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it, in which mode."""
-        with _monitor:
-            self._release_orphans_locked()
-            held = [(hold, False) for hold in list(self._holds)]
-            queued = [(waiter.hold, True) for waiter in self._queue]
         return [
             HeldLock(hold.thread.name, "write" if hold.write else "read", waiting)
-            for hold, waiting in held + queued
+            for hold, waiting in holding(_monitor, self._holds_locked)
         ]
+
+    def _holds_locked(self) -> list[tuple[_Hold, bool]]:
+        self._release_orphans_locked()
+        held = [(hold, False) for hold in list(self._holds)]
+        return held + [(waiter.hold, True) for waiter in self._queue]
 
     # -- acquiring -----------------------------------------------------------------------------
 
     def _acquire(self, hold: _Hold, deadline: float | None) -> None:
         """Enter `hold` into the list of holds, or raise and leave no trace of it."""
-        with _monitor:
-            if self._grant_locked(hold):
-                return
-        self._acquire_slow(hold, deadline)
+        if not holding(_monitor, self._grant_locked, hold):
+            self._acquire_slow(hold, deadline)
 
     def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
         thread = hold.thread
@@ -232,13 +235,8 @@ class RegionLock:
         waiter = _Waiter(self, hold)
         poll = _FIRST_POLL
         try:
-            with _monitor:
-                self._release_orphans_locked()
-                self._refuse_cycle_locked(hold)
-                thread.waiter = waiter
-                self._queue.append(waiter)
-                if self._grant_locked(hold):
-                    return
+            if holding(_monitor, self._join_locked, waiter):
+                return
             while True:
                 limit = -1.0 if deadline is None else deadline - time.monotonic()
                 if deadline is not None and limit <= 0:
@@ -248,23 +246,36 @@ class RegionLock:
                     poll = min(2 * poll, _LAST_POLL)
                 limit = _NAP if limit < 0 else min(limit, _NAP)
                 waiter.bell.acquire(timeout=limit)
-                with _monitor:
-                    self._release_orphans_locked()
-                    if waiter.rung:
-                        waiter.rung = False
-                        waiter.bell.acquire(blocking=False)
-                    if self._grant_locked(hold):
-                        return
+                if holding(_monitor, self._woken_locked, waiter):
+                    return
         except BaseException:
             self._release(hold)
             self._restore_below(thread)
             raise
         finally:
-            with _monitor:
-                thread.waiter = None
-                if waiter in self._queue:
-                    self._queue.remove(waiter)
-                self._wake_locked()  # it may have been rung, and not used its turn
+            holding(_monitor, self._leave_locked, waiter)
+
+    def _join_locked(self, waiter: _Waiter) -> bool:
+        """Join the queue, unless that would close a cycle, and try once more."""
+        self._release_orphans_locked()
+        self._refuse_cycle_locked(waiter.hold)
+        waiter.hold.thread.waiter = waiter
+        self._queue.append(waiter)
+        return self._grant_locked(waiter.hold)
+
+    def _woken_locked(self, waiter: _Waiter) -> bool:
+        """Try again, the bell being silent before."""
+        self._release_orphans_locked()
+        if waiter.rung:
+            waiter.rung = False
+            waiter.bell.acquire(blocking=False)
+        return self._grant_locked(waiter.hold)
+
+    def _leave_locked(self, waiter: _Waiter) -> None:
+        waiter.hold.thread.waiter = None
+        if waiter in self._queue:
+            self._queue.remove(waiter)
+        self._wake_locked()  # it may have been rung, and not used its turn
 
     def _grant_locked(self, hold: _Hold) -> bool:
         """Enter `hold` if nothing is in its way, and tell."""
@@ -329,12 +340,14 @@ class RegionLock:
 
     def _release(self, hold: _Hold) -> None:
         """Delete `hold` from the list of holds, if it is there, and wake who may now run."""
-        with _monitor:
-            self._holds.pop(hold, None)
-            hold.thread.holds.pop(hold, None)
-            self._return_below(hold.thread)
-            if self._queue:
-                self._wake_locked()
+        holding(_monitor, self._release_locked, hold)
+
+    def _release_locked(self, hold: _Hold) -> None:
+        self._holds.pop(hold, None)
+        hold.thread.holds.pop(hold, None)
+        self._return_below(hold.thread)
+        if self._queue:
+            self._wake_locked()
 
     def _release_orphans_locked(self) -> None:
         for hold in list(self._holds):
@@ -405,13 +418,15 @@ class RegionLock:
 
     def _restore_below(self, thread: _Thread) -> None:
         """Give `thread` back the read lock that a failed upgrade let go and others then took."""
-        while True:
-            with _monitor:
-                taken = self._taken.get(thread)
-                if taken is None or taken[1] is not None:
-                    return
-                self._taken[thread] = (taken[0], self._relock(taken[0]))
+        while not holding(_monitor, self._restore_locked, thread):
             time.sleep(_FIRST_POLL)
+
+    def _restore_locked(self, thread: _Thread) -> bool:
+        taken = self._taken.get(thread)
+        if taken is None or taken[1] is not None:
+            return True
+        self._taken[thread] = (taken[0], self._relock(taken[0]))
+        return False
 
     @staticmethod
     def _let_go(lockable: Any) -> None:

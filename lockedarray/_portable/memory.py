@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray.holding import holding
+
 __all__ = [
     "address",
     "exchange_bodies",
@@ -192,8 +194,7 @@ def _copy_with_the_world_stopped(place: int, copy: Any) -> None:
     source = _Buffer(ctypes.addressof(copy), None, size, 1, 1, 1, b"B", None, None, None, None)
     pointer = ctypes.pointer(source)
     visitor = _Visitor(functools.partial(_to_contiguous, place, pointer, size, b"C"))
-    with _stopping:
-        _visit_objects(visitor, None)
+    holding(_stopping, _visit_objects, visitor, None)
 
 
 def _after_fork_in_child() -> None:

@@ -356,6 +356,82 @@ use_elsewhere()
     )
 
 
+def test_an_exception_leaves_no_lock_of_python_held():
+    run_isolated(
+        f"""{SETUP}
+import ctypes
+from lockedarray.holding import holding
+
+class Storm(Exception):
+    pass
+
+lock = threading.RLock()
+over = threading.Event()
+struck = left = 0
+
+def work():
+    global struck, left
+    while not over.is_set():
+        try:
+            while not over.is_set():
+                holding(lock, int)
+        except Storm:
+            struck += 1
+            left += lock._is_owned()
+            while lock._is_owned():
+                lock.release()
+
+threading.excepthook = lambda _: None
+raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+raise_in.argtypes = [ctypes.c_ulong, ctypes.py_object]
+thread = threading.Thread(target=work)
+thread.start()
+for _ in range(2000):
+    raise_in(thread.ident, Storm)
+    time.sleep(0.0002)
+over.set()
+try:
+    thread.join(30)
+except Storm:
+    pass
+assert struck > 0 and left == 0, (struck, left)
+assert holding(lock, str) == ""
+"""
+    )
+
+
+def test_a_signal_that_strikes_while_python_waits_for_a_lock_is_what_is_raised():
+    run_isolated(
+        SETUP
+        + """
+from lockedarray.holding import holding
+
+lock = threading.RLock()
+taken, over = threading.Event(), threading.Event()
+
+def other():
+    with lock:
+        taken.set()
+        over.wait(20)
+
+thread = threading.Thread(target=other)
+thread.start()
+taken.wait(20)
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+try:
+    holding(lock, int)
+except KeyboardInterrupt as error:
+    assert error.__context__ is None, error.__context__
+else:
+    raise AssertionError("not interrupted")
+over.set()
+thread.join(20)
+assert holding(lock, int) == 0
+"""
+    )
+
+
 def test_exceptions_set_into_other_threads_leave_nothing_held():
     run_isolated(
         f"""{SETUP}
