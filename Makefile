@@ -12,6 +12,8 @@
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
 #   make bench   benchmarks
+#   make asan    the native core under AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
+#   make test-debug       leaks and the unit tests on a debug build of Python, python3-dbg or DEBUG_PYTHON=...
 #   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
 #   make demo    install the package as a user would, and run the examples
 #   make clean   remove all that the above made
@@ -27,6 +29,8 @@ EXTRAS ?= test,lint,types
 ARGS ?=
 NATIVE ?= enabled
 CORES ?= native portable
+DEBUG_PYTHON ?= python3-dbg
+SETUP ?=
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
@@ -36,8 +40,8 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy test-neighbours test-matrix pytest lint format types docs \
-        bench demo clean
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy test-neighbours test-matrix test-debug asan pytest \
+        lint format types docs bench demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -59,6 +63,18 @@ coverage-numpy: $(VENV)/.installed
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
+
+# What the sanitizers find ends the run, and is written past pytest. Python's own allocator would hide from
+# them what it gives out; and one that cannot give as much is to say so, as malloc does.
+asan: .venv-asan/.installed
+	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-asan/bin/python -P -m pytest --capture=sys \
+	  $(or $(ARGS),-q tests/unit tests/catalogue tests/concurrency)
+
+test-debug:
+	$(MAKE) pytest PYTHON=$(DEBUG_PYTHON) VENV=.venv-debug EXTRAS=test CORES=native \
+	  ARGS='$(or $(ARGS),-q tests/test_leaks.py tests/unit)'
 
 test-neighbours:
 	$(MAKE) pytest VENV=.venv-neighbours EXTRAS=test,neighbours \
@@ -101,7 +117,7 @@ clean:
 	touch $@
 
 %/.installed: %/.made $(SOURCES)
-	$*/bin/pip install --quiet -Csetup-args=-Dnative=$(NATIVE) '.[$(EXTRAS)]'
+	$*/bin/pip install --quiet $(addprefix --config-settings=setup-args=,-Dnative=$(NATIVE) $(SETUP)) '.[$(EXTRAS)]'
 	touch $@
 
 %/.docs: %/.made pyproject.toml
@@ -111,6 +127,10 @@ clean:
 %/.nox: %/.made
 	$*/bin/pip install --quiet 'nox>=2024.10'
 	touch $@
+
+.venv-asan/.installed: EXTRAS = test
+.venv-asan/.installed: SETUP = -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
+  -Dc_args=-DLA_DEBUG,-fno-sanitize-recover=all,-fno-omit-frame-pointer
 
 .venv-demo/.installed: EXTRAS = plot
 .venv-demo/.installed: NATIVE = auto
