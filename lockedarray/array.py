@@ -324,7 +324,9 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
-        if self.dtype.hasobject and (not isinstance(value, Facade) or picks_element(index)):
+        if self.dtype.hasobject and (
+            not isinstance(value, Facade) or picks_element(index, self.ndim)
+        ):
             run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
         else:
             run(operator.setitem, (self, index, self._settled(index, value)), {}, (id(self),))
@@ -353,7 +355,9 @@ class LockedArray(Facade):
         dtype = self.dtype
         if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
             return value
-        if isinstance(value, (list, tuple)) and (picks_element(index) or facades_in(value)):
+        if isinstance(value, (list, tuple)) and (
+            picks_element(index, self.ndim) or facades_in(value)
+        ):
             return value
         array = np.asarray(value, dtype=dtype)
         if isinstance(value, (list, tuple)) and self._is_too_deep(index, array.ndim):

@@ -98,7 +98,8 @@ class AtIndex(AtIndexBase):
 
     def _write(self, function: Callable[..., Any], *values: Any) -> Any:
         if self._array.dtype.hasobject and (
-            picks_element(self._index) or not any(isinstance(v, Facade) for v in values)
+            picks_element(self._index, self._array.ndim)
+            or not any(isinstance(v, Facade) for v in values)
         ):
 
             def store(array: np.ndarray, index: Any) -> Any:  # the very objects are stored

@@ -78,7 +78,9 @@ class FlatIterator:
         return run(_get, (self._array, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self._array.dtype.hasobject and (picks_element(index) or not isinstance(value, Facade)):
+        if self._array.dtype.hasobject and (
+            picks_element(index, 1) or not isinstance(value, Facade)
+        ):
 
             def store(array: np.ndarray, index: Any) -> None:  # the very object is stored
                 array.flat[index] = value

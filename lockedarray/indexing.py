@@ -16,13 +16,17 @@ def makes_view(index: Any, ndim: int) -> bool:
     parts = index if type(index) is tuple else (index,)
     if not all(_is_basic(part) for part in parts):
         return False
-    return len(parts) < ndim or not (picks_element(parts) or ndim == len(parts) == 0)
+    return len(parts) < ndim or not all(_is_integer(part) for part in parts)
 
 
-def picks_element(index: Any) -> bool:
-    """Whether `index` consists of integers alone."""
+def picks_element(index: Any, ndim: int) -> bool:
+    """Whether `index` is one integer for each axis, of `ndim`, and so names one element."""
     parts = index if type(index) is tuple else (index,)
-    return bool(parts) and all(type(part) is int or isinstance(part, np.integer) for part in parts)
+    return len(parts) == ndim and all(_is_integer(part) for part in parts)
+
+
+def _is_integer(part: Any) -> bool:
+    return type(part) is int or isinstance(part, np.integer)
 
 
 def _is_basic(part: Any) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lockedarray as la
-from arrange import free
+from arrange import free, waits_beside
 from lockedarray import LockedArray
 
 Pair = collections.namedtuple("Pair", "a b")
@@ -79,6 +79,44 @@ def test_element_is_stored_itself_as_in_numpy(setter, make):
         assert x[0] is element
         assert x.snapshot()[0] is element
     assert free(x)
+
+
+@pytest.mark.parametrize(
+    "setter",
+    [
+        lambda x, e: x.__setitem__((), e),
+        lambda x, e: x.at[()].set(e),
+        lambda x, e: x.at[()].exchange(e),
+        lambda x, e: x.at.__setitem__((), e),
+        lambda x, e: x.flat.__setitem__(0, e),
+        lambda x, e: x.fill(e),
+    ],
+)
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_locked_array_is_stored_itself_in_an_array_without_axes(setter, shape):
+    x, element = la.full((), None), la.zeros(shape)
+    setter(x, element)
+    assert x[()] is element
+    assert free(x, element)
+
+
+@pytest.mark.parametrize(
+    "setter",
+    [
+        lambda x, row: x.__setitem__(0, row),
+        lambda x, row: x.__setitem__((np.int8(0),), row),
+        lambda x, row: x.at[0].set(row),
+        lambda x, row: x.at[0].exchange(row),
+        lambda x, row: x.at.__setitem__(0, row),
+        lambda x, row: x.__setitem__(slice(1), row),
+    ],
+)
+def test_row_of_objects_is_filled_under_the_lock_of_what_it_is_filled_with(setter):
+    x, row = la.full((2, 3), None), la.ones(3)
+    mode, _ = waits_beside(row.write(), row.lock, lambda: setter(x, row))
+    assert mode == "read"
+    assert x[0].tolist() == [1, 1, 1]
+    assert free(x, row)
 
 
 def test_container_of_locked_arrays_comes_back_as_it_was_given():
