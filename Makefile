@@ -64,10 +64,12 @@ coverage-numpy: $(VENV)/.installed
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
 
-# What the sanitizers find ends the run. Python's own allocator would hide from them what it gives out.
+# What the sanitizers find ends the run, and is written past pytest. Python's own allocator would hide from
+# them what it gives out; and one that cannot give as much is to say so, as malloc does.
 asan: .venv-asan/.installed
-	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-	  LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-asan/bin/python -P -m pytest \
+	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-asan/bin/python -P -m pytest --capture=sys \
 	  $(or $(ARGS),-q tests/unit tests/catalogue tests/concurrency)
 
 test-debug:
