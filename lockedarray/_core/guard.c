@@ -677,24 +677,23 @@ la_guard_new(PyObject *facade, bool writes)
 PyObject *
 la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
 {
-    Py_ssize_t count = 0, found = 0;
+    /* To make a list may collect garbage, and so take and release guards; to append may not. */
+    PyObject *list = PyList_New(0);
 
-    for (la_held *held = la_held_first; held != NULL; held = held->next) {
-        count += held->buffer == (la_buffer_object *)buffer;
-    }
-    PyObject *list = PyList_New(count);
-    if (list == NULL || count == 0) {
-        return list;
-    }
-    la_mutex_lock(&la_guard_mutex);
-    for (la_held *held = la_held_first; held != NULL; held = held->next) {
-        if (held->buffer == (la_buffer_object *)buffer && held->guard != NULL) {
-            PyList_SET_ITEM(list, found++, Py_NewRef(held->guard->raw));
+    for (la_held *held = la_held_first; list != NULL && held != NULL; held = held->next) {
+        PyObject *raw = NULL;
+        if (held->buffer != (la_buffer_object *)buffer) {
+            continue;
         }
-    }
-    la_mutex_unlock(&la_guard_mutex);
-    if (found < count && PyList_SetSlice(list, found, count, NULL) < 0) {
-        Py_CLEAR(list);
+        la_mutex_lock(&la_guard_mutex);
+        if (held->guard != NULL) {
+            raw = Py_NewRef(held->guard->raw);
+        }
+        la_mutex_unlock(&la_guard_mutex);
+        if (raw != NULL && PyList_Append(list, raw) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(raw);
     }
     return list;
 }

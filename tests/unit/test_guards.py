@@ -534,3 +534,40 @@ def test_timeout_can_be_given_by_position_or_name():
     x = LockedArray([1.0])
     with x.read(0), x.write(timeout=0):
         pass
+
+
+@pytest.mark.skipif(la.backend != "native", reason="the portable core keeps no list of raw views")
+def test_guards_that_a_finalizer_takes_while_raw_views_are_listed_do_no_harm():
+    x = LockedArray([1.0])
+    taken = []
+
+    class Taker:
+        def __del__(self):
+            for _ in range(100):
+                taken.append(x.write())
+                taken[-1].acquire()
+
+    guarded = x._buffer.guarded
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        lists = [[] for _ in range(200)]  # so that the next list is a new one
+        taker = Taker()
+        taker.itself = taker
+        del taker
+        with x.write() as raw:
+            gc.set_threshold(1)
+            gc.enable()
+            listed = guarded()  # Python 3.11 collects garbage in here, later ones after
+            gc.disable()
+            gc.collect()
+            assert taken
+            assert any(one is raw for one in listed)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+    del lists
+    for guard in taken:
+        guard.release()
+    assert free(x)
