@@ -38,18 +38,24 @@ la_helper(const char *name)
 
 typedef struct {
     PyThreadState *state;
+    bool ends_interpreter;      /* this very thread does */
 } la_away;
 
 static void
 la_before_wait(void *context)
 {
-    ((la_away *)context)->state = PyEval_SaveThread();
+    la_away *away = context;
+
+    /* No other thread gets to run Python then, and so to wait. */
+    away->ends_interpreter = Py_IsFinalizing();
+    away->state = PyEval_SaveThread();
 }
 
 /*
  * When the interpreter ends, a daemon thread that comes back ends there and
  * then (before Python 3.14). Its hold may have been granted by now and is on
- * its stack: so the thread does not end, but stays away for good.
+ * its stack: so the thread does not end, but stays away for good. (Not the one
+ * that ends the interpreter, whose finalizers may wait as ever.)
  */
 static void
 la_stay_away(void *Py_UNUSED(unused))
@@ -62,14 +68,16 @@ la_stay_away(void *Py_UNUSED(unused))
 static void
 la_after_wait(void *context)
 {
-    if (Py_IsFinalizing()) {
+    la_away *away = context;
+
+    if (Py_IsFinalizing() && !away->ends_interpreter) {
         la_stay_away(NULL);
     }
 #ifdef _WIN32
-    PyEval_RestoreThread(((la_away *)context)->state);
+    PyEval_RestoreThread(away->state);
 #else
     pthread_cleanup_push(la_stay_away, NULL);       /* called where a thread ends */
-    PyEval_RestoreThread(((la_away *)context)->state);
+    PyEval_RestoreThread(away->state);
     pthread_cleanup_pop(0);
 #endif
 }
@@ -147,7 +155,7 @@ LA_COLD la_status
 la_hold_wait(la_lock_object *lock, la_hold *hold, la_thread *self, int64_t deadline,
              la_deadlock *deadlock)
 {
-    la_away away = {NULL};
+    la_away away = {NULL, false};
     bool is_main = PyThread_get_thread_ident() == la_main_thread;
     la_wait_hooks hooks = {la_before_wait, la_after_wait,
                            is_main ? la_check_interrupt : NULL, &away};

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import lockedarray as la
-from arrange import free, held_elsewhere, queued, waits_beside
+from arrange import free, held_elsewhere, queued, run_isolated, waits_beside
 from lockedarray import LockedArray
 from threads import DEADLINE, start, together, wait_until
 
@@ -472,3 +472,38 @@ def test_many_threads_take_guards_of_one_array_side_by_side():
     together(*[work] * 4)
     assert x.tolist() == [1200.0] * 8
     assert free(x)
+
+
+def test_finalizers_wait_for_locks_as_the_interpreter_ends():
+    told = run_isolated(
+        """
+import gc, os, threading
+import lockedarray as la
+
+x = la.zeros(3)
+held, never = threading.Event(), threading.Event()
+
+def hold():
+    with x.write():
+        held.set()
+        never.wait()
+
+class Late:
+    def __del__(self):
+        try:
+            with x.write(timeout=0.05):
+                os.write(1, b"acquired")
+        except la.LockTimeout:
+            os.write(1, b"timeout")
+
+gc.collect()
+gc.set_threshold(0)
+late = Late()
+late.itself = late
+del late  # garbage until the interpreter ends
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+""",
+        timeout=30,
+    )
+    assert told in ("timeout", "acquired")  # the thread may have ended by then, or may not
