@@ -9,6 +9,8 @@ from lockedarray.errors import LockTimeout
 
 __all__ = ["HeldLock", "Lockable"]
 
+_HELD = "this lock object is held already; make another one: it nests"
+
 
 class HeldLock(NamedTuple):
     """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
@@ -33,7 +35,7 @@ class Lockable:
 
     def __init__(self, make_holds: Callable[[], Any]) -> None:
         self._make_holds = make_holds
-        self._held: Any = None
+        self._held: dict[str, Any] = {}  # the holds, under a key, or nothing
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
@@ -43,29 +45,32 @@ class Lockable:
             raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
         if timeout != -1 and not timeout >= 0:
             raise ValueError(f"timeout must not be negative (seconds), or -1, not {timeout!r}")
-        if self._held is not None:
-            raise RuntimeError("this lock object is held already; make another one: it nests")
+        if self._held:
+            raise RuntimeError(_HELD)
         holds = self._make_holds()
         try:
             holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
         except LockTimeout:
             return False
-        self._held = holds
+        # In one step: another thread that shares this lock object may come in here, too.
+        if self._held.setdefault("holds", holds) is not holds:
+            holds.release()
+            raise RuntimeError(_HELD)
         return True
 
     def release(self) -> None:
         """Give the lock back."""
-        holds = self._held
+        holds = self._held.get("holds")
         if holds is None:
             raise RuntimeError("release unlocked lock")
         if not holds.held_by_this_thread():
             raise RuntimeError("a lock is released by the thread that acquired it")
-        self._held = None
+        del self._held["holds"]
         holds.release()
 
     def locked(self) -> bool:
         """Whether this lock object holds the lock."""
-        return self._held is not None
+        return bool(self._held)
 
     def __enter__(self) -> bool:
         self.acquire()

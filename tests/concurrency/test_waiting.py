@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from readerwriterlock import rwlock
 
 import lockedarray as la
 from arrange import free, held_elsewhere, queued, run_isolated, waits_beside
@@ -391,6 +392,34 @@ def test_guard_of_two_threads_is_held_by_one_at_a_time():
 
     together(work, work)
     assert x[0] + len(refusals) == 200
+    assert free(x)
+
+
+@pytest.mark.parametrize("lock", [None, rwlock.RWLockFair()], ids=["own", "foreign"])
+def test_lock_object_of_two_threads_is_held_by_one_of_them(lock):
+    x = LockedArray([1.0], lock=lock)
+    shared = x.lock.gen_rlock()
+    over = threading.Event()
+
+    def take():
+        try:
+            shared.acquire()
+        except RuntimeError:  # the other thread has it
+            return "refused"
+        assert over.wait(DEADLINE)
+        shared.release()
+        return "held"
+
+    with held_elsewhere(x.write()):
+        calls = [start(take), start(take)]
+        for call in calls:
+            call.waits_for(x.lock)
+    try:
+        wait_until(lambda: any(call.done for call in calls))
+    finally:
+        over.set()
+    assert sorted(call.result() for call in calls) == ["held", "refused"]
+    assert not shared.locked()
     assert free(x)
 
 
