@@ -133,7 +133,7 @@ class _Below:
         self._taken: dict[int, _Taken] = {}
         self.waiting: dict[int, bool] = {}  # which threads want it, and whether to write
         self._polls: dict[int, float] = {}
-        _belows.add(self)
+        _belows[id(self)] = self
 
     def take(self, write: bool) -> bool:
         """Have the thread hold it at least in this mode, if that needs no waiting."""
@@ -216,11 +216,13 @@ class _Ending:
         self._belows = _belows  # when the interpreter ends, globals go first
 
     def __del__(self) -> None:
-        for below in list(self._belows):
-            below.forget(self._ident)
+        for reference in self._belows.valuerefs():  # a copy: other threads may add to them
+            below = reference()
+            if below is not None:
+                below.forget(self._ident)
 
 
-_belows: weakref.WeakSet[_Below] = weakref.WeakSet()
+_belows: weakref.WeakValueDictionary[int, _Below] = weakref.WeakValueDictionary()
 _local = threading.local()
 
 
@@ -232,7 +234,7 @@ def _release_when_the_thread_ends(ident: int) -> None:
 def _after_fork_in_child() -> None:
     global _registering
     _registering = threading.RLock()
-    for below in list(_belows):
+    for below in list(_belows.values()):
         below.forget_other_threads()
 
 

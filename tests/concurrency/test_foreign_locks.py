@@ -7,7 +7,7 @@ import pytest
 from readerwriterlock import rwlock
 
 import lockedarray as la
-from arrange import free, held_elsewhere
+from arrange import free, held_elsewhere, run_isolated
 from lockedarray import LockedArray
 from threads import DEADLINE, start, together, wait_until
 
@@ -321,3 +321,39 @@ def test_foreign_lock_that_raises_leaves_nothing_held():
     x += 1
     assert x[0] == 2
     assert available(lock.gen_wlock())
+
+
+def test_thread_that_ends_lets_foreign_locks_go_while_others_are_made():
+    run_isolated(
+        """
+import sys, threading
+from readerwriterlock import rwlock
+import lockedarray as la
+
+sys.setswitchinterval(1e-6)
+lock = rwlock.RWLockFair()
+x = la.zeros(1, lock=lock)
+over = threading.Event()
+
+def make_locks():
+    while not over.is_set():
+        locks = [la.zeros(1, lock=rwlock.RWLockFair()) for _ in range(20)]
+
+makers = [threading.Thread(target=make_locks) for _ in range(2)]
+for maker in makers:
+    maker.start()
+try:
+    for _ in range(200):
+        taken = x.lock.gen_wlock()
+        holder = threading.Thread(target=taken.acquire)
+        holder.start()
+        holder.join()
+        with x.write(timeout=10):
+            pass
+finally:
+    over.set()
+for maker in makers:
+    maker.join()
+assert lock.gen_wlock().acquire(blocking=False)
+"""
+    )
