@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 import weakref
@@ -33,12 +32,14 @@ class Guard(GuardBase):
     LockedArray([-1.,  0.,  1.])
     """
 
-    __slots__ = ("_holds", "_plan", "_raws")
+    __slots__ = ("_holds", "_ident", "_plan", "_raws")
 
     # A core may make guards of one array by itself, without a plan, and acquire and release them
-    # so, too. What it leaves to the general versions here, it gives back to them.
+    # so, too. What it leaves to the general versions here, it gives back to them. Who acquires,
+    # and whether the guard is held, is the core's to know.
 
     _holds: Holds | None
+    _ident: int
     _raws: list[tuple[Facade, np.ndarray]]
 
     def __init__(
@@ -49,6 +50,7 @@ class Guard(GuardBase):
     ) -> None:
         super().__init__()
         self._plan = wanted, shape, _checked_timeout(timeout)
+        self._raws, self._holds = [], None
 
     @classmethod
     def _of(cls, facade: Facade, write: bool, timeout: float | None) -> Guard:
@@ -60,61 +62,43 @@ class Guard(GuardBase):
         return self._plan if one is None else ([one], _only, None)
 
     def _general_acquire(self) -> Any:
-        if not self._begin():
-            raise RuntimeError("this guard is held already; make another one: x.write() nests")
-        holds: Holds | None = None
-        raws: list[tuple[Facade, np.ndarray]] = []
-        try:
-            wanted, shape, timeout = self._whole_plan()
-            requests = []
-            for facade, write in wanted:
-                buffer = buffer_of(facade)
-                write = write or buffer.reading_writes(facade.dtype)
-                if write or not buffer.frozen:
-                    requests.append((facade, write))
-            holds = Holds(requests)
-            holds.acquire(timeout)
-            for facade, write in wanted:
-                if write:
-                    check_may_write(facade)
-                raw = raw_view(facade, write)
-                raws.append((facade, raw))
-                buffer_of(facade).register_raw_view(raw)
-            _held_here().add(self)
-            self._raws, self._holds = raws, holds
-            self._become(True)
-        except BaseException:
-            self._give_back(raws, holds)
-            raise
+        wanted, shape, timeout = self._whole_plan()
+        requests = []
+        for facade, write in wanted:
+            buffer = buffer_of(facade)
+            write = write or buffer.reading_writes(facade.dtype)
+            if write or not buffer.frozen:
+                requests.append((facade, write))
+        # Where an exception strikes, this is what the core gives back.
+        self._raws = raws = []
+        self._holds = holds = Holds(requests)
+        holds.acquire(timeout)
+        for facade, write in wanted:
+            if write:
+                check_may_write(facade)
+            raw = raw_view(facade, write)
+            raws.append((facade, raw))
+            buffer_of(facade).register_raw_view(raw)
+        here = _held_here()
+        self._ident = here._ident
+        here.add(self)
         return shape([raw for _, raw in raws])
 
     def _general_release(self) -> None:
-        if not self.held:
-            raise RuntimeError("this guard is not held: it was released already, or never acquired")
-        holds = getattr(self, "_holds", None)
-        if holds is None or not holds.held_by_this_thread():
-            raise RuntimeError("a guard is released by the thread that acquired it")
         _held_here().discard(self)
-        self._give_back(self._raws, holds)
+        self._give_back()
 
-    def _end(self) -> None:
-        """Release the guard of a thread that has ended, or that nobody refers to any more."""
-        if self._holds is not None:
-            with contextlib.suppress(RuntimeError):  # another thread's: the locks are left to it
-                self._give_back(self._raws, self._holds)
-
-    def _give_back(self, raws: list[tuple[Facade, np.ndarray]], holds: Holds | None) -> None:
-        self._raws, self._holds = [], None
+    def _give_back(self) -> None:
+        """Let go of what was acquired, as far as that came; of another thread's locks, by that."""
+        raws, holds = self._raws, self._holds
         try:
             for facade, raw in raws:
                 raw.setflags(write=False)
                 buffer_of(facade).forget_raw_view(raw)
         finally:
-            try:
-                if holds is not None:
-                    holds.release()
-            finally:
-                self._become(False)
+            if holds is not None:
+                holds.release()
+        self._raws, self._holds = [], None
 
     def __repr__(self) -> str:
         modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])
@@ -124,9 +108,14 @@ class Guard(GuardBase):
 class _HeldHere(weakref.WeakSet[Guard]):
     """The guards that a thread holds; lives in its local storage, and so ends with it."""
 
+    def __init__(self) -> None:
+        self._ident = threading.get_ident()
+        super().__init__()
+
     def __del__(self) -> None:
         for guard in list(self):
-            guard._end()
+            if guard._ident == self._ident:  # else another thread has acquired it since
+                guard._end()
 
 
 _local = threading.local()

@@ -217,6 +217,7 @@ la_thread_here(void)
 void la_raws_drop(PyObject *facade);
 
 /* lock_type.c */
+void la_holds_let_go(PyObject *holds);      /* what the calling thread holds by them */
 void la_main_thread_fork_child(void);
 int la_lock_type_add(PyObject *module);
 int la_lockable_add(PyObject *module);     /* lockable.c */

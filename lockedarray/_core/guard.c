@@ -404,24 +404,140 @@ la_guard_take(la_guard *self)
     return 0;
 }
 
+/* -- the general version ------------------------------------------------------- */
+
+/* An attribute of a guard's own, which no Python runs to get; NULL if it is not set. */
+static PyObject *
+la_guard_slot(la_guard *self, PyObject *name)
+{
+    PyObject *value = PyObject_GetAttr((PyObject *)self, name);
+
+    if (value == NULL) {
+        PyErr_Clear();
+    }
+    return value;
+}
+
+/*
+ * Sees to it that the calling thread holds nothing by the general version of
+ * this guard, which then is free. Python can be struck anywhere by Ctrl-C, or
+ * be too deep to call anything: what is left here is left to C.
+ */
+static void
+la_guard_clean_up(la_guard *self)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *holds = la_guard_slot(self, la_names.holds);
+    PyObject *raws = la_guard_slot(self, la_names.raws);
+    if (raws != NULL && PyList_Check(raws)) {
+        for (Py_ssize_t i = 0; i < PyList_GET_SIZE(raws); i++) {
+            la_raw_set_writeable(PyTuple_GET_ITEM(PyList_GET_ITEM(raws, i), 1), false);
+        }
+    }
+    if (holds != NULL) {
+        la_holds_let_go(holds);
+    }
+    la_guard_set_state(self, LA_GUARD_FREE);
+    Py_XDECREF(holds);
+    Py_XDECREF(raws);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Gives back what the general version took, as far as it came; 0, or -1 with an error. */
+static int
+la_guard_give_back(la_guard *self)
+{
+    PyObject *holds = la_guard_slot(self, la_names.holds);
+    int result = 0;
+
+    if (holds != NULL) {        /* else it had not begun */
+        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, la_names.give_back);
+        result = done == NULL ? -1 : 0;
+        Py_XDECREF(done);
+        Py_DECREF(holds);
+    }
+    la_guard_clean_up(self);
+    return result;
+}
+
+/* The same where nobody can be told of an error. */
+static void
+la_guard_end(la_guard *self)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (la_guard_give_back(self) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
+            PyErr_Clear();      /* another thread's: the locks are left to it */
+        }
+        else {
+            PyErr_WriteUnraisable((PyObject *)self);
+        }
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Acquires, the state being TAKING. */
+static PyObject *
+la_guard_acquire_general(la_guard *self)
+{
+    la_thread *thread = la_thread_here();
+    PyObject *yielded = thread == NULL ? NULL
+        : PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_acquire);
+
+    if (yielded == NULL) {
+        PyObject *type, *value, *traceback;
+        PyErr_Fetch(&type, &value, &traceback);
+        if (la_guard_give_back(self) == 0) {
+            PyErr_Restore(type, value, traceback);
+        }
+        else {      /* a newer one, such as Ctrl-C */
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+        }
+        return NULL;
+    }
+    atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
+    la_guard_set_state(self, LA_GUARD_GENERAL);
+    return yielded;
+}
+
+static PyObject *
+la_guard_release_general(la_guard *self)
+{
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_release);
+
+    la_guard_clean_up(self);
+    return result;
+}
+
+/* -- acquire and release by whoever calls ------------------------------------------ */
+
 static PyObject *
 la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
 
-    if (self->facade != NULL && la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
-        int result = la_guard_take(self);
-        if (LA_LIKELY(result == 0)) {
-            PyObject *raw = Py_NewRef(self->raw);
-            la_guard_set_state(self, LA_GUARD_HELD);
-            return raw;
-        }
-        la_guard_set_state(self, LA_GUARD_FREE);
-        if (result < 0) {
-            return NULL;
-        }
+    if (!la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this guard is held already; make another one: x.write() nests");
+        return NULL;
     }
-    return PyObject_CallMethodNoArgs(object, la_names.general_acquire);
+    int result = self->facade == NULL ? LA_GENERAL : la_guard_take(self);
+    if (LA_LIKELY(result == 0)) {
+        PyObject *raw = Py_NewRef(self->raw);
+        la_guard_set_state(self, LA_GUARD_HELD);
+        return raw;
+    }
+    if (result == LA_GENERAL) {
+        return la_guard_acquire_general(self);
+    }
+    la_guard_set_state(self, LA_GUARD_FREE);
+    return NULL;
 }
 
 /* Releases what the calling thread holds by this guard. */
@@ -444,6 +560,13 @@ la_guard_let_go(la_guard *self, la_thread *thread)
     Py_XDECREF(raw);
 }
 
+static bool
+la_guard_is_by_this_thread(la_guard *self)
+{
+    return la_thread_current != NULL
+           && atomic_load_explicit(&self->thread, memory_order_relaxed) == la_thread_current;
+}
+
 /*
  * Is what this guard, which is in the state HELD, holds the calling thread's?
  * A record of a thread that is gone may serve the calling one (and after a fork
@@ -452,11 +575,8 @@ la_guard_let_go(la_guard *self, la_thread *thread)
 static bool
 la_guard_is_mine(la_guard *self)
 {
-    la_thread *thread = la_thread_current;
-
-    return thread != NULL
-           && atomic_load_explicit(&self->thread, memory_order_relaxed) == thread
-           && la_hold_is_mine(&self->held->hold, thread);
+    return la_guard_is_by_this_thread(self)
+           && la_hold_is_mine(&self->held->hold, la_thread_current);
 }
 
 static inline int
@@ -469,12 +589,19 @@ static PyObject *
 la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
+    int state = la_guard_get_state(self);
 
-    if (la_guard_get_state(self) == LA_GUARD_HELD && la_guard_is_mine(self)) {
+    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_mine(self))) {
         la_guard_let_go(self, la_thread_current);
         Py_RETURN_NONE;
     }
-    return PyObject_CallMethodNoArgs(object, la_names.general_release);
+    if (state == LA_GUARD_GENERAL && la_guard_is_by_this_thread(self)) {
+        return la_guard_release_general(self);
+    }
+    PyErr_SetString(PyExc_RuntimeError, state == LA_GUARD_HELD || state == LA_GUARD_GENERAL
+        ? "a guard is released by the thread that acquired it"
+        : "this guard is not held: it was released already, or never acquired");
+    return NULL;
 }
 
 static PyObject *
@@ -514,14 +641,7 @@ la_guard_finalize(PyObject *object)
         return;
     }
     if (state == LA_GUARD_GENERAL) {
-        PyObject *type, *value, *traceback;
-        PyErr_Fetch(&type, &value, &traceback);
-        PyObject *result = PyObject_CallMethodNoArgs(object, la_names.end);
-        if (result == NULL) {
-            PyErr_WriteUnraisable(object);
-        }
-        Py_XDECREF(result);
-        PyErr_Restore(type, value, traceback);
+        la_guard_end(self);
     }
     else if (la_guard_is_mine(self)) {
         la_guard_let_go(self, la_thread_current);
@@ -578,21 +698,13 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-la_guard_begin(PyObject *object, PyObject *Py_UNUSED(unused))
+la_guard_end_method(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    return PyBool_FromLong(
-        la_guard_change((la_guard *)object, LA_GUARD_FREE, LA_GUARD_TAKING));
-}
+    la_guard *self = (la_guard *)object;
 
-static PyObject *
-la_guard_become(PyObject *object, PyObject *held)
-{
-    int is_held = PyObject_IsTrue(held);
-
-    if (is_held < 0) {
-        return NULL;
+    if (la_guard_get_state(self) == LA_GUARD_GENERAL) {
+        la_guard_end(self);
     }
-    la_guard_set_state((la_guard *)object, is_held ? LA_GUARD_GENERAL : LA_GUARD_FREE);
     Py_RETURN_NONE;
 }
 
@@ -622,9 +734,8 @@ static PyMethodDef la_guard_methods[] = {
      "    The guard is not held, or was acquired by another thread."},
     {"__enter__", la_guard_acquire, METH_NOARGS, "Acquire."},
     {"__exit__", (PyCFunction)(void (*)(void))la_guard_exit, METH_FASTCALL, "Release."},
-    {"_begin", la_guard_begin, METH_NOARGS,
-     "Be the one who acquires; False if it is held, or another thread acquires it."},
-    {"_become", la_guard_become, METH_O, "Be held, or not, by the general version."},
+    {"_end", la_guard_end_method, METH_NOARGS,
+     "Release, if the general version holds, whose thread has ended."},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS,
      "Guard[T] yields a T."},
     {NULL, NULL, 0, NULL},

@@ -23,7 +23,9 @@ typedef struct {
     PyObject *augment;
     PyObject *general_acquire;
     PyObject *general_release;
-    PyObject *end;
+    PyObject *give_back;
+    PyObject *holds;                /* what a general guard took, and yields */
+    PyObject *raws;
     /* The ufuncs of x.at[i] += v and the others, by their slots. */
     PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
     PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;

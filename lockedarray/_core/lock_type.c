@@ -699,6 +699,15 @@ la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
     Py_RETURN_NONE;
 }
 
+void
+la_holds_let_go(PyObject *object)
+{
+    if (PyObject_TypeCheck(object, la_holds_type)
+            && ((la_holds_object *)object)->thread == la_thread_self()) {
+        la_holds_release_all((la_holds_object *)object);
+    }
+}
+
 static PyObject *
 la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
 {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import RegionLock
+from lockedarray._portable.lock import Holds, RegionLock
 
 __all__ = [
     "ArrayBase",
@@ -178,9 +178,10 @@ class GuardBase:
 
     _one: tuple[ArrayBase, bool] | None = None  # what a guard that a core made is for
 
+    _holds: Holds | None
     _general_acquire: Callable[[], Any]
     _general_release: Callable[[], None]
-    _end: Callable[[], None]
+    _give_back: Callable[[], None]
 
     def __init__(self) -> None:
         self._state = _FREE
@@ -190,15 +191,10 @@ class GuardBase:
         """Whether the guard holds its locks."""
         return self._state == _HELD
 
-    def _begin(self) -> bool:
-        """Be the one who acquires; False if it is held, or another thread acquires it."""
-        if self._state != _FREE:
-            return False
-        self._state = _TAKING
-        return True
-
-    def _become(self, held: bool) -> None:
-        self._state = _HELD if held else _FREE
+    def _end(self) -> None:
+        """Release the guard of a thread that has ended, or that nobody refers to any more."""
+        self._give_back()
+        self._state = _FREE
 
     def acquire(self) -> Any:
         """Take the locks and return the raw views.
@@ -218,7 +214,16 @@ class GuardBase:
         RuntimeError
             This guard is held already, or another thread is acquiring it.
         """
-        return self._general_acquire()
+        if self._state != _FREE:
+            raise RuntimeError("this guard is held already; make another one: x.write() nests")
+        self._state = _TAKING
+        try:
+            yielded = self._general_acquire()
+            self._state = _HELD
+        except BaseException:
+            self._end()
+            raise
+        return yielded
 
     def release(self) -> None:
         """Give the locks back; from now on the raw views are read-only.
@@ -228,13 +233,21 @@ class GuardBase:
         RuntimeError
             The guard is not held, or was acquired by another thread.
         """
-        self._general_release()
+        if self._state != _HELD or self._holds is None:
+            raise RuntimeError("this guard is not held: it was released already, or never acquired")
+        if not self._holds.held_by_this_thread():
+            raise RuntimeError("a guard is released by the thread that acquired it")
+        try:
+            self._general_release()
+        finally:
+            if self._holds is None:
+                self._state = _FREE
 
     def __enter__(self) -> Any:
-        return self._general_acquire()
+        return self.acquire()
 
     def __exit__(self, *_exception: object) -> None:
-        self._general_release()
+        self.release()
 
     def __del__(self) -> None:
         if getattr(self, "_state", _FREE) == _HELD:  # nothing may be written any more

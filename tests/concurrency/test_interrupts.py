@@ -4,6 +4,7 @@ import signal
 
 import pytest
 
+import lockedarray as la
 from arrange import run_isolated
 
 pytestmark = pytest.mark.skipif(
@@ -284,6 +285,29 @@ x, y = la.zeros(10), la.zeros(10)
 arrays = [x, y]
 {act}
 weather(act, 150)
+use_elsewhere()
+""",
+        timeout=100,
+    )
+
+
+@pytest.mark.skipif(
+    la.backend != "native", reason="pure Python can not close the windows between its bytecodes"
+)
+def test_exceptions_out_of_a_signal_handler_leave_guards_that_are_kept_as_new():
+    run_isolated(
+        f"""{SETUP}{STORM}
+REACH = 100e-6
+x, y = la.zeros(10), la.zeros(10)
+arrays = [x, y]
+kept = [x.write(), la.acquire(write=(y, x)), x.read(timeout=20)]
+def act():
+    for guard in kept:
+        with guard:
+            pass
+weather(act, 1000)
+assert not any(guard.held for guard in kept)
+act()
 use_elsewhere()
 """,
         timeout=100,

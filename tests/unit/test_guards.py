@@ -1,7 +1,9 @@
 """Guards in one thread: what they hold and yield, reentrancy, misuse, timeouts that are no timeouts."""
 
 import gc
+import inspect
 import itertools
+import sys
 import weakref
 from decimal import Decimal
 from fractions import Fraction
@@ -305,6 +307,37 @@ def test_guard_released_inside_its_own_block_says_so(guard):
     with pytest.raises(RuntimeError, match="not held"), made:
         made.release()
     assert free(x)
+
+
+@guards
+def test_guard_without_room_on_the_stack_holds_nothing(guard):
+    x = LockedArray([1.0])
+    made = guard(x, timeout=20)
+
+    def deeper(levels):
+        if levels:
+            deeper(levels - 1)
+        else:
+            with made:
+                pass
+
+    limit = sys.getrecursionlimit()
+    depth = len(inspect.stack())
+    sys.setrecursionlimit(depth + 50)
+    outcomes = set()
+    try:
+        for levels in range(20, 60):
+            try:
+                deeper(levels)
+            except RecursionError:
+                outcomes.add("refused")
+            else:
+                outcomes.add("done")
+            assert not made.held
+            assert free(x)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert outcomes == {"done", "refused"}
 
 
 @guards
