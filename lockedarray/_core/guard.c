@@ -61,10 +61,18 @@ struct la_held {
     PyObject *lock;             /* a reference, if the guard was collected */
 };
 
-/* What the calling thread holds, the newest first, and blocks for more. */
-static LA_THREAD_LOCAL la_held *la_held_first, *la_held_pool;
-/* Is there somebody who gives it back when the thread ends? */
-static LA_THREAD_LOCAL bool la_held_watched;
+/*
+ * What a thread holds, the newest first, and who gives it back when the thread
+ * ends: it lives in the dict of the thread's state, and so ends with it.
+ */
+typedef struct {
+    PyObject_HEAD
+    la_held *first;
+} la_ending;
+
+/* Of the calling thread; NULL until it first acquires. Blocks for more to hold. */
+static LA_THREAD_LOCAL la_ending *la_ending_here;
+static LA_THREAD_LOCAL la_held *la_held_pool;
 
 static la_mutex la_guard_mutex;
 static PyTypeObject *la_guard_type, *la_ending_type;
@@ -100,19 +108,21 @@ la_held_free(la_held *held)
 static void
 la_held_link(la_held *held, la_guard *guard, la_buffer_object *buffer)
 {
+    la_ending *ending = la_ending_here;
+
     held->guard = guard;
     held->buffer = buffer;
     held->lock = NULL;
     held->previous = NULL;
-    held->next = la_held_first;
+    held->next = ending->first;
     if (held->next != NULL) {
         held->next->previous = held;
     }
-    la_held_first = held;
+    ending->first = held;
 }
 
 static void
-la_held_unlink(la_held *held)
+la_held_unlink(la_held *held, la_ending *ending)
 {
     if (held->next != NULL) {
         held->next->previous = held->previous;
@@ -121,7 +131,7 @@ la_held_unlink(la_held *held)
         held->previous->next = held->next;
     }
     else {
-        la_held_first = held->next;
+        ending->first = held->next;
     }
 }
 
@@ -129,7 +139,7 @@ la_held_unlink(la_held *held)
 static la_held *
 la_held_left(void)
 {
-    la_held *held = la_held_first;
+    la_held *held = la_ending_here->first;
 
     la_mutex_lock(&la_guard_mutex);
     while (held != NULL && held->guard != NULL) {
@@ -147,7 +157,7 @@ la_held_reap(la_thread *thread)
 
     while ((held = la_held_left()) != NULL) {
         PyObject *lock = held->lock;
-        la_held_unlink(held);
+        la_held_unlink(held, la_ending_here);
         la_release(&held->hold, thread);
         la_held_free(held);
         Py_DECREF(lock);        /* may run Python, and so change the list */
@@ -245,53 +255,66 @@ la_guard_raw_keep(PyObject *facade, PyObject *raw)
 
 /* -- the end of a thread ------------------------------------------------------- */
 
-/* Lives in the dict of the thread's state, and so ends with it. */
-typedef struct {
-    PyObject_HEAD
-    la_thread *thread;
-} la_ending;
+/* Frees the guard, if there is one still. Returns a reference to the lock. */
+static PyObject *
+la_held_end_guard(la_held *held)
+{
+    PyObject *lock = held->lock;
 
+    la_mutex_lock(&la_guard_mutex);
+    la_guard *guard = held->guard;
+    if (guard != NULL) {
+        /* Its raw view stays with it, read-only, until it is used again. (It may have
+           none where a fork struck another thread in the middle of a release.) */
+        if (guard->raw != NULL) {
+            la_raw_set_writeable(guard->raw, false);
+        }
+        lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
+        held->guard = NULL;
+        guard->held = NULL;
+        atomic_store_explicit(&guard->state, LA_GUARD_FREE, memory_order_release);
+    }
+    la_mutex_unlock(&la_guard_mutex);
+    return lock;
+}
+
+/*
+ * In a forked child, and when the interpreter ends, another thread does this for
+ * one that is gone. What that one holds is given back by the fork, or by its own
+ * end, which may go on at this moment: so the memory and the lock stay.
+ */
 static void
 la_ending_dealloc(PyObject *object)
 {
+    la_ending *self = (la_ending *)object;
     PyTypeObject *type = Py_TYPE(object);
-    la_thread *thread = ((la_ending *)object)->thread;
+    bool is_own = self == la_ending_here;
     la_held *held;
 
-    /* When the interpreter ends, another thread may be here for one that is gone. */
-    if (thread == la_thread_current) {
-        while ((held = la_held_first) != NULL) {
-            PyObject *lock;
-            la_mutex_lock(&la_guard_mutex);
-            la_guard *guard = held->guard;
-            if (guard != NULL) {
-                /* Its raw view stays with it, read-only, until it is used again. */
-                la_raw_set_writeable(guard->raw, false);
-                lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
-                guard->held = NULL;
-                atomic_store_explicit(&guard->state, LA_GUARD_FREE, memory_order_release);
+    while ((held = self->first) != NULL) {
+        PyObject *lock = la_held_end_guard(held);
+        la_held_unlink(held, self);
+        if (is_own) {
+            if (la_thread_current != NULL && la_hold_is_mine(&held->hold, la_thread_current)) {
+                la_release(&held->hold, la_thread_current);
             }
-            else {
-                lock = held->lock;
-            }
-            la_mutex_unlock(&la_guard_mutex);
-            la_held_unlink(held);
-            la_release(&held->hold, thread);
             PyMem_RawFree(held);
             Py_DECREF(lock);
         }
+    }
+    if (is_own) {
+        la_ending_here = NULL;
         while ((held = la_held_pool) != NULL) {
             la_held_pool = held->next;
             PyMem_RawFree(held);
         }
-        la_held_watched = false;
     }
     type->tp_free(object);
     Py_DECREF(type);
 }
 
 static LA_COLD int
-la_held_watch(la_thread *thread)
+la_held_watch(void)
 {
     PyObject *dict = PyThreadState_GetDict();      /* borrowed */
     if (dict == NULL) {
@@ -302,9 +325,10 @@ la_held_watch(la_thread *thread)
     if (ending == NULL) {
         return -1;
     }
-    ending->thread = thread;
     int result = PyDict_SetItemString(dict, "lockedarray.guards", (PyObject *)ending);
-    la_held_watched = result == 0;
+    if (result == 0) {
+        la_ending_here = ending;        /* the dict's */
+    }
     Py_DECREF(ending);
     return result;
 }
@@ -373,10 +397,10 @@ la_guard_take(la_guard *self)
 {
     la_thread *thread = la_thread_here();
 
-    if (thread == NULL || (!la_held_watched && la_held_watch(thread) < 0)) {
+    if (thread == NULL || (la_ending_here == NULL && la_held_watch() < 0)) {
         return -1;
     }
-    if (la_held_first != NULL) {
+    if (la_ending_here->first != NULL) {
         la_held_reap(thread);
     }
     la_held *held = la_held_new();
@@ -550,7 +574,7 @@ la_guard_let_go(la_guard *self, la_thread *thread)
     la_raw_set_writeable(raw, false);
     self->held = NULL;
     self->raw = NULL;
-    la_held_unlink(held);
+    la_held_unlink(held, la_ending_here);
     if (la_fields(raw)->weakreflist == NULL) {      /* else it is not used again */
         raw = la_guard_raw_keep(self->facade, raw);     /* locked still */
     }
@@ -621,7 +645,6 @@ la_guard_leave_behind(la_guard *self)
     /* Acquire: pairs with the end of the thread, which may have been faster. */
     if (la_guard_get_state(self) == LA_GUARD_HELD) {
         la_raw_set_writeable(self->raw, false);
-        /* After a fork the thread may be gone, and its list: then nobody looks here. */
         self->held->lock = Py_NewRef(
             ((la_buffer_object *)la_facade_of(self->facade)->buffer)->lock);
         self->held->guard = NULL;
@@ -790,8 +813,9 @@ la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
 {
     /* To make a list may collect garbage, and so take and release guards; to append may not. */
     PyObject *list = PyList_New(0);
+    la_held *held = la_ending_here == NULL ? NULL : la_ending_here->first;
 
-    for (la_held *held = la_held_first; list != NULL && held != NULL; held = held->next) {
+    for (; list != NULL && held != NULL; held = held->next) {
         PyObject *raw = NULL;
         if (held->buffer != (la_buffer_object *)buffer) {
             continue;

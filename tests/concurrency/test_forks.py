@@ -159,6 +159,37 @@ use(x)
     )
 
 
+def test_guard_of_a_thread_that_is_not_in_the_child_is_not_held_there():
+    run_isolated(
+        SETUP
+        + """
+x, y = la.zeros(3), la.zeros(3)
+guards = [x.write(), y.write(timeout=20)]
+raws = []
+
+def hold(wait):
+    raws.extend(guard.acquire() for guard in guards)
+    wait()
+    for guard in guards:
+        guard.release()
+
+def look():
+    for guard, raw in zip(guards, raws):
+        assert not guard.held
+        assert not raw.flags.writeable
+        with guard as raw:
+            raw += 1
+    use(x, y)
+
+with elsewhere(hold):
+    in_child(look)
+    assert all(guard.held for guard in guards)
+    assert all(raw.flags.writeable for raw in raws)
+use(x, y)
+"""
+    )
+
+
 def test_thread_that_forks_may_be_any_thread():
     run_isolated(
         f"""{SETUP}
