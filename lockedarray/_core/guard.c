@@ -413,18 +413,18 @@ la_guard_take(la_guard *self)
         la_held_free(held);
         return result;
     }
-    /* What a thread ended with is there still. */
-    PyObject *old = self->raw;
+    PyObject *old = self->raw;      /* what a thread ended with is there still */
     self->raw = la_guard_raw_new(self->facade, self->writes);
-    Py_XDECREF(old);
     if (self->raw == NULL) {
         la_release(&held->hold, thread);
         la_held_free(held);
+        Py_XDECREF(old);
         return -1;
     }
     self->held = held;
     atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
     la_held_link(held, self, (la_buffer_object *)la_facade_of(self->facade)->buffer);
+    Py_XDECREF(old);                /* may run Python, and so resize */
     return 0;
 }
 

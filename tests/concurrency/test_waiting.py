@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -343,6 +344,24 @@ def test_raw_view_of_a_thread_that_ended_is_read_only():
     with pytest.raises(ValueError, match="read-only"):
         kept[1][0] = 5
     assert x[0] == 1
+
+
+def test_guard_of_a_thread_that_ended_is_acquired_amid_a_resize():
+    x = LockedArray([1.0])
+    kept = []
+
+    def acquire_and_end():
+        guard = x.write()
+        last = weakref.ref(guard.acquire(), lambda _: x.resize(10_000))
+        kept.extend([guard, last])
+
+    start(acquire_and_end).result()
+    wait_until(lambda: free(x))
+    with kept[0] as raw:  # lets go of the raw view of before
+        raw[0] = 5
+    assert kept[1]() is None
+    assert x.shape == (10_000,)
+    assert x[0] == 5
 
 
 def test_thread_that_raises_inside_a_guard_releases_it():
