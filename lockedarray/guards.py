@@ -203,7 +203,8 @@ def _checked_timeout(timeout: float | None) -> float | None:
     if timeout is None:
         return None
     try:
-        seconds = float(timeout) if not isinstance(timeout, (str, bytes)) else None
+        is_text = isinstance(timeout, (str, bytes, bytearray, memoryview))  # float() would read it
+        seconds = None if is_text else float(timeout)
     except TypeError:
         seconds = None
     except OverflowError:  # an int beyond every float

@@ -506,6 +506,8 @@ BAD_VALUES = [
 BAD_TYPES = [
     "1",
     b"1",
+    bytearray(b"1"),
+    memoryview(b"1"),
     "",
     "soon",
     [1],
