@@ -509,6 +509,10 @@ static PyObject *
 la_guard_acquire_general(la_guard *self)
 {
     la_thread *thread = la_thread_here();
+
+    if (thread != NULL && la_ending_here != NULL && la_ending_here->first != NULL) {
+        la_held_reap(thread);
+    }
     PyObject *yielded = thread == NULL ? NULL
         : PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_acquire);
 

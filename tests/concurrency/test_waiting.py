@@ -482,6 +482,32 @@ def test_guard_that_is_dropped_in_another_thread_is_left_to_its_own(mode):
     assert x[0] == 2
 
 
+@pytest.mark.parametrize(
+    "acquire",
+    [LockedArray.read, lambda y: y.read(timeout=20), lambda y: la.acquire(read=(y,))],
+    ids=["read", "read(timeout)", "acquire"],
+)
+def test_guard_that_was_dropped_in_another_thread_is_given_back_with_the_next_one(acquire):
+    x, y = LockedArray([1.0]), LockedArray([1.0])
+    guards, held, dropped = [], threading.Event(), threading.Event()
+
+    def drop_and_acquire():
+        guards.append(x.write())
+        guards[0].acquire()
+        held.set()
+        assert dropped.wait(DEADLINE)
+        with acquire(y):
+            assert free(x)
+
+    holder = start(drop_and_acquire)
+    assert held.wait(DEADLINE)
+    guards.clear()
+    gc.collect()
+    dropped.set()
+    holder.result()
+    assert free(x, y)
+
+
 def test_end_of_a_thread_beside_the_end_of_its_guards():
     x = LockedArray(np.zeros(100))
     for _ in range(30):

@@ -630,6 +630,8 @@ def test_guards_that_a_finalizer_takes_while_raw_views_are_listed_do_no_harm():
             gc.enable()
             listed = guarded()  # Python 3.11 collects garbage in here, later ones after
             gc.disable()
+            gc.collect()
+            assert taken
             assert any(one is raw for one in listed)
     finally:
         gc.set_threshold(*threshold)
