@@ -39,10 +39,11 @@ class Lockable:
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
-        if not blocking and timeout != -1:
-            raise ValueError("can't specify a timeout for a non-blocking call")
         if isinstance(timeout, str) or not hasattr(timeout, "__float__"):
             raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
+        timeout = float(timeout)
+        if not blocking and timeout != -1:
+            raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout != -1 and not timeout >= 0:
             raise ValueError(f"timeout must not be negative (seconds), or -1, not {timeout!r}")
         if self._held:

@@ -374,7 +374,7 @@ la_request_set(la_request *request, PyObject *what, PyObject *write)
     if (writes < 0) {
         return -1;
     }
-    if (PyObject_TypeCheck(what, la_lock_type)) {
+    if (PyObject_TypeCheck(what, la_lock_type) && ((la_lock_object *)what)->lock != NULL) {
         request->lock = (la_lock_object *)Py_NewRef(what);
     }
     else if (la_is_facade(what) && la_facade_of(what)->buffer != NULL) {
@@ -739,6 +739,9 @@ la_holds_dealloc(PyObject *object)
         la_holds_release_all(self);
     }
     if (!la_holds_any(self)) {
+        if (self->thread != NULL && self->thread != la_thread_current) {
+            la_thread_await_ends();
+        }
         for (Py_ssize_t i = 0; i < self->count; i++) {
             Py_XDECREF(self->requests[i].facade);
             Py_XDECREF(self->requests[i].lock);

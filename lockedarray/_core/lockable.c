@@ -36,6 +36,10 @@ la_lockable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTuple(args, "O!p", la_lock_type, &lock, &write)) {
         return NULL;
     }
+    if (((la_lock_object *)lock)->lock == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a RegionLock whose __init__ was not called");
+        return NULL;
+    }
     la_lockable *self = (la_lockable *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -95,6 +99,11 @@ la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline)
     }
     if (timeout != NULL) {
         seconds = PyUnicode_Check(timeout) ? -1 : PyFloat_AsDouble(timeout);
+        bool is_other = seconds == -1 && PyErr_Occurred()
+                        && !PyErr_ExceptionMatches(PyExc_TypeError);
+        if (is_other) {         /* of its __float__, or Ctrl-C */
+            return -1;
+        }
         if (PyUnicode_Check(timeout) || (seconds == -1 && PyErr_Occurred())) {
             PyErr_Format(PyExc_TypeError,
                          "timeout must be a number of seconds or -1, not %R", timeout);
@@ -204,6 +213,9 @@ la_lockable_dealloc(PyObject *object)
     if (held && self->thread == la_thread_self()) {
         la_release(self->hold, self->thread);
         held = false;
+    }
+    else if (!held && self->thread != NULL && self->thread != la_thread_current) {
+        la_thread_await_ends();
     }
     if (!held) {        /* else the end of the thread that has it releases it */
         PyMem_RawFree(self->hold);

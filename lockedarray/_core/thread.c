@@ -123,14 +123,22 @@ la_thread_end(la_thread *self)
 {
     la_hold *hold;
 
+    /* Under the mutex: see la_thread_await_ends. */
+    la_mutex_lock(&la_registry_mutex);
     /* Relaxed: this is still the thread itself. */
     while ((hold = atomic_load_explicit(&self->holds, memory_order_relaxed))
            != NULL) {
         la_release(hold, self);
     }
     la_thread_current = NULL;
-    la_mutex_lock(&la_registry_mutex);
     self->used = false;
+    la_mutex_unlock(&la_registry_mutex);
+}
+
+void
+la_thread_await_ends(void)
+{
+    la_mutex_lock(&la_registry_mutex);
     la_mutex_unlock(&la_registry_mutex);
 }
 

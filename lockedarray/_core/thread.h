@@ -13,8 +13,8 @@
  *   parent, next_visit
  *   next, used         under the mutex of the registry
  *
- * Lock order: the registry's mutex is taken with no other mutex held, except
- * that a fork takes it after the graph's.
+ * Lock order: the graph's mutex (a fork takes both), the registry's, and that of
+ * one lock, which the end of a thread takes to release what it held.
  */
 #ifndef LOCKEDARRAY_CORE_THREAD_H_
 #define LOCKEDARRAY_CORE_THREAD_H_
@@ -68,6 +68,13 @@ la_thread_holds_any(la_thread *self)
 {
     return atomic_load_explicit(&self->holds, memory_order_relaxed) != NULL;
 }
+
+/*
+ * Returns when no thread is in the middle of its end. Who sees a hold of another
+ * thread without an owner calls this before it frees the hold or the lock: the
+ * end of a thread clears the owner before it has done with the two.
+ */
+void la_thread_await_ends(void);
 
 /* All records ever made, for a fork. */
 la_thread *la_thread_first(void);

@@ -133,6 +133,20 @@ def test_lock_object_refuses_what_a_lock_of_threading_refuses(mode, args, error)
 
 
 @kinds
+def test_what_the_conversion_of_a_timeout_raises_comes_out(mode):
+    class Broken:
+        def __float__(self):
+            raise ZeroDivisionError
+
+    x = la.zeros(3)
+    lockable = KINDS[mode](x.lock)
+    with pytest.raises(ZeroDivisionError):
+        lockable.acquire(timeout=Broken())
+    assert not lockable.locked()
+    assert free(x)
+
+
+@kinds
 def test_timeout_of_minus_one_is_no_limit(mode):
     x = LockedArray([1.0])
     with held_elsewhere(x.write()):
