@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import re
+import sys
 
 import numpy as np
 import pytest
@@ -124,6 +126,8 @@ def test_it_does_what_numpy_does(operation):
 
 @every(LOCKING)
 def test_it_leaves_nothing_held_when_it_raises(operation):
+    if sys.version_info >= (3, 14) and re.search("matmul|matvec|vecmat", operation.name):
+        pytest.skip("NumPy's matmul of objects that raise can crash there, of plain arrays, too")
     number_raised = 0
     for how, variant in sabotaged(operation):
         plain = Outcome.of(Call.plain, variant)

@@ -491,12 +491,12 @@ def handler(*_):
         raw[2] += 1
     seen.append(x.sum())
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-while len(seen) < 200:
-    x.at[0] += 1
-    with x.read():
-        x.sum()
-signal.setitimer(signal.ITIMER_REAL, 0)
+for struck in range(200):  # each time once: a handler slower than the timer would pile up
+    signal.setitimer(signal.ITIMER_REAL, 0.0002)
+    while len(seen) == struck:
+        x.at[0] += 1
+        with x.read():
+            x.sum()
 assert x[1] == x[2] == len(seen)
 assert not x.lock.holds()
 """
