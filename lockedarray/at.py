@@ -142,13 +142,12 @@ class AtIndex(AtIndexBase):
     def _run(self, function: Callable[..., Any], values: tuple[Any, ...], write: bool) -> Any:
         """Run ``function(array, index, *values)`` under a lock of what the index selects."""
         array: Any = self._array
-        index, view = self._index, self._selected()
-        if view is not None:
+        index = self._index
+        while (view := self._selected()) is not None:
             within = _within(array, index)
 
-            def act(raw: np.ndarray, *values: Any) -> Any:
-                now = _view_of(array, index)
-                if _place(now) != _place(raw):
+            def act(raw: np.ndarray, *values: Any, within: Any = within) -> Any:
+                if _place(_view_of(array, index)) != _place(raw):
                     return _RESIZED
                 return function(raw, within, *values)
 
@@ -161,8 +160,10 @@ class AtIndex(AtIndexBase):
         """Return a view of the elements, if the index makes one and it can be locked alone."""
         array: Any = self._array
         index = self._index
-        if not locks_regions or array.dtype.hasobject or buffer_of(array).whole:
+        if array.dtype.hasobject:
             return None
+        if type(index) is not str and (not locks_regions or buffer_of(array).whole):
+            return None  # a field is updated by itself: ufuncs know no names
         if not (picks_element(index, array.ndim) or makes_view(index, array.ndim)):
             return None
         try:

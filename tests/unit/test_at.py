@@ -324,6 +324,16 @@ def test_records():
     assert free(x)
 
 
+def test_a_field_is_updated_by_its_name():
+    x = LockedArray(np.array([(1, 2.0), (3, 4.0)], [("a", "i4"), ("b", "f8")]))
+    assert x.at["a"].add(1).tolist() == [2, 4]
+    x.at["b"] *= 2
+    assert x.tolist() == [(2, 4.0), (4, 8.0)]
+    with pytest.raises((ValueError, IndexError), match="c"):
+        x.at["c"].add(1)
+    assert free(x)
+
+
 def test_records_are_compared_and_exchanged():
     x = LockedArray(np.array([(1, 2.0), (3, 4.0)], [("a", "i4"), ("b", "f8")]))
     expected, desired = x[0], np.array((9, 9.0), x.dtype)[()]
