@@ -457,12 +457,12 @@ la_call_do(la_call *call, PyObject *function, Py_ssize_t joined, PyObject *kwnam
     return result;
 }
 
-/* What la_call_add... keep borrowed is the caller's, or joined's. */
+/* What la_call_add... keep borrowed is the caller's, or joined's, or of keywords. */
 static PyObject *
 la_function_call(PyObject *function, PyObject *args, PyObject *kwargs, bool *general)
 {
     la_call call;
-    PyObject *joined = NULL, *kwnames = NULL, *result = NULL;
+    PyObject *joined = NULL, *keywords = NULL, *kwnames = NULL, *result = NULL;
     Py_ssize_t first = 0;
 
     *general = true;
@@ -495,7 +495,11 @@ la_function_call(PyObject *function, PyObject *args, PyObject *kwargs, bool *gen
         }
     }
     if (PyDict_GET_SIZE(kwargs) != 0) {
-        PyObject *names = la_call_add_keywords(&call, kwargs) ? PyDict_Keys(kwargs) : NULL;
+        keywords = PyDict_Copy(kwargs);     /* others may change the dict while this waits */
+        if (keywords == NULL) {
+            goto end;
+        }
+        PyObject *names = la_call_add_keywords(&call, keywords) ? PyDict_Keys(keywords) : NULL;
         kwnames = names == NULL ? NULL : PyList_AsTuple(names);
         Py_XDECREF(names);
         if (kwnames == NULL) {
@@ -510,6 +514,7 @@ la_function_call(PyObject *function, PyObject *args, PyObject *kwargs, bool *gen
     }
 end:
     Py_XDECREF(joined);
+    Py_XDECREF(keywords);
     Py_XDECREF(kwnames);
     return result;
 }

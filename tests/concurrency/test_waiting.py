@@ -581,3 +581,16 @@ held.wait()
         timeout=30,
     )
     assert told in ("timeout", "acquired")  # the thread may have ended by then, or may not
+
+
+def test_keyword_arguments_that_go_while_a_function_waits_are_kept():
+    x = LockedArray(np.ones(10))
+    kwargs = {"initial": float("12345.5"), "where": LockedArray(np.full(10, True))}
+    with held_elsewhere(x.write()):
+        call = start(x.__array_function__, np.sum, (LockedArray,), (x,), kwargs)
+        wait_until(lambda: queued(x.lock))
+        kwargs.clear()
+        others = [float(f"{i}.25") for i in range(1000)]  # these take freed memory
+    assert call.result() == 12355.5
+    assert len(others) == 1000
+    assert free(x)
