@@ -282,7 +282,7 @@ class LockedArray(Facade):
             raise TypeError("kwargs must be a dict.")
         if roles.is_creator(func):
             return self._created(func, args, kwargs)
-        return call_function(func, args, kwargs)
+        return call_function(func, args, dict(kwargs))  # the caller's may change meanwhile
 
     def _created(self, func: Callable[..., Any], args: Any, kwargs: Any) -> LockedArray:
         """Make the LockedArray that ``func(..., like=self)`` asks for."""

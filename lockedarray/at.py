@@ -168,8 +168,10 @@ class AtIndex(AtIndexBase):
             return None
         try:
             return make_view(_view_of(array, index), array, array._may_write)
-        except (IndexError, ValueError, KeyError):  # raised anew under the lock
-            return None
+        except (IndexError, ValueError, KeyError):
+            if type(index) is str:
+                raise
+            return None  # raised anew under the lock
 
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
         return self._write(_accumulate, ufunc, settled(value))
