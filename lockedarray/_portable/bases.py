@@ -216,6 +216,7 @@ class GuardBase:
         """
         if self._state != _FREE:
             raise RuntimeError("this guard is held already; make another one: x.write() nests")
+        _have_room(_DEEPEST)
         self._state = _TAKING
         try:
             yielded = self._general_acquire()
@@ -255,6 +256,15 @@ class GuardBase:
 
 
 _FREE, _TAKING, _HELD = range(3)
+
+_DEEPEST = 16  # more calls than are inside one another where locks are taken or given back
+
+
+def _have_room(calls: int) -> None:
+    """Raise RecursionError where nothing is held yet, and not where something is."""
+    if calls:
+        _have_room(calls - 1)
+
 
 _classes: dict[str, Any] = {}
 
