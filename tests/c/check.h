@@ -19,7 +19,7 @@
      (fprintf(stderr, "%s:%d: in %s: check failed: %s\n", \
               __FILE__, __LINE__, __func__, #condition), abort()))
 
-/* Runs one test, which has 60 seconds. */
+/* Runs one test, which has five minutes. */
 #define RUN(test) \
     (alarm(300), printf("%s ... ", #test), fflush(stdout), test(), puts("ok"))
 
