@@ -309,6 +309,26 @@ la_target_is(const la_target *target, PyObject *array, PyObject *value)
     return true;
 }
 
+/* array[index] = value through their raw views, under the lock of the operation. */
+static int
+la_raw_assign(PyObject *array, PyObject *index, const la_operation *operation, int value_at,
+              PyObject *value)
+{
+    int result = -1;
+
+    PyObject *raw = la_raw(array, LA_WRITE);
+    if (raw == NULL) {
+        return -1;
+    }
+    PyObject *raw_value = la_operand_raw(operation, value_at, value);
+    if (raw_value != NULL) {
+        result = PyArray_Type.tp_as_mapping->mp_ass_subscript(raw, index, raw_value);
+        Py_DECREF(raw_value);
+    }
+    Py_DECREF(raw);
+    return result;
+}
+
 /* x[index] = value, with an index that makes a view. */
 static int
 la_view_set(PyObject *array, PyObject *index, PyObject *value)
@@ -357,13 +377,7 @@ la_view_set(PyObject *array, PyObject *index, PyObject *value)
     if (la_target_find(array, index, &target)) {
         la_target_region(&target, buffer, &now);
         if (la_region_equal(&now, &operand->hold.region)) {
-            PyObject *raw = la_raw(array, LA_WRITE);
-            PyObject *raw_value = raw == NULL ? NULL
-                : la_operand_raw(&operation, value_at, value);
-            result = raw_value == NULL ? -1
-                : PyArray_Type.tp_as_mapping->mp_ass_subscript(raw, index, raw_value);
-            Py_XDECREF(raw);
-            Py_XDECREF(raw_value);
+            result = la_raw_assign(array, index, &operation, value_at, value);
         }
     }
     la_operation_unlock(&operation);
@@ -414,12 +428,7 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
     if (result != 0) {
         return result;
     }
-    PyObject *raw = la_raw(array, LA_WRITE);
-    PyObject *raw_value = raw == NULL ? NULL : la_operand_raw(&operation, value_at, value);
-    result = raw_value == NULL ? -1
-        : PyArray_Type.tp_as_mapping->mp_ass_subscript(raw, index, raw_value);
-    Py_XDECREF(raw);
-    Py_XDECREF(raw_value);
+    result = la_raw_assign(array, index, &operation, value_at, value);
     la_operation_unlock(&operation);
     return result;
 }

@@ -38,7 +38,12 @@ from lockedarray.lockables import HeldLock, Lockable
 __all__ = ["Holds", "RegionLock"]
 
 HAND_OFF = 0.001
-"""Seconds after which a waiter is no longer overtaken by newcomers."""
+"""Seconds after which the first waiter is no longer overtaken by newcomers.
+
+They count from the lock's last hand-off: were each waiter of many handed the lock as soon as it has
+waited that long, then no thread would ever run two operations without a switch of threads in
+between, which takes longer than they do.
+"""
 
 _NAP = 0.5  # seconds between a waiter's looks for holds whose owners died
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
@@ -166,6 +171,7 @@ class RegionLock:
         self._holds: dict[_Hold, _Thread] = {}
         self._taken: dict[_Thread, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
+        self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
     @classmethod
@@ -269,7 +275,11 @@ class RegionLock:
         if waiter.rung:
             waiter.rung = False
             waiter.bell.acquire(blocking=False)
-        return self._grant_locked(waiter.hold)
+        if not self._grant_locked(waiter.hold):
+            return False
+        if (now := time.monotonic()) - waiter.since >= HAND_OFF:
+            self._handed_off = now
+        return True
 
     def _leave_locked(self, waiter: _Waiter) -> None:
         waiter.hold.thread.waiter = None
@@ -303,10 +313,13 @@ class RegionLock:
         """
         if not self._queue or hold.thread.holds:
             return False
+        long_ago = time.monotonic() - HAND_OFF
+        if self._handed_off > long_ago:
+            return False
         for waiter in self._queue:
             if waiter.hold is hold:
                 return False
-            if (waiter.hold.write or hold.write) and time.monotonic() - waiter.since >= HAND_OFF:
+            if (waiter.hold.write or hold.write) and waiter.since <= long_ago:
                 return True
         return False
 
