@@ -115,8 +115,9 @@ def test_array_function_is_called_by_keyword_too():
 
 
 def test_array_function_looks_at_its_arguments():
-    for array in both([1, 2]):
-        with pytest.raises(TypeError, match="args must be a tuple"):
-            array.__array_function__(np.reshape, (type(array),), array, (2, 1))
-        with pytest.raises(TypeError, match="kwargs must be a dict"):
-            array.__array_function__(np.reshape, (type(array),), (array,), (2, 1))
+    # In the words of newer NumPy; 2.0 reads what is no tuple as one.
+    array = la.LockedArray([1, 2])
+    with pytest.raises(TypeError, match="args must be a tuple"):
+        array.__array_function__(np.reshape, (la.LockedArray,), array, (2, 1))
+    with pytest.raises(TypeError, match="kwargs must be a dict"):
+        array.__array_function__(np.reshape, (la.LockedArray,), (array,), (2, 1))
