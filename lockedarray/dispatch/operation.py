@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import sysconfig
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -40,16 +40,19 @@ _NEVER_COPY = frozenset(
 )
 
 
-def facades_in(argument: Any) -> dict[int, Facade]:
-    """Return the LockedArrays in `argument`, a value or nested containers of values, by id."""
-    return _collected(argument)[0]
+def facades_in(*arguments: Any) -> dict[int, Facade]:
+    """Return the LockedArrays in `arguments`, values or nested containers of values, by id."""
+    return _collected(arguments)[0]
 
 
-def _collected(argument: Any) -> tuple[dict[int, Facade], dict[int, Any]]:
-    """Return the LockedArrays in `argument`, and what foreign code converts to arrays, by id."""
+def _collected(arguments: Iterable[Any]) -> tuple[dict[int, Facade], dict[int, Any]]:
+    """Return the LockedArrays in `arguments`, and what foreign code converts to arrays, by id."""
     found: dict[int, Facade] = {}
     foreign: dict[int, Any] = {}
-    _collect(argument, found, foreign, set())
+    seen: set[int] = set()
+    for argument in arguments:
+        if type(argument) not in _PLAIN:
+            _collect(argument, found, foreign, seen)
     return found, foreign
 
 
@@ -98,6 +101,8 @@ def _replaced(argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any]
         new: Any = memo.setdefault(key, {})
         new.update((name, _replaced(value, arrays, memo)) for name, value in argument.items())
         changed = any(new[name] is not value for name, value in argument.items())
+    elif _PLAIN.issuperset(map(type, argument)):
+        new, changed = argument, False
     else:
         items: list[Any] = []
         if isinstance(argument, list):  # one that contains itself goes on containing itself
@@ -150,7 +155,7 @@ def run(
         What the function returned; arrays in it that share memory with a LockedArray are
         LockedArrays on the same Buffer.
     """
-    facades, foreign = _collected((args, kwargs))
+    facades, foreign = _collected((*args, kwargs) if kwargs else args)
     if not facades:
         return function(*args, **kwargs)
     arrays: dict[int, np.ndarray] = {}
@@ -190,7 +195,7 @@ def run_as_view(
     Where what it returned was a copy after all, that is thrown away and made again under the
     read lock.
     """
-    facades = facades_in((args, kwargs))
+    facades = facades_in(*args, kwargs)
     if _FREE_THREADED and function.__name__ not in _NEVER_COPY:
         # Even a copy that is thrown away counts references, which races with a writer.
         if any(facade.dtype.hasobject for facade in facades.values()):
@@ -207,7 +212,7 @@ def run_unlocked(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:
     """Call a function that looks at no data, and returns none, without any lock."""
-    facades = facades_in((args, kwargs))
+    facades = facades_in(*args, kwargs)
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     return _call(function, args, kwargs, raws)
 
@@ -219,8 +224,13 @@ def _call(
     arrays: dict[int, np.ndarray],
 ) -> Any:
     memo: dict[int, Any] = {}
-    args, kwargs = _replaced(args, arrays, memo), _replaced(kwargs, arrays, memo)
-    return function(*args, **kwargs)
+    plain = [
+        argument if type(argument) in _PLAIN else _replaced(argument, arrays, memo)
+        for argument in args
+    ]
+    if kwargs:
+        kwargs = {name: _replaced(value, arrays, memo) for name, value in kwargs.items()}
+    return function(*plain, **kwargs)
 
 
 def settled(argument: Any) -> Any:

@@ -213,7 +213,7 @@ def _difference_rows():
                 core += f" (before NumPy {reason['before']})"
             if "since" in reason:
                 core += f" (since NumPy {reason['since']})"
-            yield _sentence(reason["why"]) + core, len(reason["tests"])
+            yield _sentence(reason["why"]) + core, reason.get("promise", ""), len(reason["tests"])
 
 
 def _adaptation_rows():
@@ -295,7 +295,9 @@ def page(groups):
         "trivial subclass of ndarray. What passes with the one and fails with the other has one of "
         "these reasons.",
         "",
-        *_table(("reason", "test functions"), _difference_rows()),
+        *_table(
+            ("reason", "the promise that it follows from", "test functions"), _difference_rows()
+        ),
         "Two modules are counted apart, since they are about what NumPy does not dispatch: "
         "`nditer` and `dlpack`.",
         "These lines of helpers and setups in NumPy's tests are replaced, in both runs. As they stand "

@@ -89,6 +89,7 @@ class Totals:
     baseline: int = 0
     passing: int = 0
     listed: int = 0
+    forbidden: int = 0
     unlisted: int = 0
     crashes: int = 0
     hangs: int = 0
@@ -103,6 +104,7 @@ class Totals:
                 self.unlisted += 1
             else:
                 self.listed += 1
+                self.forbidden += listed.promise(difference.function) is not None
             self.crashes += difference.kind == "crash"
             self.hangs += difference.kind == "hang"
             self.readers += difference.kind == "wrote as a reader"
@@ -110,9 +112,15 @@ class Totals:
 
     def line(self):
         """Return the numbers in one line."""
-        share = 100 * self.passing / self.baseline if self.baseline else 0.0
         return (
-            f"{self.passing} of {self.baseline} test functions pass ({share:.2f} %), "
+            f"{self.passing} of {self.baseline} test functions pass "
+            f"({_share(self.passing, self.baseline)}; "
+            f"{_share(self.passing, self.baseline - self.forbidden)} without the {self.forbidden} "
+            f"that ask for what a promise forbids), "
             f"{self.listed} differences listed, {self.unlisted} not, {self.crashes} crashes, "
             f"{self.hangs} hangs, {self.readers} readers that write"
         )
+
+
+def _share(part, whole):
+    return f"{100 * part / whole if whole else 0.0:.2f} %"
