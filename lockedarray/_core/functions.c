@@ -123,8 +123,6 @@ la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade)
     return wrapped;
 }
 
-/* -- __array_ufunc__ -------------------------------------------------------------------- */
-
 /* Is it this text? Both are interned as a rule. */
 static inline bool
 la_is_name(PyObject *object, PyObject *name)
@@ -133,7 +131,126 @@ la_is_name(PyObject *object, PyObject *name)
            || (PyUnicode_CheckExact(object) && PyUnicode_Compare(object, name) == 0);
 }
 
-/* The only keyword that is handled here: out=(one array,). NULL: none. */
+static bool
+la_is_int_tuple(PyObject *object)
+{
+    if (!PyTuple_CheckExact(object)) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+        if (!PyLong_CheckExact(PyTuple_GET_ITEM(object, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A dtype, or one of Python's and NumPy's own types that stand for one. */
+static bool
+la_is_dtype(PyObject *object)
+{
+    return PyArray_DescrCheck(object)
+           || (Py_TYPE(object) == &PyType_Type
+               && !PyType_HasFeature((PyTypeObject *)object, Py_TPFLAGS_HEAPTYPE));
+}
+
+bool
+la_is_parameter(PyObject *object)
+{
+    return object == Py_None || la_is_number(object) || PyUnicode_CheckExact(object)
+           || la_is_int_tuple(object) || la_is_dtype(object);
+}
+
+static bool
+la_call_add_argument(la_call *call, PyObject *object, la_mode mode)
+{
+    if (la_call_add(call, object, mode)) {
+        return true;
+    }
+    if (call->count == LA_MOST_ARGUMENTS || !la_is_parameter(object)) {
+        return false;
+    }
+    call->operands[call->count] = -1;
+    call->given[call->count++] = object;
+    return true;
+}
+
+/*
+ * Adds keyword arguments: out is written, others are read, and none says what
+ * else is written. A ufunc's method is given out in a tuple: of one array, here.
+ */
+static bool
+la_call_add_keywords(la_call *call, PyObject *kwargs, bool of_ufunc)
+{
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+
+    while (PyDict_Next(kwargs, &position, &name, &value)) {
+        if (!PyUnicode_CheckExact(name) || la_is_name(name, la_names.overwrite_input)) {
+            return false;
+        }
+        bool is_out = la_is_name(name, la_names.out);
+        if (is_out && of_ufunc) {
+            if (!PyTuple_CheckExact(value) || PyTuple_GET_SIZE(value) != 1) {
+                return false;
+            }
+            value = PyTuple_GET_ITEM(value, 0);
+        }
+        if (!la_call_add_argument(call, value, is_out ? LA_WRITE : LA_READ)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The names of keyword arguments whose values are added: a tuple, or NULL. */
+static PyObject *
+la_call_add_named(la_call *call, PyObject *kwargs, bool of_ufunc)
+{
+    PyObject *names = la_call_add_keywords(call, kwargs, of_ufunc) ? PyDict_Keys(kwargs) : NULL;
+    PyObject *kwnames = names == NULL ? NULL : PyList_AsTuple(names);
+
+    Py_XDECREF(names);
+    return kwnames;
+}
+
+/* The call itself, with raw views; the first `joined` of them in a list. */
+static PyObject *
+la_call_do(la_call *call, PyObject *function, Py_ssize_t joined, PyObject *kwnames)
+{
+    PyObject **passed = call->raws;
+    Py_ssize_t count = call->count, names = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject *rest[LA_MOST_ARGUMENTS + 1], *list = NULL;
+
+    if (joined >= 0) {
+        list = PyList_New(joined);
+        if (list == NULL) {
+            return NULL;
+        }
+        for (Py_ssize_t i = 0; i < joined; i++) {
+            PyList_SET_ITEM(list, i, Py_NewRef(call->raws[i]));
+        }
+        rest[0] = list;
+        for (Py_ssize_t i = joined; i < count; i++) {
+            rest[i - joined + 1] = call->raws[i];
+        }
+        passed = rest;
+        count += 1 - joined;
+    }
+    PyObject *result = PyObject_Vectorcall(function, passed, (size_t)(count - names), kwnames);
+    Py_XDECREF(list);
+    /* What comes back may be a view of any of them. */
+    for (int i = 0; i < call->count && !(result != NULL && la_is_facade(result)); i++) {
+        if (call->operands[i] >= 0) {
+            result = la_unwrapped(result, call->raws[i], call->given[i]);
+        }
+    }
+    return result;
+}
+
+/* -- __array_ufunc__ -------------------------------------------------------------------- */
+
+/* The only keyword of the commonest calls: out=(one array,). NULL: none. */
 static bool
 la_ufunc_out(PyObject *kwargs, PyObject **out)
 {
@@ -199,38 +316,27 @@ la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
     return result;
 }
 
-/* args: the array, the ufunc, the name of its method, and the inputs. */
+/* The inputs are behind the array, the ufunc, and the name of its method. */
+static bool
+la_call_add_inputs(la_call *call, PyObject *args)
+{
+    for (Py_ssize_t i = 3; i < PyTuple_GET_SIZE(args); i++) {
+        if (!la_call_add(call, PyTuple_GET_ITEM(args, i), LA_READ)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ufunc(inputs) or ufunc(inputs, out): the commonest. */
 static PyObject *
-la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
+la_ufunc_call_plainly(PyObject *ufunc, PyObject *args, PyObject *out, bool *general)
 {
     la_call call;
-    PyObject *out, *result = NULL;
     Py_ssize_t inputs = PyTuple_GET_SIZE(args) - 3;
 
-    *general = true;
     call.count = call.operation.count = 0;
-    if (la_class == NULL || inputs < 1 || !la_ufunc_out(kwargs, &out)) {
-        return NULL;
-    }
-    PyObject *ufunc = PyTuple_GET_ITEM(args, 1);
-    /* Python code in its place might keep the raw views, and one of them is writable. */
-    if (Py_TYPE(ufunc) != la_above.ufunc) {
-        return NULL;
-    }
-    if (!la_is_name(PyTuple_GET_ITEM(args, 2), la_names.call)) {
-        if (!la_is_name(PyTuple_GET_ITEM(args, 2), la_names.at) || out != NULL
-                || (inputs != 2 && inputs != 3)) {
-            return NULL;        /* reduce and others, mostly through methods */
-        }
-        return la_ufunc_at(ufunc, PyTuple_GET_ITEM(args, 3), PyTuple_GET_ITEM(args, 4),
-                           inputs == 3 ? PyTuple_GET_ITEM(args, 5) : NULL, general);
-    }
-    for (Py_ssize_t i = 0; i < inputs; i++) {
-        if (!la_call_add(&call, PyTuple_GET_ITEM(args, 3 + i), LA_READ)) {
-            return NULL;
-        }
-    }
-    if (out != NULL && !la_call_add(&call, out, LA_WRITE)) {
+    if (!la_call_add_inputs(&call, args) || (out != NULL && !la_call_add(&call, out, LA_WRITE))) {
         return NULL;
     }
     int begun = la_call_begin(&call);
@@ -239,15 +345,93 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
         return NULL;
     }
     bool named = out != NULL && !la_ufunc_takes_out(ufunc, inputs);
-    result = PyObject_Vectorcall(ufunc, call.raws,
-                                 (size_t)(named ? inputs : call.count),
-                                 named ? la_names.only_out : NULL);
+    PyObject *result = PyObject_Vectorcall(ufunc, call.raws,
+                                           (size_t)(named ? inputs : call.count),
+                                           named ? la_names.only_out : NULL);
     if (out != NULL && result == call.raws[inputs]) {
         Py_DECREF(result);
         result = Py_NewRef(out);
     }
     la_call_end(&call);
     return result;
+}
+
+/* A method that writes nothing but out, with keywords: where, axis, dtype and others. */
+static PyObject *
+la_ufunc_call_by_keywords(PyObject *ufunc, PyObject *args, PyObject *kwargs, bool *general)
+{
+    la_call call;
+    PyObject *kwnames = NULL, *result = NULL;
+
+    call.count = call.operation.count = 0;
+    if (!la_call_add_inputs(&call, args)) {
+        return NULL;
+    }
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        /* Borrowed, as in la_ufunc_out. */
+        kwnames = la_call_add_named(&call, kwargs, true);
+        if (kwnames == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *name = PyTuple_GET_ITEM(args, 2);
+    PyObject *method = la_is_name(name, la_names.call) ? Py_NewRef(ufunc)
+                                                       : PyObject_GetAttr(ufunc, name);
+    int begun = method == NULL ? -1 : la_call_begin(&call);
+    *general = begun == LA_GENERAL;
+    if (begun == 0) {
+        result = la_call_do(&call, method, -1, kwnames);
+        la_call_end(&call);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(kwnames);
+    return result;
+}
+
+static bool
+la_is_reading_method(PyObject *name)
+{
+    PyObject *names[] = {la_names.call, la_names.reduce, la_names.accumulate, la_names.reduceat,
+                         la_names.outer};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (la_is_name(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* args: the array, the ufunc, the name of its method, and the inputs. */
+static PyObject *
+la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
+{
+    PyObject *out;
+    Py_ssize_t inputs = PyTuple_GET_SIZE(args) - 3;
+
+    *general = true;
+    if (la_class == NULL || inputs < 1) {
+        return NULL;
+    }
+    PyObject *ufunc = PyTuple_GET_ITEM(args, 1), *method = PyTuple_GET_ITEM(args, 2);
+    /* Python code in its place might keep the raw views, and one of them is writable. */
+    if (Py_TYPE(ufunc) != la_above.ufunc) {
+        return NULL;
+    }
+    if (la_is_name(method, la_names.at)) {
+        if ((kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) || (inputs != 2 && inputs != 3)) {
+            return NULL;
+        }
+        return la_ufunc_at(ufunc, PyTuple_GET_ITEM(args, 3), PyTuple_GET_ITEM(args, 4),
+                           inputs == 3 ? PyTuple_GET_ITEM(args, 5) : NULL, general);
+    }
+    if (la_is_name(method, la_names.call) && la_ufunc_out(kwargs, &out)) {
+        return la_ufunc_call_plainly(ufunc, args, out, general);
+    }
+    if (!la_is_reading_method(method)) {
+        return NULL;
+    }
+    return la_ufunc_call_by_keywords(ufunc, args, kwargs, general);
 }
 
 /*
@@ -328,50 +512,6 @@ la_array_ufunc_add(PyTypeObject *array_type)
 
 /* -- __array_function__ -------------------------------------------------------------------- */
 
-static bool
-la_is_int_tuple(PyObject *object)
-{
-    if (!PyTuple_CheckExact(object)) {
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
-        if (!PyLong_CheckExact(PyTuple_GET_ITEM(object, i))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* A dtype, or one of Python's and NumPy's own types that stand for one. */
-static bool
-la_is_dtype(PyObject *object)
-{
-    return PyArray_DescrCheck(object)
-           || (Py_TYPE(object) == &PyType_Type
-               && !PyType_HasFeature((PyTypeObject *)object, Py_TPFLAGS_HEAPTYPE));
-}
-
-bool
-la_is_parameter(PyObject *object)
-{
-    return object == Py_None || la_is_number(object) || PyUnicode_CheckExact(object)
-           || la_is_int_tuple(object) || la_is_dtype(object);
-}
-
-static bool
-la_call_add_argument(la_call *call, PyObject *object, la_mode mode)
-{
-    if (la_call_add(call, object, mode)) {
-        return true;
-    }
-    if (call->count == LA_MOST_ARGUMENTS || !la_is_parameter(object)) {
-        return false;
-    }
-    call->operands[call->count] = -1;
-    call->given[call->count++] = object;
-    return true;
-}
-
 /* How many LockedArrays the function may be given, first of all; 0: none. */
 static Py_ssize_t
 la_most_arrays(PyObject *table, PyObject *function)
@@ -404,57 +544,6 @@ la_call_add_joined(la_call *call, PyObject *object)
     }
     PyErr_Clear();
     return joined;
-}
-
-/* Adds keyword arguments: out is written, others are read, and none says what else is written. */
-static bool
-la_call_add_keywords(la_call *call, PyObject *kwargs)
-{
-    PyObject *name, *value;
-    Py_ssize_t position = 0;
-
-    while (PyDict_Next(kwargs, &position, &name, &value)) {
-        bool is_out = PyUnicode_CheckExact(name) && la_is_name(name, la_names.out);
-        if (!PyUnicode_CheckExact(name) || la_is_name(name, la_names.overwrite_input)
-                || !la_call_add_argument(call, value, is_out ? LA_WRITE : LA_READ)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The call itself, with raw views; the first `joined` of them in a list. */
-static PyObject *
-la_call_do(la_call *call, PyObject *function, Py_ssize_t joined, PyObject *kwnames)
-{
-    PyObject **passed = call->raws;
-    Py_ssize_t count = call->count, names = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
-    PyObject *rest[LA_MOST_ARGUMENTS + 1], *list = NULL;
-
-    if (joined >= 0) {
-        list = PyList_New(joined);
-        if (list == NULL) {
-            return NULL;
-        }
-        for (Py_ssize_t i = 0; i < joined; i++) {
-            PyList_SET_ITEM(list, i, Py_NewRef(call->raws[i]));
-        }
-        rest[0] = list;
-        for (Py_ssize_t i = joined; i < count; i++) {
-            rest[i - joined + 1] = call->raws[i];
-        }
-        passed = rest;
-        count += 1 - joined;
-    }
-    PyObject *result = PyObject_Vectorcall(function, passed, (size_t)(count - names), kwnames);
-    Py_XDECREF(list);
-    /* What comes back may be a view of any of them. */
-    for (int i = 0; i < call->count && !(result != NULL && la_is_facade(result)); i++) {
-        if (call->operands[i] >= 0) {
-            result = la_unwrapped(result, call->raws[i], call->given[i]);
-        }
-    }
-    return result;
 }
 
 /* What la_call_add... keep borrowed is the caller's, or joined's, or of keywords. */
@@ -499,9 +588,7 @@ la_function_call(PyObject *function, PyObject *args, PyObject *kwargs, bool *gen
         if (keywords == NULL) {
             goto end;
         }
-        PyObject *names = la_call_add_keywords(&call, keywords) ? PyDict_Keys(keywords) : NULL;
-        kwnames = names == NULL ? NULL : PyList_AsTuple(names);
-        Py_XDECREF(names);
+        kwnames = la_call_add_named(&call, keywords, false);
         if (kwnames == NULL) {
             goto end;
         }

@@ -17,7 +17,7 @@ typedef struct {
     PyObject *general_array_function;
     PyObject *register_;
     PyObject *call;
-    PyObject *at;
+    PyObject *at, *reduce, *accumulate, *reduceat, *outer;
     PyObject *out;
     PyObject *overwrite_input;
     PyObject *only_out;             /* the tuple of that name */

@@ -24,6 +24,8 @@ x[3] = 1.5; t[1, 2] = 1; x[2:5] = 1; x[2:5] = y[2:5]; t[1] = row; r['a'] = 1; r[
 x[idx]; x[mask]; t[idx, 1]; t[idx, idx]; x[idx] = 1; x[mask] = 0; x[idx] += 1; x[idx] = x[:3]; t[idx] = row
 x + 1; x + y; y + x; x += y; x *= 2; -x; abs(x); x > 0; x == x; x @ y; x ** 2; x // 2; divmod(x, 3)
 np.sin(x); np.add(x, y, out=x); np.add(y, y, x); np.maximum(x, 0, out=x); np.add.at(x, idx, 1); np.negative.at(x, 3)
+np.add.reduce(x); np.add.reduce(t, 0, keepdims=True); np.add.reduce(t, axis=1, out=x[:5]); np.maximum.accumulate(x)
+np.add.reduceat(x, idx); np.multiply.outer(x, y); np.multiply.outer(y, x); np.sqrt(y, out=x, where=mask); np.add(x, 1, dtype='f4')
 x.sum(); t.sum(axis=0); x.mean(); t.mean(0, keepdims=True); x.max(); x.argmax(); x.sort(); x.fill(1); x.copy()
 x.snapshot(); x.astype('f4'); x.astype(np.float32); x.tolist(); x.item(3); x.take(idx); x.clip(0, 1); x.any()
 t.transpose(); t.transpose(1, 0); x.reshape(10, 10); x.reshape((10, -1)); t.ravel(); x.squeeze(); t.swapaxes(0, 1)
