@@ -239,7 +239,13 @@ la_call_do(la_call *call, PyObject *function, Py_ssize_t joined, PyObject *kwnam
     }
     PyObject *result = PyObject_Vectorcall(function, passed, (size_t)(count - names), kwnames);
     Py_XDECREF(list);
-    /* What comes back may be a view of any of them. */
+    /* What comes back may be one of them, or a view of any. */
+    for (int i = 0; i < call->count; i++) {
+        if (call->operands[i] >= 0 && result == call->raws[i]) {
+            Py_DECREF(result);
+            return Py_NewRef(call->given[i]);
+        }
+    }
     for (int i = 0; i < call->count && !(result != NULL && la_is_facade(result)); i++) {
         if (call->operands[i] >= 0) {
             result = la_unwrapped(result, call->raws[i], call->given[i]);
