@@ -359,42 +359,40 @@ use_elsewhere()
 def test_an_exception_leaves_no_lock_of_python_held():
     run_isolated(
         f"""{SETUP}
-import ctypes
+import ctypes, random
 from lockedarray.holding import holding
 
 class Storm(Exception):
     pass
 
+STORMS = 1000
 lock = threading.RLock()
-over = threading.Event()
-struck = left = 0
+ready = left = 0
 
 def work():
-    global struck, left
-    while not over.is_set():
+    global ready, left
+    for number in range(1, STORMS + 1):
         try:
-            while not over.is_set():
+            ready = number
+            while True:
                 holding(lock, int)
         except Storm:
-            struck += 1
             left += lock._is_owned()
             while lock._is_owned():
                 lock.release()
 
-threading.excepthook = lambda _: None
 raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 raise_in.argtypes = [ctypes.c_ulong, ctypes.py_object]
+sys.setswitchinterval(1e-4)
 thread = threading.Thread(target=work)
 thread.start()
-for _ in range(2000):
+for number in range(1, STORMS + 1):
+    while ready < number:
+        time.sleep(0)
+    time.sleep(random.random() * 1e-4)
     raise_in(thread.ident, Storm)
-    time.sleep(0.0002)
-over.set()
-try:
-    thread.join(30)
-except Storm:
-    pass
-assert struck > 0 and left == 0, (struck, left)
+thread.join(30)
+assert not thread.is_alive() and left == 0, left
 assert holding(lock, str) == ""
 """
     )
