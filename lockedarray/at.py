@@ -28,8 +28,29 @@ def _set(array: np.ndarray, index: Any, value: Any) -> Any:
     return _current(array, index)
 
 
-def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> Any:
+def _is_apart(view: np.ndarray) -> bool:
+    """Whether no two elements of `view` can share a byte, as far as its strides tell."""
+    reach = view.itemsize  # bytes from the first to the end of the last, of the axes so far
+    axes = ((abs(s), n) for s, n in zip(view.strides, view.shape, strict=True) if n > 1)
+    for stride, length in sorted(axes):
+        if stride < reach:
+            return False
+        reach += (length - 1) * stride
+    return True
+
+
+def _update(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> None:
+    """Do what ``ufunc.at`` does, which looks up the elements of a slice one by one."""
+    if makes_view(index, array.ndim) and not array.dtype.hasobject:
+        view = array[index]
+        if _is_apart(view):
+            ufunc(view, np.asarray(value), out=view, casting="unsafe")  # as ufunc.at casts
+            return
     ufunc.at(array, index, value)
+
+
+def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> Any:
+    _update(array, index, ufunc, value)
     return _current(array, index)
 
 
@@ -178,7 +199,7 @@ class AtIndex(AtIndexBase):
 
     def _augment(self, ufunc: np.ufunc, value: Any) -> AtIndex:
         """Update by `ufunc`: what the augmented assignments do."""
-        self._accumulate(ufunc, value)
+        self._write(_update, ufunc, settled(value))
         self._updated = True
         return self
 

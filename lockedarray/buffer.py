@@ -36,7 +36,10 @@ from lockedarray.objects import runs_element_code
 
 __all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
 
-FROZEN = "assignment destination is read-only: this array is frozen; write to a copy (x.copy())"
+FROZEN = (
+    "assignment destination is read-only: this array is frozen, by freeze() or "
+    "setflags(write=False); write to a copy (x.copy())"
+)
 
 c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
 plain_view = np.ndarray.view

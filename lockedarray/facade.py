@@ -168,6 +168,9 @@ def check_may_write(facade: Facade) -> None:
         raise ValueError(FROZEN)
     if not facade._may_write:
         raise ValueError(
-            "assignment destination is read-only: this view was made read-only "
+            "assignment destination is read-only: the memory that this array was given is "
+            "read-only; write to a copy (x.copy())"
+            if facade._owner is None
+            else "assignment destination is read-only: this view was made read-only "
             "(as np.diagonal and np.broadcast_to do); write to the array that it is a view of"
         )

@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from readerwriterlock import rwlock
+
 from lockedarray.errors import LockTimeout
 
-__all__ = ["HeldLock", "Lockable"]
+__all__ = ["HeldLock", "Lockable", "check_below", "check_rwlockable", "remedy"]
 
-_HELD = "this lock object is held already; make another one: it nests"
+_HELD = "this thread holds this lock object already; make another one: it nests"
+
+
+def check_rwlockable(lock: object, name: str) -> None:
+    """Raise TypeError if `lock`, the argument `name`, does not make lock objects."""
+    if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
+        raise TypeError(
+            f"{name} takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
+            f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
+        )
+
+
+def check_below(lock: object, region_lock: type) -> None:
+    """Raise TypeError if a `region_lock` can not stand over `lock`.
+
+    Over another one it would hide from the wait-for graph who waits for whom.
+    """
+    if isinstance(lock, region_lock):
+        raise TypeError("a RegionLock is given to lock= itself; another one can not stand over it")
+    check_rwlockable(lock, "below=")
+
+
+def remedy(of_one_lock: bool) -> str:
+    """Return what to do about a deadlock, of threads that hold and want one lock, or several."""
+    if of_one_lock:
+        return (
+            "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"
+        )
+    return "take both at once: la.acquire(write=(x, y))"
 
 
 class HeldLock(NamedTuple):
@@ -29,13 +60,14 @@ class Lockable:
     """One reader's or writer's lock object over a whole RegionLock.
 
     It has the interface of `threading.Lock` and satisfies ``readerwriterlock.rwlock.Lockable``.
+    Threads may share it: each takes the lock by it, and gives it back, for itself.
     """
 
     __slots__ = ("_held", "_make_holds")
 
     def __init__(self, make_holds: Callable[[], Any]) -> None:
         self._make_holds = make_holds
-        self._held: dict[str, Any] = {}  # the holds, under a key, or nothing
+        self._held: dict[int, Any] = {}  # by the thread, the holds
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
@@ -46,27 +78,31 @@ class Lockable:
             raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout != -1 and not timeout >= 0:
             raise ValueError(f"timeout must not be negative (seconds), or -1, not {timeout!r}")
-        if self._held:
-            raise RuntimeError(_HELD)
+        if self._mine() is not None:
+            if blocking and timeout == -1:
+                raise RuntimeError(_HELD)
+            return False  # nobody else can let it go
         holds = self._make_holds()
         try:
             holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
         except LockTimeout:
             return False
-        # In one step: another thread that shares this lock object may come in here, too.
-        if self._held.setdefault("holds", holds) is not holds:
-            holds.release()
-            raise RuntimeError(_HELD)
+        self._held[threading.get_ident()] = holds
         return True
+
+    def _mine(self) -> Any:
+        """The holds of this thread, or None; one that is gone may have had its number."""
+        holds = self._held.get(threading.get_ident())
+        return holds if holds is not None and holds.held_by_this_thread() else None
 
     def release(self) -> None:
         """Give the lock back."""
-        holds = self._held.get("holds")
+        holds = self._mine()
         if holds is None:
+            if self._held:
+                raise RuntimeError("a lock is released by the thread that acquired it")
             raise RuntimeError("release unlocked lock")
-        if not holds.held_by_this_thread():
-            raise RuntimeError("a lock is released by the thread that acquired it")
-        del self._held["holds"]
+        del self._held[threading.get_ident()]
         holds.release()
 
     def locked(self) -> bool:

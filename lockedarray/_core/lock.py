@@ -9,12 +9,10 @@ import time
 import weakref
 from typing import Any, NoReturn
 
-from readerwriterlock import rwlock
-
 import lockedarray._core._native as _native
 from lockedarray.errors import DeadlockError, LockTimeout
 from lockedarray.holding import holding
-from lockedarray.lockables import HeldLock, Lockable
+from lockedarray.lockables import HeldLock, Lockable, check_below, check_rwlockable, remedy
 
 __all__ = ["RegionLock"]
 
@@ -33,12 +31,20 @@ class RegionLock(_native.RegionLock):
     Parameters
     ----------
     below : RWLockable, optional
-        Another lock to take as well, whole, which code may hold that knows nothing of this one.
+        Another lock to take as well, whole, which code may hold that knows nothing of this one; no
+        RegionLock.
+
+    Raises
+    ------
+    TypeError
+        `below` is a RegionLock, or no readers-writer lock.
     """
 
     __slots__ = ("__weakref__", "_foreign")
 
     def __init__(self, below: Any = None) -> None:
+        if below is not None:
+            check_below(below, RegionLock)
         self._foreign = below
         super().__init__(next(_serials), None if below is None else _Below(below))
 
@@ -53,11 +59,7 @@ class RegionLock(_native.RegionLock):
         """
         if isinstance(lock, cls):
             return lock
-        if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
-            raise TypeError(
-                "lock= takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
-                f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
-            )
+        check_rwlockable(lock, "lock=")
         return holding(_registering, cls._of_locked, lock)
 
     @classmethod
@@ -275,6 +277,4 @@ def raise_deadlock(
         else f"thread {first} holds it and waits for lock {waits_for}, and so on in a cycle of "
         f"{length} threads to {final}, which waits for this thread"
     )
-    raise DeadlockError(
-        f"{_describe(lock, write)}: {chain}; take both at once: la.acquire(write=(x, y))"
-    )
+    raise DeadlockError(f"{_describe(lock, write)}: {chain}; {remedy(waits_for == lock.serial)}")

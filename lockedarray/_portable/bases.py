@@ -128,6 +128,9 @@ class AtBase:
         else:
             self._general_setitem(index, value)
 
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("the elements of x.at are not deleted")
+
 
 class AtIndexBase:
     """What a core knows of ``x.at[i]``."""

@@ -33,7 +33,7 @@ from readerwriterlock import rwlock
 
 from lockedarray.errors import DeadlockError, LockTimeout
 from lockedarray.holding import holding
-from lockedarray.lockables import HeldLock, Lockable
+from lockedarray.lockables import HeldLock, Lockable, check_below, check_rwlockable, remedy
 
 __all__ = ["Holds", "RegionLock"]
 
@@ -160,11 +160,19 @@ class RegionLock:
     Parameters
     ----------
     below : RWLockable, optional
-        The lock that keeps readers and writers apart.  By default an `RWLockFair` of its own;
-        another one may be held by code that knows nothing of this class, and is then polled.
+        The lock that keeps readers and writers apart, no RegionLock.  By default an `RWLockFair` of
+        its own; another one may be held by code that knows nothing of this class, and is then
+        polled.
+
+    Raises
+    ------
+    TypeError
+        `below` is a RegionLock, or no readers-writer lock.
     """
 
     def __init__(self, below: Any = None) -> None:
+        if below is not None:
+            check_below(below, RegionLock)
         self.serial = next(_serials)
         self._own = below is None
         self._below = _new_below() if below is None else below
@@ -185,11 +193,7 @@ class RegionLock:
         """
         if isinstance(lock, cls):
             return lock
-        if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
-            raise TypeError(
-                "lock= takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
-                f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
-            )
+        check_rwlockable(lock, "lock=")
         return holding(_monitor, cls._of_locked, lock)
 
     @classmethod
@@ -344,8 +348,8 @@ class RegionLock:
             if hold.thread in blockers:
                 raise DeadlockError(
                     f"{self._describe(hold)}: {self._blame(hold)}, and thread {thread.name!r} "
-                    f"waits for lock {waiter.lock.serial}, which this thread holds; take both at "
-                    "once: la.acquire(write=(x, y))"
+                    f"waits for lock {waiter.lock.serial}, which this thread holds; "
+                    + remedy(waiter.lock is self)
                 )
             stack.extend(blockers)
 

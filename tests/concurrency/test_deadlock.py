@@ -195,7 +195,7 @@ def test_two_upgraders_are_a_circle(threads):
     two.do(readers[1].acquire)
     one.begin(lambda: x.fill(1))
     assert one.waits_for(x.lock) == "write"
-    with pytest.raises(la.DeadlockError):
+    with pytest.raises(la.DeadlockError, match="from the start"):
         two.do(lambda: x.fill(2))
     two.do(readers[1].release)
     one.wait()

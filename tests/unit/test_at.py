@@ -530,6 +530,48 @@ def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
             assert texts(x) == texts(plain) or name not in AUGMENTED
 
 
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("name", AUGMENTED)
+@pytest.mark.parametrize("dtype", ELEMENTS)
+def test_update_of_a_slice_is_what_ufunc_at_computes(dtype, name):
+    ufunc = getattr(np, name)
+    for plain, x, value in each_element_and_value(dtype, step=2):
+        with np.errstate(all="ignore"):
+            outcomes = [
+                outcome_of(lambda: ufunc.at(plain, slice(None, None, -2), value)),
+                outcome_of(lambda: AUGMENTED[name](x.at[::-2], value) and None),
+            ]
+        assert outcomes[0] == outcomes[1], (outcomes, value)
+        assert texts(x) == texts(plain)
+
+
+@pytest.mark.parametrize(
+    "index", [np.s_[1], np.s_[:, 1], np.s_[::-1, 1:3], np.s_[...], np.s_[None]]
+)
+@pytest.mark.parametrize("value", [2, [1, 2, 3, 4], [[1], [2], [3]], np.arange(8.0).reshape(2, 4)])
+def test_update_of_a_view_takes_values_that_ufunc_at_takes(index, value):
+    plain = np.arange(12).reshape(3, 4)
+    x = LockedArray(plain)
+    try:
+        np.add.at(plain, index, value)
+    except ValueError:
+        with pytest.raises(ValueError):
+            x.at[index] += value
+    else:
+        x.at[index] += value
+        assert np.array_equal(LockedArray(x).at[index].add(0), plain[index])
+    assert np.array_equal(x, plain)
+
+
+def test_update_of_elements_that_overlap_accumulates():
+    plain = np.lib.stride_tricks.as_strided(np.arange(5), (4, 2), (8, 8))
+    other = np.lib.stride_tricks.as_strided(np.arange(5), (4, 2), (8, 8))
+    x = LockedArray(other, copy=False)
+    np.add.at(plain, slice(None), 1)
+    x.at[:] += 1
+    assert x.tolist() == plain.tolist() == [[1, 3], [3, 4], [4, 5], [5, 5]]
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", ELEMENTS)
 def test_elements_are_set_exchanged_and_compared_as_numpy_does(dtype):
@@ -567,3 +609,9 @@ def test_text_of_at_names_the_array():
     x = la.zeros((2, 3))
     assert "(2, 3)" in repr(x.at)
     assert "1" in repr(x.at[1])
+
+
+def test_elements_are_not_deleted():
+    x = la.zeros(3)
+    with pytest.raises(TypeError, match="not deleted"):
+        del x.at[0]

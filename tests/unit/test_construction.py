@@ -215,7 +215,7 @@ def test_memory_that_is_read_only_stays_so():
     a = np.zeros(3)
     a.setflags(write=False)
     for x in (LockedArray(a, copy=False), np.frombuffer(bytes(24)).view(LockedArray)):
-        with pytest.raises(ValueError, match="read-only"):
+        with pytest.raises(ValueError, match="was given is read-only"):
             x[0] = 1
         assert x.tolist() == [0, 0, 0]
 

@@ -10,7 +10,7 @@ from readerwriterlock import rwlock
 import lockedarray as la
 from arrange import free, held_elsewhere
 from lockedarray import LockedArray
-from threads import start
+from threads import start, wait_until
 
 KINDS = {"read": lambda lock: lock.gen_rlock(), "write": lambda lock: lock.gen_wlock()}
 kinds = pytest.mark.parametrize("mode", KINDS)
@@ -155,6 +155,91 @@ def test_timeout_of_minus_one_is_no_limit(mode):
     assert call.result() is True
 
 
+@kinds
+def test_lock_object_of_this_thread_says_no_to_it(mode):
+    x = LockedArray([1.0])
+    taken = KINDS[mode](x.lock)
+    with taken:
+        assert taken.acquire(False) is False
+        assert taken.acquire(timeout=0.001) is False
+        with pytest.raises(RuntimeError, match="make another one"):
+            taken.acquire()
+        assert taken.locked()
+    assert not taken.locked()
+    assert free(x)
+
+
+def test_writers_that_share_a_lock_object_wait_for_each_other():
+    x = la.zeros(2)
+    shared = x.lock.gen_wlock()
+    counts = [0, 0]
+
+    def count():
+        for _ in range(100):
+            with shared:
+                x[0] += 1
+                counts[0] += 1
+                counts[1] = max(counts[1], len([e for e in x.lock.holds() if not e.waiting]))
+
+    with held_elsewhere(shared):
+        assert not shared.acquire(timeout=0.001)
+        assert shared.locked()
+        call = start(count)
+        assert call.waits_for(x.lock) == "write"
+        others = [start(count) for _ in range(3)]
+    for each in (call, *others):
+        each.result()
+    assert x[0] == counts[0] == 400
+    assert counts[1] == 1
+    assert not shared.locked()
+    assert free(x)
+
+
+def test_readers_that_share_a_lock_object_read_beside_each_other():
+    x = LockedArray([1.0])
+    shared = x.lock.gen_rlock()
+    with held_elsewhere(shared):
+        with shared:
+            assert [entry.mode for entry in x.lock.holds()] == ["read", "read"]
+        assert shared.locked()
+        with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+            shared.release()
+    assert not shared.locked()
+    assert free(x)
+
+
+def test_lock_object_that_is_dropped_by_several_threads_is_released():
+    x = LockedArray([1.0])
+    shared = x.lock.gen_rlock()
+    shared.acquire()
+    start(shared.acquire).result()  # that thread ends, and holds nothing any more
+    del shared
+    gc.collect()
+    wait_until(lambda: free(x))
+
+
+def test_condition_of_threading_stands_on_a_lock_object():
+    x = la.zeros(1)
+    changed = threading.Condition(x.lock.gen_wlock())
+
+    def consume():
+        with changed:
+            assert changed.wait_for(lambda: x[0] > 0, timeout=20)
+            x[0] -= 1
+
+    calls = [start(consume) for _ in range(3)]
+    for _ in calls:
+        with changed:
+            x[0] += 1
+            changed.notify()
+    for call in calls:
+        call.result()
+    with changed:
+        assert not changed.wait_for(lambda: x[0] > 0, timeout=0.001)
+    assert x[0] == 0
+    assert free(x)
+
+
 def test_lock_objects_nest_in_one_thread():
     x = LockedArray([1.0])
     with x.lock.gen_rlock(), x.lock.gen_rlock(), x.lock.gen_wlock(), x.lock.gen_rlock(), x.write():
@@ -238,6 +323,20 @@ def test_lock_lives_as_long_as_somebody_has_it():
         assert [entry.mode for entry in lock.holds()] == ["write"]
     y = la.zeros(2, lock=lock)
     assert y.lock is lock
+
+
+@pytest.mark.parametrize(
+    "below",
+    [3, threading.Lock(), rwlock.RWLockFair, la.zeros(2), la.RegionLock()],
+    ids=lambda below: type(below).__name__,
+)
+def test_lock_over_what_is_no_lock_of_others_is_refused(below):
+    with pytest.raises(TypeError, match="readers-writer lock|itself"):
+        la.RegionLock(below)
+    with pytest.raises(TypeError):
+        la.RegionLock(below=below)
+    assert la.RegionLock(rwlock.RWLockFair()).holds() == []
+    assert la.RegionLock(None).holds() == []
 
 
 def test_lock_is_no_copy_and_no_pickle():

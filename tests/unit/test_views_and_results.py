@@ -527,3 +527,39 @@ def test_unstructured_void_is_a_copy():
     record = x[0]
     x[0] = b"wxyz"
     assert bytes(record) == b"abcd"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, out: np.sum(x[1:], axis=0, out=out),
+        lambda x, out: np.mean(x[1:], axis=0, out=out),
+        lambda x, out: np.max(x[1:], axis=0, out=out),
+        lambda x, out: np.std(x[1:], axis=0, out=out),
+        lambda x, out: np.median(x[1:], axis=0, out=out),
+        lambda x, out: np.clip(x[1, ::-1], 0, 1, out=out),
+        lambda x, out: np.round(x[1], out=out),
+        lambda x, out: np.cumsum(x[1], out=out),
+        lambda x, out: np.cumprod(out[::-1], out=out),
+        lambda x, out: np.concatenate([x[1, :2], x[2, 2:]], out=out),
+        lambda x, out: np.take(x[1], [0, 1, 2], out=out),
+        lambda x, out: np.add.reduce(x[1:], axis=0, out=out),
+        lambda x, out: np.add.accumulate(x[1], out=out),
+        lambda x, out: np.sqrt(x[1], out=out, where=True),
+        lambda x, out: np.add(x[1], x[2], out=out),
+        lambda x, out: x[1:].sum(axis=0, out=out),
+        lambda x, out: np.einsum("ij->j", x[1:], out=out),
+    ],
+)
+def test_out_that_is_memory_of_an_input_is_what_is_returned_and_stays_writable(call):
+    x = LockedArray(np.arange(12.0).reshape(4, 3))
+    out = x[0]
+    plain = np.arange(12.0).reshape(4, 3)
+    call(plain, plain[0])
+    assert call(x, out) is out
+    assert x.tolist() == plain.tolist()
+    out[...] = 1
+    out += 1
+    np.add(out, 1, out=out)
+    out.sort()
+    assert x[0].tolist() == [3, 3, 3]
