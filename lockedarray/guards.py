@@ -59,7 +59,7 @@ class Guard(GuardBase):
 
     def _whole_plan(self) -> Any:
         one = self._one
-        return self._plan if one is None else ([one], _only, None)
+        return self._plan if one is None else ([one[:2]], _only, one[2])
 
     def _general_acquire(self) -> Any:
         wanted, shape, timeout = self._whole_plan()

@@ -1,7 +1,7 @@
 /*
  * GuardBase: read() and write() of one LockedArray, held without a word of
  * Python. Whatever is special about the array (operand.h says what is), and
- * every guard of several arrays or with a timeout, is for the general versions.
+ * every guard of several arrays, is for the general versions.
  *
  * The hold of a guard lies in memory of the thread that acquired it, in a list
  * of that thread's: a `la_held`. A guard that is collected in another thread
@@ -41,8 +41,9 @@ typedef struct la_held la_held;
 struct la_guard {
     PyObject_HEAD
     PyObject *weakrefs;
-    PyObject *facade;           /* NULL: a guard of several, or with a timeout */
+    PyObject *facade;           /* NULL: a guard of several */
     char writes;
+    double timeout;             /* in seconds; negative: none */
     /*
      * Acquire where HELD or FREE is read, release where they are stored: who
      * sees one of them sees the fields that go with it.
@@ -372,6 +373,7 @@ la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread)
     }
     la_facade *facade = la_facade_of(self->facade);
     la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+    int64_t deadline = self->timeout < 0 ? LA_NEVER : la_deadline_after(self->timeout);
     for (;;) {
         la_region now;
         if (la_is_frozen(buffer) || (self->writes && !facade->may_write)) {
@@ -379,7 +381,7 @@ la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread)
         }
         la_facade_region(self->facade, buffer, &hold->region);
         la_hold_init(hold, self->writes ? LA_WRITE : LA_READ);
-        if (la_hold_acquire(lock, hold, thread, LA_NEVER) < 0) {
+        if (la_hold_acquire(lock, hold, thread, deadline) < 0) {
             return -1;
         }
         la_facade_region(self->facade, buffer, &now);
@@ -712,7 +714,7 @@ la_guard_get_held(PyObject *object, void *Py_UNUSED(closure))
     return PyBool_FromLong(la_guard_get_state((la_guard *)object) >= LA_GUARD_GENERAL);
 }
 
-/* The pair (array, writes) of a guard of one array; None for a general one. */
+/* (array, writes, timeout) of a guard of one array; None for a general one. */
 static PyObject *
 la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 {
@@ -721,7 +723,14 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
     if (self->facade == NULL) {
         Py_RETURN_NONE;
     }
-    return PyTuple_Pack(2, self->facade, self->writes ? Py_True : Py_False);
+    PyObject *timeout = self->timeout < 0 ? Py_NewRef(Py_None)
+                                          : PyFloat_FromDouble(self->timeout);
+    if (timeout == NULL) {
+        return NULL;
+    }
+    PyObject *one = PyTuple_Pack(3, self->facade, self->writes ? Py_True : Py_False, timeout);
+    Py_DECREF(timeout);
+    return one;
 }
 
 static PyObject *
@@ -797,15 +806,16 @@ static PyType_Spec la_guard_spec = {
     .slots = la_guard_slots,
 };
 
-/* A guard of one array, for ever; NULL with an error. */
+/* A guard of one array, with a timeout in seconds, or a negative one; NULL with an error. */
 PyObject *
-la_guard_new(PyObject *facade, bool writes)
+la_guard_new(PyObject *facade, bool writes, double timeout)
 {
     la_guard *self = (la_guard *)la_above.guard->tp_alloc(la_above.guard, 0);
 
     if (self != NULL) {
         self->facade = Py_NewRef(facade);
         self->writes = writes;
+        self->timeout = timeout;
     }
     return (PyObject *)self;
 }

@@ -89,7 +89,7 @@ int la_at_method_find(const char *name);
 PyObject *la_at_method_call(int method, PyObject *const *args, Py_ssize_t nargs);
 
 /* guard.c */
-PyObject *la_guard_new(PyObject *facade, bool writes);
+PyObject *la_guard_new(PyObject *facade, bool writes, double timeout);
 PyObject *la_buffer_guarded(PyObject *buffer, PyObject *unused);
 void la_guard_fork_child(void);
 int la_guard_add(PyObject *module);

@@ -5,9 +5,10 @@
  * function in Python that does the same for all arguments. To those who look at
  * it it is that function.
  *
- * So are read() and write(), which without arguments make a guard (guard.c), and
+ * So are read() and write(), which make a guard (guard.c), and
  * the methods of AtIndex, which do by themselves what is of one element (at.c).
  */
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -120,14 +121,44 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }
 
+/* The timeout of a guard in seconds, -1 for none; -2: the general version is to look at it. */
+static double
+la_guard_timeout(PyObject *given)
+{
+    double seconds = -2;
+
+    if (given == Py_None) {
+        return -1;
+    }
+    if (PyFloat_CheckExact(given)) {
+        seconds = PyFloat_AS_DOUBLE(given);
+    }
+    else if (PyLong_CheckExact(given)) {
+        seconds = PyLong_AsDouble(given);
+        if (seconds == -1 && PyErr_Occurred()) {
+            PyErr_Clear();
+        }
+    }
+    return isfinite(seconds) && seconds >= 0 ? seconds : -2;
+}
+
 /* x.read() and x.write() */
 static PyObject *
 la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     la_method *self = (la_method *)object;
 
-    if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_facade(args[0])) {
-        return la_guard_new(args[0], self->mode == LA_METHOD_WRITES);
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    bool is_named = kwnames != NULL && PyTuple_GET_SIZE(kwnames) == 1
+                    && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0),
+                                                        "timeout") == 0;
+
+    if (nargs >= 1 && nargs + is_named <= 2 && (kwnames == NULL || is_named)
+            && la_is_facade(args[0])) {
+        double timeout = nargs + is_named == 1 ? -1 : la_guard_timeout(args[1]);
+        if (timeout != -2) {
+            return la_guard_new(args[0], self->mode == LA_METHOD_WRITES, timeout);
+        }
     }
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }

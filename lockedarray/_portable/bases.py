@@ -179,7 +179,7 @@ class GuardBase:
     __slots__ = ("__weakref__", "_state")
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
-    _one: tuple[ArrayBase, bool] | None = None  # what a guard that a core made is for
+    _one: tuple[ArrayBase, bool, float | None] | None = None  # what a guard that a core made is for
 
     _holds: Holds | None
     _general_acquire: Callable[[], Any]

@@ -36,6 +36,7 @@ np.percentile(x, 50); np.einsum('i,i', x, y); np.interp(0.5, y, x); np.histogram
 np.fft.rfft(x); np.searchsorted(x, y); np.bincount(idx, weights=x[:3]); np.allclose(x, y); np.roll(x, 1); np.diff(x)
 x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.at[3].add(1); x.at[3].get()
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
+x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 """.replace("\n", ";").split(";")
 
