@@ -403,8 +403,11 @@ class LockedArray(Facade):
 
     @property
     def real(self) -> Any:
-        """View of the real part; of an array that is not complex, itself."""
-        return run_as_view(_real, (self,), {}) if self.dtype.kind == "c" else self
+        """View of the real part; of an array that is not complex, itself.
+
+        Of an array of objects, since NumPy 2.5, a plain array of their real parts.
+        """
+        return run_as_view(_real, (self,), {}) if self.dtype.kind in "cO" else self
 
     @real.setter
     def real(self, value: Any) -> None:

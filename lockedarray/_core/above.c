@@ -35,6 +35,8 @@ la_names_init(void)
         {&la_names.reduceat, "reduceat"},
         {&la_names.outer, "outer"},
         {&la_names.out, "out"},
+        {&la_names.casting, "casting"},
+        {&la_names.unsafe, "unsafe"},
         {&la_names.overwrite_input, "overwrite_input"},
         {&la_names.augment, "_augment"},
         {&la_names.general_acquire, "_general_acquire"},
@@ -55,6 +57,8 @@ la_names_init(void)
         {&la_names.at_xor, "bitwise_xor"},
         {&la_names.at_lshift, "left_shift"},
         {&la_names.at_rshift, "right_shift"},
+        {&la_names.at_minimum, "minimum"},
+        {&la_names.at_maximum, "maximum"},
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -64,7 +68,8 @@ la_names_init(void)
         }
     }
     la_names.only_out = PyTuple_Pack(1, la_names.out);
-    if (la_names.only_out == NULL) {
+    la_names.out_and_casting = PyTuple_Pack(2, la_names.out, la_names.casting);
+    if (la_names.only_out == NULL || la_names.out_and_casting == NULL) {
         return -1;
     }
     PyObject *numpy = PyImport_ImportModule("numpy");

@@ -161,19 +161,31 @@ la_at_compare_exchange(la_at_index *at, PyObject *const *values)
     return result;
 }
 
-#define LA_DEFINE_AT_METHOD(name, kind) \
+/* The new element, or a copy of the new elements of a view. */
+static PyObject *
+la_at_updated(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value)
+{
+    PyObject *updated = NULL;
+
+    int result = la_at_update(at, kind, value, &updated);
+    if (result == LA_GENERAL) {
+        result = la_view_update(at->array, at->index, ufunc, value, &updated);
+    }
+    return result == 0 ? updated : NULL;
+}
+
+#define LA_DEFINE_AT_METHOD(name, kind, ufunc) \
     static PyObject * \
     la_at_##name(la_at_index *at, PyObject *const *values) \
     { \
-        PyObject *result = NULL; \
-        return la_at_update(at, LA_UPDATE_##kind, values[0], &result) == 0 ? result : NULL; \
+        return la_at_updated(at, LA_UPDATE_##kind, la_names.at_##ufunc, values[0]); \
     }
-LA_DEFINE_AT_METHOD(add, ADD)
-LA_DEFINE_AT_METHOD(subtract, SUBTRACT)
-LA_DEFINE_AT_METHOD(multiply, MULTIPLY)
-LA_DEFINE_AT_METHOD(divide, DIVIDE)
-LA_DEFINE_AT_METHOD(min, MIN)
-LA_DEFINE_AT_METHOD(max, MAX)
+LA_DEFINE_AT_METHOD(add, ADD, add)
+LA_DEFINE_AT_METHOD(subtract, SUBTRACT, subtract)
+LA_DEFINE_AT_METHOD(multiply, MULTIPLY, multiply)
+LA_DEFINE_AT_METHOD(divide, DIVIDE, true_divide)
+LA_DEFINE_AT_METHOD(min, MIN, minimum)
+LA_DEFINE_AT_METHOD(max, MAX, maximum)
 
 static const struct {
     const char *name;
@@ -222,6 +234,9 @@ la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *
     la_at_index *self = (la_at_index *)object;
 
     int result = la_at_update(self, kind, value, NULL);
+    if (result == LA_GENERAL) {
+        result = la_view_update(self->array, self->index, ufunc, value, NULL);
+    }
     if (result == LA_GENERAL && la_index_is_advanced(self->index)) {
         bool general;
         PyObject *done = la_ufunc_at(ufunc, self->array, self->index, value, &general);

@@ -20,7 +20,8 @@ typedef struct {
     PyObject *at, *reduce, *accumulate, *reduceat, *outer;
     PyObject *out;
     PyObject *overwrite_input;
-    PyObject *only_out;             /* the tuple of that name */
+    PyObject *casting, *unsafe;
+    PyObject *only_out, *out_and_casting;   /* the tuples of these names */
     PyObject *comparisons[6];       /* by Py_LT ... */
     PyObject *augment;
     PyObject *general_acquire;
@@ -31,6 +32,7 @@ typedef struct {
     /* No names, but the ufuncs of x.at[i] += v and the others, by their slots. */
     PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
     PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;
+    PyObject *at_minimum, *at_maximum;
 } la_names_type;
 extern la_names_type la_names;
 
@@ -59,6 +61,13 @@ int la_assign_subscript(PyObject *array, PyObject *index, PyObject *value);
 bool la_index_is_plain(PyObject *index);        /* its use runs no foreign code */
 bool la_index_is_advanced(PyObject *index);     /* nor does this one's, which makes a copy */
 PyObject *la_item(PyObject *array, Py_ssize_t i);
+/*
+ * array[index] = ufunc(array[index], value), with an index that makes a view and
+ * the casts of ufunc.at: 0, LA_GENERAL or -1. `updated`: for a copy of the new
+ * elements, or NULL.
+ */
+int la_view_update(PyObject *array, PyObject *index, PyObject *ufunc, PyObject *value,
+                   PyObject **updated);
 int la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value);
 
 /*

@@ -33,6 +33,11 @@ _COMPARISONS = frozenset(getattr(np.ndarray, f"__{name}__") for name in "lt le e
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
+_ASK_ELEMENTS = frozenset("real imag _real _imag".split())
+"""Since NumPy 2.5 these ask the elements of arrays of objects, which is for a lock, and a copy."""
+
+_OBJECTS_HAVE_PARTS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
+
 _NEVER_COPY = frozenset(
     "transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze expand_dims "
     "atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split array_split hsplit "
@@ -196,7 +201,8 @@ def run_as_view(
     read lock.
     """
     facades = facades_in(*args, kwargs)
-    if _FREE_THREADED and function.__name__ not in _NEVER_COPY:
+    asks = _OBJECTS_HAVE_PARTS and function.__name__ in _ASK_ELEMENTS
+    if asks or (_FREE_THREADED and function.__name__ not in _NEVER_COPY):
         # Even a copy that is thrown away counts references, which races with a writer.
         if any(facade.dtype.hasobject for facade in facades.values()):
             return run(function, args, kwargs, (), read_only_result)

@@ -182,6 +182,17 @@ def test_view_keeps_its_base_alive():
     assert v.base.tolist() == [0, 2, 3, 3]
 
 
+@pytest.mark.parametrize("name", ["real", "imag"])
+def test_parts_of_objects_are_what_numpy_makes_of_them(name):
+    plain = np.array([1 + 2j, 3, "text"], object)
+    x = LockedArray(plain)
+    expected = getattr(plain, name)
+    for result in (getattr(x, name), getattr(np, name)(x)):
+        assert result.tolist() == expected.tolist()
+        assert (result is x) == (expected is plain)
+        assert type(result) is (LockedArray if expected is plain else np.ndarray)
+
+
 def test_real_of_real_numbers_is_the_array_and_imag_is_zero():
     x = numbers(3)
     x.real[0] = 9
