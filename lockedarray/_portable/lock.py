@@ -134,14 +134,19 @@ class _Hold:
 
 
 class _Waiter:
-    """A hold that waits its turn.  `bell` is locked until somebody rings."""
+    """A hold that waits its turn.  `bell` is locked until somebody rings.
 
-    __slots__ = ("bell", "hold", "lock", "rung", "since")
+    A signal handler or finalizer may strike a thread that waits, and wait for something itself:
+    `outer` is what the thread goes on waiting for afterwards.
+    """
+
+    __slots__ = ("bell", "hold", "lock", "outer", "rung", "since")
 
     def __init__(self, lock: RegionLock, hold: _Hold) -> None:
         self.lock = lock
         self.hold = hold
         self.since = time.monotonic()
+        self.outer: _Waiter | None = None
         self.rung = False
         self.bell = threading.Lock()
         self.bell.acquire()
@@ -269,7 +274,8 @@ class RegionLock:
         """Join the queue, unless that would close a cycle, and try once more."""
         self._release_orphans_locked()
         self._refuse_cycle_locked(waiter.hold)
-        waiter.hold.thread.waiter = waiter
+        thread = waiter.hold.thread
+        waiter.outer, thread.waiter = thread.waiter, waiter
         self._queue.append(waiter)
         return self._grant_locked(waiter.hold)
 
@@ -286,7 +292,9 @@ class RegionLock:
         return True
 
     def _leave_locked(self, waiter: _Waiter) -> None:
-        waiter.hold.thread.waiter = None
+        thread = waiter.hold.thread
+        if thread.waiter is waiter:
+            thread.waiter = waiter.outer
         if waiter in self._queue:
             self._queue.remove(waiter)
         self._wake_locked()  # it may have been rung, and not used its turn
@@ -313,7 +321,8 @@ class RegionLock:
     def _queue_in_the_way(self, hold: _Hold) -> bool:
         """Whether `hold` must queue behind a waiter that has waited long enough.
 
-        A thread that holds any lock never queues: whoever waits in front might wait for it.
+        A thread that holds any lock never queues: whoever waits in front might wait for it.  Nor
+        does one behind itself, when it has been struck while it waits.
         """
         if not self._queue or hold.thread.holds:
             return False
@@ -321,7 +330,7 @@ class RegionLock:
         if self._handed_off > long_ago:
             return False
         for waiter in self._queue:
-            if waiter.hold is hold:
+            if waiter.hold.thread is hold.thread:
                 return False
             if (waiter.hold.write or hold.write) and waiter.since <= long_ago:
                 return True
@@ -378,12 +387,15 @@ class RegionLock:
     def _wake_locked(self) -> None:
         """Ring for the waiters that nothing is in the way of: the first, or readers together."""
         writer_rung = False
+        rung: set[_Thread] = set()
         for waiter in list(self._queue):
+            thread = waiter.hold.thread
             if self._holders_in_the_way(waiter.hold):
                 continue
-            if writer_rung and not waiter.hold.thread.holds:
+            if writer_rung and not thread.holds and thread not in rung:
                 continue  # its turn comes later; one that holds a lock must not queue
             waiter.ring_locked()
+            rung.add(thread)
             writer_rung = writer_rung or waiter.hold.write
 
     # -- the readers-writer lock below -----------------------------------------------------------

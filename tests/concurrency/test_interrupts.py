@@ -501,6 +501,48 @@ assert not x.lock.holds()
     )
 
 
+def test_signal_handler_may_wait_for_the_array_that_the_thread_waits_for():
+    run_isolated(
+        SETUP
+        + """
+x = la.zeros(3)
+struck = []
+
+def handler(*_):
+    struck.append(True)
+    x.at[1] += 1  # waits, too
+
+def hold():
+    with x.write():
+        taken.set()
+        while not any(e.waiting and e.thread == "MainThread" for e in x.lock.holds()):
+            time.sleep(0.001)
+        while not struck:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+            time.sleep(0.005)
+        time.sleep(0.02)  # for longer than after which nobody is overtaken
+
+def others():
+    for _ in range(100):
+        x.at[2] += 1
+
+taken = threading.Event()
+signal.signal(signal.SIGUSR1, handler)
+threads = [threading.Thread(target=target) for target in (hold, others, others)]
+threads[0].start()
+taken.wait()
+for thread in threads[1:]:
+    thread.start()
+x.at[0] += 1
+for thread in threads:
+    thread.join(30)
+    assert not thread.is_alive()
+assert x.tolist() == [1, len(struck), 200], x
+assert struck and not x.lock.holds()
+"""
+    )
+
+
 def test_finalizer_may_use_the_array_wherever_it_strikes():
     run_isolated(
         SETUP
