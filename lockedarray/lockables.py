@@ -73,11 +73,11 @@ class Lockable:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
         if isinstance(timeout, str) or not hasattr(timeout, "__float__"):
             raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
-        timeout = float(timeout)
+        given, timeout = timeout, float(timeout)
         if not blocking and timeout != -1:
             raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout != -1 and not timeout >= 0:
-            raise ValueError(f"timeout must not be negative (seconds), or -1, not {timeout!r}")
+            raise ValueError(f"timeout must not be negative (seconds), or -1, not {given!r}")
         if self._mine() is not None:
             if blocking and timeout == -1:
                 raise RuntimeError(_HELD)
@@ -93,21 +93,23 @@ class Lockable:
     def _mine(self) -> Any:
         """The holds of this thread, or None; one that is gone may have had its number."""
         holds = self._held.get(threading.get_ident())
-        return holds if holds is not None and holds.held_by_this_thread() else None
+        if holds is None or not (holds.held_by_this_thread() and holds.held()):
+            return None
+        return holds
 
     def release(self) -> None:
         """Give the lock back."""
         holds = self._mine()
         if holds is None:
-            if self._held:
+            if self.locked():
                 raise RuntimeError("a lock is released by the thread that acquired it")
             raise RuntimeError("release unlocked lock")
         del self._held[threading.get_ident()]
         holds.release()
 
     def locked(self) -> bool:
-        """Whether this lock object holds the lock."""
-        return bool(self._held)
+        """Whether some thread holds the lock by this object."""
+        return any(holds.held() for holds in list(self._held.values()))
 
     def __enter__(self) -> bool:
         self.acquire()

@@ -101,6 +101,7 @@ PyObject *la_at_method_call(int method, PyObject *const *args, Py_ssize_t nargs)
 PyObject *la_guard_new(PyObject *facade, bool writes, double timeout);
 PyObject *la_buffer_guarded(PyObject *buffer, PyObject *unused);
 void la_guard_fork_child(void);
+void la_lockable_fork_child(void);      /* lockable.c */
 int la_guard_add(PyObject *module);
 
 /* method.c */

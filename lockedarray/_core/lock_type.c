@@ -714,6 +714,12 @@ la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
     return PyBool_FromLong(((la_holds_object *)object)->thread == la_thread_self());
 }
 
+static PyObject *
+la_holds_held(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(la_holds_any((la_holds_object *)object));
+}
+
 /* An array may refer to the guard that holds it. */
 static int
 la_holds_traverse(PyObject *object, visitproc visit, void *arg)
@@ -758,6 +764,7 @@ static PyMethodDef la_holds_methods[] = {
     {"release", la_holds_release, METH_NOARGS, "Release what is held."},
     {"held_by_this_thread", la_holds_mine, METH_NOARGS,
      "Whether the calling thread is the one that took the holds."},
+    {"held", la_holds_held, METH_NOARGS, "Whether a thread has the holds, and has not ended."},
     {NULL, NULL, 0, NULL},
 };
 

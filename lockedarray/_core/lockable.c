@@ -6,32 +6,41 @@
  * Threads may share it. The first has the object's own claim, and others that
  * come meanwhile, to wait or to read beside it, have one each, in a list. A
  * claim is a block by itself: if the object is collected in a thread that does
- * not own the hold, it outlives the object.
+ * not have the claim, it outlives the object, and is freed some time after that
+ * thread has given it back or ended.
+ *
+ * All fields are looked at and changed under the object's critical section (the
+ * GIL, where there is one), in which nothing waits. A claim whose thread is set
+ * and whose hold has no owner is that of a thread that ended: nobody's.
  */
-#include "binding.h"
-
-typedef enum { LA_LET_GO, LA_TAKING, LA_TAKEN } la_lockable_state;
+#include "hot.h"
 
 typedef struct la_claim la_claim;
 struct la_claim {
     la_hold hold;
-    _Atomic(la_thread *) thread;    /* who took it; relaxed: compared with the one that looks */
+    la_thread *thread;              /* who took it; NULL: nobody, or it is being taken or given back */
     la_claim *next;
+    PyObject *lock;                 /* a reference, of one that is left behind */
 };
 
 typedef struct {
     PyObject_HEAD
     la_lock_object *lock;
-    la_claim *own;                  /* its thread is set before LA_TAKEN */
-    la_claim *others;               /* under the object's critical section; all of them held */
+    la_claim *own;
+    la_claim *others;
     la_mode mode;
-    /*
-     * Of its own claim. Acquire when it leaves LA_LET_GO, release when it goes
-     * back there: the hold is used by one thread after the other. Release to
-     * LA_TAKEN and acquire by who looks: the thread is seen.
-     */
-    _Atomic(int) state;
+    bool busy;                      /* its own claim is taken, or being taken or given back */
 } la_lockable;
+
+/* Claims that outlived their object. */
+static la_mutex la_claims_mutex;
+static la_claim *la_claims_left;
+
+void
+la_lockable_fork_child(void)
+{
+    la_mutex_init(&la_claims_mutex);
+}
 
 static la_claim *
 la_claim_new(la_mode mode)
@@ -47,36 +56,60 @@ la_claim_new(la_mode mode)
     return claim;
 }
 
-static inline la_thread *
-la_claim_thread(la_claim *claim)
-{
-    return atomic_load_explicit(&claim->thread, memory_order_relaxed);
-}
-
 static inline bool
 la_claim_is_of(la_claim *claim, la_thread *thread)
 {
-    return la_claim_thread(claim) == thread && la_hold_is_mine(&claim->hold, thread);
+    return claim->thread == thread && la_hold_is_mine(&claim->hold, thread);
 }
 
-/* Frees a claim, released if it is this thread's; false where another thread still has it. */
-static bool
-la_claim_free(la_claim *claim)
+static inline bool
+la_claim_is_nobodys(la_claim *claim)
 {
-    la_thread *thread = la_claim_thread(claim);
-    bool held = thread != NULL && la_hold_is_mine(&claim->hold, thread);
+    return claim->thread != NULL && la_hold_is_mine(&claim->hold, NULL);
+}
 
-    if (held && thread == la_thread_self()) {
-        la_release(&claim->hold, thread);
-        held = false;
+/* Takes those that are nobody's out of a list, and puts them at the head of another. */
+static void
+la_claims_move_ended(la_claim **list, la_claim **ended)
+{
+    while (*list != NULL) {
+        la_claim *claim = *list;
+        if (la_claim_is_nobodys(claim)) {
+            *list = claim->next;
+            claim->next = *ended;
+            *ended = claim;
+        }
+        else {
+            list = &claim->next;
+        }
     }
-    else if (!held && thread != NULL && thread != la_thread_current) {
-        la_thread_await_ends();
+}
+
+static void
+la_claims_free(la_claim *list)
+{
+    if (list != NULL) {
+        la_thread_await_ends();     /* one may not have done with them yet */
     }
-    if (!held) {        /* else the end of the thread that has it releases it */
+    while (list != NULL) {
+        la_claim *claim = list;
+        PyObject *lock = claim->lock;
+        list = claim->next;
         PyMem_RawFree(claim);
+        Py_XDECREF(lock);
     }
-    return !held;
+}
+
+/* Frees what objects that are gone left to threads that have ended since. */
+static void
+la_claims_reap(void)
+{
+    la_claim *ended = NULL;
+
+    la_mutex_lock(&la_claims_mutex);
+    la_claims_move_ended(&la_claims_left, &ended);
+    la_mutex_unlock(&la_claims_mutex);
+    la_claims_free(ended);
 }
 
 static PyObject *
@@ -96,6 +129,7 @@ la_lockable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "a RegionLock whose __init__ was not called");
         return NULL;
     }
+    la_claims_reap();
     la_lockable *self = (la_lockable *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
@@ -110,43 +144,23 @@ la_lockable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-/* The claim of this thread among the others; taken out of the list if `take`. */
+/* The claim of this thread, or NULL; of the others taken out of the list if `take`. */
 static la_claim *
 la_lockable_find(la_lockable *self, la_thread *thread, bool take)
 {
-    la_claim *found = NULL;
-
-    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->busy && la_claim_is_of(self->own, thread)) {
+        return self->own;
+    }
     for (la_claim **at = &self->others; *at != NULL; at = &(*at)->next) {
-        if (la_claim_is_of(*at, thread)) {
-            found = *at;
+        la_claim *claim = *at;
+        if (la_claim_is_of(claim, thread)) {
             if (take) {
-                *at = found->next;
+                *at = claim->next;
             }
-            break;
+            return claim;
         }
     }
-    Py_END_CRITICAL_SECTION();
-    return found;
-}
-
-/* Does this thread have the object's own claim? */
-static inline bool
-la_lockable_owns(la_lockable *self, la_thread *thread)
-{
-    return atomic_load_explicit(&self->state, memory_order_acquire) == LA_TAKEN
-           && la_claim_is_of(self->own, thread);
-}
-
-static bool
-la_lockable_is_taken(la_lockable *self)
-{
-    bool others;
-
-    Py_BEGIN_CRITICAL_SECTION(self);
-    others = self->others != NULL;
-    Py_END_CRITICAL_SECTION();
-    return others || atomic_load_explicit(&self->state, memory_order_acquire) == LA_TAKEN;
+    return NULL;
 }
 
 /* LA_OK, LA_TIMEOUT with nothing raised, or another status with what it means raised. */
@@ -159,20 +173,55 @@ la_claim_take(la_claim *claim, la_lockable *self, la_thread *thread, int64_t dea
     if (!LA_LIKELY(la_lock_claim(self->lock->lock, &claim->hold, thread))) {
         status = la_hold_wait(self->lock, &claim->hold, thread, deadline, &deadlock);
     }
+    Py_BEGIN_CRITICAL_SECTION(self);
     if (status == LA_OK) {
-        atomic_store_explicit(&claim->thread, thread, memory_order_relaxed);
+        claim->thread = thread;
+        if (claim != self->own) {
+            claim->next = self->others;
+            self->others = claim;
+        }
     }
-    else if (status == LA_DEADLOCK) {
+    else if (claim == self->own) {
+        self->busy = false;
+    }
+    Py_END_CRITICAL_SECTION();
+    if (status == LA_DEADLOCK) {
         la_hold_raise(status, self->lock, &claim->hold, &deadlock);
+    }
+    if (status != LA_OK && claim != self->own) {
+        PyMem_RawFree(claim);
     }
     return status;
 }
 
-/* As la_claim_take, while the object's own claim is in use. */
-static LA_COLD la_status
-la_lockable_take_shared(la_lockable *self, la_thread *thread, int64_t deadline)
+/* As la_claim_take. */
+static la_status
+la_lockable_take(la_lockable *self, int64_t deadline)
 {
-    if (la_lockable_owns(self, thread) || la_lockable_find(self, thread, false) != NULL) {
+    la_thread *thread = la_thread_here();
+    la_claim *claim = NULL, *ended = NULL;
+    bool mine, taken_over = false;
+
+    if (thread == NULL) {
+        return LA_INTERRUPTED;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->others != NULL) {
+        la_claims_move_ended(&self->others, &ended);
+    }
+    mine = la_lockable_find(self, thread, false) != NULL;
+    if (!mine && (!self->busy || la_claim_is_nobodys(self->own))) {
+        taken_over = self->busy;
+        claim = self->own;
+        claim->thread = NULL;
+        self->busy = true;
+    }
+    Py_END_CRITICAL_SECTION();
+    la_claims_free(ended);
+    if (taken_over) {
+        la_thread_await_ends();
+    }
+    if (mine) {
         if (deadline != LA_NEVER) {
             return LA_TIMEOUT;      /* nobody else can let it go */
         }
@@ -180,41 +229,13 @@ la_lockable_take_shared(la_lockable *self, la_thread *thread, int64_t deadline)
                                             "make another one: it nests");
         return LA_INTERRUPTED;
     }
-    la_claim *claim = la_claim_new(self->mode);
     if (claim == NULL) {
-        return LA_INTERRUPTED;
+        claim = la_claim_new(self->mode);
+        if (claim == NULL) {
+            return LA_INTERRUPTED;
+        }
     }
-    la_status status = la_claim_take(claim, self, thread, deadline);
-    if (status != LA_OK) {
-        PyMem_RawFree(claim);
-        return status;
-    }
-    Py_BEGIN_CRITICAL_SECTION(self);
-    claim->next = self->others;
-    self->others = claim;
-    Py_END_CRITICAL_SECTION();
-    return LA_OK;
-}
-
-/* As la_claim_take. */
-static la_status
-la_lockable_take(la_lockable *self, int64_t deadline)
-{
-    int expected = LA_LET_GO;
-    la_thread *thread = la_thread_here();
-
-    if (thread == NULL) {
-        return LA_INTERRUPTED;
-    }
-    if (!atomic_compare_exchange_strong_explicit(&self->state, &expected, LA_TAKING,
-                                                 memory_order_acquire,
-                                                 memory_order_relaxed)) {
-        return la_lockable_take_shared(self, thread, deadline);
-    }
-    la_status status = la_claim_take(self->own, self, thread, deadline);
-    atomic_store_explicit(&self->state, status == LA_OK ? LA_TAKEN : LA_LET_GO,
-                          memory_order_release);
-    return status;
+    return la_claim_take(claim, self, thread, deadline);
 }
 
 static int
@@ -274,35 +295,52 @@ la_lockable_acquire(PyObject *object, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
+/* Does any thread hold the lock by this object? */
+static bool
+la_lockable_is_taken(la_lockable *self)
+{
+    bool taken;
+
+    Py_BEGIN_CRITICAL_SECTION(self);
+    taken = self->busy && self->own->thread != NULL && !la_claim_is_nobodys(self->own);
+    for (la_claim *claim = self->others; claim != NULL; claim = claim->next) {
+        taken |= !la_claim_is_nobodys(claim);
+    }
+    Py_END_CRITICAL_SECTION();
+    return taken;
+}
+
 static int
 la_lockable_let_go(la_lockable *self)
 {
     la_thread *thread = la_thread_here();
+    la_claim *claim;
 
     if (thread == NULL) {
         return -1;
     }
-    if (LA_LIKELY(la_lockable_owns(self, thread))) {
-        la_release(&self->own->hold, thread);
-        atomic_store_explicit(&self->state, LA_LET_GO, memory_order_release);
-        return 0;
-    }
-    la_claim *claim = la_lockable_find(self, thread, true);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    claim = la_lockable_find(self, thread, true);
     if (claim != NULL) {
-        la_release(&claim->hold, thread);
+        claim->thread = NULL;       /* so that nobody takes it for one of a thread that ended */
+    }
+    Py_END_CRITICAL_SECTION();
+    if (claim == NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        la_lockable_is_taken(self)
+                            ? "a lock is released by the thread that acquired it"
+                            : "release unlocked lock");
+        return -1;
+    }
+    la_release(&claim->hold, thread);
+    if (claim != self->own) {
         PyMem_RawFree(claim);
         return 0;
     }
-    if (atomic_load_explicit(&self->state, memory_order_acquire) == LA_TAKEN
-            && la_claim_thread(self->own) == thread) {  /* a thread that is gone had it */
-        atomic_store_explicit(&self->state, LA_LET_GO, memory_order_release);
-        return 0;
-    }
-    PyErr_SetString(PyExc_RuntimeError,
-                    la_lockable_is_taken(self)
-                        ? "a lock is released by the thread that acquired it"
-                        : "release unlocked lock");
-    return -1;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    self->busy = false;
+    Py_END_CRITICAL_SECTION();
+    return 0;
 }
 
 static PyObject *
@@ -336,21 +374,44 @@ la_lockable_exit(PyObject *object, PyObject *const *Py_UNUSED(args),
     return la_lockable_release(object, NULL);
 }
 
+/* Releases a claim if it is this thread's; one of another thread is left to that. */
+static void
+la_claim_end(la_claim *claim, la_lock_object *lock)
+{
+    la_thread *thread = la_thread_current;
+
+    claim->next = NULL;
+    if (thread != NULL && la_claim_is_of(claim, thread)) {
+        la_release(&claim->hold, thread);
+        claim->thread = NULL;
+    }
+    if (claim->thread == NULL) {
+        PyMem_RawFree(claim);
+        return;
+    }
+    claim->lock = Py_NewRef((PyObject *)lock);
+    la_mutex_lock(&la_claims_mutex);
+    claim->next = la_claims_left;
+    la_claims_left = claim;
+    la_mutex_unlock(&la_claims_mutex);
+}
+
 static void
 la_lockable_dealloc(PyObject *object)
 {
     la_lockable *self = (la_lockable *)object;
     PyTypeObject *type = Py_TYPE(object);
-    bool free = self->own == NULL || la_claim_free(self->own);
 
+    if (self->own != NULL) {
+        la_claim_end(self->own, self->lock);
+    }
     while (self->others != NULL) {
         la_claim *claim = self->others;
         self->others = claim->next;
-        free = la_claim_free(claim) && free;
+        la_claim_end(claim, self->lock);
     }
-    if (free) {         /* else a thread that has a claim needs the lock */
-        Py_XDECREF(self->lock);
-    }
+    la_claims_reap();
+    Py_XDECREF(self->lock);
     type->tp_free(object);
     Py_DECREF(type);
 }

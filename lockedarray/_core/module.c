@@ -17,6 +17,7 @@ la_after_fork_in_child(void)
     la_fork_child();
     la_main_thread_fork_child();
     la_guard_fork_child();
+    la_lockable_fork_child();
 }
 #endif
 

@@ -543,6 +543,10 @@ class Holds:
         """Whether the calling thread is the one that took the holds."""
         return self.thread is _this_thread()
 
+    def held(self) -> bool:
+        """Whether a thread has the holds, and has not ended."""
+        return any(hold in lock._holds for lock, hold in self._holds)
+
 
 def _all_locks() -> Iterator[RegionLock]:
     return iter(list(_locks.values()))

@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -206,6 +207,45 @@ def test_readers_that_share_a_lock_object_read_beside_each_other():
             shared.release()
     assert not shared.locked()
     assert free(x)
+
+
+@pytest.mark.parametrize("lock", [None, rwlock.RWLockFair()], ids=["own", "foreign"])
+def test_lock_object_whose_thread_has_ended_is_as_new(lock):
+    x = LockedArray([1.0], lock=lock)
+    taken = x.lock.gen_wlock()
+    for _ in range(3):
+        start(taken.acquire).result()
+        wait_until(lambda: not taken.locked())
+        with pytest.raises(RuntimeError, match="unlocked"):
+            start(taken.release).result()
+        assert taken.acquire(timeout=20)
+        assert taken.locked()
+        taken.release()
+        assert not taken.locked()
+        assert free(x)
+
+
+@pytest.mark.skipif(la.backend != "native", reason="of the blocks that the native core allocates")
+def test_lock_object_that_another_thread_holds_leaves_nothing_behind():
+    locks = []
+    for _ in range(3):
+        x = la.zeros(3)
+        shared = [x.lock.gen_wlock()]
+        taken, over = threading.Event(), threading.Event()
+
+        def hold(shared=shared, taken=taken, over=over):
+            shared[0].acquire()
+            taken.set()
+            assert over.wait(20)
+
+        call = start(hold)
+        assert taken.wait(20)
+        shared.clear()
+        over.set()
+        call.result()
+        locks.append(weakref.ref(x.lock))
+        del x
+    wait_until(lambda: la.zeros(3).lock.gen_wlock() and not any(lock() for lock in locks))
 
 
 def test_lock_object_that_is_dropped_by_several_threads_is_released():

@@ -1,7 +1,11 @@
 from types import TracebackType
 from typing import NamedTuple
 
-__all__ = ["HeldLock", "Lockable"]
+__all__ = ["HeldLock", "Lockable", "check_below", "check_rwlockable", "remedy"]
+
+def check_rwlockable(lock: object, name: str) -> None: ...
+def check_below(lock: object, region_lock: type) -> None: ...
+def remedy(of_one_lock: bool) -> str: ...
 
 class HeldLock(NamedTuple):
     thread: str
