@@ -44,7 +44,11 @@ def _update(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> None:
     if makes_view(index, array.ndim) and not array.dtype.hasobject:
         view = array[index]
         if _is_apart(view):
-            ufunc(view, np.asarray(value), out=view, casting="unsafe")  # as ufunc.at casts
+            number = np.asarray(value)
+            if ufunc is np.power:  # it may fail in the middle: of integers, for a negative power
+                np.copyto(view, ufunc(view, number), casting="unsafe")
+            else:
+                ufunc(view, number, out=view, casting="unsafe")  # as ufunc.at casts
             return
     ufunc.at(array, index, value)
 

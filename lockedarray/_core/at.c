@@ -234,7 +234,7 @@ la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *
     la_at_index *self = (la_at_index *)object;
 
     int result = la_at_update(self, kind, value, NULL);
-    if (result == LA_GENERAL) {
+    if (result == LA_GENERAL && ufunc != la_names.at_power) {   /* which may fail in the middle */
         result = la_view_update(self->array, self->index, ufunc, value, NULL);
     }
     if (result == LA_GENERAL && la_index_is_advanced(self->index)) {

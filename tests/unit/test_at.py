@@ -563,6 +563,19 @@ def test_update_of_a_view_takes_values_that_ufunc_at_takes(index, value):
     assert np.array_equal(x, plain)
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i8"])
+def test_power_that_fails_leaves_the_elements_as_they_were(dtype):
+    x = LockedArray(np.array([1, 2, 3], dtype))
+    with pytest.raises(ValueError, match="negative"):
+        x.at[:] **= -1
+    with pytest.raises(ValueError, match="negative"):
+        x.at[::2].power([1, -1])
+    assert x.tolist() == [1, 2, 3]
+    x.at[:] **= 2
+    assert x.tolist() == [1, 4, 9]
+    assert free(x)
+
+
 def test_update_of_elements_that_overlap_accumulates():
     plain = np.lib.stride_tricks.as_strided(np.arange(5), (4, 2), (8, 8))
     other = np.lib.stride_tricks.as_strided(np.arange(5), (4, 2), (8, 8))
