@@ -15,11 +15,13 @@ __all__ = ["HeldLock", "Lockable", "check_below", "check_rwlockable", "remedy"]
 _HELD = "this thread holds this lock object already; make another one: it nests"
 
 
-def check_rwlockable(lock: object, name: str) -> None:
-    """Raise TypeError if `lock`, the argument `name`, does not make lock objects."""
+def check_rwlockable(
+    lock: object, takes: str = "lock= takes the .lock of a LockedArray or"
+) -> None:
+    """Raise TypeError, which begins with `takes`, if `lock` does not make lock objects."""
     if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
         raise TypeError(
-            f"{name} takes the .lock of a LockedArray or a readers-writer lock with gen_rlock() "
+            f"{takes} a readers-writer lock with gen_rlock() "
             f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
         )
 
@@ -31,7 +33,7 @@ def check_below(lock: object, region_lock: type) -> None:
     """
     if isinstance(lock, region_lock):
         raise TypeError("a RegionLock is given to lock= itself; another one can not stand over it")
-    check_rwlockable(lock, "below=")
+    check_rwlockable(lock, "a RegionLock stands over")
 
 
 def remedy(of_one_lock: bool) -> str:

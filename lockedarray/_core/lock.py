@@ -59,7 +59,7 @@ class RegionLock(_native.RegionLock):
         """
         if isinstance(lock, cls):
             return lock
-        check_rwlockable(lock, "lock=")
+        check_rwlockable(lock)
         return holding(_registering, cls._of_locked, lock)
 
     @classmethod

@@ -32,9 +32,9 @@ typedef struct {
     bool busy;                      /* its own claim is taken, or being taken or given back */
 } la_lockable;
 
-/* Claims that outlived their object. */
+/* Claims that outlived their object: changed under the mutex; relaxed, to see that there are none. */
 static la_mutex la_claims_mutex;
-static la_claim *la_claims_left;
+static _Atomic(la_claim *) la_claims_left;
 
 void
 la_lockable_fork_child(void)
@@ -106,8 +106,13 @@ la_claims_reap(void)
 {
     la_claim *ended = NULL;
 
+    if (LA_LIKELY(atomic_load_explicit(&la_claims_left, memory_order_relaxed) == NULL)) {
+        return;
+    }
     la_mutex_lock(&la_claims_mutex);
-    la_claims_move_ended(&la_claims_left, &ended);
+    la_claim *left = atomic_load_explicit(&la_claims_left, memory_order_relaxed);
+    la_claims_move_ended(&left, &ended);
+    atomic_store_explicit(&la_claims_left, left, memory_order_relaxed);
     la_mutex_unlock(&la_claims_mutex);
     la_claims_free(ended);
 }
@@ -380,7 +385,6 @@ la_claim_end(la_claim *claim, la_lock_object *lock)
 {
     la_thread *thread = la_thread_current;
 
-    claim->next = NULL;
     if (thread != NULL && la_claim_is_of(claim, thread)) {
         la_release(&claim->hold, thread);
         claim->thread = NULL;
@@ -389,10 +393,15 @@ la_claim_end(la_claim *claim, la_lock_object *lock)
         PyMem_RawFree(claim);
         return;
     }
+    if (la_claim_is_nobodys(claim)) {
+        claim->next = NULL;
+        la_claims_free(claim);
+        return;
+    }
     claim->lock = Py_NewRef((PyObject *)lock);
     la_mutex_lock(&la_claims_mutex);
-    claim->next = la_claims_left;
-    la_claims_left = claim;
+    claim->next = atomic_load_explicit(&la_claims_left, memory_order_relaxed);
+    atomic_store_explicit(&la_claims_left, claim, memory_order_relaxed);
     la_mutex_unlock(&la_claims_mutex);
 }
 
@@ -410,7 +419,6 @@ la_lockable_dealloc(PyObject *object)
         self->others = claim->next;
         la_claim_end(claim, self->lock);
     }
-    la_claims_reap();
     Py_XDECREF(self->lock);
     type->tp_free(object);
     Py_DECREF(type);

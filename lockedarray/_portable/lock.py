@@ -198,7 +198,7 @@ class RegionLock:
         """
         if isinstance(lock, cls):
             return lock
-        check_rwlockable(lock, "lock=")
+        check_rwlockable(lock)
         return holding(_monitor, cls._of_locked, lock)
 
     @classmethod
