@@ -525,6 +525,9 @@ la_request_tell_below(la_request *first, const char *method)
 {
     PyObject *type, *value, *traceback;
 
+    if (first->lock->below == NULL) {       /* garbage, of which the collector cleared the lock first */
+        return;
+    }
     PyErr_Fetch(&type, &value, &traceback);
     PyObject *result = PyObject_CallMethod(
         first->lock->below, method, "O", la_request_writes(first) ? Py_True : Py_False);
