@@ -6,43 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from readerwriterlock import rwlock
-
 from lockedarray.errors import LockTimeout
 
-__all__ = ["HeldLock", "Lockable", "check_below", "check_rwlockable", "remedy"]
+__all__ = ["HeldLock", "Lockable"]
 
 _HELD = "this thread holds this lock object already; make another one: it nests"
-
-
-def check_rwlockable(
-    lock: object, takes: str = "lock= takes the .lock of a LockedArray or"
-) -> None:
-    """Raise TypeError, which begins with `takes`, if `lock` does not make lock objects."""
-    if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
-        raise TypeError(
-            f"{takes} a readers-writer lock with gen_rlock() "
-            f"and gen_wlock() (see the package readerwriterlock), not {type(lock).__name__}"
-        )
-
-
-def check_below(lock: object, region_lock: type) -> None:
-    """Raise TypeError if a `region_lock` can not stand over `lock`.
-
-    Over another one it would hide from the wait-for graph who waits for whom.
-    """
-    if isinstance(lock, region_lock):
-        raise TypeError("a RegionLock is given to lock= itself; another one can not stand over it")
-    check_rwlockable(lock, "a RegionLock stands over")
-
-
-def remedy(of_one_lock: bool) -> str:
-    """Return what to do about a deadlock, of threads that hold and want one lock, or several."""
-    if of_one_lock:
-        return (
-            "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"
-        )
-    return "take both at once: la.acquire(write=(x, y))"
 
 
 class HeldLock(NamedTuple):
@@ -91,6 +59,12 @@ class Lockable:
             return False
         self._held[threading.get_ident()] = holds
         return True
+
+    def __del__(self) -> None:
+        # Before the collector clears the lock; others' code may wait for what is below that.
+        for holds in getattr(self, "_held", {}).values():
+            if holds.held_by_this_thread():
+                holds.release()
 
     def _mine(self) -> Any:
         """The holds of this thread, or None; one that is gone may have had its number."""

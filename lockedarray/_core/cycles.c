@@ -67,13 +67,16 @@ static void
 la_graph_describe(const la_thread *last, const la_thread *origin,
                   la_deadlock *deadlock)
 {
+    const la_lock *lock = origin->waits->lock;
     const la_thread *first = last;
 
     deadlock->last = last->ident;
     deadlock->length = 2;
+    deadlock->of_one_lock = last->waits->lock == lock;
     while (first->parent != origin) {
         first = first->parent;
         deadlock->length++;
+        deadlock->of_one_lock &= first->waits->lock == lock;
     }
     deadlock->blocker = first->ident;
     deadlock->waits_for = first->waits->lock->serial;

@@ -10,9 +10,9 @@ import weakref
 from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray.errors import DeadlockError, LockTimeout
 from lockedarray.holding import holding
-from lockedarray.lockables import HeldLock, Lockable, check_below, check_rwlockable, remedy
+from lockedarray.lockables import HeldLock, Lockable
+from lockedarray.refusals import check_below, check_rwlockable, closes_cycle, not_in_time
 
 __all__ = ["RegionLock"]
 
@@ -94,7 +94,7 @@ class RegionLock(_native.RegionLock):
                 for ident, write in waiting_below.items()
             ]
         return [
-            HeldLock(names.get(ident, f"thread {ident}"), mode, waiting, low, high)
+            HeldLock(_name(names, ident), mode, waiting, low, high)
             for ident, mode, waiting, low, high in entries
         ]
 
@@ -252,29 +252,30 @@ def _names() -> dict[int | None, str]:
     return {thread.ident: thread.name for thread in threading.enumerate()}
 
 
-def _describe(lock: RegionLock, write: bool) -> str:
-    return f"{'write' if write else 'read'} lock {lock.serial}"
+def _name(names: dict[int | None, str], ident: int) -> str:
+    return names.get(ident, f"thread {ident}")
 
 
-def raise_timeout(lock: RegionLock, write: bool) -> NoReturn:
-    """Raise LockTimeout, naming who holds the lock."""
-    here = threading.current_thread().name
-    holders = sorted({held.thread for held in lock.holds() if not held.waiting} - {here})
-    names = ", ".join(repr(name) for name in holders)
-    blame = f"held by thread {names}" if names else "held by code outside lockedarray"
-    raise LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
+def raise_timeout(lock: RegionLock, write: bool, holders: list[int]) -> NoReturn:
+    """Raise LockTimeout, naming who is in the way."""
+    names = _names()
+    foreign = lock._foreign is not None
+    if foreign:  # who only tries, gives it back if the lock below is taken
+        holders = [ident for ident in holders if ident not in lock.below.waiting]
+    known = (_name(names, ident) for ident in holders)
+    raise not_in_time(lock.serial, write, known, foreign)
 
 
 def raise_deadlock(
-    lock: RegionLock, write: bool, blocker: int, last: int, waits_for: int, length: int
+    lock: RegionLock,
+    write: bool,
+    first: int,
+    last: int,
+    waits_for: int,
+    length: int,
+    of_one_lock: bool,
 ) -> NoReturn:
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
     names = _names()
-    first, final = (repr(names.get(ident, ident)) for ident in (blocker, last))
-    chain = (
-        f"thread {first} holds it and waits for lock {waits_for}, which this thread holds"
-        if length <= 2
-        else f"thread {first} holds it and waits for lock {waits_for}, and so on in a cycle of "
-        f"{length} threads to {final}, which waits for this thread"
-    )
-    raise DeadlockError(f"{_describe(lock, write)}: {chain}; {remedy(waits_for == lock.serial)}")
+    cycle = (_name(names, first), _name(names, last))
+    raise closes_cycle(lock.serial, write, cycle, waits_for, length, of_one_lock)

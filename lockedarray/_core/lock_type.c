@@ -115,6 +115,64 @@ la_main_thread_init(void)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* What la_lock_visit shows, to be made into Python objects afterwards. */
+#define LA_MOST_SHOWN 1024
+typedef struct {
+    int count;
+    la_hold_info infos[LA_MOST_SHOWN];
+} la_shown;
+
+static void
+la_show(const la_hold_info *info, void *context)
+{
+    la_shown *shown = context;
+    if (shown->count < LA_MOST_SHOWN) {
+        shown->infos[shown->count++] = *info;
+    }
+}
+
+/* The idents of the other threads whose holds are in the way of this one. */
+static PyObject *
+la_hold_blockers(la_lock_object *lock, const la_hold *hold)
+{
+    la_thread *self = la_thread_here();
+    la_shown *shown = PyMem_RawMalloc(sizeof(la_shown));
+    PyObject *list = PyList_New(0);
+
+    if (self == NULL || shown == NULL || list == NULL) {
+        goto fail;
+    }
+    shown->count = 0;
+    la_lock_visit(lock->lock, self, la_show, shown);
+    for (int i = 0; i < shown->count; i++) {
+        const la_hold_info *info = &shown->infos[i];
+        bool blocks = false;
+        for (const la_hold *part = hold; part != NULL; part = part->also) {
+            blocks |= (part->mode == LA_WRITE || info->mode == LA_WRITE)
+                && la_regions_conflict(&part->region, &info->region);
+        }
+        if (!blocks || info->waits || info->thread == self->ident) {
+            continue;
+        }
+        PyObject *ident = PyLong_FromUnsignedLongLong(info->thread);
+        if (ident == NULL || PyList_Append(list, ident) < 0) {
+            Py_XDECREF(ident);
+            goto fail;
+        }
+        Py_DECREF(ident);
+    }
+    PyMem_RawFree(shown);
+    return list;
+
+fail:
+    PyMem_RawFree(shown);
+    Py_XDECREF(list);
+    if (!PyErr_Occurred()) {
+        PyErr_NoMemory();
+    }
+    return NULL;
+}
+
 void
 la_hold_raise(la_status status, la_lock_object *lock, const la_hold *hold,
               const la_deadlock *deadlock)
@@ -131,17 +189,21 @@ la_hold_raise(la_status status, la_lock_object *lock, const la_hold *hold,
     if (status == LA_TIMEOUT) {
         helper = la_helper("raise_timeout");
         if (helper != NULL) {
-            result = PyObject_CallFunction(helper, "Oi", lock, write);
+            PyObject *holders = la_hold_blockers(lock, hold);
+            result = holders == NULL ? NULL
+                : PyObject_CallFunction(helper, "OiO", lock, write, holders);
+            Py_XDECREF(holders);
         }
     }
     else {
         helper = la_helper("raise_deadlock");
         if (helper != NULL) {
             result = PyObject_CallFunction(
-                helper, "OiKKKi", lock, write,
+                helper, "OiKKKii", lock, write,
                 (unsigned long long)deadlock->blocker,
                 (unsigned long long)deadlock->last,
-                (unsigned long long)deadlock->waits_for, deadlock->length);
+                (unsigned long long)deadlock->waits_for, deadlock->length,
+                deadlock->of_one_lock);
         }
     }
     Py_XDECREF(helper);
@@ -252,22 +314,6 @@ la_lock_object_below(PyObject *object, void *Py_UNUSED(closure))
 {
     PyObject *below = ((la_lock_object *)object)->below;
     return Py_NewRef(below == NULL ? Py_None : below);
-}
-
-/* What la_lock_visit shows, to be made into Python objects afterwards. */
-#define LA_MOST_SHOWN 1024
-typedef struct {
-    int count;
-    la_hold_info infos[LA_MOST_SHOWN];
-} la_shown;
-
-static void
-la_show(const la_hold_info *info, void *context)
-{
-    la_shown *shown = context;
-    if (shown->count < LA_MOST_SHOWN) {
-        shown->infos[shown->count++] = *info;
-    }
 }
 
 static PyObject *

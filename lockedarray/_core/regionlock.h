@@ -138,6 +138,7 @@ typedef struct {
     uint64_t waits_for;     /* serial of the lock for which that one waits */
     uint64_t last;          /* ident of the thread that waits for the caller */
     int length;             /* threads in the cycle; 2: blocker is last */
+    bool of_one_lock;       /* all of them wait for the caller's lock */
 } la_deadlock;
 
 void la_lock_init(la_lock *lock, uint64_t serial);

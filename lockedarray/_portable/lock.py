@@ -33,7 +33,14 @@ from readerwriterlock import rwlock
 
 from lockedarray.errors import DeadlockError, LockTimeout
 from lockedarray.holding import holding
-from lockedarray.lockables import HeldLock, Lockable, check_below, check_rwlockable, remedy
+from lockedarray.lockables import HeldLock, Lockable
+from lockedarray.refusals import (
+    check_below,
+    check_rwlockable,
+    closes_cycle,
+    not_in_time,
+    struck_inside,
+)
 
 __all__ = ["Holds", "RegionLock"]
 
@@ -241,12 +248,9 @@ class RegionLock:
     def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
         thread = hold.thread
         if _monitor._is_owned():  # type: ignore[attr-defined]
-            raise DeadlockError(
-                f"{self._describe(hold)}: a signal handler or finalizer interrupted this thread "
-                "inside the lock, and another thread holds what it asks for"
-            )
+            raise struck_inside(self.serial, hold.write)
         if deadline is not None and deadline <= time.monotonic():
-            raise LockTimeout(f"{self._describe(hold)}: not free; {self._blame(hold)}")
+            raise self._not_in_time(hold)
         waiter = _Waiter(self, hold)
         poll = _FIRST_POLL
         try:
@@ -255,7 +259,7 @@ class RegionLock:
             while True:
                 limit = -1.0 if deadline is None else deadline - time.monotonic()
                 if deadline is not None and limit <= 0:
-                    raise LockTimeout(f"{self._describe(hold)}: timed out; {self._blame(hold)}")
+                    raise self._not_in_time(hold)
                 if not self._own:  # its other users do not ring
                     limit = poll if limit < 0 else min(poll, limit)
                     poll = min(2 * poll, _LAST_POLL)
@@ -345,22 +349,35 @@ class RegionLock:
         """
         if not hold.thread.holds:
             return
-        path: dict[_Thread, None] = {}
-        stack = self._holders_in_the_way(hold)
-        while stack:
-            thread = stack.pop()
-            if thread in path or thread.waiter is None:
+        parents: dict[_Thread, _Thread] = {}  # of those met: whom each is in the way of
+        walk = [(thread, hold.thread) for thread in self._holders_in_the_way(hold)]
+        for thread, parent in walk:  # grows meanwhile: breadth first, for the shortest cycle
+            if thread in parents or thread.waiter is None:
                 continue
-            path[thread] = None
+            parents[thread] = parent
             waiter = thread.waiter
             blockers = waiter.lock._holders_in_the_way(waiter.hold)
             if hold.thread in blockers:
-                raise DeadlockError(
-                    f"{self._describe(hold)}: {self._blame(hold)}, and thread {thread.name!r} "
-                    f"waits for lock {waiter.lock.serial}, which this thread holds; "
-                    + remedy(waiter.lock is self)
-                )
-            stack.extend(blockers)
+                raise self._closes_cycle(hold, thread, parents)
+            walk.extend((blocker, thread) for blocker in blockers)
+
+    def _closes_cycle(
+        self, hold: _Hold, last: _Thread, parents: dict[_Thread, _Thread]
+    ) -> DeadlockError:
+        cycle = [last]
+        while (parent := parents[cycle[-1]]) is not hold.thread:
+            cycle.append(parent)
+        first = cycle[-1]
+        locks = {thread.waiter.lock for thread in cycle if thread.waiter is not None}
+        waits_for = 0 if first.waiter is None else first.waiter.lock.serial
+        return closes_cycle(
+            self.serial,
+            hold.write,
+            (first.name, last.name),
+            waits_for,
+            len(cycle) + 1,
+            locks == {self},
+        )
 
     # -- releasing -----------------------------------------------------------------------------
 
@@ -468,14 +485,9 @@ class RegionLock:
 
     # -- messages --------------------------------------------------------------------------------
 
-    def _describe(self, hold: _Hold) -> str:
-        return f"{'write' if hold.write else 'read'} lock {self.serial}"
-
-    def _blame(self, hold: _Hold) -> str:
-        names = sorted({repr(thread.name) for thread in self._holders_in_the_way(hold)})
-        if not names:
-            return "code outside lockedarray holds it" if not self._own else "others are in front"
-        return f"held by thread {', '.join(names)}"
+    def _not_in_time(self, hold: _Hold) -> LockTimeout:
+        holders = (thread.name for thread in self._holders_in_the_way(hold))
+        return not_in_time(self.serial, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""

@@ -195,13 +195,44 @@ def test_two_upgraders_are_a_circle(threads):
     two.do(readers[1].acquire)
     one.begin(lambda: x.fill(1))
     assert one.waits_for(x.lock) == "write"
-    with pytest.raises(la.DeadlockError, match="from the start"):
+    name, serial = one.call.name, x.lock.serial
+    with pytest.raises(la.DeadlockError) as caught:
         two.do(lambda: x.fill(2))
+    assert str(caught.value) == (
+        f"write lock {serial}: thread {name!r} holds it and waits for lock {serial}, which this "
+        "thread holds; take the write lock from the start, x.write(), or all parts at once, "
+        "la.acquire(...)"
+    )
     two.do(readers[1].release)
     one.wait()
     one.do(readers[0].release)
     assert x[0] == 1
     assert free(x)
+
+
+def test_error_names_the_circle(threads):
+    x, y, z = arrays(3)
+    one, two, three = threads(3)
+    guards = [array.write() for array in (x, y, z)]
+    for thread, guard in zip((one, two, three), guards, strict=True):
+        thread.do(guard.acquire)
+    two.begin(lambda: z.fill(2))
+    assert two.waits_for(z.lock)
+    three.begin(lambda: x.fill(3))
+    assert three.waits_for(x.lock)
+    with pytest.raises(la.DeadlockError) as caught:
+        one.do(lambda: y.fill(1))
+    assert str(caught.value) == (
+        f"write lock {y.lock.serial}: thread {two.call.name!r} holds it and waits for lock "
+        f"{z.lock.serial}, and so on in a cycle of 3 threads to {three.call.name!r}, which waits "
+        "for this thread; take both at once: la.acquire(write=(x, y))"
+    )
+    one.do(guards[0].release)
+    three.wait()
+    three.do(guards[2].release)
+    two.wait()
+    two.do(guards[1].release)
+    assert free(x, y, z)
 
 
 def test_one_of_many_upgraders_gets_through():

@@ -1,5 +1,6 @@
 """Arrays under a lock of readerwriterlock that code which knows nothing of us holds, too."""
 
+import gc
 import threading
 
 import numpy as np
@@ -263,6 +264,20 @@ def test_thread_that_took_the_foreign_lock_itself_times_out():
         with pytest.raises(la.LockTimeout):
             x.write(timeout=0.01).acquire()
     assert free(x)
+    assert available(lock.gen_wlock())
+
+
+@pytest.mark.parametrize("mode", ["guard", "lock object"])
+def test_foreign_lock_is_let_go_by_what_is_garbage_together_with_its_lock(mode):
+    lock = rwlock.RWLockFair()
+    x = LockedArray([1.0], lock=lock)
+    held = x.write() if mode == "guard" else x.lock.gen_wlock()
+    held.acquire()
+    circle = [x, x.lock, held]
+    circle.append(circle)
+    assert not available(lock.gen_rlock())
+    del x, held, circle
+    gc.collect()
     assert available(lock.gen_wlock())
 
 

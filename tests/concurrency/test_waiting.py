@@ -139,6 +139,23 @@ def test_timeout_raises_and_leaves_nothing_held_or_queued(mode, timeout):
     x += 1
 
 
+def test_timeout_names_who_is_in_the_way():
+    x = LockedArray([1.0, 2.0, 3.0])
+    with held_elsewhere(x[:2].read()) as one, held_elsewhere(x[2:].read()) as other:
+        with pytest.raises(la.LockTimeout) as caught:
+            x.write(timeout=0).acquire()
+        names = ", ".join(sorted(map(repr, [one.name, other.name])))
+        serial = x.lock.serial
+        assert str(caught.value) == (
+            f"write lock {serial}: not free in time; held by threads {names}"
+        )
+        with pytest.raises(la.LockTimeout) as caught:
+            x[:1].write(timeout=1e-3).acquire()
+        if la.backend == "native":  # who holds another part, is not in the way
+            names = repr(one.name)
+        assert str(caught.value).endswith(names)
+
+
 def test_timeout_is_for_all_arrays_together():
     x, y, z = LockedArray([1.0]), LockedArray([2.0]), LockedArray([3.0])
     with held_elsewhere(z.write()):
@@ -418,18 +435,21 @@ def test_guard_of_two_threads_is_held_by_one_at_a_time():
 def test_lock_object_of_two_threads_is_held_by_both(lock):
     x = LockedArray([1.0], lock=lock)
     shared = x.lock.gen_rlock()
-    over = threading.Event()
+    inside, over = [threading.Event(), threading.Event()], threading.Event()
 
-    def take():
+    def take(entered):
         with shared:
+            entered.set()
             assert over.wait(DEADLINE)
 
     with held_elsewhere(x.write()):
-        calls = [start(take), start(take)]
+        calls = [start(take, entered) for entered in inside]
         for call in calls:
             call.waits_for(x.lock)
     try:
-        wait_until(lambda: [entry.waiting for entry in x.lock.holds()] == [False, False])
+        for entered in inside:
+            assert entered.wait(DEADLINE)
+        assert [entry.waiting for entry in x.lock.holds()] == [False, False]
         assert shared.locked()
     finally:
         over.set()

@@ -15,7 +15,7 @@ TIERS = [
     {"facade", "voids"},
     {"buffer"},
     {"region", "cores", "_portable", "_core", "objects", "temporaries", "indexing"},
-    {"holding", "lockables"},
+    {"holding", "lockables", "refusals"},
     {"errors"},
 ]
 
