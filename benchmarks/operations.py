@@ -28,6 +28,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+import lockedarray as la
+
 
 class Row(NamedTuple):
     """An operation, and what it may cost relative to the ndarray, and to that under a lock."""
@@ -84,6 +86,14 @@ ROWS = [
     Row("np.concatenate([x, y])", None, None),
     Row("x.astype('f4')", None, None),
     Row("with x.write() as r: r[i] = v", None, 1.5, "x[i] = v"),
+    Row(
+        "with la.acquire(write=(x, u)) as (r, s): r[i] = s[i] = v",
+        None,
+        None,
+        "x[i] = u[i] = v",
+        "with lock, other: x[i] = u[i] = v",
+        name="with la.acquire(write=(x, u))",
+    ),
     Row("big.sum()", 0.95, 1.8, threads=2, name="2 threads: readers of one array"),
     Row("half += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint slices"),
     Row("columns += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint columns"),
@@ -103,7 +113,8 @@ BIG = 262_144  # elements, 2 MB, of the arrays that threads share
 
 LOOP = """
 def run(
-    count, x, t, y, idx, mask, big, half, columns, lock, np, clock, i=5, j=7, v=1.5, a=100, b=200
+    count, x, u, t, y, idx, mask, big, half, columns, lock, other, la, np, clock,
+    i=5, j=7, v=1.5, a=100, b=200,
 ):
     start = clock()
     for _ in range(count):
@@ -117,13 +128,14 @@ def run(
 
 def arrays_of(contender, size):
     """Return the operands by name, for each of two threads."""
-    if contender in ("native", "portable"):
-        import lockedarray as la
-
-        make = la.ones
-    else:
-        make = np.ones
-    shared = {"x": make(size), "t": make((30, 30)), "y": np.ones(size), "big": make(BIG)}
+    make = la.ones if contender in ("native", "portable") else np.ones
+    shared = {
+        "x": make(size),
+        "u": make(size),
+        "t": make((30, 30)),
+        "y": np.ones(size),
+        "big": make(BIG),
+    }
     shared |= {"idx": np.arange(0, 200, 4), "mask": np.arange(size) % 2 == 0}
     table = make((512, BIG // 512))
     return [
@@ -142,9 +154,9 @@ class Loops:
     def __init__(self, statement, arrays, threads):
         names = {}
         exec(LOOP.format(statement=statement), names)
-        lock = threading.Lock()
+        known = {"lock": threading.Lock(), "other": threading.Lock(), "la": la, "np": np}
         self._runs = [
-            functools.partial(names["run"], **given, lock=lock, np=np, clock=time.perf_counter)
+            functools.partial(names["run"], **given, **known, clock=time.perf_counter)
             for given in itertools.islice(itertools.cycle(arrays), max(threads, 1))
         ]
 
@@ -177,8 +189,6 @@ class Loops:
 
 def work():
     """Do what the lines on standard input ask for, and answer each with one."""
-    import lockedarray as la
-
     about = {
         "python": platform.python_version(),
         "gil": not sysconfig.get_config_var("Py_GIL_DISABLED"),

@@ -63,6 +63,7 @@ RegionLock = _core.RegionLock
 address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
+guard_of_several = _core.guard_of_several
 hot_method = _core.hot_method
 is_temporary = _core.is_temporary
 locks_regions = _core.locks_regions

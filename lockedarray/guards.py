@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray.cores import GuardBase, Holds
+from lockedarray.cores import GuardBase, Holds, guard_of_several
 from lockedarray.facade import Facade, buffer_of, check_may_write, raw_view
 
 __all__ = ["Guard", "acquire"]
@@ -34,9 +34,9 @@ class Guard(GuardBase):
 
     __slots__ = ("_holds", "_ident", "_plan", "_raws")
 
-    # A core may make guards of one array by itself, without a plan, and acquire and release them
-    # so, too. What it leaves to the general versions here, it gives back to them. Who acquires,
-    # and whether the guard is held, is the core's to know.
+    # A core may make guards by itself, without a plan, and acquire and release them so, too. What
+    # it leaves to the general versions here, it gives back to them. Who acquires, and whether the
+    # guard is held, is the core's to know.
 
     _holds: Holds | None
     _ident: int
@@ -58,8 +58,11 @@ class Guard(GuardBase):
         return cls([(facade, write)], _only, timeout)
 
     def _whole_plan(self) -> Any:
-        one = self._one
-        return self._plan if one is None else ([one[:2]], _only, one[2])
+        if (one := self._one) is not None:
+            return [one[:2]], _only, one[2]
+        if (several := self._several) is not None:
+            return _plan_of(*several)
+        return self._plan
 
     def _general_acquire(self) -> Any:
         wanted, shape, timeout = self._whole_plan()
@@ -170,6 +173,12 @@ def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None
     >>> x
     LockedArray([2., 2.])
     """
+    guard = guard_of_several(write, read, timeout)
+    return Guard(*_plan_of(write, read, timeout)) if guard is None else guard
+
+
+def _plan_of(write: Any, read: Any, timeout: float | None) -> Any:
+    """What `Guard` is made of, for the arguments of `acquire`."""
     if write is None and read is None:
         raise TypeError("acquire() needs write= or read=: a LockedArray or a tuple of them")
     writers, readers = _facades(write, "write"), _facades(read, "read")
@@ -182,7 +191,7 @@ def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None
         return tuple(parts) if len(parts) == 2 else parts[0]
 
     wanted = [(facade, True) for facade in writers] + [(facade, False) for facade in readers]
-    return Guard(wanted, shape, timeout)
+    return wanted, shape, timeout
 
 
 def _facades(given: Any, name: str) -> list[Facade]:

@@ -58,7 +58,7 @@ def waits_beside(guard, lock, function):
     return mode, call.result()
 
 
-def run_isolated(program, timeout=60.0, **environment):
+def run_isolated(program, timeout=110.0, **environment):
     """Run a program in a Python of its own and return what it printed.
 
     A crash dumps the stacks of its threads; so does a hang, half-way to the time limit.

@@ -10,7 +10,7 @@ import traceback
 
 __all__ = ["DEADLINE", "Running", "start", "together", "wait_until"]
 
-DEADLINE = 20.0
+DEADLINE = 50.0
 """Seconds after which whatever a test waits for has failed."""
 
 _numbers = itertools.count(1)

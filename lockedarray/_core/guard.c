@@ -11,48 +11,16 @@
  * whole Buffer for writing, so all the guards they meet are of their own thread:
  * the one list serves for that, too.
  *
- * A guard's state says who may touch its other fields:
- *
- *   LA_GUARD_FREE       nobody, but by changing the state
- *   LA_GUARD_TAKING     the thread that acquires
- *   LA_GUARD_GENERAL    the Python class above
- *   LA_GUARD_HELD       the thread that acquired; others under the mutex
- *
  * The mutex: a guard is collected in one thread, while the end of another thread
  * looks at it. It guards la_held.guard, and the guard behind it, against that; no
  * Python runs and no lock is taken while it is held. Operations of the owner
  * itself, made with a reference to the guard, need it not.
  */
+#include <math.h>
 #include <stddef.h>
 
-#include "hot.h"
+#include "guard.h"
 #include "operand.h"
-
-typedef enum {
-    LA_GUARD_FREE,
-    LA_GUARD_TAKING,
-    LA_GUARD_GENERAL,
-    LA_GUARD_HELD,
-} la_guard_state;
-
-typedef struct la_guard la_guard;
-typedef struct la_held la_held;
-
-struct la_guard {
-    PyObject_HEAD
-    PyObject *weakrefs;
-    PyObject *facade;           /* NULL: a guard of several */
-    char writes;
-    double timeout;             /* in seconds; negative: none */
-    /*
-     * Acquire where HELD or FREE is read, release where they are stored: who
-     * sees one of them sees the fields that go with it.
-     */
-    _Atomic(int) state;
-    _Atomic(la_thread *) thread;    /* who acquired; relaxed, since only compared */
-    la_held *held;
-    PyObject *raw;
-};
 
 struct la_held {
     la_hold hold;
@@ -76,7 +44,8 @@ static LA_THREAD_LOCAL la_ending *la_ending_here;
 static LA_THREAD_LOCAL la_held *la_held_pool;
 
 static la_mutex la_guard_mutex;
-static PyTypeObject *la_guard_type, *la_ending_type;
+static PyTypeObject *la_ending_type;
+PyTypeObject *la_guard_type;
 
 /* In a forked child: others may have had the mutex. */
 void
@@ -273,7 +242,13 @@ la_held_end_guard(la_held *held)
         lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
         held->guard = NULL;
         guard->held = NULL;
-        atomic_store_explicit(&guard->state, LA_GUARD_FREE, memory_order_release);
+        /* First the whole: once its last part is free, it may be gone. */
+        if (guard->whole != NULL) {
+            int parts = LA_GUARD_PARTS;
+            atomic_compare_exchange_strong_explicit(&guard->whole->state, &parts,
+                LA_GUARD_FREE, memory_order_release, memory_order_relaxed);
+        }
+        la_guard_set_state(guard, LA_GUARD_FREE);
     }
     la_mutex_unlock(&la_guard_mutex);
     return lock;
@@ -348,23 +323,9 @@ static PyType_Spec la_ending_spec = {
 
 /* -- acquire and release --------------------------------------------------------- */
 
-static inline bool
-la_guard_change(la_guard *self, int from, int to)
-{
-    return atomic_compare_exchange_strong_explicit(&self->state, &from, to,
-                                                   memory_order_acquire,
-                                                   memory_order_relaxed);
-}
-
-static inline void
-la_guard_set_state(la_guard *self, int state)
-{
-    atomic_store_explicit(&self->state, state, memory_order_release);
-}
-
-/* Locks the facade, as it is now: 0, LA_GENERAL or -1. */
+/* Locks the facade, as it is now: 0, LA_GENERAL or -1. Not to wait: LA_GENERAL. */
 static int
-la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread)
+la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread, bool waits)
 {
     la_lock_object *lock = la_facade_lock(self->facade);
 
@@ -381,7 +342,12 @@ la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread)
         }
         la_facade_region(self->facade, buffer, &hold->region);
         la_hold_init(hold, self->writes ? LA_WRITE : LA_READ);
-        if (la_hold_acquire(lock, hold, thread, deadline) < 0) {
+        if (!waits) {
+            if (la_acquire(lock->lock, hold, thread, LA_NOW, NULL, NULL) != LA_OK) {
+                return LA_GENERAL;
+            }
+        }
+        else if (la_hold_acquire(lock, hold, thread, deadline) < 0) {
             return -1;
         }
         la_facade_region(self->facade, buffer, &now);
@@ -393,9 +359,8 @@ la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread)
     }
 }
 
-/* Acquires, the state being TAKING: 0, LA_GENERAL or -1. */
-static int
-la_guard_take(la_guard *self)
+int
+la_guard_take(la_guard *self, bool waits)
 {
     la_thread *thread = la_thread_here();
 
@@ -410,7 +375,7 @@ la_guard_take(la_guard *self)
         PyErr_NoMemory();
         return -1;
     }
-    int result = la_guard_lock(self, &held->hold, thread);
+    int result = la_guard_lock(self, &held->hold, thread, waits);
     if (result != 0) {
         la_held_free(held);
         return result;
@@ -557,11 +522,21 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
                         "this guard is held already; make another one: x.write() nests");
         return NULL;
     }
-    int result = self->facade == NULL ? LA_GENERAL : la_guard_take(self);
-    if (LA_LIKELY(result == 0)) {
+    int result = self->facade != NULL ? la_guard_take(self, true)
+        : self->parts != NULL ? la_several_take(self) : LA_GENERAL;
+    if (LA_LIKELY(result == 0 && self->facade != NULL)) {
         PyObject *raw = Py_NewRef(self->raw);
         la_guard_set_state(self, LA_GUARD_HELD);
         return raw;
+    }
+    if (result == 0) {
+        PyObject *yielded = la_several_yield(self);
+        if (yielded != NULL) {
+            la_guard_set_state(self, LA_GUARD_PARTS);
+            return yielded;
+        }
+        la_several_part_with(self);
+        result = -1;
     }
     if (result == LA_GENERAL) {
         return la_guard_acquire_general(self);
@@ -570,8 +545,7 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
     return NULL;
 }
 
-/* Releases what the calling thread holds by this guard. */
-static void
+void
 la_guard_let_go(la_guard *self, la_thread *thread)
 {
     la_held *held = self->held;
@@ -590,29 +564,15 @@ la_guard_let_go(la_guard *self, la_thread *thread)
     Py_XDECREF(raw);
 }
 
-static bool
-la_guard_is_by_this_thread(la_guard *self)
-{
-    return la_thread_current != NULL
-           && atomic_load_explicit(&self->thread, memory_order_relaxed) == la_thread_current;
-}
-
 /*
- * Is what this guard, which is in the state HELD, holds the calling thread's?
  * A record of a thread that is gone may serve the calling one (and after a fork
  * its list is gone with it): then the hold has no owner.
  */
-static bool
+bool
 la_guard_is_mine(la_guard *self)
 {
     return la_guard_is_by_this_thread(self)
            && la_hold_is_mine(&self->held->hold, la_thread_current);
-}
-
-static inline int
-la_guard_get_state(la_guard *self)
-{
-    return atomic_load_explicit(&self->state, memory_order_acquire);
 }
 
 static PyObject *
@@ -625,10 +585,15 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
         la_guard_let_go(self, la_thread_current);
         Py_RETURN_NONE;
     }
+    if (state == LA_GUARD_PARTS && la_several_is_mine(self)) {
+        la_several_part_with(self);
+        la_guard_set_state(self, LA_GUARD_FREE);
+        Py_RETURN_NONE;
+    }
     if (state == LA_GUARD_GENERAL && la_guard_is_by_this_thread(self)) {
         return la_guard_release_general(self);
     }
-    PyErr_SetString(PyExc_RuntimeError, state == LA_GUARD_HELD || state == LA_GUARD_GENERAL
+    PyErr_SetString(PyExc_RuntimeError, state >= LA_GUARD_GENERAL
         ? "a guard is released by the thread that acquired it"
         : "this guard is not held: it was released already, or never acquired");
     return NULL;
@@ -660,23 +625,35 @@ la_guard_leave_behind(la_guard *self)
     la_mutex_unlock(&la_guard_mutex);
 }
 
-static void
-la_guard_finalize(PyObject *object)
+void
+la_guard_part_with(la_guard *self)
 {
-    la_guard *self = (la_guard *)object;
-    int state = la_guard_get_state(self);
-
-    if (LA_LIKELY(state == LA_GUARD_FREE)) {
+    if (la_guard_get_state(self) != LA_GUARD_HELD) {
         return;
     }
-    if (state == LA_GUARD_GENERAL) {
-        la_guard_end(self);
-    }
-    else if (la_guard_is_mine(self)) {
+    if (la_guard_is_mine(self)) {
         la_guard_let_go(self, la_thread_current);
     }
     else {
         la_guard_leave_behind(self);
+    }
+}
+
+static void
+la_guard_finalize(PyObject *object)
+{
+    la_guard *self = (la_guard *)object;
+
+    if (la_guard_get_state(self) == LA_GUARD_GENERAL) {
+        la_guard_end(self);
+    }
+    else if (self->parts == NULL) {
+        la_guard_part_with(self);
+    }
+    /* Whatever the state is: the end of its thread may be half-way through the parts. */
+    if (self->parts != NULL) {
+        la_several_part_with(self);
+        la_guard_set_state(self, LA_GUARD_FREE);
     }
 }
 
@@ -691,9 +668,12 @@ la_guard_dealloc(PyObject *object)
         PyObject_ClearWeakRefs(object);
     }
     /* One that a finalizer of others brought back, and that was acquired again. */
-    if (la_guard_get_state(self) == LA_GUARD_HELD) {
+    if (la_guard_get_state(self) >= LA_GUARD_PARTS) {
         la_guard_finalize(object);
     }
+    Py_CLEAR(self->parts);
+    Py_CLEAR(self->given_write);
+    Py_CLEAR(self->given_read);
     Py_CLEAR(self->raw);
     Py_CLEAR(self->facade);
     type->tp_free(object);
@@ -703,7 +683,12 @@ la_guard_dealloc(PyObject *object)
 static int
 la_guard_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Py_VISIT(((la_guard *)object)->facade);     /* whose attributes may refer to it */
+    la_guard *self = (la_guard *)object;
+
+    Py_VISIT(self->facade);     /* whose attributes may refer to it */
+    Py_VISIT(self->parts);
+    Py_VISIT(self->given_write);
+    Py_VISIT(self->given_read);
     Py_VISIT(Py_TYPE(object));
     return 0;
 }
@@ -714,7 +699,18 @@ la_guard_get_held(PyObject *object, void *Py_UNUSED(closure))
     return PyBool_FromLong(la_guard_get_state((la_guard *)object) >= LA_GUARD_GENERAL);
 }
 
-/* (array, writes, timeout) of a guard of one array; None for a general one. */
+static PyObject *
+la_guard_with_timeout(la_guard *self, PyObject *first, PyObject *second)
+{
+    PyObject *timeout = self->timeout < 0 ? Py_NewRef(Py_None)
+                                          : PyFloat_FromDouble(self->timeout);
+    PyObject *all = timeout == NULL ? NULL : PyTuple_Pack(3, first, second, timeout);
+
+    Py_XDECREF(timeout);
+    return all;
+}
+
+/* (array, writes, timeout) of a guard of one array; None for any other. */
 static PyObject *
 la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 {
@@ -723,14 +719,19 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
     if (self->facade == NULL) {
         Py_RETURN_NONE;
     }
-    PyObject *timeout = self->timeout < 0 ? Py_NewRef(Py_None)
-                                          : PyFloat_FromDouble(self->timeout);
-    if (timeout == NULL) {
-        return NULL;
+    return la_guard_with_timeout(self, self->facade, self->writes ? Py_True : Py_False);
+}
+
+/* (write, read, timeout), as acquire() was given them; None for any other guard. */
+static PyObject *
+la_guard_get_several(PyObject *object, void *Py_UNUSED(closure))
+{
+    la_guard *self = (la_guard *)object;
+
+    if (self->parts == NULL) {
+        Py_RETURN_NONE;
     }
-    PyObject *one = PyTuple_Pack(3, self->facade, self->writes ? Py_True : Py_False, timeout);
-    Py_DECREF(timeout);
-    return one;
+    return la_guard_with_timeout(self, self->given_write, self->given_read);
 }
 
 static PyObject *
@@ -780,6 +781,7 @@ static PyMethodDef la_guard_methods[] = {
 static PyGetSetDef la_guard_getset[] = {
     {"held", la_guard_get_held, NULL, "Whether the guard holds its locks.", NULL},
     {"_one", la_guard_get_one, NULL, NULL, NULL},
+    {"_several", la_guard_get_several, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -806,7 +808,26 @@ static PyType_Spec la_guard_spec = {
     .slots = la_guard_slots,
 };
 
-/* A guard of one array, with a timeout in seconds, or a negative one; NULL with an error. */
+double
+la_guard_timeout(PyObject *given)
+{
+    double seconds = -2;
+
+    if (given == Py_None) {
+        return -1;
+    }
+    if (PyFloat_CheckExact(given)) {
+        seconds = PyFloat_AS_DOUBLE(given);
+    }
+    else if (PyLong_CheckExact(given)) {
+        seconds = PyLong_AsDouble(given);
+        if (seconds == -1 && PyErr_Occurred()) {
+            PyErr_Clear();
+        }
+    }
+    return isfinite(seconds) && seconds >= 0 ? seconds : -2;
+}
+
 PyObject *
 la_guard_new(PyObject *facade, bool writes, double timeout)
 {

@@ -98,11 +98,15 @@ int la_at_method_find(const char *name);
 PyObject *la_at_method_call(int method, PyObject *const *args, Py_ssize_t nargs);
 
 /* guard.c */
+/* A guard of one array, with a timeout in seconds, or a negative one; NULL with an error. */
 PyObject *la_guard_new(PyObject *facade, bool writes, double timeout);
+/* The timeout of a guard in seconds, -1 for none; -2: the general version is to look at it. */
+double la_guard_timeout(PyObject *given);
 PyObject *la_buffer_guarded(PyObject *buffer, PyObject *unused);
 void la_guard_fork_child(void);
 void la_lockable_fork_child(void);      /* lockable.c */
 int la_guard_add(PyObject *module);
+int la_several_add(PyObject *module);   /* several.c */
 
 /* method.c */
 int la_method_add(PyObject *module);

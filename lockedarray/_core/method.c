@@ -121,27 +121,6 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }
 
-/* The timeout of a guard in seconds, -1 for none; -2: the general version is to look at it. */
-static double
-la_guard_timeout(PyObject *given)
-{
-    double seconds = -2;
-
-    if (given == Py_None) {
-        return -1;
-    }
-    if (PyFloat_CheckExact(given)) {
-        seconds = PyFloat_AS_DOUBLE(given);
-    }
-    else if (PyLong_CheckExact(given)) {
-        seconds = PyLong_AsDouble(given);
-        if (seconds == -1 && PyErr_Occurred()) {
-            PyErr_Clear();
-        }
-    }
-    return isfinite(seconds) && seconds >= 0 ? seconds : -2;
-}
-
 /* x.read() and x.write() */
 static PyObject *
 la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)

@@ -40,6 +40,7 @@ la_module_exec(PyObject *module)
     if (la_lock_type_add(module) < 0 || la_lockable_add(module) < 0 || la_array_type_add(module) < 0
             || la_acts_add(module) < 0 || la_method_add(module) < 0
             || la_at_types_add(module) < 0 || la_guard_add(module) < 0
+            || la_several_add(module) < 0
             || la_above_add(module) < 0 || la_temporary_add(module) < 0) {
         return -1;
     }

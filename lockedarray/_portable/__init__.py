@@ -11,6 +11,7 @@ from lockedarray._portable.bases import (
     BufferBase,
     GuardBase,
     connect,
+    guard_of_several,
     hot_method,
 )
 from lockedarray._portable.lock import Holds, RegionLock
@@ -37,6 +38,7 @@ __all__ = [
     "address",
     "connect",
     "exchange_bodies",
+    "guard_of_several",
     "hot_method",
     "is_temporary",
     "locks_regions",

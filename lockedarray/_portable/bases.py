@@ -179,7 +179,9 @@ class GuardBase:
     __slots__ = ("__weakref__", "_state")
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
-    _one: tuple[ArrayBase, bool, float | None] | None = None  # what a guard that a core made is for
+    # What a guard that a core made is for.
+    _one: tuple[ArrayBase, bool, float | None] | None = None
+    _several: tuple[Any, Any, float | None] | None = None
 
     _holds: Holds | None
     _general_acquire: Callable[[], Any]
@@ -287,3 +289,8 @@ def hot_method(
     makes a view of a contiguous array, ``'V'`` of any array, ``'a'`` if it is given no argument.
     """
     return general
+
+
+def guard_of_several(write: Any, read: Any, timeout: Any) -> Any:
+    """Return what `acquire` returns, or None to have it make its guard; here always None."""
+    return None

@@ -307,7 +307,14 @@ def test_nobody_starves(many, one):
 
 
 @pytest.mark.parametrize(
-    "take", [lambda x: x.read(), lambda x: x.write(), lambda x: x.lock.gen_wlock()]
+    "take",
+    [
+        lambda x: x.read(),
+        lambda x: x.write(),
+        lambda x: la.acquire(write=(la.zeros(1), x), read=x[:1]),
+        lambda x: x.lock.gen_wlock(),
+    ],
+    ids=["read", "write", "acquire", "lock object"],
 )
 def test_thread_that_ends_inside_a_guard_holds_nothing_afterwards(take):
     x = LockedArray([1.0])
@@ -324,6 +331,9 @@ def test_thread_that_ends_inside_a_guard_holds_nothing_afterwards(take):
     x += 1
     with pytest.raises(RuntimeError):
         kept[0].release()
+    assert free(x)
+    with kept[0]:  # and whoever likes may have it
+        assert not free(x)
     assert free(x)
 
 
@@ -348,19 +358,22 @@ def test_end_of_a_thread_wakes_who_waited_for_it():
 
 
 def test_raw_view_of_a_thread_that_ended_is_read_only():
-    x = LockedArray([1.0])
+    x = LockedArray([1.0, 2.0, 3.0])
     kept = []
 
     def acquire_and_end():
-        guard = x.write()
-        kept.extend([guard, guard.acquire()])
+        guards = [x[:1].write(), la.acquire(write=(x[1:2], x[2:]))]
+        raws = guards[0].acquire(), *guards[1].acquire()
+        kept.extend([guards, raws])
 
     start(acquire_and_end).result()
     gc.collect()
     wait_until(lambda: free(x))
-    with pytest.raises(ValueError, match="read-only"):
-        kept[1][0] = 5
-    assert x[0] == 1
+    for raw in kept[1]:
+        with pytest.raises(ValueError, match="read-only"):
+            raw[0] = 5
+    assert not any(guard.held for guard in kept[0])
+    assert x.tolist() == [1, 2, 3]
 
 
 def test_guard_of_a_thread_that_ended_is_acquired_amid_a_resize():
@@ -471,16 +484,21 @@ def test_dropped_guard_wakes_who_waited_for_it():
     assert free(x)
 
 
-@pytest.mark.parametrize("mode", GUARDS)
-def test_guard_that_is_dropped_in_another_thread_is_left_to_its_own(mode):
-    x = LockedArray([1.0])
+@pytest.mark.parametrize(
+    "take",
+    [*GUARDS.values(), lambda x: la.acquire(write=(x[:1], x[1:]))],
+    ids=[*GUARDS, "acquire"],
+)
+def test_guard_that_is_dropped_in_another_thread_is_left_to_its_own(take):
+    x = LockedArray([1.0, 2.0])
     guards, dropped, over = [], threading.Event(), threading.Event()
 
     def acquire_and_wait():
-        guards.append(GUARDS[mode](x))
-        raw = guards[0].acquire()
+        guards.append(take(x))
+        raws = guards[0].acquire()
         assert dropped.wait(DEADLINE)
-        assert not raw.flags.writeable
+        for raw in raws if isinstance(raws, tuple) else (raws,):
+            assert not raw.flags.writeable
         with y.read():  # whatever was left to this thread is given back by now, or at its end
             pass
         assert over.wait(DEADLINE)
