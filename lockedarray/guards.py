@@ -99,9 +99,12 @@ class Guard(GuardBase):
                 raw.setflags(write=False)
                 buffer_of(facade).forget_raw_view(raw)
         finally:
-            if holds is not None:
-                holds.release()
-        self._raws, self._holds = [], None
+            try:
+                if holds is not None:
+                    holds.release()
+            finally:
+                if holds is None or not holds.held():  # whatever others' locks raised
+                    self._raws, self._holds = [], None
 
     def __repr__(self) -> str:
         modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from lockedarray.errors import LockTimeout
 
@@ -41,7 +41,8 @@ class Lockable:
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
-        if isinstance(timeout, str) or not hasattr(timeout, "__float__"):
+        is_number = hasattr(timeout, "__float__") or hasattr(timeout, "__index__")
+        if isinstance(timeout, str) or not is_number:
             raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
         given, timeout = timeout, float(timeout)
         if not blocking and timeout != -1:
@@ -82,6 +83,9 @@ class Lockable:
             raise RuntimeError("release unlocked lock")
         del self._held[threading.get_ident()]
         holds.release()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def locked(self) -> bool:
         """Whether some thread holds the lock by this object."""

@@ -108,22 +108,39 @@ class RegionLock(_native.RegionLock):
 
 
 class _Taken:
-    """What one thread has of a lock below."""
+    """What one thread has of a lock below.
 
-    __slots__ = ("lockable", "modes", "write")
+    An exception may strike at any moment, and a signal handler or finalizer that takes the lock,
+    too. So a lock object is entered here before it is acquired, and left out once it is released.
+    """
 
-    def __init__(self, lockable: Any, write: bool) -> None:
-        self.lockable = lockable  # None: others have taken what a failed upgrade let go
-        self.write = write
-        self.modes: list[bool] = []
+    __slots__ = ("lockables", "requests", "write")
+
+    def __init__(self) -> None:
+        self.lockables: dict[int, Any] = {}  # by their ids; none: a failed upgrade let it go
+        self.write = False
+        self.requests: set[int] = set()  # which want it held
 
     def is_held(self) -> bool:
-        return self.lockable is not None and self.lockable.locked()
+        return any(lockable.locked() for lockable in list(self.lockables.values()))
+
+    def acquire(self, lock: Any, write: bool) -> bool:
+        """Take it, if that needs no waiting."""
+        lockable = lock.gen_wlock() if write else lock.gen_rlock()
+        self.lockables[id(lockable)] = lockable
+        held = lockable.acquire(blocking=False)
+        if held:
+            self.write = self.write or write
+        else:
+            self.lockables.pop(id(lockable), None)
+        return bool(held)
 
     def let_go(self) -> None:
-        """Release it, unless it is released: an exception may have struck just after that."""
-        if self.is_held():
-            self.lockable.release()
+        for key, lockable in list(self.lockables.items()):
+            if lockable.locked():
+                lockable.release()
+            self.lockables.pop(key, None)
+        self.write = False
 
 
 class _Below:
@@ -132,6 +149,8 @@ class _Below:
     Our own threads exclude each other above it; it keeps code out that knows only it.  Its other
     users do not tell when they let it go, so a thread that waits for it looks again and again,
     and holds nothing of the lock above meanwhile.
+
+    Requests are known by numbers. Whatever is struck by an exception, may be called again.
     """
 
     def __init__(self, lock: Any) -> None:
@@ -141,27 +160,27 @@ class _Below:
         self._polls: dict[int, float] = {}
         _belows[id(self)] = self
 
-    def take(self, write: bool) -> bool:
+    def take(self, request: int, write: bool) -> bool:
         """Have the thread hold it at least in this mode, if that needs no waiting."""
         ident = threading.get_ident()
         _release_when_the_thread_ends(ident)
         taken = self._taken.get(ident)
         if taken is None:
-            lockable = self._relock(write)
-            if lockable is not None:
-                taken = self._taken[ident] = _Taken(lockable, write)
+            taken = self._taken[ident] = _Taken()
+        if not taken.is_held():
+            held = taken.acquire(self._lock, write)
         elif write and not taken.write:  # an upgrade: there is none, so let go and take anew
             taken.let_go()
-            lockable = taken.lockable = self._relock(True)
-            taken.write = lockable is not None
-            if lockable is None:
-                taken.lockable = self._relock(False)
+            held = taken.acquire(self._lock, True)
+            if not held:
+                taken.acquire(self._lock, False)
         else:
-            lockable = taken.lockable
-        if lockable is None or taken is None:
+            held = True
+        if not held:
             self.waiting[ident] = write
             return False
-        taken.modes.append(write)
+        self._taken[ident] = taken  # a signal handler may have let it go
+        taken.requests.add(request)
         self._forget_wait(ident)
         return True
 
@@ -172,31 +191,32 @@ class _Below:
         self._polls[ident] = min(2 * poll, _LAST_POLL)
         time.sleep(min(poll, left))
 
-    def give_up(self, write: bool) -> None:
+    def give_up(self, request: int, write: bool) -> None:
         """Wait no longer, and have again what the thread had before."""
         ident = threading.get_ident()
         self._forget_wait(ident)
+        self.give_back(request, write)  # what may have been taken before an exception struck
         taken = self._taken.get(ident)
         while taken is not None and not taken.is_held():
-            taken.lockable = self._relock(False)
-            if taken.lockable is None:
+            if not taken.acquire(self._lock, False):
                 time.sleep(_FIRST_POLL)
 
-    def give_back(self, write: bool) -> None:
+    def give_back(self, request: int, write: bool) -> None:
         """Undo one `take`; the lock is let go with the last."""
         taken = self._taken.get(threading.get_ident())
-        if taken is None:  # the thread that took it has ended, or is not in this process
+        if taken is None:  # it was not taken
             return
-        taken.modes.remove(write)
-        if not taken.modes:
+        taken.requests.discard(request)
+        if not taken.requests:
             self.forget(threading.get_ident())
 
     def forget(self, ident: int) -> None:
         """Let go of what a thread holds, which may have ended."""
         self._forget_wait(ident)
-        taken = self._taken.pop(ident, None)
+        taken = self._taken.get(ident)
         if taken is not None:
             taken.let_go()
+            self._taken.pop(ident, None)
 
     def forget_other_threads(self) -> None:
         """Let go of what threads hold that a fork did not bring along (in the child)."""
@@ -208,10 +228,6 @@ class _Below:
     def _forget_wait(self, ident: int) -> None:
         self.waiting.pop(ident, None)
         self._polls.pop(ident, None)
-
-    def _relock(self, write: bool) -> Any:
-        lockable = self._lock.gen_wlock() if write else self._lock.gen_rlock()
-        return lockable if lockable.acquire(blocking=False) else None
 
 
 class _Ending:
@@ -249,7 +265,9 @@ if hasattr(os, "register_at_fork"):
 
 
 def _names() -> dict[int | None, str]:
-    return {thread.ident: thread.name for thread in threading.enumerate()}
+    # Not by enumerate(): a thread that did not survive the interpreter's end may have its lock.
+    active = threading._active.copy()  # type: ignore[attr-defined]
+    return {ident: thread.name for ident, thread in active.items()}
 
 
 def _name(names: dict[int | None, str], ident: int) -> str:

@@ -565,20 +565,47 @@ la_request_writes(const la_request *first)
     return writes;
 }
 
-/* Calls a method of the lock below, with the error that is set kept over it. */
+/* Calls a method of the lock below for this request; a new reference or NULL. */
+static PyObject *
+la_request_call_below(la_request *first, const char *method)
+{
+    return PyObject_CallMethod(first->lock->below, method, "KO",
+                               (unsigned long long)(uintptr_t)first,
+                               la_request_writes(first) ? Py_True : Py_False);
+}
+
+/*
+ * Tells the lock below that the request is over: it wants that done, whatever strikes.
+ * So an exception out of it, Ctrl-C or its owner's, comes out in the end (Ctrl-C before
+ * another one); but first it is told again, which does nothing where it was done.
+ */
 static void
 la_request_tell_below(la_request *first, const char *method)
 {
-    PyObject *type, *value, *traceback;
+    PyObject *type, *value, *traceback, *new_type, *new_value, *new_traceback;
 
     if (first->lock->below == NULL) {       /* garbage, of which the collector cleared the lock first */
         return;
     }
     PyErr_Fetch(&type, &value, &traceback);
-    PyObject *result = PyObject_CallMethod(
-        first->lock->below, method, "O", la_request_writes(first) ? Py_True : Py_False);
+    PyObject *result = la_request_call_below(first, method);
     if (result == NULL) {
-        PyErr_WriteUnraisable((PyObject *)first->lock);
+        PyErr_Fetch(&new_type, &new_value, &new_traceback);
+        result = la_request_call_below(first, method);
+        if (result == NULL) {
+            PyErr_Clear();
+        }
+        if (type == NULL || !PyErr_GivenExceptionMatches(new_type, PyExc_Exception)) {
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+            PyErr_Restore(new_type, new_value, new_traceback);
+            Py_XDECREF(result);
+            return;
+        }
+        Py_XDECREF(new_type);
+        Py_XDECREF(new_value);
+        Py_XDECREF(new_traceback);
     }
     Py_XDECREF(result);
     PyErr_Restore(type, value, traceback);
@@ -588,8 +615,7 @@ la_request_tell_below(la_request *first, const char *method)
 static int
 la_request_take_below(la_request *first)
 {
-    PyObject *result = PyObject_CallMethod(
-        first->lock->below, "take", "O", la_request_writes(first) ? Py_True : Py_False);
+    PyObject *result = la_request_call_below(first, "take");
     if (result == NULL) {
         return -1;
     }
@@ -662,7 +688,7 @@ la_holds_any(la_holds_object *self)
     return false;
 }
 
-/* Releases what is held, the last taken first. */
+/* Releases what is held, the last taken first; others' code may set an error. */
 static void
 la_holds_release_all(la_holds_object *self)
 {
@@ -673,14 +699,15 @@ la_holds_release_all(la_holds_object *self)
         if (!request->held) {
             continue;
         }
-        if (request->below) {
-            request->below = false;
+        bool below = request->below;
+        request->held = request->below = false;
+        if (!la_hold_is_mine(&request->hold, thread)) {
+            continue;   /* the thread that took it ended, and its record may serve another */
+        }
+        if (below) {
             la_request_tell_below(request, "give_back");
         }
-        request->held = false;
-        if (la_hold_is_mine(&request->hold, thread)) {      /* else it ended */
-            la_release(&request->hold, thread);
-        }
+        la_release(&request->hold, thread);
     }
 }
 
@@ -745,7 +772,20 @@ la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     la_holds_release_all(self);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     Py_RETURN_NONE;
+}
+
+/* Where nobody can be told of an error; none is set. */
+static void
+la_holds_release_quietly(la_holds_object *self)
+{
+    la_holds_release_all(self);
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)la_holds_type);
+    }
 }
 
 void
@@ -753,7 +793,7 @@ la_holds_let_go(PyObject *object)
 {
     if (PyObject_TypeCheck(object, la_holds_type)
             && ((la_holds_object *)object)->thread == la_thread_self()) {
-        la_holds_release_all((la_holds_object *)object);
+        la_holds_release_quietly((la_holds_object *)object);
     }
 }
 
@@ -790,8 +830,11 @@ la_holds_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
-    if (self->thread != NULL && self->thread == la_thread_self()) {
-        la_holds_release_all(self);
+    if (self->thread != NULL && self->thread == la_thread_self() && la_holds_any(self)) {
+        PyObject *error, *value, *traceback;
+        PyErr_Fetch(&error, &value, &traceback);
+        la_holds_release_quietly(self);
+        PyErr_Restore(error, value, traceback);
     }
     if (!la_holds_any(self)) {
         if (self->thread != NULL && self->thread != la_thread_current) {

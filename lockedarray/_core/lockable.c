@@ -199,9 +199,9 @@ la_claim_take(la_claim *claim, la_lockable *self, la_thread *thread, int64_t dea
     return status;
 }
 
-/* As la_claim_take. */
+/* As la_claim_take. `limited`: by a timeout, which may be longer than any deadline. */
 static la_status
-la_lockable_take(la_lockable *self, int64_t deadline)
+la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
 {
     la_thread *thread = la_thread_here();
     la_claim *claim = NULL, *ended = NULL;
@@ -227,7 +227,7 @@ la_lockable_take(la_lockable *self, int64_t deadline)
         la_thread_await_ends();
     }
     if (mine) {
-        if (deadline != LA_NEVER) {
+        if (limited) {
             return LA_TIMEOUT;      /* nobody else can let it go */
         }
         PyErr_SetString(PyExc_RuntimeError, "this thread holds this lock object already; "
@@ -244,7 +244,7 @@ la_lockable_take(la_lockable *self, int64_t deadline)
 }
 
 static int
-la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline)
+la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline, bool *limited)
 {
     int blocks = blocking == NULL ? 1 : PyObject_IsTrue(blocking);
     double seconds = -1;
@@ -275,6 +275,7 @@ la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline)
                      "timeout must not be negative (seconds), or -1, not %R", timeout);
         return -1;
     }
+    *limited = !blocks || seconds >= 0;
     *deadline = !blocks ? LA_NOW : seconds < 0 ? LA_NEVER : la_deadline_after(seconds);
     return 0;
 }
@@ -285,12 +286,13 @@ la_lockable_acquire(PyObject *object, PyObject *args, PyObject *kwargs)
     static char *names[] = {"blocking", "timeout", NULL};
     PyObject *blocking = NULL, *timeout = NULL;
     int64_t deadline;
+    bool limited;
 
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:acquire", names, &blocking, &timeout)
-            || la_lockable_deadline(blocking, timeout, &deadline) < 0) {
+            || la_lockable_deadline(blocking, timeout, &deadline, &limited) < 0) {
         return NULL;
     }
-    la_status status = la_lockable_take((la_lockable *)object, deadline);
+    la_status status = la_lockable_take((la_lockable *)object, deadline, limited);
     if (status == LA_OK) {
         Py_RETURN_TRUE;
     }
@@ -366,7 +368,7 @@ la_lockable_locked(PyObject *object, PyObject *Py_UNUSED(unused))
 static PyObject *
 la_lockable_enter(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    if (la_lockable_take((la_lockable *)object, LA_NEVER) != LA_OK) {
+    if (la_lockable_take((la_lockable *)object, LA_NEVER, false) != LA_OK) {
         return NULL;
     }
     Py_RETURN_FALSE;

@@ -79,6 +79,8 @@ class _Ending:
         self._thread = thread
 
     def __del__(self) -> None:
+        if _monitor is None:  # type: ignore[unreachable]  # the interpreter ends, globals go first
+            return
         for hold, lock in list(self._thread.holds.items()):
             lock._release(hold)
 
@@ -388,9 +390,11 @@ class RegionLock:
     def _release_locked(self, hold: _Hold) -> None:
         self._holds.pop(hold, None)
         hold.thread.holds.pop(hold, None)
-        self._return_below(hold.thread)
-        if self._queue:
-            self._wake_locked()
+        try:
+            self._return_below(hold.thread)
+        finally:
+            if self._queue:
+                self._wake_locked()
 
     def _release_orphans_locked(self) -> None:
         for hold in list(self._holds):
@@ -424,18 +428,18 @@ class RegionLock:
             return True
         if taken is not None:  # an upgrade: the other threads' holds are not in the way
             self._let_go(taken[1])
-        lockable = self._relock(write)
-        if lockable is None:
-            if self._own:  # an asynchronous exception left its inner locks held: a new one
-                self._taken.pop(thread, None)
-                self._renew_below()
-                lockable = self._relock(write)
-            else:
-                if taken is not None:
-                    self._taken[thread] = (False, self._relock(False))
-                return False
-        self._taken[thread] = (write, lockable)
-        return True
+        if self._relock(thread, write):
+            return True
+        if self._own:  # an asynchronous exception left its inner locks held: a new one
+            self._taken.pop(thread, None)
+            self._renew_below()
+            self._relock(thread, write)
+            return True
+        if taken is None:
+            self._taken.pop(thread, None)
+        else:
+            self._relock(thread, False)
+        return False
 
     def _return_below(self, thread: _Thread) -> None:
         """Give back what `thread` no longer needs of the lock below."""
@@ -448,19 +452,22 @@ class RegionLock:
             self._let_go(taken[1])
         elif taken[0] and not any(modes) and self._own:  # others' lock: a writer could slip in
             self._let_go(taken[1])
-            self._taken[thread] = (False, self._relock(False))
+            self._relock(thread, False)
 
-    def _relock(self, write: bool) -> Any:
-        """Return the lock below, taken without waiting; None where that cannot be."""
+    def _relock(self, thread: _Thread, write: bool) -> bool:
+        """Take the lock below without waiting; known before it is, lest an exception lose it."""
         lockable = self._below.gen_wlock() if write else self._below.gen_rlock()
-        return lockable if lockable.acquire(blocking=False) else None
+        self._taken[thread] = (write, lockable)
+        if lockable.acquire(blocking=False):
+            return True
+        self._taken[thread] = (write, None)
+        return False
 
     def _renew_below(self) -> None:
         """Replace our own lock below by a new one, taken as `_taken` says."""
         self._below = _new_below()
-        self._taken = {
-            thread: (write, self._relock(write)) for thread, (write, _) in self._taken.items()
-        }
+        for thread, (write, _) in list(self._taken.items()):
+            self._relock(thread, write)
 
     def _restore_below(self, thread: _Thread) -> None:
         """Give `thread` back the read lock that a failed upgrade let go and others then took."""
@@ -471,8 +478,7 @@ class RegionLock:
         taken = self._taken.get(thread)
         if taken is None or taken[1] is not None:
             return True
-        self._taken[thread] = (taken[0], self._relock(taken[0]))
-        return False
+        return self._relock(thread, taken[0])
 
     @staticmethod
     def _let_go(lockable: Any) -> None:
@@ -482,6 +488,10 @@ class RegionLock:
             lockable.release()
         except RuntimeError:  # never taken: an asynchronous exception came first
             pass
+        except BaseException:  # of whoever made it, or Ctrl-C: perhaps before it was released
+            if lockable.locked():
+                lockable.release()
+            raise
 
     # -- messages --------------------------------------------------------------------------------
 
@@ -548,8 +558,15 @@ class Holds:
 
     def release(self) -> None:
         """Release what is held; nothing happens to what is not."""
-        for lock, hold in self._holds:
-            lock._release(hold)
+        self._release_all(iter(self._holds))
+
+    def _release_all(self, holds: Iterator[tuple[RegionLock, _Hold]]) -> None:
+        for lock, hold in holds:
+            try:
+                lock._release(hold)
+            except BaseException:  # of others' locks, or Ctrl-C: the rest is released
+                self._release_all(holds)
+                raise
 
     def held_by_this_thread(self) -> bool:
         """Whether the calling thread is the one that took the holds."""

@@ -267,6 +267,93 @@ def test_thread_that_took_the_foreign_lock_itself_times_out():
     assert available(lock.gen_wlock())
 
 
+class Struck:
+    """A foreign lock whose lock objects raise, once, at one place."""
+
+    def __init__(self, error, method, place):
+        self.mutex = threading.Lock()
+        self._strikes = [(error, method, place)]
+
+    def gen_rlock(self):
+        return StruckObject(self)
+
+    gen_wlock = gen_rlock
+
+    def strike(self, *where):
+        if self._strikes and self._strikes[0][1:] == where:
+            raise self._strikes.pop()[0]
+
+
+class StruckObject(rwlock.Lockable):
+    def __init__(self, lock):
+        self._lock, self._held = lock, False
+
+    def acquire(self, blocking=True, timeout=-1):
+        self._lock.strike("acquire", "before")
+        self._held = self._lock.mutex.acquire(blocking, timeout)
+        self._lock.strike("acquire", "after")
+        return self._held
+
+    def release(self):
+        self._lock.strike("release", "before")
+        self._held = False
+        self._lock.mutex.release()
+        self._lock.strike("release", "after")
+
+    def locked(self):
+        return self._held
+
+
+def take_and_release(lockable):
+    lockable.acquire()
+    lockable.release()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+@pytest.mark.parametrize("method", ["acquire", "release"])
+@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, y: x.fill(3),
+        lambda x, y: take_and_release(x.write()),
+        lambda x, y: take_and_release(la.acquire(write=(y, x))),
+        lambda x, y: take_and_release(x.lock.gen_wlock()),
+    ],
+    ids=["operation", "guard", "acquire", "lock object"],
+)
+def test_exception_out_of_a_foreign_lock_comes_out_and_nothing_stays_held(
+    error, method, place, use
+):
+    lock = Struck(error, method, place)
+    x, y = LockedArray([1.0], lock=lock), LockedArray([1.0])
+    with pytest.raises(error):
+        use(x, y)
+    assert not lock.mutex.locked()
+    assert free(x, y)
+    x += 1
+
+
+def test_what_a_thread_that_ended_held_is_not_let_go_again_by_another():
+    lock = rwlock.RWLockFair()
+    x = LockedArray([1.0], lock=lock)
+    shared = x.lock.gen_wlock()
+    for _ in range(5):  # the next thread mostly gets the number of the last one
+        start(shared.acquire).result()
+        gc.collect()
+        wait_until(lambda: available(lock.gen_wlock()))
+
+        def hold_again():
+            with shared:
+                assert not available(lock.gen_rlock())
+            with x.write():
+                assert not available(lock.gen_rlock())
+
+        start(hold_again).result()
+        assert available(lock.gen_wlock())
+    assert free(x)
+
+
 @pytest.mark.parametrize("mode", ["guard", "lock object"])
 def test_foreign_lock_is_let_go_by_what_is_garbage_together_with_its_lock(mode):
     lock = rwlock.RWLockFair()

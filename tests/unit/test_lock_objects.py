@@ -1,8 +1,11 @@
 """x.lock: the protocols of readerwriterlock, and what holds() tells."""
 
+import copy
 import gc
+import pickle
 import threading
 import weakref
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -148,6 +151,28 @@ def test_what_the_conversion_of_a_timeout_raises_comes_out(mode):
 
 
 @kinds
+def test_timeout_is_what_a_lock_of_threading_takes(mode):
+    class Index:
+        def __index__(self):
+            return 1
+
+    x = LockedArray([1.0])
+    for timeout in (1, 1.0, np.float32(1), np.int8(1), True, Fraction(1), Index()):
+        lockable = KINDS[mode](x.lock)
+        assert lockable.acquire(timeout=timeout)
+        lockable.release()
+    assert free(x)
+
+
+@kinds
+def test_lock_object_is_not_copied(mode):
+    lockable = KINDS[mode](LockedArray([1.0]).lock)
+    for duplicate in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="Lockable"):
+            duplicate(lockable)
+
+
+@kinds
 def test_timeout_of_minus_one_is_no_limit(mode):
     x = LockedArray([1.0])
     with held_elsewhere(x.write()):
@@ -162,7 +187,8 @@ def test_lock_object_of_this_thread_says_no_to_it(mode):
     taken = KINDS[mode](x.lock)
     with taken:
         assert taken.acquire(False) is False
-        assert taken.acquire(timeout=0.001) is False
+        for timeout in (0.001, 1e300, float("inf")):  # nobody else can let it go
+            assert taken.acquire(timeout=timeout) is False
         with pytest.raises(RuntimeError, match="make another one"):
             taken.acquire()
         assert taken.locked()
