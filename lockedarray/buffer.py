@@ -32,7 +32,7 @@ from lockedarray.cores import (
     set_writeable,
 )
 from lockedarray.holding import holding
-from lockedarray.objects import runs_element_code
+from lockedarray.objects import has_arena, runs_element_code
 
 __all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
 
@@ -257,9 +257,18 @@ class Buffer(BufferBase):
             buffer.enter(owner)
         return buffer
 
-    def reading_writes(self, dtype: np.dtype) -> bool:
-        """Whether a reader takes the write lock, to keep element code of two threads apart."""
-        return self.objects == "exclusive" and runs_element_code(dtype)
+    def request(self, facade: Any, write: bool) -> tuple[Any, bool] | None:
+        """Return what to lock to read or write `facade`, and whether to write; None: nothing.
+
+        Readers, too, take the write lock, where element code of two threads is kept apart, or of
+        the whole Buffer, where NumPy's own locks would hang.
+        """
+        dtype = facade.dtype
+        if has_arena(dtype):
+            return self.lock, True
+        if write or (self.objects == "exclusive" and runs_element_code(dtype)):
+            return facade, True
+        return None if self.frozen else (facade, False)
 
     # -- which arrays show the memory ------------------------------------------------------------
 

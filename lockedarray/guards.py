@@ -66,15 +66,10 @@ class Guard(GuardBase):
 
     def _general_acquire(self) -> Any:
         wanted, shape, timeout = self._whole_plan()
-        requests = []
-        for facade, write in wanted:
-            buffer = buffer_of(facade)
-            write = write or buffer.reading_writes(facade.dtype)
-            if write or not buffer.frozen:
-                requests.append((facade, write))
+        requests = [buffer_of(facade).request(facade, write) for facade, write in wanted]
         # Where an exception strikes, this is what the core gives back.
         self._raws = raws = []
-        self._holds = holds = Holds(requests)
+        self._holds = holds = Holds([request for request in requests if request is not None])
         holds.acquire(timeout)
         for facade, write in wanted:
             if write:

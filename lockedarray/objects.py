@@ -1,24 +1,33 @@
-"""The object-dtype policy: which dtypes run Python code per element, and what reading them locks.
+"""Dtypes whose elements are not all in the array: what to read them must lock.
 
 Elements of dtype ``object`` bring their own ``__add__``, ``__eq__``, ``__repr__`` and
 ``__del__``, and NumPy runs those.  What must not overlap is the user's choice, ``objects=``.
+
+The text of a StringDType array is in an arena with a lock of NumPy's, which all its views share.
+Up to NumPy 2.5.0 an operation takes the locks of its arrays in the order of its arguments, and
+waits for them with the GIL in hand: two threads that read two arrays in different orders hang
+(NumPy's issue 31682).  There each operation has the arena for itself.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["POLICIES", "check_policy", "runs_element_code"]
+__all__ = ["POLICIES", "check_policy", "has_arena", "runs_element_code"]
 
 POLICIES = ("exclusive", "shared", "forbid")
 
-# Before NumPy 2.3, two readers of one StringDType array can deadlock inside NumPy.
-_STRINGS_COUNT = tuple(int(part) for part in np.__version__.split(".")[:2]) < (2, 3)
+_ARENAS_DEADLOCK = np.lib.NumpyVersion(np.__version__) < "2.5.1"
 
 
 def runs_element_code(dtype: np.dtype) -> bool:
     """Whether operations on this dtype (or one of its fields) run code of their elements."""
-    return dtype.hasobject and (_STRINGS_COUNT or not isinstance(dtype, np.dtypes.StringDType))
+    return dtype.hasobject and not isinstance(dtype, np.dtypes.StringDType)
+
+
+def has_arena(dtype: np.dtype) -> bool:
+    """Whether two operations on any parts of an array of this dtype must not overlap."""
+    return _ARENAS_DEADLOCK and isinstance(dtype, np.dtypes.StringDType)
 
 
 def check_policy(objects: str, dtype: np.dtype) -> None:

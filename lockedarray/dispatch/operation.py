@@ -257,14 +257,11 @@ def settled(argument: Any) -> Any:
     return np.asarray(argument)
 
 
-def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tuple[Facade, bool]]:
-    requests = []
-    for key, facade in facades.items():
-        buffer = buffer_of(facade)
-        write = key in written or buffer.reading_writes(facade.dtype)
-        if write or not buffer.frozen:
-            requests.append((facade, write))
-    return requests
+def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tuple[Any, bool]]:
+    requests = [
+        buffer_of(facade).request(facade, key in written) for key, facade in facades.items()
+    ]
+    return [request for request in requests if request is not None]
 
 
 def _shares(result: np.ndarray, facades: dict[int, Facade]) -> Facade | None:
