@@ -32,7 +32,7 @@ from lockedarray.flags import Flags
 from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
 from lockedarray.indexing import makes_view, picks_element
-from lockedarray.objects import check_policy
+from lockedarray.objects import check_policy, runs_element_code
 from lockedarray.temporaries import REFERENCES_OF_ONE, is_unreachable
 
 __all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
@@ -332,7 +332,7 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
-        if self.dtype.hasobject and (
+        if runs_element_code(self.dtype) and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
             run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
@@ -361,7 +361,7 @@ class LockedArray(Facade):
         if isinstance(value, (np.ndarray, np.generic)) or type(value) in _SCALARS:
             return value
         dtype = self.dtype
-        if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
+        if runs_element_code(dtype) or dtype.names is not None or dtype.type is np.void:
             return value
         if isinstance(value, (list, tuple)) and (
             picks_element(index, self.ndim) or facades_in(value)

@@ -246,8 +246,8 @@ class Call:
 
 
 def _runs_element_code(dtype):
-    # Before NumPy 2.3, two readers of one StringDType array can deadlock inside NumPy.
-    old = np.lib.NumpyVersion(np.__version__) < "2.3.0"
+    # Before NumPy 2.5.1, two readers of StringDType arrays can deadlock inside NumPy.
+    old = np.lib.NumpyVersion(np.__version__) < "2.5.1"
     return dtype.hasobject and (old or not isinstance(dtype, np.dtypes.StringDType))
 
 

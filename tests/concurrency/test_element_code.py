@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import lockedarray as la
-from arrange import free, waits_beside
+from arrange import free, run_isolated, waits_beside
 from lockedarray import LockedArray
 from threads import DEADLINE, start, together, wait_until
 
@@ -311,6 +311,57 @@ def test_reference_counts_of_elements_survive_many_threads():
     del x
     gc.collect()
     wait_until(lambda: Element.alive == 0)
+
+
+def test_text_of_what_is_assigned_is_asked_for_before_the_lock_is_taken():
+    run_isolated("""
+import numpy as np, lockedarray as la
+x = la.LockedArray(np.array(["a", "b", "c"], np.dtypes.StringDType()))
+
+class Text:
+    def __str__(self):
+        assert not x.lock.holds()
+        x[1] = "inner"  # NumPy alone would wait for itself, before 2.5.1
+        return "outer"
+
+x[0] = Text()
+x[1:] = [Text(), "last"]
+assert x.tolist() == ["outer", "outer", "last"], x
+""")
+
+
+arenas_deadlock = np.lib.NumpyVersion(np.__version__) < "2.5.1"
+
+
+@pytest.mark.skipif(not arenas_deadlock, reason="this NumPy takes the locks of arenas in one order")
+def test_operations_on_any_parts_of_a_stringdtype_array_do_not_overlap():
+    x = LockedArray(np.array(["a", "b", "c"], np.dtypes.StringDType()))
+    for guard in (x[:1].read(), x[:1].write()):
+        for function in (lambda: x[1:] == "b", x[2:].snapshot, lambda: x.at[2].exchange("c")):
+            assert waits_beside(guard, x.lock, function)[0] == "write"
+    with x[:1].read() as raw:
+        assert not raw.flags.writeable
+    assert free(x)
+
+
+def test_operations_on_stringdtype_arrays_in_opposite_orders_end():
+    words = np.array(["alphabetically", "boustrophedonically"] * 300, np.dtypes.StringDType())
+    x, y, z = LockedArray(words), LockedArray(words[::-1]), LockedArray(words)
+    half = len(words) // 2
+
+    def forth():
+        for _ in range(60):
+            np.less(x, y)
+            np.maximum(x[:half], y[:half], out=z[:half])
+
+    def back():
+        for _ in range(60):
+            np.less(y, x)
+            np.maximum(y[half:], x[half:], out=z[half:])
+
+    together(*[forth, back] * 4)
+    assert z.tolist() == np.maximum(words, words[::-1]).tolist()
+    assert free(x, y, z)
 
 
 @pytest.mark.parametrize("index", [0, (0,), np.int8(0), (np.uint64(0),)], ids=repr)
