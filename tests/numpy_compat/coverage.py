@@ -260,9 +260,10 @@ def page(groups):
         "",
         f"## Functions: {len(functions)}",
         "",
-        "NumPy asks us (`__array_function__`) when one of these is given a LockedArray. Arrays of "
-        "Python objects are read",
-        "under the write lock, as {doc}`guarantees` says.",
+        "NumPy asks us (`__array_function__`) when one of these is given a LockedArray, in an "
+        "argument that it looks at:",
+        "{doc}`pitfalls` tells of the others. Arrays of Python objects are read under the write lock, "
+        "as {doc}`guarantees` says.",
         "",
         *_table(("function", "lock", "entries"), functions),
         f"## Ufuncs: {len(ufuncs)}",
