@@ -20,6 +20,7 @@ _serials = itertools.count(1)
 _registering = threading.RLock()
 _over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 
+_MODES = {False: "read", True: "write"}
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
 
 
@@ -85,23 +86,24 @@ class RegionLock(_native.RegionLock):
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it, in which mode, for which bytes."""
         names = _names()
-        waiting_below = {} if self._foreign is None else self.below.waiting.copy()
-        entries = [*self.entries()]
-        if waiting_below:  # they hold nothing, or try to
-            entries = [entry for entry in entries if not self._only_tries(entry, waiting_below)]
-            entries += [
-                (ident, "write" if write else "read", True, None, None)
-                for ident, write in waiting_below.items()
-            ]
+        entries = self.entries() if self._foreign is None else self._entries_over_foreign()
         return [
             HeldLock(_name(names, ident), mode, waiting, low, high)
             for ident, mode, waiting, low, high in entries
         ]
 
-    def _only_tries(self, entry: Any, waiting_below: dict[int, bool]) -> bool:
-        """Whether `entry` is that of a thread which gives it back if the lock below is taken."""
-        ident, mode, *_ = entry
-        return ident in waiting_below and (mode == "write") == waiting_below[ident]
+    def _entries_over_foreign(self) -> list[Any]:
+        """The entries, of which some have this lock for a moment only, to try the one below."""
+        waiting = self.below.waiting.copy()
+        entries = self.entries()
+        waiting |= self.below.waiting.copy()  # who began after the first look, and let go again
+        shown: list[Any] = [
+            (ident, _MODES[write], True, None, None) for ident, write in waiting.items()
+        ]
+        for ident, mode, waits, low, high in entries:
+            if waiting.get(ident) != (mode == "write"):
+                shown.append((ident, mode, waits or not self.below.is_taken(ident), low, high))
+        return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
 
     def __repr__(self) -> str:
         return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
@@ -224,6 +226,11 @@ class _Below:
         for ident in {*self._taken, *self.waiting}:
             if ident != here:
                 self.forget(ident)
+
+    def is_taken(self, ident: int) -> bool:
+        """Whether a thread holds it."""
+        taken = self._taken.get(ident)
+        return taken is not None and bool(taken.requests)
 
     def _forget_wait(self, ident: int) -> None:
         self.waiting.pop(ident, None)
