@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
@@ -34,6 +35,7 @@ class Lockable:
     """
 
     __slots__ = ("_held", "_make_holds")
+    _finalizing = staticmethod(sys.is_finalizing)
 
     def __init__(self, make_holds: Callable[[], Any]) -> None:
         self._make_holds = make_holds
@@ -63,6 +65,8 @@ class Lockable:
 
     def __del__(self) -> None:
         # Before the collector clears the lock; others' code may wait for what is below that.
+        if self._finalizing():  # globals have gone, and so have the others
+            return
         for holds in getattr(self, "_held", {}).values():
             if holds.held_by_this_thread():
                 holds.release()

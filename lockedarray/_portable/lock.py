@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 import time
 import weakref
@@ -75,11 +76,13 @@ class _Thread:
 class _Ending:
     """Lives in a thread's local storage; when the thread ends, its holds are released."""
 
+    _finalizing = staticmethod(sys.is_finalizing)
+
     def __init__(self, thread: _Thread) -> None:
         self._thread = thread
 
     def __del__(self) -> None:
-        if _monitor is None:  # type: ignore[unreachable]  # the interpreter ends, globals go first
+        if self._finalizing():  # globals have gone
             return
         for hold, lock in list(self._thread.holds.items()):
             lock._release(hold)
