@@ -133,7 +133,8 @@ class _Hold:
     """One request for a lock, held or not: its identity is the entry in the list of holds.
 
     `owner` is the `Holds` that it belongs to.  An asynchronous exception may rob an operation of
-    its ``finally``; that one then dies with the frame, and whoever meets the hold releases it.
+    its ``finally``; that one then dies with the frame, and whoever meets the hold, or sees it wait,
+    releases it.
     (A finalizer would do it at once, but swallow each Ctrl-C that strikes in it.)
     """
 
@@ -403,6 +404,9 @@ class RegionLock:
         for hold in list(self._holds):
             if hold.owner() is None:
                 self._release(hold)
+        for waiter in list(self._queue):
+            if waiter.hold.owner() is None:
+                self._leave_locked(waiter)
         holding = set(self._holds.values())
         for thread in list(self._taken):  # an exception may have struck before the entry, too
             if thread not in holding and thread is not _this_thread():
