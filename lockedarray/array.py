@@ -32,7 +32,7 @@ from lockedarray.flags import Flags
 from lockedarray.flat import FlatIterator
 from lockedarray.guards import Guard
 from lockedarray.indexing import makes_view, picks_element
-from lockedarray.objects import check_policy, runs_element_code
+from lockedarray.objects import check_policy, has_arena
 from lockedarray.temporaries import REFERENCES_OF_ONE, is_unreachable
 
 __all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
@@ -332,9 +332,11 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
-        if runs_element_code(self.dtype) and (
+        if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
+            if has_arena(self.dtype) and picks_element(index, self.ndim):
+                value = _as_text(value, self.dtype)
             run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
         else:
             run(operator.setitem, (self, index, self._settled(index, value)), {}, (id(self),))
@@ -361,7 +363,7 @@ class LockedArray(Facade):
         if isinstance(value, (np.ndarray, np.generic)) or type(value) in _SCALARS:
             return value
         dtype = self.dtype
-        if runs_element_code(dtype) or dtype.names is not None or dtype.type is np.void:
+        if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
             return value
         if isinstance(value, (list, tuple)) and (
             picks_element(index, self.ndim) or facades_in(value)
@@ -576,6 +578,15 @@ def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
         array[index] = value
 
     return store
+
+
+def _as_text(value: Any, dtype: np.dtype) -> Any:
+    """Return `value` as an element of text: NumPy would hold its own lock while it asks for it."""
+    if isinstance(value, (str, np.ndarray, np.generic)):
+        return value
+    element = np.empty((), dtype)
+    element[()] = value
+    return element
 
 
 def _real(array: np.ndarray) -> np.ndarray:

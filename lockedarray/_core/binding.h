@@ -194,6 +194,15 @@ la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
     return la_hold_acquire_slow(lock, hold, self, deadline);
 }
 
+/* A hold to be taken, with all that is chained to it, and of which lock. */
+typedef struct {
+    la_lock_object *lock;
+    la_hold *hold;
+} la_wanted;
+
+/* Takes the holds of several locks, given in lock order: 0, or -1 and none is held. */
+int la_wanted_acquire(const la_wanted *wanted, int count, la_thread *thread, int64_t deadline);
+
 /* The deadline that is so many seconds from now; more than a century is for ever. */
 static inline int64_t
 la_deadline_after(double seconds)

@@ -47,6 +47,14 @@ static la_mutex la_guard_mutex;
 static PyTypeObject *la_ending_type;
 PyTypeObject *la_guard_type;
 
+void
+la_guard_forget_whole(la_guard *part)
+{
+    la_mutex_lock(&la_guard_mutex);
+    part->whole = NULL;
+    la_mutex_unlock(&la_guard_mutex);
+}
+
 /* In a forked child: others may have had the mutex. */
 void
 la_guard_fork_child(void)
@@ -343,7 +351,7 @@ la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread, bool waits)
         la_facade_region(self->facade, buffer, &hold->region);
         la_hold_init(hold, self->writes ? LA_WRITE : LA_READ);
         if (!waits) {
-            if (la_acquire(lock->lock, hold, thread, LA_NOW, NULL, NULL) != LA_OK) {
+            if (!la_try_in_turn(lock->lock, hold, thread)) {
                 return LA_GENERAL;
             }
         }
@@ -671,7 +679,10 @@ la_guard_dealloc(PyObject *object)
     if (la_guard_get_state(self) >= LA_GUARD_PARTS) {
         la_guard_finalize(object);
     }
-    Py_CLEAR(self->parts);
+    if (self->parts != NULL) {
+        la_several_forget(self);
+        Py_CLEAR(self->parts);
+    }
     Py_CLEAR(self->given_write);
     Py_CLEAR(self->given_read);
     Py_CLEAR(self->raw);

@@ -43,7 +43,7 @@ struct la_guard {
     /* Of several arrays: what acquire() was given, and a guard for each of them. */
     PyObject *given_write, *given_read;     /* a facade, a tuple of them, or None */
     PyObject *parts;                        /* a tuple of guards; NULL: none of several */
-    la_guard *whole;            /* of a part: whose it is; while it is HELD, that lives */
+    la_guard *whole;            /* of a part: whose it is; under the mutex */
 };
 
 extern PyTypeObject *la_guard_type;
@@ -86,6 +86,9 @@ void la_guard_let_go(la_guard *self, la_thread *thread);
 /* Releases it, or leaves that to the thread which holds it; nothing if nobody does. */
 void la_guard_part_with(la_guard *self);
 
+/* The whole goes; its part stays only where the garbage collector has shown it to somebody. */
+void la_guard_forget_whole(la_guard *part);
+
 /* several.c: guards of several. */
 
 /* Acquires, the state being TAKING: 0, LA_GENERAL or -1. Never waits. */
@@ -96,5 +99,7 @@ PyObject *la_several_yield(la_guard *self);
 bool la_several_is_mine(la_guard *self);
 /* Has each part let go of what it holds, or leave that to its thread. */
 void la_several_part_with(la_guard *self);
+/* Before the guard is gone. */
+void la_several_forget(la_guard *self);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_H_ */

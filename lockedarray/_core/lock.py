@@ -96,13 +96,14 @@ class RegionLock(_native.RegionLock):
         """The entries, of which some have this lock for a moment only, to try the one below."""
         waiting = self.below.waiting.copy()
         entries = self.entries()
-        waiting |= self.below.waiting.copy()  # who began after the first look, and let go again
+        waiting |= self.below.waiting.copy()  # who began after the first look, and let go since
         shown: list[Any] = [
             (ident, _MODES[write], True, None, None) for ident, write in waiting.items()
         ]
         for ident, mode, waits, low, high in entries:
-            if waiting.get(ident) != (mode == "write"):
-                shown.append((ident, mode, waits or not self.below.is_taken(ident), low, high))
+            known = waiting.get(ident) == (mode == "write")
+            if not known and (waits or self.below.is_taken(ident)):
+                shown.append((ident, mode, waits, low, high))
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
 
     def __repr__(self) -> str:
@@ -132,6 +133,7 @@ class _Taken:
         self.lockables[id(lockable)] = lockable
         held = lockable.acquire(blocking=False)
         if held:
+            self.lockables[id(lockable)] = lockable  # a handler may have left it out
             self.write = self.write or write
         else:
             self.lockables.pop(id(lockable), None)
@@ -140,7 +142,11 @@ class _Taken:
     def let_go(self) -> None:
         for key, lockable in list(self.lockables.items()):
             if lockable.locked():
-                lockable.release()
+                try:
+                    lockable.release()
+                except RuntimeError:
+                    if lockable.locked():  # else a handler was faster
+                        raise
             self.lockables.pop(key, None)
         self.write = False
 
@@ -168,7 +174,9 @@ class _Below:
         _release_when_the_thread_ends(ident)
         taken = self._taken.get(ident)
         if taken is None:
-            taken = self._taken[ident] = _Taken()
+            taken = _Taken()
+        taken.requests.add(request)  # first, or a handler would give back what is taken
+        self._taken[ident] = taken
         if not taken.is_held():
             held = taken.acquire(self._lock, write)
         elif write and not taken.write:  # an upgrade: there is none, so let go and take anew
@@ -178,11 +186,13 @@ class _Below:
                 taken.acquire(self._lock, False)
         else:
             held = True
-        if not held:
+        if not held and not (taken.is_held() and (taken.write or not write)):
             self.waiting[ident] = write
+            taken.requests.discard(request)
+            if not taken.requests:
+                taken.let_go()
+                self._taken.pop(ident, None)
             return False
-        self._taken[ident] = taken  # a signal handler may have let it go
-        taken.requests.add(request)
         self._forget_wait(ident)
         return True
 
@@ -230,7 +240,7 @@ class _Below:
     def is_taken(self, ident: int) -> bool:
         """Whether a thread holds it."""
         taken = self._taken.get(ident)
-        return taken is not None and bool(taken.requests)
+        return taken is not None and taken.is_held()
 
     def _forget_wait(self, ident: int) -> None:
         self.waiting.pop(ident, None)
@@ -241,10 +251,12 @@ class _Ending:
     """Lives in a thread's local storage; when the thread ends, its locks below are let go."""
 
     def __init__(self, ident: int) -> None:
-        self._ident = ident
         self._belows = _belows  # when the interpreter ends, globals go first
+        self._ident = ident
 
     def __del__(self) -> None:
+        if not hasattr(self, "_ident"):  # Ctrl-C struck before anything was taken
+            return
         for reference in self._belows.valuerefs():  # a copy: other threads may add to them
             below = reference()
             if below is not None:

@@ -239,6 +239,51 @@ la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
     return -1;
 }
 
+#define LA_TURNS 4
+
+/*
+ * Who holds something overtakes those who wait for the next lock, or there would be
+ * waits that the graph does not know; so threads that take the same locks again and
+ * again would keep all others from the last one. Hence, a few times, a thread that holds
+ * nothing waits for one of its locks in turn, holding no other, and then tries those.
+ */
+int
+la_wanted_acquire(const la_wanted *wanted, int count, la_thread *thread, int64_t deadline)
+{
+    int turns = count > 1 && !la_thread_holds_any(thread) ? LA_TURNS : 0;
+    int next = 0;
+
+    for (int turn = 0; turn < turns; turn++) {
+        int tried = 0;
+        if (la_hold_acquire(wanted[next].lock, wanted[next].hold, thread, deadline) < 0) {
+            return -1;
+        }
+        while (tried < count && (tried == next
+                || la_try_in_turn(wanted[tried].lock->lock, wanted[tried].hold, thread))) {
+            tried++;
+        }
+        if (LA_LIKELY(tried == count)) {
+            return 0;
+        }
+        for (int i = tried - 1; i >= 0; i--) {
+            if (i != next) {
+                la_release(wanted[i].hold, thread);
+            }
+        }
+        la_release(wanted[next].hold, thread);
+        next = tried;
+    }
+    for (int i = 0; i < count; i++) {
+        if (la_hold_acquire(wanted[i].lock, wanted[i].hold, thread, deadline) < 0) {
+            while (i-- > 0) {
+                la_release(wanted[i].hold, thread);
+            }
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* -- RegionLock --------------------------------------------------------------- */
 
 static int
@@ -409,6 +454,8 @@ typedef struct {
     PyObject_HEAD
     Py_ssize_t count;
     la_request *requests;   /* in lock order; those for one lock side by side */
+    la_wanted *wanted;      /* the same, by lock */
+    int locks;              /* how many */
     la_thread *thread;      /* who acquired */
 } la_holds_object;
 
@@ -466,6 +513,7 @@ la_holds_order(la_holds_object *self)
             la_hold_chain(&first->hold, &self->requests[i].hold);
             first->parts++;
         }
+        self->wanted[self->locks++] = (la_wanted){first->lock, &first->hold};
     }
 }
 
@@ -491,7 +539,8 @@ la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     }
     Py_ssize_t count = PySequence_Fast_GET_SIZE(requests);
     self->requests = PyMem_RawCalloc((size_t)count + 1, sizeof(la_request));
-    if (self->requests == NULL) {
+    self->wanted = PyMem_RawCalloc((size_t)count + 1, sizeof(la_wanted));
+    if (self->requests == NULL || self->wanted == NULL) {
         PyErr_NoMemory();
         goto fail;
     }
@@ -726,6 +775,44 @@ la_deadline_of(PyObject *timeout, int64_t *deadline)
     return 0;
 }
 
+/* Takes all requests, of locks that have none below: 0, or -1 and nothing is held. */
+static int
+la_holds_acquire_own(la_holds_object *self, int64_t deadline)
+{
+    bool current;
+
+    do {
+        current = true;
+        for (Py_ssize_t i = 0; i < self->count; i += self->requests[i].parts) {
+            la_request_set_regions(&self->requests[i]);
+        }
+        if (la_wanted_acquire(self->wanted, self->locks, self->thread, deadline) < 0) {
+            return -1;
+        }
+        for (Py_ssize_t i = 0; i < self->count; i += self->requests[i].parts) {
+            self->requests[i].held = true;
+            current = current && la_request_is_current(&self->requests[i]);
+        }
+        if (!current) {         /* a resize came in between */
+            la_holds_release_all(self);
+        }
+    } while (!current);
+    return 0;
+}
+
+/* The same, where others' locks are below some; they are taken in order. */
+static int
+la_holds_acquire_with_below(la_holds_object *self, int64_t deadline)
+{
+    for (Py_ssize_t i = 0; i < self->count; i += self->requests[i].parts) {
+        if (la_request_acquire(&self->requests[i], self->thread, deadline) < 0) {
+            la_holds_release_all(self);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static PyObject *
 la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -743,16 +830,17 @@ la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
     if (self->thread == NULL) {
         return NULL;
     }
-    for (Py_ssize_t i = 0; i < self->count; i += self->requests[i].parts) {
-        la_request *first = &self->requests[i];
-        if (first->held || la_request_acquire(first, self->thread, deadline) < 0) {
-            if (!PyErr_Occurred()) {
-                PyErr_SetString(PyExc_RuntimeError, "these holds are held already");
-                return NULL;
-            }
-            la_holds_release_all(self);
+    bool below = false;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        below = below || self->requests[i].lock->below != NULL;
+        if (self->requests[i].held) {
+            PyErr_SetString(PyExc_RuntimeError, "these holds are held already");
             return NULL;
         }
+    }
+    if ((below ? la_holds_acquire_with_below(self, deadline)
+               : la_holds_acquire_own(self, deadline)) < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -846,6 +934,7 @@ la_holds_dealloc(PyObject *object)
         }
         PyMem_RawFree(self->requests);
     }
+    PyMem_RawFree(self->wanted);
     type->tp_free(object);
     Py_DECREF(type);
 }

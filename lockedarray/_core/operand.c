@@ -122,18 +122,22 @@ la_operation_order(la_operation *operation, la_operand **ordered)
 static int
 la_operation_acquire(la_operation *operation)
 {
-    la_operand *ordered[LA_MOST_OPERANDS];
-    int count = la_operation_order(operation, ordered);
+    la_operand *ordered[LA_MOST_OPERANDS], *firsts[LA_MOST_OPERANDS];
+    la_wanted wanted[LA_MOST_OPERANDS];
+    int count = la_operation_order(operation, ordered), locks = 0;
 
-    for (int i = 0; i < count;) {
-        la_operand *first = ordered[i];
+    for (int i = 0; i < count; locks++) {
+        la_operand *first = firsts[locks] = ordered[i];
         for (i++; i < count && ordered[i]->lock == first->lock; i++) {
             la_hold_chain(&first->hold, &ordered[i]->hold);
         }
-        if (la_hold_acquire(first->lock, &first->hold, operation->thread, LA_NEVER) < 0) {
-            return -1;
-        }
-        first->held = true;
+        wanted[locks] = (la_wanted){first->lock, &first->hold};
+    }
+    if (la_wanted_acquire(wanted, locks, operation->thread, LA_NEVER) < 0) {
+        return -1;
+    }
+    for (int i = 0; i < locks; i++) {
+        firsts[i]->held = true;
     }
     return 0;
 }

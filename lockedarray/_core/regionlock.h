@@ -254,6 +254,18 @@ la_try_acquire(la_lock *lock, la_hold *hold, la_thread *self)
     return la_acquire(lock, hold, self, LA_NOW, NULL, NULL) == LA_OK;
 }
 
+bool la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self);
+
+/*
+ * Takes the hold if that needs no waiting, but before nobody who has waited for
+ * long, even if the thread holds other locks.
+ */
+static inline bool
+la_try_in_turn(la_lock *lock, la_hold *hold, la_thread *self)
+{
+    return la_lock_claim(lock, hold, self) || la_try_in_turn_slow(lock, hold, self);
+}
+
 /* Gives back what la_acquire took, with all that is chained to it. */
 static inline void
 la_release(la_hold *hold, la_thread *self)

@@ -97,6 +97,17 @@ la_several_part_with(la_guard *self)
     }
 }
 
+void
+la_several_forget(la_guard *self)
+{
+    for (Py_ssize_t i = PyTuple_GET_SIZE(self->parts) - 1; i >= 0; i--) {
+        la_guard *part = la_several_part(self, i);
+        if (Py_REFCNT(part) > 1) {
+            la_guard_forget_whole(part);
+        }
+    }
+}
+
 /* How many arrays; -1 if the general version is to look at it. */
 static Py_ssize_t
 la_several_count(PyObject *given)

@@ -241,3 +241,14 @@ la_thread_forget_slow(la_thread *self, la_hold *hold)
     }
     newer->next_held = hold->next_held;
 }
+
+/* As one that holds nothing: the queue is in its way. */
+LA_COLD bool
+la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self)
+{
+    la_waiter waiter = {.lock = lock, .hold = hold, .thread = self, .nested = false};
+
+    atomic_init(&waiter.granted, false);
+    hold->lock = lock;
+    return la_waiter_try(&waiter, false) == LA_OK;
+}

@@ -53,6 +53,7 @@ waited that long, then no thread would ever run two operations without a switch 
 between, which takes longer than they do.
 """
 
+_TURNS = 4  # tries of a thread that wants several locks before it holds one while it waits
 _NAP = 0.5  # seconds between a waiter's looks for holds whose owners died
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
 
@@ -309,16 +310,22 @@ class RegionLock:
             self._queue.remove(waiter)
         self._wake_locked()  # it may have been rung, and not used its turn
 
-    def _grant_locked(self, hold: _Hold) -> bool:
+    def _try_in_turn(self, hold: _Hold) -> bool:
+        """Enter `hold` if nothing is in its way, whatever else the thread holds, and tell."""
+        return holding(_monitor, self._grant_locked, hold, True)
+
+    def _grant_locked(self, hold: _Hold, in_turn: bool = False) -> bool:
         """Enter `hold` if nothing is in its way, and tell."""
         thread = hold.thread
-        if self._holders_in_the_way(hold) or self._queue_in_the_way(hold):
+        if self._holders_in_the_way(hold) or self._queue_in_the_way(hold, in_turn):
             return False
-        if not self._take_below(thread, hold.write):
-            return False
-        thread.holds[hold] = self
+        thread.holds[hold] = self  # first, or a signal handler would give back what is taken
         self._holds[hold] = thread
-        return True
+        if self._take_below(thread, hold.write):
+            return True
+        self._holds.pop(hold, None)
+        thread.holds.pop(hold, None)
+        return False
 
     def _holders_in_the_way(self, hold: _Hold) -> list[_Thread]:
         """The other threads whose holds conflict with `hold`."""
@@ -328,13 +335,13 @@ class RegionLock:
             if thread is not hold.thread and (write or hold.write)
         ]
 
-    def _queue_in_the_way(self, hold: _Hold) -> bool:
+    def _queue_in_the_way(self, hold: _Hold, in_turn: bool) -> bool:
         """Whether `hold` must queue behind a waiter that has waited long enough.
 
         A thread that holds any lock never queues: whoever waits in front might wait for it.  Nor
         does one behind itself, when it has been struck while it waits.
         """
-        if not self._queue or hold.thread.holds:
+        if not self._queue or (hold.thread.holds and not in_turn):
             return False
         long_ago = time.monotonic() - HAND_OFF
         if self._handed_off > long_ago:
@@ -431,7 +438,8 @@ class RegionLock:
     def _take_below(self, thread: _Thread, write: bool) -> bool:
         """Have `thread` hold the lock below at least in the mode asked for; never wait."""
         taken = self._taken.get(thread)
-        if taken is not None and (taken[0] or not write):
+        held = taken is not None and taken[1] is not None and taken[1].locked()
+        if taken is not None and held and (taken[0] or not write):
             return True
         if taken is not None:  # an upgrade: the other threads' holds are not in the way
             self._let_go(taken[1])
@@ -455,8 +463,9 @@ class RegionLock:
             return
         modes = [hold.write for hold, holder in list(self._holds.items()) if holder is thread]
         if not modes:
-            self._taken.pop(thread, None)  # a signal handler may have been here meanwhile
             self._let_go(taken[1])
+            if self._taken.get(thread) is taken:  # else a signal handler has been here meanwhile
+                self._taken.pop(thread, None)
         elif taken[0] and not any(modes) and self._own:  # others' lock: a writer could slip in
             self._let_go(taken[1])
             self._relock(thread, False)
@@ -464,16 +473,27 @@ class RegionLock:
     def _relock(self, thread: _Thread, write: bool) -> bool:
         """Take the lock below without waiting; known before it is, lest an exception lose it."""
         lockable = self._below.gen_wlock() if write else self._below.gen_rlock()
+        taken = self._taken.get(thread)
+        if taken is not None and taken[1] is not None and taken[1].locked():
+            if taken[0] or not write:  # a signal handler has taken it meanwhile
+                return True
+            self._let_go(taken[1])
         self._taken[thread] = (write, lockable)
-        if lockable.acquire(blocking=False):
-            return True
-        self._taken[thread] = (write, None)
-        return False
+        if not lockable.acquire(blocking=False):
+            self._taken[thread] = (write, None)
+            return False
+        taken = self._taken.get(thread)
+        if taken is None or taken[1] is None or not taken[1].locked():
+            self._taken[thread] = (write, lockable)
+        elif taken[1] is not lockable:  # the same, while it was acquired
+            self._let_go(lockable)
+        return True
 
     def _renew_below(self) -> None:
         """Replace our own lock below by a new one, taken as `_taken` says."""
         self._below = _new_below()
         for thread, (write, _) in list(self._taken.items()):
+            self._taken[thread] = (write, None)  # what it has is of the old one
             self._relock(thread, write)
 
     def _restore_below(self, thread: _Thread) -> None:
@@ -557,11 +577,35 @@ class Holds:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            for lock, hold in self._holds:
-                lock._acquire(hold, deadline)
+            if not self._acquire_in_turn(deadline):
+                for lock, hold in self._holds:
+                    lock._acquire(hold, deadline)
         except BaseException:
             self.release()
             raise
+
+    def _acquire_in_turn(self, deadline: float | None) -> bool:
+        """Take every lock, with no other in hand while it waits for one; False: none, that failed.
+
+        Who holds something overtakes those who wait for the next lock, or there would be waits that
+        the graph does not know; so threads that take the same locks again and again would keep all
+        others from the last one.
+        """
+        if len(self._holds) < 2 or self.thread.holds:
+            return False
+        lock, hold = self._holds[0]
+        for _ in range(_TURNS):
+            lock._acquire(hold, deadline)
+            missed = None
+            for other, wanted in self._holds:
+                if wanted is not hold and not other._try_in_turn(wanted):
+                    missed = other, wanted
+                    break
+            if missed is None:
+                return True
+            self.release()
+            lock, hold = missed
+        return False
 
     def release(self) -> None:
         """Release what is held; nothing happens to what is not."""

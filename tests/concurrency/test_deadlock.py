@@ -271,11 +271,26 @@ def test_circle_through_one_of_several_arrays_is_refused(threads):
     assert free(x, y, z)
 
 
-def test_circle_through_what_an_unfinished_acquire_holds_is_refused(threads):
-    x, y, z = arrays(3)  # in lock order
+def test_unfinished_acquire_holds_nothing_while_it_waits(threads):
+    x, y, z = arrays(3)
     one, two = threads(2)
     last = z.write()
     one.do(last.acquire)
+    two.begin(lambda: la.acquire(write=(x, y, z)).acquire())
+    assert two.waits_for(z.lock) == "write"
+    assert free(x, y)
+    one.do(lambda: x.fill(1))
+    one.do(last.release)
+    two.wait()
+    wait_until(lambda: free(x, y, z))
+
+
+def test_circle_through_what_an_unfinished_acquire_holds_is_refused(threads):
+    w, x, y, z = arrays(4)  # in lock order
+    one, two = threads(2)
+    first, last = w.write(), z.write()
+    one.do(last.acquire)
+    two.do(first.acquire)  # it holds something, and so takes the others in order
     two.begin(lambda: la.acquire(write=(x, y, z)).acquire())
     assert two.waits_for(z.lock) == "write"
     assert x.lock.holds()
@@ -283,7 +298,8 @@ def test_circle_through_what_an_unfinished_acquire_holds_is_refused(threads):
         one.do(lambda: x.fill(1))
     one.do(last.release)
     two.wait()
-    assert wait_until(lambda: free(x, y, z)) is None
+    two.do(first.release)
+    wait_until(lambda: free(w, x, y, z))
 
 
 def test_circle_of_arrays_under_one_lock_is_none(threads):

@@ -325,8 +325,7 @@ class Text:
         return "outer"
 
 x[0] = Text()
-x[1:] = [Text(), "last"]
-assert x.tolist() == ["outer", "outer", "last"], x
+assert x.tolist() == ["outer", "inner", "c"], x
 """)
 
 

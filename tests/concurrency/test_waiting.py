@@ -312,6 +312,33 @@ def test_nobody_starves(many, one):
     assert free(x)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda x, y: np.add(x, y),
+        lambda x, y: y - x,
+        lambda x, y: np.concatenate([x, y]),
+        lambda x, y: hold(la.acquire(read=(x, y))),
+        lambda x, y: hold(la.acquire(read=(y, x))),
+        lambda x, y: hold(la.acquire(write=x, read=y)),
+        lambda x, y: hold(la.acquire(read=(x, y, x[:1]), timeout=DEADLINE)),
+    ],
+    ids=["add", "subtract", "concatenate", "acquire", "reversed", "write and read", "timeout"],
+)
+def test_who_wants_several_arrays_does_not_overtake_who_waits_for_one(use):
+    x, y = LockedArray([1.0]), LockedArray([2.0])
+    with held_elsewhere(y.read()):
+        writer = start(y.fill, 3)
+        assert writer.waits_for(y.lock) == "write"
+        wait_until(lambda: start(refused, y.read(timeout=0)).result())  # for long enough
+        both = start(use, x, y)
+        assert both.waits_for(y.lock) == "read"
+        assert free(x)  # and keeps nobody from the other one meanwhile
+    writer.result()
+    both.result()
+    assert free(x, y)
+
+
 # -- threads that end ------------------------------------------------------------------------------------
 
 
