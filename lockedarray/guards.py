@@ -138,8 +138,8 @@ def _only(raws: list[np.ndarray]) -> np.ndarray:
 def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None) -> Guard:
     """Return a guard that holds several arrays as one, some to write and some to read.
 
-    The locks are taken in one order in the whole process, so that two threads that ask for the
-    same arrays in different orders do not wait for each other.
+    Two threads that ask for the same arrays in different orders do not wait for each other: none of
+    the locks is waited for with another one in hand, or all are taken in one order.
 
     Parameters
     ----------

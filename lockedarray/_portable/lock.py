@@ -483,10 +483,10 @@ class RegionLock:
             self._taken[thread] = (write, None)
             return False
         taken = self._taken.get(thread)
-        if taken is None or taken[1] is None or not taken[1].locked():
+        if taken is None or taken[1] is not lockable:  # the same, while it was acquired
             self._taken[thread] = (write, lockable)
-        elif taken[1] is not lockable:  # the same, while it was acquired
-            self._let_go(lockable)
+            if taken is not None:
+                self._let_go(taken[1])
         return True
 
     def _renew_below(self) -> None:

@@ -501,6 +501,75 @@ assert not x.lock.holds()
     )
 
 
+@pytest.mark.parametrize("inner", ["read", "write"])
+def test_signal_handler_may_use_the_array_at_each_line_of_its_lock(inner):
+    run_isolated(
+        SETUP
+        + f"""
+import importlib
+from readerwriterlock import rwlock
+
+# What is in Python: on the native core the way to a foreign lock, on the portable one all of it.
+native = la.backend == "native"
+module = importlib.import_module(f"lockedarray.{{'_core' if native else '_portable'}}.lock")
+
+def others_come_in():
+    if native:
+        other = lock.gen_wlock()
+        return other.acquire(blocking=False) and not other.release()
+    came = []
+    def come():
+        try:
+            with x.read(timeout=0):
+                came.append(1)
+        except la.LockTimeout:
+            pass
+    thread = threading.Thread(target=come)
+    thread.start()
+    thread.join()
+    return bool(came)
+
+def handler(*_):
+    try:
+        with x.{inner}(timeout=0.05):
+            assert not native or not others_come_in()  # they might wait for the monitor
+    except (la.LockTimeout, la.DeadlockError):
+        pass  # struck where what it wants is half taken
+
+def trace(frame, event, _):
+    global left
+    if frame.f_code.co_filename != module.__file__:
+        return None
+    if event == "line":
+        left -= 1
+        if left == 0:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGUSR1)
+    return trace
+
+signal.signal(signal.SIGUSR1, handler)
+for outer in ("read", "write"):
+    line, left = 0, 0
+    while left <= 0:
+        line = left = line + 1
+        lock = rwlock.RWLockFair() if native else None
+        x = la.zeros(3, lock=lock)
+        guard = getattr(x, outer)()
+        sys.settrace(trace)
+        guard.acquire()
+        sys.settrace(None)
+        if outer == "write" or native:
+            assert not others_come_in(), (outer, line)
+        sys.settrace(trace)
+        guard.release()
+        sys.settrace(None)
+        assert not x.lock.holds(), (outer, line)
+        assert others_come_in(), (outer, line)
+    assert line > 10, line
+"""
+    )
+
+
 def test_signal_handler_may_wait_for_the_array_that_the_thread_waits_for():
     run_isolated(
         SETUP
