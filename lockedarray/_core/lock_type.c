@@ -131,35 +131,29 @@ la_show(const la_hold_info *info, void *context)
     }
 }
 
-/* The idents of the other threads whose holds are in the way of this one. */
+/* Makes an object of what is shown; NULL without an error leaves it out. */
+typedef PyObject *(*la_shown_convert)(const la_hold_info *info, const void *context);
+
+/* A list of what `convert` makes of each region held or waited for. */
 static PyObject *
-la_hold_blockers(la_lock_object *lock, const la_hold *hold)
+la_shown_list(la_lock *lock, la_shown_convert convert, const void *context)
 {
     la_thread *self = la_thread_here();
     la_shown *shown = PyMem_RawMalloc(sizeof(la_shown));
     PyObject *list = PyList_New(0);
 
-    if (self == NULL || shown == NULL || list == NULL) {
+    if (self == NULL || shown == NULL || list == NULL || lock == NULL) {
         goto fail;
     }
     shown->count = 0;
-    la_lock_visit(lock->lock, self, la_show, shown);
+    la_lock_visit(lock, self, la_show, shown);
     for (int i = 0; i < shown->count; i++) {
-        const la_hold_info *info = &shown->infos[i];
-        bool blocks = false;
-        for (const la_hold *part = hold; part != NULL; part = part->also) {
-            blocks |= (part->mode == LA_WRITE || info->mode == LA_WRITE)
-                && la_regions_conflict(&part->region, &info->region);
-        }
-        if (!blocks || info->waits || info->thread == self->ident) {
-            continue;
-        }
-        PyObject *ident = PyLong_FromUnsignedLongLong(info->thread);
-        if (ident == NULL || PyList_Append(list, ident) < 0) {
-            Py_XDECREF(ident);
+        PyObject *object = convert(&shown->infos[i], context);
+        if (object == NULL ? PyErr_Occurred() != NULL : PyList_Append(list, object) < 0) {
+            Py_XDECREF(object);
             goto fail;
         }
-        Py_DECREF(ident);
+        Py_XDECREF(object);
     }
     PyMem_RawFree(shown);
     return list;
@@ -171,6 +165,22 @@ fail:
         PyErr_NoMemory();
     }
     return NULL;
+}
+
+/* The ident of another thread whose hold is in the way of the one given. */
+static PyObject *
+la_blocker_ident(const la_hold_info *info, const void *context)
+{
+    bool blocks = false;
+
+    for (const la_hold *part = context; part != NULL; part = part->also) {
+        blocks |= (part->mode == LA_WRITE || info->mode == LA_WRITE)
+            && la_regions_conflict(&part->region, &info->region);
+    }
+    if (!blocks || info->waits || info->thread == la_thread_current->ident) {
+        return NULL;
+    }
+    return PyLong_FromUnsignedLongLong(info->thread);
 }
 
 void
@@ -189,7 +199,7 @@ la_hold_raise(la_status status, la_lock_object *lock, const la_hold *hold,
     if (status == LA_TIMEOUT) {
         helper = la_helper("raise_timeout");
         if (helper != NULL) {
-            PyObject *holders = la_hold_blockers(lock, hold);
+            PyObject *holders = la_shown_list(lock->lock, la_blocker_ident, hold);
             result = holders == NULL ? NULL
                 : PyObject_CallFunction(helper, "OiO", lock, write, holders);
             Py_XDECREF(holders);
@@ -371,42 +381,18 @@ la_offset_or_none(int64_t offset)
 }
 
 static PyObject *
+la_entry(const la_hold_info *info, const void *Py_UNUSED(context))
+{
+    return Py_BuildValue("(KsNNN)", (unsigned long long)info->thread,
+                         info->mode == LA_WRITE ? "write" : "read",
+                         PyBool_FromLong(info->waits), la_offset_or_none(info->region.low),
+                         la_offset_or_none(info->region.high));
+}
+
+static PyObject *
 la_lock_object_entries(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    la_lock *lock = ((la_lock_object *)object)->lock;
-    la_thread *self = la_thread_here();
-    la_shown *shown = PyMem_RawMalloc(sizeof(la_shown));
-    PyObject *list = PyList_New(0);
-
-    if (self == NULL || shown == NULL || list == NULL || lock == NULL) {
-        goto fail;
-    }
-    shown->count = 0;
-    la_lock_visit(lock, self, la_show, shown);
-    for (int i = 0; i < shown->count; i++) {
-        la_hold_info *info = &shown->infos[i];
-        PyObject *entry = Py_BuildValue(
-            "(KsNNN)", (unsigned long long)info->thread,
-            info->mode == LA_WRITE ? "write" : "read",
-            PyBool_FromLong(info->waits),
-            la_offset_or_none(info->region.low),
-            la_offset_or_none(info->region.high));
-        if (entry == NULL || PyList_Append(list, entry) < 0) {
-            Py_XDECREF(entry);
-            goto fail;
-        }
-        Py_DECREF(entry);
-    }
-    PyMem_RawFree(shown);
-    return list;
-
-fail:
-    PyMem_RawFree(shown);
-    Py_XDECREF(list);
-    if (!PyErr_Occurred()) {
-        PyErr_NoMemory();
-    }
-    return NULL;
+    return la_shown_list(((la_lock_object *)object)->lock, la_entry, NULL);
 }
 
 static PyGetSetDef la_lock_object_getset[] = {
