@@ -20,7 +20,6 @@ _serials = itertools.count(1)
 _registering = threading.RLock()
 _over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 
-_MODES = {False: "read", True: "write"}
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
 
 
@@ -98,7 +97,8 @@ class RegionLock(_native.RegionLock):
         entries = self.entries()
         waiting |= self.below.waiting.copy()  # who began after the first look, and let go since
         shown: list[Any] = [
-            (ident, _MODES[write], True, None, None) for ident, write in waiting.items()
+            (ident, "write" if write else "read", True, None, None)
+            for ident, write in waiting.items()
         ]
         for ident, mode, waits, low, high in entries:
             known = waiting.get(ident) == (mode == "write")

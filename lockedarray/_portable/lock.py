@@ -441,8 +441,6 @@ class RegionLock:
         held = taken is not None and taken[1] is not None and taken[1].locked()
         if taken is not None and held and (taken[0] or not write):
             return True
-        if taken is not None:  # an upgrade: the other threads' holds are not in the way
-            self._let_go(taken[1])
         if self._relock(thread, write):
             return True
         if self._own:  # an asynchronous exception left its inner locks held: a new one
@@ -477,7 +475,7 @@ class RegionLock:
         if taken is not None and taken[1] is not None and taken[1].locked():
             if taken[0] or not write:  # a signal handler has taken it meanwhile
                 return True
-            self._let_go(taken[1])
+            self._let_go(taken[1])  # an upgrade: the other threads' holds are not in the way
         self._taken[thread] = (write, lockable)
         if not lockable.acquire(blocking=False):
             self._taken[thread] = (write, None)
