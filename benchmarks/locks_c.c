@@ -8,7 +8,7 @@
  *      of a reader among 8 writers, for ours and for pthread_rwlock.
  *
  * Build: cc -O2 -std=gnu11 -pthread -Ilockedarray/_core \
- *            benchmarks/locks_c.c lockedarray/_core/?*.c -o locks_c
+ *            benchmarks/locks_c.c lockedarray/_core/lock/*.c -o locks_c
  * Run:   ./locks_c [seconds of each part of 2, default 2]
  *
  * What this does not show: many threads at once on many cores, where the
@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "regionlock.h"
+#include "lock/regionlock.h"
 
 #define ROUNDS 201
 #define PAIRS 20000

@@ -1,9 +1,9 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
-from lockedarray.array import LockedArray, empty, full, ones, zeros
-from lockedarray.cores import RegionLock, backend
-from lockedarray.errors import DeadlockError, LockTimeout
-from lockedarray.guards import Guard, acquire
+from lockedarray._array.array import LockedArray, empty, full, ones, zeros
+from lockedarray._cores import RegionLock, backend
+from lockedarray._errors import DeadlockError, LockTimeout
+from lockedarray._guards.guards import Guard, acquire
 
 __version__ = "0.1.0"
 

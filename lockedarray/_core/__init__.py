@@ -1,6 +1,6 @@
 """The native core: the RegionLock in plain C and the array type's hot operations.
 
-It has the names of the portable core; `lockedarray.cores` chooses between the two.
+It has the names of the portable core; `lockedarray._cores` chooses between the two.
 """
 
 import os

@@ -10,9 +10,9 @@ import weakref
 from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray.holding import holding
-from lockedarray.lockables import HeldLock, Lockable
-from lockedarray.refusals import check_below, check_rwlockable, closes_cycle, not_in_time
+from lockedarray._guards.lockables import HeldLock, Lockable
+from lockedarray._holding import holding
+from lockedarray._refusals import check_below, check_rwlockable, closes_cycle, not_in_time
 
 __all__ = ["RegionLock"]
 

@@ -2,9 +2,9 @@
  * The module lockedarray._core._native: the C lock and array type for Python.
  */
 #define LA_IMPORTS_ARRAY
-#include "binding.h"
-#include "fork.h"
-#include "hot.h"
+#include "guard/binding.h"
+#include "lock/fork.h"
+#include "array/hot.h"
 
 #ifndef _WIN32
 #include <pthread.h>

@@ -1,6 +1,6 @@
 """The portable core: pure Python on the ``readerwriterlock`` package.
 
-A core provides what `lockedarray.cores` names: the lock of a Buffer (`RegionLock`, `Holds`) and
+A core provides what `lockedarray._cores` names: the lock of a Buffer (`RegionLock`, `Holds`) and
 the few acts on an array's C structure that NumPy has no Python API for.
 """
 

@@ -32,10 +32,10 @@ from typing import Any
 
 from readerwriterlock import rwlock
 
-from lockedarray.errors import DeadlockError, LockTimeout
-from lockedarray.holding import holding
-from lockedarray.lockables import HeldLock, Lockable
-from lockedarray.refusals import (
+from lockedarray._errors import DeadlockError, LockTimeout
+from lockedarray._guards.lockables import HeldLock, Lockable
+from lockedarray._holding import holding
+from lockedarray._refusals import (
     check_below,
     check_rwlockable,
     closes_cycle,

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray.holding import holding
+from lockedarray._holding import holding
 
 __all__ = [
     "address",
@@ -104,7 +104,8 @@ def set_length(array: np.ndarray, axis: int, length: int, flags: int) -> None:
 def is_temporary(array: np.ndarray) -> bool:
     """Whether an array is the argument of a call of LockedArray, and else unreachable.
 
-    From Python 3.14 on only C can ask the interpreter that; before, see `lockedarray.temporaries`.
+    From Python 3.14 on only C can ask the interpreter that; before, see
+    `lockedarray._array.temporaries`.
     """
     return False
 

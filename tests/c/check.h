@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "posix.h"
-#include "regionlock.h"
+#include "lock/regionlock.h"
 
 #define CHECK(condition) \
     ((condition) ? (void)0 : \

@@ -3,7 +3,7 @@
  * one, wherever they are, and then tells that one that it ends.
  */
 #include "check.h"
-#include "monitor.h"
+#include "lock/monitor.h"
 
 static la_lock lock;
 static atomic_int at;

@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "check.h"
-#include "fork.h"
+#include "lock/fork.h"
 
 static la_lock x, y;
 static atomic_bool stop;

@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "check.h"
-#include "monitor.h"
+#include "lock/monitor.h"
 
 #define SECOND (1000 * LA_MILLISECOND)
 

@@ -360,7 +360,7 @@ def test_an_exception_leaves_no_lock_of_python_held():
     run_isolated(
         f"""{SETUP}
 import ctypes, random
-from lockedarray.holding import holding
+from lockedarray._holding import holding
 
 class Storm(Exception):
     pass
@@ -402,7 +402,7 @@ def test_a_signal_that_strikes_while_python_waits_for_a_lock_is_what_is_raised()
     run_isolated(
         SETUP
         + """
-from lockedarray.holding import holding
+from lockedarray._holding import holding
 
 lock = threading.RLock()
 taken, over = threading.Event(), threading.Event()

@@ -11,7 +11,7 @@ from readerwriterlock import rwlock
 import lockedarray as la
 from arrange import free, held_elsewhere, queued, waits_beside
 from lockedarray import LockedArray
-from lockedarray.region import Region
+from lockedarray._array.region import Region
 from threads import DEADLINE, start, together, wait_until
 
 needs_regions = pytest.mark.skipif(

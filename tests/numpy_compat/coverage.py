@@ -21,9 +21,9 @@ import lockedarray as la
 from catalogue import CATALOGUE, METHODS
 from catalogue.functions import FUNCTIONS, all_functions
 from catalogue.ufuncs import UFUNC_METHODS, UFUNCS, all_ufuncs
-from lockedarray.cores import ArrayBase
-from lockedarray.dispatch import roles
-from lockedarray.facade import Facade
+from lockedarray._array.dispatch import roles
+from lockedarray._array.facade import Facade
+from lockedarray._cores import ArrayBase
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 

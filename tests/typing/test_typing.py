@@ -51,8 +51,11 @@ def report(run: Run) -> str:
 
 def test_the_stubs_lie_beside_the_modules() -> None:
     folder = Path(lockedarray.__file__).parent
-    stubs = {path.name for path in folder.glob("*.pyi")}
-    assert stubs == {f"{name}.pyi" for name in "__init__ array at errors guards lockables".split()}
+    stubs = {path.relative_to(folder).as_posix() for path in folder.rglob("*.pyi")}
+    assert stubs - {"_core/_native.pyi"} == {
+        f"{name}.pyi"
+        for name in "__init__ _errors _array/array _array/at _guards/guards _guards/lockables".split()
+    }
     assert (folder / "py.typed").exists()
 
 

@@ -17,7 +17,7 @@ from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import lockedarray
 from lockedarray import LockedArray
-from lockedarray.region import Region
+from lockedarray._array.region import Region
 
 needs_c = pytest.mark.skipif(
     lockedarray.backend != "native", reason="the portable core has no rule in C"

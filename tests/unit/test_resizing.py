@@ -11,7 +11,7 @@ import pytest
 import lockedarray as la
 from arrange import free, held_elsewhere, waits_beside
 from lockedarray import LockedArray
-from lockedarray.dispatch.operation import run_as_view
+from lockedarray._array.dispatch.operation import run_as_view
 
 SHAPES = [
     (),

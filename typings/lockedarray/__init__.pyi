@@ -1,9 +1,9 @@
 from typing import Final, Literal
 
-from .array import LockedArray, _RWLockable, empty, full, ones, zeros
-from .errors import DeadlockError, LockTimeout
-from .guards import Guard, acquire
-from .lockables import HeldLock, Lockable
+from ._array.array import LockedArray, _RWLockable, empty, full, ones, zeros
+from ._errors import DeadlockError, LockTimeout
+from ._guards.guards import Guard, acquire
+from ._guards.lockables import HeldLock, Lockable
 
 __all__ = [
     "DeadlockError",

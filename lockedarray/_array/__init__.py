@@ -1,0 +1,1 @@
+"""The array type: construction, methods, elements, and what NumPy asks of it."""

@@ -1,0 +1,276 @@
+"""``x.at[index]``: atomic read-modify-write of elements, with JAX's names where JAX has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import GenericAlias
+from typing import Any
+
+import numpy as np
+
+from lockedarray._array.buffer import plain_view
+from lockedarray._array.dispatch.operation import run, settled
+from lockedarray._array.facade import Facade, buffer_of, make_view
+from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._cores import AtBase, AtIndexBase, address, hot_method, locks_regions
+
+__all__ = ["At", "AtIndex"]
+
+
+def _current(array: np.ndarray, index: Any) -> Any:
+    """Return a copy of ``array[index]``."""
+    value = array[index]
+    return value.copy() if isinstance(value, (np.ndarray, np.void)) else value
+
+
+def _set(array: np.ndarray, index: Any, value: Any) -> Any:
+    array[index] = value
+    return _current(array, index)
+
+
+def _is_apart(view: np.ndarray) -> bool:
+    """Whether no two elements of `view` can share a byte, as far as its strides tell."""
+    reach = view.itemsize  # bytes from the first to the end of the last, of the axes so far
+    axes = ((abs(s), n) for s, n in zip(view.strides, view.shape, strict=True) if n > 1)
+    for stride, length in sorted(axes):
+        if stride < reach:
+            return False
+        reach += (length - 1) * stride
+    return True
+
+
+def _update(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> None:
+    """Do what ``ufunc.at`` does, which looks up the elements of a slice one by one."""
+    if makes_view(index, array.ndim) and not array.dtype.hasobject:
+        view = array[index]
+        if _is_apart(view):
+            number = np.asarray(value)
+            if ufunc is np.power:  # it may fail in the middle: of integers, for a negative power
+                np.copyto(view, ufunc(view, number), casting="unsafe")
+            else:
+                ufunc(view, number, out=view, casting="unsafe")  # as ufunc.at casts
+            return
+    ufunc.at(array, index, value)
+
+
+def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> Any:
+    _update(array, index, ufunc, value)
+    return _current(array, index)
+
+
+def _apply(array: np.ndarray, index: Any, function: Callable[[Any], Any]) -> Any:
+    array[index] = function(_current(array, index))
+    return _current(array, index)
+
+
+def _exchange(array: np.ndarray, index: Any, value: Any) -> Any:
+    old = _current(array, index)
+    array[index] = value
+    return old
+
+
+def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any) -> Any:
+    old = _current(array, index)
+    if array.dtype.names is not None:
+        expected = np.asarray(expected, array.dtype)
+    same = np.asarray(old == expected)
+    if array.dtype.kind in "fcmM":
+        given = np.asarray(expected)
+        given = given if given.dtype.kind in "fcmM" else given.astype(array.dtype)
+        same = same | (np.isnan(old) & np.isnan(given))
+    if same.ndim == 0:
+        swapped: Any = bool(same)
+        if swapped:
+            array[index] = desired
+    else:
+        swapped = np.broadcast_to(same, np.shape(old)).copy()
+        array[index] = np.where(swapped, np.asarray(desired, array.dtype), old)
+    return swapped, old
+
+
+_RESIZED = object()
+"""The array was resized before the view of the elements was locked: the index may select others."""
+
+
+def _view_of(array: Facade, index: Any) -> np.ndarray:
+    """Return a plain view of what a basic index selects, of a single element, too."""
+    whole = plain_view(array, np.ndarray)
+    if not picks_element(index, whole.ndim):
+        return whole[index]
+    parts = index if type(index) is tuple else (index,)
+    element = whole[(*parts, ...)]
+    return element.reshape(1) if whole.ndim == 1 else element
+
+
+def _within(array: Facade, index: Any) -> Any:
+    """Return the index of what `index` selects within `_view_of` it.
+
+    As many axes as the array has, where that is one: NumPy has other loops for these.
+    """
+    if not picks_element(index, array.ndim):
+        return ...
+    return 0 if array.ndim == 1 else ()
+
+
+def _place(array: np.ndarray) -> tuple[Any, ...]:
+    return address(array), array.shape, array.strides
+
+
+class At(AtBase):
+    """What ``x.at`` is: an index on it names the elements to work on."""
+
+    __slots__ = ()
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
+
+    def _general_setitem(self, index: Any, value: Any) -> None:
+        if isinstance(value, AtIndexBase):
+            raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
+        AtIndex(self._array, index).set(value)
+
+    def __repr__(self) -> str:
+        return f"<at: index it, as in x.at[i] += 1, of a LockedArray of shape {self._array.shape}>"
+
+
+class AtIndex(AtIndexBase):
+    """Elements of a LockedArray, for one atomic read-modify-write each call.
+
+    Every method holds the write lock (`get` the read lock) from its first look at the elements
+    to its last write.  Each returns a copy: the new value, where nothing else is said.  With
+    duplicate indices the updates accumulate, as in `numpy.ufunc.at`.
+
+    Examples
+    --------
+    >>> import numpy as np, lockedarray as la
+    >>> x = la.LockedArray(np.zeros(3, int))
+    >>> x.at[0] += 5
+    >>> x.at[[1, 1, 2]].add(1)
+    array([2, 2, 1])
+    >>> x.at[0].compare_exchange(5, 7)
+    (True, np.int64(5))
+    """
+
+    __slots__ = ()
+    __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
+
+    def _write(self, function: Callable[..., Any], *values: Any) -> Any:
+        if self._array.dtype.hasobject and (
+            picks_element(self._index, self._array.ndim)
+            or not any(isinstance(v, Facade) for v in values)
+        ):
+
+            def store(array: np.ndarray, index: Any) -> Any:  # the very objects are stored
+                return function(array, index, *values)
+
+            return run(store, (self._array, self._index), {}, (id(self._array),))
+        return self._run(function, values, True)
+
+    def _run(self, function: Callable[..., Any], values: tuple[Any, ...], write: bool) -> Any:
+        """Run ``function(array, index, *values)`` under a lock of what the index selects."""
+        array: Any = self._array
+        index = self._index
+        while (view := self._selected()) is not None:
+            within = _within(array, index)
+
+            def act(raw: np.ndarray, *values: Any, within: Any = within) -> Any:
+                if _place(_view_of(array, index)) != _place(raw):
+                    return _RESIZED
+                return function(raw, within, *values)
+
+            result = run(act, (view, *values), {}, (id(view),) if write else ())
+            if result is not _RESIZED:
+                return result
+        return run(function, (array, index, *values), {}, (id(array),) if write else ())
+
+    def _selected(self) -> Facade | None:
+        """Return a view of the elements, if the index makes one and it can be locked alone."""
+        array: Any = self._array
+        index = self._index
+        if array.dtype.hasobject:
+            return None
+        if type(index) is not str and (not locks_regions or buffer_of(array).whole):
+            return None  # a field is updated by itself: ufuncs know no names
+        if not (picks_element(index, array.ndim) or makes_view(index, array.ndim)):
+            return None
+        try:
+            return make_view(_view_of(array, index), array, array._may_write)
+        except (IndexError, ValueError, KeyError):
+            if type(index) is str:
+                raise
+            return None  # raised anew under the lock
+
+    def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
+        return self._write(_accumulate, ufunc, settled(value))
+
+    def _augment(self, ufunc: np.ufunc, value: Any) -> AtIndex:
+        """Update by `ufunc`: what the augmented assignments do."""
+        self._write(_update, ufunc, settled(value))
+        self._updated = True
+        return self
+
+    def get(self) -> Any:
+        """Return the elements."""
+        return self._run(_current, (), False)
+
+    def set(self, value: Any) -> Any:
+        """Assign `value`."""
+        return self._write(_set, value)
+
+    def add(self, value: Any) -> Any:
+        """Add `value`; ``x.at[i] += value``."""
+        return self._accumulate(np.add, value)
+
+    def subtract(self, value: Any) -> Any:
+        """Subtract `value`; ``x.at[i] -= value``."""
+        return self._accumulate(np.subtract, value)
+
+    def multiply(self, value: Any) -> Any:
+        """Multiply by `value`; ``x.at[i] *= value``."""
+        return self._accumulate(np.multiply, value)
+
+    def divide(self, value: Any) -> Any:
+        """Divide by `value`; ``x.at[i] /= value``."""
+        return self._accumulate(np.divide, value)
+
+    def power(self, value: Any) -> Any:
+        """Raise to the power `value`; ``x.at[i] **= value``."""
+        return self._accumulate(np.power, value)
+
+    def min(self, value: Any) -> Any:
+        """Keep the smaller of the element and `value`."""
+        return self._accumulate(np.minimum, value)
+
+    def max(self, value: Any) -> Any:
+        """Keep the larger of the element and `value`."""
+        return self._accumulate(np.maximum, value)
+
+    def apply(self, function: Callable[[Any], Any]) -> Any:
+        """Assign ``function(elements)``; the function is given a copy and runs under the lock."""
+        if not callable(function):
+            raise TypeError(f"apply() takes a function of the elements, not {function!r}")
+        return self._write(_apply, function)
+
+    def exchange(self, value: Any) -> Any:
+        """Assign `value` and return the old elements."""
+        return self._write(_exchange, value)
+
+    def compare_exchange(self, expected: Any, desired: Any) -> tuple[Any, Any]:
+        """Assign `desired` where the elements equal `expected`.
+
+        Returns
+        -------
+        swapped : bool or ndarray of bool
+            Whether, element by element, it was assigned.  NaN equals NaN here.
+        old : scalar or ndarray
+            What the elements were before.
+        """
+        return self._write(_compare_exchange, expected, desired)
+
+    def __repr__(self) -> str:
+        return f"<at[{self._index!r}] of a LockedArray of shape {self._array.shape}>"
+
+
+# What a core does by itself with one element of a common dtype and a plain number.
+for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
+    setattr(
+        AtIndex, _name, hot_method(None, getattr(AtIndex, _name), "r" if _name == "get" else "w")
+    )

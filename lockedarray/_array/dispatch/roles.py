@@ -1,0 +1,232 @@
+"""The roles table: which arguments each NumPy function writes; all others it reads.
+
+A function that the table does not know is a reader, whose raw views are read-only: if it writes
+after all, NumPy raises instead of racing.  ``out=`` is found by name and position in any function.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib import recfunctions
+
+from lockedarray._array.facade import Facade
+
+__all__ = [
+    "CREATORS",
+    "METADATA",
+    "PLAIN_JOINERS",
+    "PLAIN_READERS",
+    "PLAIN_WRITERS",
+    "READ_ONLY_VIEWS",
+    "VIEWS",
+    "is_creator",
+    "written_by",
+]
+
+
+class Written(NamedTuple):
+    """An argument that a function writes: its name and position, and on which condition."""
+
+    name: str
+    position: int
+    condition: str | None = None  # written only if this argument ...
+    condition_position: int = 0
+    equals: bool = True  # ... has this truth value
+
+
+def _functions(module: Any, names: str) -> list[Callable[..., Any]]:
+    """The functions of `module` with these names, those that this NumPy has."""
+    return [getattr(module, name) for name in names.split() if hasattr(module, name)]
+
+
+WRITERS: dict[Callable[..., Any], Written] = {
+    np.copyto: Written("dst", 0),
+    np.put: Written("a", 0),
+    np.place: Written("arr", 0),
+    np.putmask: Written("a", 0),
+    np.put_along_axis: Written("arr", 0),
+    np.fill_diagonal: Written("a", 0),
+    recfunctions.assign_fields_by_name: Written("dst", 0),
+    recfunctions.recursive_fill_fields: Written("output", 1),
+    np.nan_to_num: Written("x", 0, "copy", 1, False),
+    np.median: Written("a", 0, "overwrite_input", 3),
+    np.nanmedian: Written("a", 0, "overwrite_input", 3),
+    np.percentile: Written("a", 0, "overwrite_input", 4),
+    np.nanpercentile: Written("a", 0, "overwrite_input", 4),
+    np.quantile: Written("a", 0, "overwrite_input", 4),
+    np.nanquantile: Written("a", 0, "overwrite_input", 4),
+}
+
+# What inspect.signature cannot tell of functions in C, in NumPy 2.0.
+_OUT_IN_C: dict[Callable[..., Any], int] = {
+    np.concatenate: 2,
+    np.dot: 2,
+    np.busday_offset: 6,
+    np.busday_count: 5,
+    np.is_busday: 4,
+}
+
+VIEWS = frozenset(
+    _functions(
+        np,
+        "reshape ravel transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze "
+        "expand_dims atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split "
+        "array_split hsplit vsplit dsplit unstack flip fliplr flipud rot90 real imag diagonal diag "
+        "ix_ meshgrid",
+    )
+    + _functions(recfunctions, "rename_fields structured_to_unstructured")
+    + _functions(np.linalg, "diagonal matrix_transpose")
+    + _functions(np.lib.stride_tricks, "sliding_window_view")
+)
+"""Functions that return views where they can: those are made without waiting for a lock."""
+
+READ_ONLY_VIEWS = frozenset(
+    _functions(np, "diagonal diag broadcast_to")
+    + _functions(np.linalg, "diagonal")
+    + _functions(np.lib.stride_tricks, "sliding_window_view")
+)
+"""Functions whose views NumPy documents as read-only."""
+
+METADATA = frozenset(
+    _functions(
+        np,
+        "shape ndim size result_type can_cast common_type iscomplexobj isrealobj may_share_memory "
+        "shares_memory empty_like zeros_like ones_like einsum_path diag_indices_from "
+        "tril_indices_from triu_indices_from",
+    )
+)
+"""Functions that look at shapes and dtypes alone, and wait for no lock."""
+
+PLAIN_READERS = {
+    function: most
+    for most, functions in {
+        1: _functions(
+            np,
+            "all amax amin any argmax argmin argpartition argsort argwhere around average bincount "
+            "copy corrcoef count_nonzero cov cumprod cumsum diff ediff1d flatnonzero gradient "
+            "histogram max mean median min nanargmax nanargmin nancumsum nanmax nanmean nanmedian "
+            "nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar nonzero pad partition "
+            "percentile prod ptp quantile repeat roll round sort std sum tile trace trapezoid tril "
+            "triu unique var",
+        )
+        + _functions(
+            np.linalg,
+            "cholesky cond det eig eigh eigvals eigvalsh inv matrix_power matrix_rank norm pinv "
+            "qr slogdet svd",
+        )
+        + _functions(
+            np.fft,
+            "fft fft2 fftn fftshift ifft ifft2 ifftn ifftshift irfft rfft rfft2 rfftn",
+        ),
+        2: _functions(
+            np,
+            "allclose array_equal compress convolve correlate cross digitize dot inner intersect1d "
+            "isclose isin kron outer searchsorted setdiff1d take take_along_axis tensordot "
+            "union1d vdot",
+        )
+        + _functions(np.linalg, "lstsq solve"),
+        3: _functions(np, "clip interp where"),
+        4: _functions(np, "einsum"),
+    }.items()
+    for function in functions
+}
+"""Functions that a core may call by itself, and how many of their first arguments may be
+LockedArrays: those are read.  Nothing is written but ``out=``, if the other arguments are
+numbers, texts, dtypes, tuples of integers or plain arrays, and ``overwrite_input`` is not given.
+"""
+
+PLAIN_WRITERS = {np.copyto: 2}
+"""The same, but they write the first argument."""
+
+PLAIN_JOINERS = dict.fromkeys(
+    _functions(np, "concatenate stack hstack vstack column_stack dstack"), 1
+)
+"""The same, but the first argument is a list or tuple of arrays, which are read."""
+
+NAMED_OUT = (np.maximum, np.minimum)
+"""Ufuncs that warn of ``out`` in the third place (NumPy 2.4)."""
+
+METHODS = frozenset(_functions(np, "astype"))
+"""Functions that are a method of the same name."""
+
+FIRST_IS_METADATA = frozenset(_functions(np, "full_like min_scalar_type"))
+"""Functions that look at the shape and dtype alone of their first argument, unless it is 0-d."""
+
+CREATORS = frozenset(
+    "arange array asarray asanyarray ascontiguousarray asfortranarray empty eye frombuffer "
+    "fromfile fromfunction fromiter fromstring full genfromtxt identity loadtxt ones require tri "
+    "zeros".split()
+)
+"""Names of the functions with ``like=``, through which alone they reach us."""
+
+
+def is_creator(function: Callable[..., Any]) -> bool:
+    """Whether `function` was called with ``like=`` and is to make a LockedArray."""
+    return function.__name__ in CREATORS and function.__module__ == "numpy"
+
+
+def written_by(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> set[int]:
+    """Return the ``id`` of each LockedArray that the call writes."""
+    written: set[int] = set()
+    for argument in _written_arguments(function, args, kwargs):
+        for item in argument if isinstance(argument, (tuple, list)) else (argument,):
+            if isinstance(item, Facade):
+                written.add(id(item))
+    return written
+
+
+def _written_arguments(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Iterator[Any]:
+    role = WRITERS.get(function)
+    if role is not None and _applies(role, args, kwargs):
+        yield _argument(args, kwargs, role.name, role.position)
+    if "out" in kwargs:
+        yield kwargs["out"]
+    else:
+        position = _position_of_out(function)
+        if position is not None and position < len(args):
+            yield args[position]
+
+
+def _applies(role: Written, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    if role.condition is None:
+        return True
+    value = _argument(args, kwargs, role.condition, role.condition_position, not role.equals)
+    return bool(value) is role.equals
+
+
+def _argument(
+    args: tuple[Any, ...], kwargs: dict[str, Any], name: str, position: int, default: Any = None
+) -> Any:
+    if name in kwargs:
+        return kwargs[name]
+    return args[position] if position < len(args) else default
+
+
+_positions: dict[Callable[..., Any], int | None] = dict(_OUT_IN_C)
+
+
+def _position_of_out(function: Callable[..., Any]) -> int | None:
+    try:
+        return _positions[function]
+    except KeyError:
+        pass
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    position = None
+    for i, parameter in enumerate(parameters):
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            break
+        if parameter.name == "out":
+            position = i
+    _positions[function] = position
+    return position

@@ -1,0 +1,122 @@
+"""``x.flat``: the elements of a LockedArray in C order, each access atomic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lockedarray._array.buffer import plain_view
+from lockedarray._array.dispatch.operation import run, settled
+from lockedarray._array.facade import Facade
+from lockedarray._array.indexing import picks_element
+
+__all__ = ["FlatIterator"]
+
+
+def _get(array: np.ndarray, index: Any) -> Any:
+    return array.flat[index]
+
+
+def _set(array: np.ndarray, index: Any, value: Any) -> None:
+    array.flat[index] = value
+
+
+class FlatIterator:
+    """A 1-d iterator over a LockedArray, with the interface of `numpy.flatiter`.
+
+    Reading an element or several takes the read lock, assigning the write lock.
+    """
+
+    __slots__ = ("_array", "_position")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, array: Facade) -> None:
+        if array.ndim > 32:
+            _ = plain_view(array, np.ndarray).flat  # NumPy refuses that many, in its own words
+        self._array = array
+        self._position = 0
+
+    @property
+    def base(self) -> Facade:
+        """The LockedArray that is iterated over."""
+        return self._array
+
+    @property
+    def index(self) -> int:
+        """Flat index of the element that comes next."""
+        return self._position
+
+    @property
+    def coords(self) -> tuple[Any, ...]:
+        """N-d index of the element that comes next."""
+        shape = self._array.shape
+        if self._position < self._array.size:
+            return tuple(int(i) for i in np.unravel_index(self._position, shape))
+        return (shape[0], *(0,) * (len(shape) - 1)) if shape else ()
+
+    def __len__(self) -> int:
+        return self._array.size
+
+    def __iter__(self) -> FlatIterator:
+        return self
+
+    def __next__(self) -> Any:
+        position = self._position
+        if position >= self._array.size:
+            raise StopIteration
+        self._position = position + 1
+        try:
+            return self[position]
+        except IndexError:  # the array has shrunk
+            raise StopIteration from None
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, FlatIterator):
+            index = list(index)  # to NumPy, too, it is a sequence and no array
+        return run(_get, (self._array, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self._array.dtype.hasobject and (
+            picks_element(index, 1) or not isinstance(value, Facade)
+        ):
+
+            def store(array: np.ndarray, index: Any) -> None:  # the very object is stored
+                array.flat[index] = value
+
+            run(store, (self._array, index), {}, (id(self._array),))
+            return
+        if self._array.dtype.names is None:
+            value = settled(value)
+        run(_set, (self._array, index, value), {}, (id(self._array),))
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Cannot delete iterator elements")
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("the elements of a LockedArray in C order are a copy")
+        values = self.copy()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def copy(self) -> np.ndarray:
+        """Return the elements as a plain 1-d array of shape (size,)."""
+        return run(np.ndarray.flatten, (self._array,), {})
+
+
+def _comparison(name: str) -> Callable[[FlatIterator, Any], Any]:
+    def compare(self: FlatIterator, other: Any) -> Any:
+        other = other.copy() if isinstance(other, FlatIterator) else settled(other)
+        return run(_compare, (self._array, name, other), {})
+
+    compare.__name__ = name
+    return compare
+
+
+def _compare(array: np.ndarray, name: str, other: Any) -> Any:
+    return getattr(array.flat, name)(other)
+
+
+for _name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
+    setattr(FlatIterator, _name, _comparison(_name))

@@ -1,0 +1,143 @@
+"""Whether an argument is a temporary that nobody but the callee can reach.
+
+The reference count tells, on CPython up to 3.13, if the call is one that the interpreter's own
+bytecode makes: then the only reference to a temporary is the one on the caller's stack.  Callables
+in C (`functools.partial`, `functools.reduce`, a sort key, ...) pass on arguments with the same
+count that they keep.  So the instruction that the caller executes has to be a call, and what it
+calls has to be the class itself, by a name or by an attribute of a module.
+
+From 3.14 on calls borrow their caller's variables, and no count tells these from temporaries.  The
+interpreter itself can tell, if it is asked from C: the native core does so where LockedArray, and
+not a subclass, is called.  The portable core copies.
+"""
+
+from __future__ import annotations
+
+import dis
+import functools
+import sys
+import weakref
+from types import CodeType, FrameType, ModuleType
+
+from lockedarray._cores import is_temporary
+
+__all__ = ["REFERENCES_OF_ONE", "is_unreachable"]
+
+
+class _Probe:
+    """Takes arguments in the same way as LockedArray, to count the references of a call."""
+
+    count = 0
+
+    def __new__(
+        cls, obj: object, dtype: object = None, *, copy: object = None, order: str = "K",
+        lock: object = None, objects: str = "exclusive",
+    ) -> _Probe:  # fmt: skip
+        cls.count = sys.getrefcount(obj)
+        return object.__new__(cls)
+
+
+def _calibrated() -> dict[bool, int]:
+    """References to a temporary inside ``__new__``, by whether the call has keywords."""
+    if sys.version_info >= (3, 14):
+        return {}
+    counts = {}
+    named = bytearray(1)
+    _Probe(bytearray(1))
+    counts[False] = _Probe.count
+    _Probe(bytearray(1), order="K")
+    counts[True] = _Probe.count
+    _Probe(named)
+    if _Probe.count != counts[False] + 1:
+        return {}
+    _Probe(named, order="K")
+    return counts if _Probe.count == counts[True] + 1 else {}
+
+
+_REFERENCES = _calibrated()
+
+
+def _count_one() -> int:
+    one = bytearray(1)
+    return sys.getrefcount(one)
+
+
+REFERENCES_OF_ONE = _count_one()
+"""What ``sys.getrefcount(variable)`` tells of what only that local variable refers to."""
+
+
+def is_unreachable(cls: type, obj: object, references: int) -> bool:
+    """Whether the argument of ``cls(obj, ...)`` is a temporary of the expression that calls.
+
+    Parameters
+    ----------
+    cls : type
+        The class whose ``__new__`` is our direct caller.
+    obj : object
+        Its argument.
+    references : int
+        What `sys.getrefcount` told of it first thing in ``__new__``.
+    """
+    if sys.version_info >= (3, 14):
+        return is_temporary(obj) and not weakref.getweakrefcount(obj)
+    if references not in _REFERENCES.values() or weakref.getweakrefcount(obj):
+        return False
+    try:
+        frame = sys._getframe(2)
+    except ValueError:  # called from C alone
+        return False
+    call = _call_at(frame.f_code, frame.f_lasti)
+    if call is None:
+        return False
+    keywords, names = call
+    return references == _REFERENCES[keywords] and _value_of(names, frame) is cls
+
+
+@functools.lru_cache(maxsize=256)
+def _call_at(code: CodeType, at: int) -> tuple[bool, tuple[str, ...]] | None:
+    """Whether the call at offset `at` has keywords, and the dotted name of what it calls.
+
+    None where it is no call with a positional argument, or calls what has no such name.
+    """
+    instructions = [i for i in dis.get_instructions(code) if i.opname != "CACHE"]
+    index = next((k for k, i in enumerate(instructions) if i.offset == at), -1)
+    if index < 1 or instructions[index].opname not in ("CALL", "CALL_KW"):
+        return None
+    arguments = instructions[index].arg or 0
+    has_names_on_stack = instructions[index].opname == "CALL_KW"  # 3.13
+    if instructions[index - 1].opname == "PRECALL":  # 3.11
+        index -= 1
+    before = instructions[index - 1]
+    keywords = code.co_consts[before.arg or 0] if before.opname == "KW_NAMES" else ()
+    above = arguments
+    if has_names_on_stack:
+        keywords = before.argval if before.opname == "LOAD_CONST" else None
+        above += 1
+    if keywords is None or arguments <= len(keywords):
+        return None
+    # Backwards over the arguments, to where the stack has none of them.
+    while above > 0 and index > 0:
+        index -= 1
+        instruction = instructions[index]
+        if instruction.opcode in dis.hasjrel or instruction.opcode in dis.hasjabs:
+            return None
+        above -= dis.stack_effect(instruction.opcode, instruction.arg, jump=False)
+    names: list[str] = []
+    for instruction in reversed(instructions[:index] if above == 0 else []):
+        if instruction.opname == "PUSH_NULL":
+            continue
+        names.insert(0, str(instruction.argval))
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF"):
+            return bool(keywords), tuple(names)
+        if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
+            break
+    return None
+
+
+def _value_of(names: tuple[str, ...], frame: FrameType) -> object:
+    """Return what a dotted name means in `frame`: a variable, or an attribute of modules."""
+    first, *attributes = names
+    value = frame.f_locals.get(first, frame.f_globals.get(first))
+    for attribute in attributes:
+        value = vars(value).get(attribute) if isinstance(value, ModuleType) else None
+    return value

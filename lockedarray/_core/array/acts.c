@@ -1,0 +1,287 @@
+/*
+ * Acts on the C structure of an ndarray that NumPy offers no API for.
+ *
+ * What an array shows (memory, shape, strides, base, dtype, flags: its body)
+ * is exchanged in one step for every other thread: under the GIL it is; without
+ * one, the world is stopped, inside the first callback of
+ * PyUnstable_GC_VisitObjects.
+ */
+#include "guard/binding.h"
+
+static int
+la_check_array(PyObject *object)
+{
+    if (!PyArray_Check(object)) {
+        PyErr_Format(PyExc_TypeError, "expected an ndarray, not %s",
+                     Py_TYPE(object)->tp_name);
+        return -1;
+    }
+    return 0;
+}
+
+/* After an act on a facade its raw views show what it showed before. */
+static void
+la_act_done(PyObject *array)
+{
+    if (la_is_facade(array)) {
+        la_raws_drop(array);
+    }
+}
+
+static PyObject *
+la_address(PyObject *Py_UNUSED(module), PyObject *array)
+{
+    if (la_check_array(array) < 0) {
+        return NULL;
+    }
+    return PyLong_FromVoidPtr(la_fields(array)->data);
+}
+
+static PyObject *
+la_set_data(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *array, *pointer;
+
+    if (!PyArg_ParseTuple(args, "OO!", &array, &PyLong_Type, &pointer)
+            || la_check_array(array) < 0) {
+        return NULL;
+    }
+    void *data = PyLong_AsVoidPtr(pointer);
+    if (data == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    la_fields(array)->data = data;
+    la_act_done(array);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_set_base(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *array, *base;
+
+    if (!PyArg_ParseTuple(args, "OO", &array, &base)
+            || la_check_array(array) < 0) {
+        return NULL;
+    }
+    PyObject *old = la_fields(array)->base;
+    la_fields(array)->base = Py_NewRef(base);
+    Py_XDECREF(old);
+    la_act_done(array);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_set_writeable(PyObject *Py_UNUSED(module), PyObject *array)
+{
+    if (la_check_array(array) < 0) {
+        return NULL;
+    }
+    la_fields(array)->flags |= NPY_ARRAY_WRITEABLE;
+    Py_RETURN_NONE;
+}
+
+/* -- in one step ---------------------------------------------------------- */
+
+typedef struct {
+    void (*act)(void *context);
+    void *context;
+    bool done;
+} la_step;
+
+#ifdef Py_GIL_DISABLED
+/*
+ * A fork while the world is stopped leaves a child that can never stop its own
+ * (CPython 3.13). So a fork has this mutex; what runs in the forking thread
+ * before it (others' handlers) does not wait for itself.
+ */
+static PyMutex la_stopping;
+static _Atomic(unsigned long) la_forking;   /* relaxed: only asked for oneself */
+
+static int
+la_step_visit(PyObject *Py_UNUSED(object), void *argument)
+{
+    la_step *step = argument;
+    if (!step->done) {
+        step->done = true;
+        step->act(step->context);
+    }
+    return 0;       /* visit no further object */
+}
+#endif
+
+void
+la_step_do(void (*act)(void *), void *context)
+{
+#ifdef Py_GIL_DISABLED
+    la_step step = {act, context, false};
+    bool forking = atomic_load_explicit(&la_forking, memory_order_relaxed)
+                   == PyThread_get_thread_ident();
+    if (!forking) {
+        PyMutex_Lock(&la_stopping);
+    }
+    PyUnstable_GC_VisitObjects(la_step_visit, &step);
+    if (!forking) {
+        PyMutex_Unlock(&la_stopping);
+    }
+    if (!step.done) {       /* there is no object: then there is no thread */
+        act(context);
+    }
+#else
+    act(context);
+#endif
+}
+
+static PyObject *
+la_before_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+#ifdef Py_GIL_DISABLED
+    PyMutex_Lock(&la_stopping);
+    atomic_store_explicit(&la_forking, PyThread_get_thread_ident(), memory_order_relaxed);
+#endif
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+#ifdef Py_GIL_DISABLED
+    atomic_store_explicit(&la_forking, 0, memory_order_relaxed);
+    PyMutex_Unlock(&la_stopping);
+#endif
+    Py_RETURN_NONE;
+}
+
+/* In the child nobody waits for the mutex: who did is not there. */
+static PyObject *
+la_after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+#ifdef Py_GIL_DISABLED
+    atomic_store_explicit(&la_forking, 0, memory_order_relaxed);
+    la_stopping = (PyMutex){0};
+#endif
+    Py_RETURN_NONE;
+}
+
+typedef struct {
+    PyObject *pairs;        /* list of tuples of two arrays */
+} la_exchange;
+
+static void
+la_exchange_act(void *context)
+{
+    PyObject *pairs = ((la_exchange *)context)->pairs;
+
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
+        PyObject *pair = PyList_GET_ITEM(pairs, i);
+        PyArrayObject_fields *a = la_fields(PyTuple_GET_ITEM(pair, 0));
+        PyArrayObject_fields *b = la_fields(PyTuple_GET_ITEM(pair, 1));
+        PyArrayObject_fields old = *a;
+
+        a->data = b->data;
+        a->nd = b->nd;
+        a->dimensions = b->dimensions;
+        a->strides = b->strides;
+        a->base = b->base;
+        a->descr = b->descr;
+        a->flags = b->flags;
+        a->mem_handler = b->mem_handler;
+        b->data = old.data;
+        b->nd = old.nd;
+        b->dimensions = old.dimensions;
+        b->strides = old.strides;
+        b->base = old.base;
+        b->descr = old.descr;
+        b->flags = old.flags;
+        b->mem_handler = old.mem_handler;
+    }
+}
+
+static PyObject *
+la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
+{
+    if (!PyList_Check(pairs)) {
+        PyErr_SetString(PyExc_TypeError, "expected a list of pairs of arrays");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
+        PyObject *pair = PyList_GET_ITEM(pairs, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2
+                || la_check_array(PyTuple_GET_ITEM(pair, 0)) < 0
+                || la_check_array(PyTuple_GET_ITEM(pair, 1)) < 0) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_TypeError, "expected pairs of arrays");
+            }
+            return NULL;
+        }
+    }
+    la_exchange exchange = {pairs};
+    if (PyList_GET_SIZE(pairs) > 0) {
+        la_step_do(la_exchange_act, &exchange);
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
+        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0));
+        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
+    }
+    Py_RETURN_NONE;
+}
+
+typedef struct {
+    PyArrayObject_fields *array;
+    int axis;
+    npy_intp length;
+    int flags;
+} la_length;
+
+static void
+la_length_act(void *context)
+{
+    la_length *change = context;
+    change->array->dimensions[change->axis] = change->length;
+    change->array->flags = change->flags;
+}
+
+static PyObject *
+la_set_length(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *array;
+    la_length change;
+
+    if (!PyArg_ParseTuple(args, "Oini", &array, &change.axis, &change.length,
+                          &change.flags)
+            || la_check_array(array) < 0) {
+        return NULL;
+    }
+    change.array = la_fields(array);
+    if (change.axis < 0 || change.axis >= change.array->nd) {
+        PyErr_SetString(PyExc_ValueError, "no such axis");
+        return NULL;
+    }
+    la_step_do(la_length_act, &change);
+    la_act_done(array);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef la_acts[] = {
+    {"before_fork", la_before_fork, METH_NOARGS, "Have no thread stop the world until after the fork."},
+    {"after_fork", la_after_fork, METH_NOARGS, "The fork is over, in the parent."},
+    {"after_fork_in_child", la_after_fork_in_child, METH_NOARGS, "The fork is over, in the child."},
+    {"address", la_address, METH_O, "Address of the first element of an array."},
+    {"set_data", la_set_data, METH_VARARGS,
+     "Point an array, which no other thread knows yet, at other bytes."},
+    {"set_base", la_set_base, METH_VARARGS,
+     "Make an object the one that an array keeps alive for its memory."},
+    {"set_writeable", la_set_writeable, METH_O,
+     "Set the WRITEABLE flag, without asking what the base allows."},
+    {"set_length", la_set_length, METH_VARARGS,
+     "Set one length in the shape of an array, and its flags, in one step."},
+    {"exchange_bodies", la_exchange_bodies, METH_O,
+     "Exchange what each pair of arrays shows, in one step for other threads."},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+la_acts_add(PyObject *module)
+{
+    return PyModule_AddFunctions(module, la_acts);
+}

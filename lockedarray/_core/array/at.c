@@ -1,0 +1,459 @@
+/*
+ * x.at: the bases of At and AtIndex, and what they do with one element by
+ * themselves, under the lock of its bytes. The rest is for the general versions.
+ */
+#include "array/element.h"
+#include "array/hot.h"
+#include "array/update.h"
+
+#include <stddef.h>
+#include <string.h>
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *array;
+} la_at;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *array;
+    PyObject *index;
+    char updated;       /* by an augmented assignment, whose end is to come */
+} la_at_index;
+
+static PyTypeObject *la_at_type, *la_at_index_type;
+
+/* -- one element ------------------------------------------------------------------ */
+
+/*
+ * Locks the element: its address, or NULL, with `error` set if there is one, for
+ * the general version.
+ */
+static char *
+la_at_lock(la_at_index *at, la_mode mode, la_grip *grip, bool *error)
+{
+    npy_intp index[LA_MOST_INDICES];
+
+    *error = false;
+    int count = la_index_integers(at->index, index);
+    return count < 0 ? NULL : la_element_lock(at->array, index, count, mode, grip, error);
+}
+
+static inline bool
+la_at_may_compute(const la_at_index *at)
+{
+    PyArrayObject_fields *fields = la_fields(at->array);
+    return (fields->flags & NPY_ARRAY_ALIGNED) && PyArray_ISNBO(fields->descr->byteorder);
+}
+
+static inline PyObject *
+la_at_scalar(const la_at_index *at, char *address)
+{
+    return PyArray_Scalar(address, (PyArray_Descr *)la_fields(at->array)->descr, at->array);
+}
+
+static inline int
+la_at_pack(const la_at_index *at, char *address, PyObject *value)
+{
+    return PyArray_Pack((PyArray_Descr *)la_fields(at->array)->descr, address, value);
+}
+
+/* 0, LA_GENERAL or -1. After 0, `result` (if not NULL) is the new element. */
+static int
+la_at_update(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **result)
+{
+    la_grip grip;
+    bool error;
+
+    if (kind == LA_UPDATE_OTHER || !la_at_may_compute(at)) {
+        return LA_GENERAL;
+    }
+    char *address = la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return error ? -1 : LA_GENERAL;
+    }
+    bool done = la_update(kind, (PyArray_Descr *)la_fields(at->array)->descr, address, value);
+    if (done && result != NULL) {
+        *result = la_at_scalar(at, address);
+    }
+    la_grip_release(&grip);
+    return !done ? LA_GENERAL : result != NULL && *result == NULL ? -1 : 0;
+}
+
+/*
+ * The methods. Each returns NULL without an error, and having changed nothing,
+ * for the general version.
+ */
+
+static PyObject *
+la_at_get(la_at_index *at, PyObject *const *Py_UNUSED(values))
+{
+    la_grip grip;
+    bool error;
+
+    char *address = la_at_lock(at, LA_READ, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *result = la_at_scalar(at, address);
+    la_grip_release(&grip);
+    return result;
+}
+
+static PyObject *
+la_at_set(la_at_index *at, PyObject *const *values)
+{
+    PyObject *result = NULL;
+    la_grip grip;
+    bool error;
+
+    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    if (la_at_pack(at, address, values[0]) == 0) {
+        result = la_at_scalar(at, address);
+    }
+    la_grip_release(&grip);
+    return result;
+}
+
+static PyObject *
+la_at_exchange(la_at_index *at, PyObject *const *values)
+{
+    la_grip grip;
+    bool error;
+
+    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *old = la_at_scalar(at, address);
+    if (old != NULL && la_at_pack(at, address, values[0]) < 0) {
+        Py_CLEAR(old);
+    }
+    la_grip_release(&grip);
+    return old;
+}
+
+/* values: the expected one, and the desired one. */
+static PyObject *
+la_at_compare_exchange(la_at_index *at, PyObject *const *values)
+{
+    PyObject *result = NULL;
+    la_grip grip;
+    bool error, swaps;
+
+    char *address = !la_is_element(values[1]) || !la_at_may_compute(at)
+        ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    if (address == NULL) {
+        return NULL;
+    }
+    if (la_equals((PyArray_Descr *)la_fields(at->array)->descr, address, values[0], &swaps)) {
+        PyObject *old = la_at_scalar(at, address);
+        result = old == NULL ? NULL : PyTuple_Pack(2, swaps ? Py_True : Py_False, old);
+        Py_XDECREF(old);
+        if (result != NULL && swaps && la_at_pack(at, address, values[1]) < 0) {
+            Py_CLEAR(result);
+        }
+    }
+    la_grip_release(&grip);
+    return result;
+}
+
+/* The new element, or a copy of the new elements of a view. */
+static PyObject *
+la_at_updated(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value)
+{
+    PyObject *updated = NULL;
+
+    int result = la_at_update(at, kind, value, &updated);
+    if (result == LA_GENERAL) {
+        result = la_view_update(at->array, at->index, ufunc, value, &updated);
+    }
+    return result == 0 ? updated : NULL;
+}
+
+#define LA_DEFINE_AT_METHOD(name, kind, ufunc) \
+    static PyObject * \
+    la_at_##name(la_at_index *at, PyObject *const *values) \
+    { \
+        return la_at_updated(at, LA_UPDATE_##kind, la_names.at_##ufunc, values[0]); \
+    }
+LA_DEFINE_AT_METHOD(add, ADD, add)
+LA_DEFINE_AT_METHOD(subtract, SUBTRACT, subtract)
+LA_DEFINE_AT_METHOD(multiply, MULTIPLY, multiply)
+LA_DEFINE_AT_METHOD(divide, DIVIDE, true_divide)
+LA_DEFINE_AT_METHOD(min, MIN, minimum)
+LA_DEFINE_AT_METHOD(max, MAX, maximum)
+
+static const struct {
+    const char *name;
+    Py_ssize_t nvalues;
+    PyObject *(*call)(la_at_index *at, PyObject *const *values);
+} la_at_methods[] = {
+    {"AtIndex.get", 0, la_at_get},
+    {"AtIndex.set", 1, la_at_set},
+    {"AtIndex.exchange", 1, la_at_exchange},
+    {"AtIndex.compare_exchange", 2, la_at_compare_exchange},
+    {"AtIndex.add", 1, la_at_add},
+    {"AtIndex.subtract", 1, la_at_subtract},
+    {"AtIndex.multiply", 1, la_at_multiply},
+    {"AtIndex.divide", 1, la_at_divide},
+    {"AtIndex.min", 1, la_at_min},
+    {"AtIndex.max", 1, la_at_max},
+};
+
+int
+la_at_method_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(la_at_methods) / sizeof(la_at_methods[0]); i++) {
+        if (strcmp(la_at_methods[i].name, name) == 0) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
+PyObject *
+la_at_method_call(int method, PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 1 + la_at_methods[method].nvalues
+            || !PyObject_TypeCheck(args[0], la_at_index_type)
+            || ((la_at_index *)args[0])->array == NULL) {
+        return NULL;
+    }
+    return la_at_methods[method].call((la_at_index *)args[0], args + 1);
+}
+
+/* -- augmented assignments ----------------------------------------------------------- */
+
+static PyObject *
+la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *ufunc)
+{
+    la_at_index *self = (la_at_index *)object;
+
+    int result = la_at_update(self, kind, value, NULL);
+    if (result == LA_GENERAL && ufunc != la_names.at_power) {   /* which may fail in the middle */
+        result = la_view_update(self->array, self->index, ufunc, value, NULL);
+    }
+    if (result == LA_GENERAL && la_index_is_advanced(self->index)) {
+        bool general;
+        PyObject *done = la_ufunc_at(ufunc, self->array, self->index, value, &general);
+        Py_XDECREF(done);
+        result = general ? LA_GENERAL : done == NULL ? -1 : 0;
+    }
+    if (result < 0) {
+        return NULL;
+    }
+    if (result == LA_GENERAL) {
+        return PyObject_CallMethodObjArgs(object, la_names.augment, ufunc, value, NULL);
+    }
+    self->updated = 1;
+    return Py_NewRef(object);
+}
+
+#define LA_AT_SLOTS(DEFINE) \
+    DEFINE(add, ADD) DEFINE(subtract, SUBTRACT) DEFINE(multiply, MULTIPLY) \
+    DEFINE(true_divide, DIVIDE) DEFINE(floor_divide, OTHER) DEFINE(remainder, OTHER) \
+    DEFINE(and, AND) DEFINE(or, OR) DEFINE(xor, XOR) \
+    DEFINE(lshift, OTHER) DEFINE(rshift, OTHER)
+
+#define LA_DEFINE_AT(name, kind) \
+    static PyObject * \
+    la_at_inplace_##name(PyObject *object, PyObject *value) \
+    { \
+        return la_at_augment(object, value, LA_UPDATE_##kind, la_names.at_##name); \
+    }
+LA_AT_SLOTS(LA_DEFINE_AT)
+
+static PyObject *
+la_at_inplace_power(PyObject *object, PyObject *value, PyObject *Py_UNUSED(modulo))
+{
+    return la_at_augment(object, value, LA_UPDATE_OTHER, la_names.at_power);
+}
+
+/* -- AtIndex -------------------------------------------------------------------------- */
+
+/* In new, not in init: there is none without an array, and nobody exchanges it. */
+static PyObject *
+la_at_index_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"array", "index", NULL};
+    PyObject *array, *index;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O", names, la_array_type, &array,
+                                     &index)) {
+        return NULL;
+    }
+    la_at_index *self = (la_at_index *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->array = Py_NewRef(array);
+        self->index = Py_NewRef(index);
+    }
+    return (PyObject *)self;
+}
+
+static int
+la_at_index_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_at_index *)object)->array);
+    Py_VISIT(((la_at_index *)object)->index);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static void
+la_at_index_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    Py_CLEAR(((la_at_index *)object)->array);
+    Py_CLEAR(((la_at_index *)object)->index);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMemberDef la_at_index_members[] = {
+    {"_array", LA_T_OBJECT, offsetof(la_at_index, array), LA_READONLY, NULL},
+    {"_index", LA_T_OBJECT, offsetof(la_at_index, index), LA_READONLY, NULL},
+    {"_updated", LA_T_BOOL, offsetof(la_at_index, updated), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+#define LA_ENTER_AT(name, kind) {Py_nb_inplace_##name, la_at_inplace_##name},
+static PyType_Slot la_at_index_slots[] = {
+    {Py_tp_new, la_at_index_new},
+    {Py_tp_dealloc, la_at_index_dealloc},
+    {Py_tp_traverse, la_at_index_traverse},
+    {Py_tp_members, la_at_index_members},
+    LA_AT_SLOTS(LA_ENTER_AT)
+    {Py_nb_inplace_power, la_at_inplace_power},
+    {0, NULL},
+};
+
+static PyType_Spec la_at_index_spec = {
+    .name = "lockedarray._core._native.AtIndexBase",
+    .basicsize = sizeof(la_at_index),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = la_at_index_slots,
+};
+
+/* -- At ------------------------------------------------------------------------------- */
+
+/* x.at */
+PyObject *
+la_array_get_at(PyObject *array, void *Py_UNUSED(closure))
+{
+    la_at *at = (la_at *)la_above.at->tp_alloc(la_above.at, 0);
+
+    if (at != NULL) {
+        at->array = Py_NewRef(array);
+    }
+    return (PyObject *)at;
+}
+
+static PyObject *
+la_at_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"array", NULL};
+    PyObject *array;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!", names, la_array_type, &array)) {
+        return NULL;
+    }
+    la_at *self = (la_at *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->array = Py_NewRef(array);
+    }
+    return (PyObject *)self;
+}
+
+static int
+la_at_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_at *)object)->array);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static void
+la_at_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    Py_CLEAR(((la_at *)object)->array);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+la_at_subscript(PyObject *object, PyObject *index)
+{
+    PyTypeObject *type = la_above.at_index;
+    la_at_index *at = (la_at_index *)type->tp_alloc(type, 0);
+
+    if (at != NULL) {
+        at->array = Py_NewRef(((la_at *)object)->array);
+        at->index = Py_NewRef(index);
+    }
+    return (PyObject *)at;
+}
+
+static int
+la_at_assign_subscript(PyObject *object, PyObject *index, PyObject *value)
+{
+    if (value == NULL) {
+        PyErr_SetString(PyExc_TypeError, "the elements of x.at are not deleted");
+        return -1;
+    }
+    if (PyObject_TypeCheck(value, la_at_index_type)) {
+        la_at_index *at = (la_at_index *)value;
+        if (at->updated && at->array == ((la_at *)object)->array) {
+            at->updated = 0;        /* the end of x.at[i] += v: the work is done */
+            return 0;
+        }
+    }
+    PyObject *done = PyObject_CallMethodObjArgs(object, la_names.general_setitem, index,
+                                                value, NULL);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+static PyMemberDef la_at_members[] = {
+    {"_array", LA_T_OBJECT, offsetof(la_at, array), LA_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot la_at_slots[] = {
+    {Py_tp_new, la_at_new},
+    {Py_tp_dealloc, la_at_dealloc},
+    {Py_tp_traverse, la_at_traverse},
+    {Py_tp_members, la_at_members},
+    {Py_mp_subscript, la_at_subscript},
+    {Py_mp_ass_subscript, la_at_assign_subscript},
+    {0, NULL},
+};
+
+static PyType_Spec la_at_spec = {
+    .name = "lockedarray._core._native.AtBase",
+    .basicsize = sizeof(la_at),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = la_at_slots,
+};
+
+int
+la_at_types_add(PyObject *module)
+{
+    la_at_type = (PyTypeObject *)PyType_FromSpec(&la_at_spec);
+    la_at_index_type = (PyTypeObject *)PyType_FromSpec(&la_at_index_spec);
+    if (la_at_type == NULL || la_at_index_type == NULL) {
+        return -1;
+    }
+    if (PyModule_AddType(module, la_at_type) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_at_index_type);
+}

@@ -1,0 +1,89 @@
+/*
+ * Attaching views: what NumPy's C code makes of a facade becomes one itself.
+ *
+ * NumPy creates the array, sets its base to the facade that it is a view of,
+ * and calls __array_finalize__. The common case is done here; an array of any
+ * other origin is for the general version.
+ *
+ * No lock is held, so a resize may move the memory at any moment. The facade's
+ * body changes with the world stopped (under the GIL, where there is one), and
+ * nothing between reading the base and reading the Memory behind it lets that
+ * happen. NumPy read the address earlier: if it does not lie in the memory
+ * that the facade shows now, the view is for the general version. Then the
+ * view is made known to its Buffer first and the Buffer's Memory looked at
+ * again, while a resize sets the Memory first and collects the known arrays
+ * then: so one of the two sees the other.
+ */
+#include "array/hot.h"
+#include "array/operand.h"
+
+/* Does the array begin in the current memory, which is the one at its base? */
+static bool
+la_view_is_current(PyObject *array, la_buffer_object *buffer, PyObject *memory)
+{
+    /* Relaxed: compared, not followed; see the top of this file. */
+    if (atomic_load_explicit(&buffer->memory, memory_order_relaxed) != memory) {
+        return false;
+    }
+    uintptr_t offset = (uintptr_t)la_fields(array)->data
+                       - atomic_load_explicit(&buffer->origin, memory_order_relaxed);
+    uintptr_t extent = atomic_load_explicit(&buffer->extent, memory_order_relaxed);
+    return offset < extent
+           || (offset == extent && PyArray_SIZE((PyArrayObject *)array) == 0);
+}
+
+/*
+ * Attaches a view of the facade `source`: 0, LA_GENERAL where that is not
+ * what `array` is, or -1.
+ */
+int
+la_attach_view(PyObject *array, PyObject *source)
+{
+    PyArrayObject_fields *fields = la_fields(array);
+    la_facade *facade = la_facade_of(array);
+
+    if (!la_is_facade(source) || fields->base != source || facade->buffer != NULL
+            || (fields->flags & (NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEABLE))) {
+        return LA_GENERAL;
+    }
+    la_facade *shown = la_facade_of(source);
+    la_buffer_object *buffer = (la_buffer_object *)shown->buffer;
+    PyObject *base = la_fields(source)->base;
+    if (buffer == NULL || base == NULL || Py_TYPE(base) != &PyArray_Type
+            || (la_fields(base)->flags & NPY_ARRAY_WRITEABLE)) {
+        return LA_GENERAL;
+    }
+    PyObject *memory = la_fields(base)->base;
+    if (memory == NULL || !la_view_is_current(array, buffer, memory)) {
+        return LA_GENERAL;
+    }
+    facade->buffer = Py_NewRef((PyObject *)buffer);
+    facade->memory = Py_NewRef(memory);
+    facade->owner = Py_NewRef(shown->owner != NULL ? shown->owner : source);
+    facade->may_write = shown->may_write;
+    fields->base = Py_NewRef(base);
+    Py_DECREF(source);                  /* what the base was until now */
+    la_buffer_know(buffer, array);
+    if (atomic_load_explicit(&buffer->memory, memory_order_acquire) != memory) {
+        PyObject *result = PyObject_CallMethodOneArg((PyObject *)buffer,
+                                                     la_names.register_, array);
+        Py_XDECREF(result);
+        return result == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
+/* __array_finalize__ */
+PyObject *
+la_array_finalize(PyObject *array, PyObject *source)
+{
+    int result = la_attach_view(array, source);
+
+    if (result < 0) {
+        return NULL;
+    }
+    if (result == LA_GENERAL) {
+        return PyObject_CallMethodOneArg(array, la_names.general_finalize, source);
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,136 @@
+/*
+ * One element: its index, and the lock of its bytes. Inline, since it is all
+ * that some operations do.
+ */
+#ifndef LOCKEDARRAY_CORE_ELEMENT_H_
+#define LOCKEDARRAY_CORE_ELEMENT_H_
+
+#include "array/operand.h"
+
+/* As many integers an element's index may have here. */
+#define LA_MOST_INDICES 8
+
+/* An int or numpy.intp that fits. Other kinds of integers are left to NumPy. */
+static inline bool
+la_index_integer(PyObject *object, npy_intp *value)
+{
+    if (LA_LIKELY(PyLong_CheckExact(object))) {
+        int overflow;
+        long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
+        *value = (npy_intp)number;
+        return overflow == 0 && (long long)*value == number;
+    }
+    if (Py_TYPE(object) == &PyIntpArrType_Type) {
+        PyArray_ScalarAsCtype(object, value);
+        return true;
+    }
+    return false;
+}
+
+/* The integers of an index that is nothing else: how many, or -1. */
+static inline int
+la_index_integers(PyObject *index, npy_intp *values)
+{
+    if (la_index_integer(index, values)) {
+        return 1;
+    }
+    if (!PyTuple_CheckExact(index) || PyTuple_GET_SIZE(index) > LA_MOST_INDICES) {
+        return -1;
+    }
+    int count = (int)PyTuple_GET_SIZE(index);
+    for (int i = 0; i < count; i++) {
+        if (!la_index_integer(PyTuple_GET_ITEM(index, i), &values[i])) {
+            return -1;
+        }
+    }
+    return count;
+}
+
+/* Is a scalar of this dtype a copy, made by code of NumPy's own? */
+static inline bool
+la_has_plain_scalars(const PyArray_Descr *descr)
+{
+    int type = descr->type_num;
+    return type >= 0 && type < NPY_NTYPES_LEGACY && type != NPY_OBJECT && type != NPY_VOID
+           && PyDataType_ELSIZE(descr) > 0;
+}
+
+/* Is this what an element may be set to without foreign code? */
+static inline bool
+la_is_element(PyObject *value)
+{
+    return la_is_number(value) || PyUnicode_CheckExact(value) || PyBytes_CheckExact(value)
+           || la_is_plain_array(value);
+}
+
+static inline char *
+la_element_address(PyObject *array, const npy_intp *index, int count)
+{
+    PyArrayObject_fields *fields = la_fields(array);
+    char *address = fields->data;
+
+    if (fields->nd != count) {
+        return NULL;
+    }
+    for (int k = 0; k < count; k++) {
+        npy_intp length = fields->dimensions[k];
+        npy_intp i = index[k] < 0 ? index[k] + length : index[k];
+        if ((npy_uintp)i >= (npy_uintp)length) {
+            return NULL;
+        }
+        address += i * fields->strides[k];
+    }
+    return address;
+}
+
+/* Where an element is in the Buffer: below its lock's region, if that is whole. */
+static inline int64_t
+la_element_offset(const char *address, const la_buffer_object *buffer)
+{
+    return (int64_t)((uintptr_t)address
+                     - atomic_load_explicit(&buffer->origin, memory_order_relaxed));
+}
+
+/*
+ * Locks one element: its address, or NULL with `error` set if there is one,
+ * else for the general path. A reader of what is frozen gets no lock.
+ */
+static inline char *
+la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
+                la_grip *grip, bool *error)
+{
+    la_lock_object *lock = la_facade_lock(array);
+
+    grip->locked = *error = false;
+    if (lock == NULL || !la_has_plain_scalars(la_fields(array)->descr)) {
+        return NULL;
+    }
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
+    char *address = la_element_address(array, index, count);
+    if (address == NULL || (mode == LA_READ && la_is_frozen(buffer))) {
+        return address;
+    }
+    int64_t offset = la_element_offset(address, buffer);
+    if (LA_LIKELY(!buffer->whole)) {
+        la_region_set_extent(&grip->hold.region, offset,
+                             PyDataType_ELSIZE(la_fields(array)->descr));
+    }
+    else {
+        la_region_set_whole(&grip->hold.region);
+    }
+    if (la_grip_take(grip, lock, mode) < 0) {
+        *error = true;
+        return NULL;
+    }
+    /* A resize may have come in between; nothing changes from here on. */
+    address = la_element_address(array, index, count);
+    if (address == NULL || la_element_offset(address, buffer) != offset
+            || (mode == LA_WRITE
+                && (la_is_frozen(buffer) || !la_facade_of(array)->may_write))) {
+        la_grip_release(grip);
+        return NULL;
+    }
+    return address;
+}
+
+#endif  /* LOCKEDARRAY_CORE_ELEMENT_H_ */

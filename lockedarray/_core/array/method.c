@@ -1,0 +1,325 @@
+/*
+ * HotMethod: a method of ndarray as a method of LockedArray. With plain
+ * arguments it locks the array and calls ndarray's own on a raw view, or on the
+ * array itself for a view of it; with any others it is the general version, a
+ * function in Python that does the same for all arguments. To those who look at
+ * it it is that function.
+ *
+ * So are read() and write(), which make a guard (guard.c), and
+ * the methods of AtIndex, which do by themselves what is of one element (at.c).
+ */
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "array/hot.h"
+#include "array/operand.h"
+
+/* self, and arguments by position and keyword together */
+#define LA_MOST_PASSED 8
+
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc call;
+    PyObject *plain;        /* ndarray's method, or None */
+    PyObject *general;
+    char mode;
+    int of_at;              /* which method of AtIndex */
+} la_method;
+
+/* What a method does with the array: the values of its mode. */
+#define LA_METHOD_READS 'r'
+#define LA_METHOD_COPIES 'c'            /* reads, if it is given one argument */
+#define LA_METHOD_WRITES 'w'
+#define LA_METHOD_VIEWS 'v'             /* where the array is contiguous */
+#define LA_METHOD_ALWAYS_VIEWS 'V'      /* and where it is not */
+#define LA_METHOD_VIEWS_ALONE 'a'       /* without arguments, any array */
+
+static PyTypeObject *la_method_type;
+
+static PyObject *
+la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs,
+              PyObject *kwnames, bool *general)
+{
+    la_operation operation = {.count = 0};
+    PyObject *passed[LA_MOST_PASSED + 1];
+    PyObject *result = NULL;
+
+    *general = true;
+    if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])
+            || (self->mode == LA_METHOD_COPIES && (nargs != 2 || count != 2))) {
+        return NULL;
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (!la_is_parameter(args[i]) && !la_is_plain_array(args[i])) {
+            return NULL;
+        }
+        passed[i + 1] = args[i];
+    }
+    if (la_operation_add(&operation, args[0], self->mode == LA_METHOD_WRITES ? LA_WRITE : LA_READ) < 0) {
+        return NULL;
+    }
+    int locked = la_operation_lock(&operation);
+    *general = locked == LA_GENERAL;
+    if (locked != 0) {
+        return NULL;
+    }
+    PyObject *raw = la_raw(args[0], operation.operands[0].hold.mode);
+    if (raw != NULL) {
+        passed[1] = raw;
+        result = PyObject_Vectorcall(self->plain, passed + 1,
+                                     nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+        /* A list is tolist's; there are arrays in it, views, where records have subarrays. */
+        if (result == NULL || !PyList_CheckExact(result)
+                || PyArray_TYPE((PyArrayObject *)raw) == NPY_VOID) {
+            result = la_unwrapped(result, raw, args[0]);
+        }
+        Py_DECREF(raw);
+    }
+    la_operation_unlock(&operation);
+    return result;
+}
+
+static PyObject *
+la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
+    size_t count = nargs + (kwnames == NULL ? 0 : (size_t)PyTuple_GET_SIZE(kwnames));
+    bool general;
+
+    PyObject *result = la_method_run(self, args, count, nargs, kwnames, &general);
+    return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
+}
+
+/* What the method makes of the array itself, if that is a view of it. */
+static PyObject *
+la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
+    bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
+                   || la_facade_lock(args[0]) == NULL
+                   || (self->mode == LA_METHOD_VIEWS
+                       && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))
+                   || (self->mode == LA_METHOD_VIEWS_ALONE && nargs != 1);
+
+    for (size_t i = 1; i < nargs; i++) {
+        general |= !la_is_parameter(args[i]);
+    }
+    if (!general) {
+        PyObject *view = la_checked_view(
+            args[0], PyObject_Vectorcall(self->plain, args, nargsf, NULL));
+        if (view == NULL && PyErr_Occurred()) {
+            return NULL;
+        }
+        if (view != NULL && la_facade_of(view)->buffer == la_facade_of(args[0])->buffer) {
+            return view;
+        }
+        Py_XDECREF(view);       /* a copy, made without the lock */
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
+/* x.read() and x.write() */
+static PyObject *
+la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    bool is_named = kwnames != NULL && PyTuple_GET_SIZE(kwnames) == 1
+                    && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0),
+                                                        "timeout") == 0;
+
+    if (nargs >= 1 && nargs + is_named <= 2 && (kwnames == NULL || is_named)
+            && la_is_facade(args[0])) {
+        double timeout = nargs + is_named == 1 ? -1 : la_guard_timeout(args[1]);
+        if (timeout != -2) {
+            return la_guard_new(args[0], self->mode == LA_METHOD_WRITES, timeout);
+        }
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
+static PyObject *
+la_method_call_at(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+
+    if (kwnames == NULL) {
+        PyObject *result = la_at_method_call(self->of_at, args, PyVectorcall_NARGS(nargsf));
+        if (result != NULL || PyErr_Occurred()) {
+            return result;
+        }
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
+/* What is called for a method without one of ndarray's: by its name. */
+static int
+la_method_choose(la_method *self)
+{
+    PyObject *name = PyObject_GetAttrString(self->general, "__qualname__");
+    const char *text = name == NULL ? NULL : PyUnicode_AsUTF8(name);
+    int result = text == NULL ? -1 : 0;
+
+    if (result == 0) {
+        self->of_at = la_at_method_find(text);
+        if (self->of_at >= 0) {
+            self->call = la_method_call_at;
+        }
+        else if (strcmp(text, "LockedArray.read") == 0
+                 || strcmp(text, "LockedArray.write") == 0) {
+            self->call = la_method_call_guard;
+        }
+        else {
+            PyErr_Format(PyExc_ValueError, "%s is no method that the core does by itself", text);
+            result = -1;
+        }
+    }
+    Py_XDECREF(name);
+    return result;
+}
+
+static PyObject *
+la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"plain", "general", "mode", NULL};
+    PyObject *plain, *general;
+    int mode;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOC", names, &plain, &general, &mode)) {
+        return NULL;
+    }
+    la_method *self = (la_method *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->call = mode == LA_METHOD_VIEWS || mode == LA_METHOD_ALWAYS_VIEWS
+                     || mode == LA_METHOD_VIEWS_ALONE ? la_method_call_view : la_method_call;
+        self->plain = Py_NewRef(plain);
+        self->general = Py_NewRef(general);
+        self->mode = (char)mode;
+        if (plain == Py_None && la_method_choose(self) < 0) {
+            Py_CLEAR(self);
+        }
+    }
+    return (PyObject *)self;
+}
+
+static int
+la_method_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_method *)object)->plain);
+    Py_VISIT(((la_method *)object)->general);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static int
+la_method_clear(PyObject *object)
+{
+    Py_CLEAR(((la_method *)object)->plain);
+    Py_CLEAR(((la_method *)object)->general);
+    return 0;
+}
+
+static void
+la_method_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    la_method_clear(object);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+la_method_bind(PyObject *object, PyObject *array, PyObject *Py_UNUSED(type))
+{
+    if (array == NULL || array == Py_None) {
+        return Py_NewRef(object);
+    }
+    return PyMethod_New(object, array);
+}
+
+static PyObject *
+la_method_getattr(PyObject *object, PyObject *name)
+{
+    PyObject *value = PyObject_GenericGetAttr(object, name);
+
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        value = PyObject_GetAttr(((la_method *)object)->general, name);
+    }
+    return value;
+}
+
+/* What every type has an attribute of its own for. */
+static PyObject *
+la_method_of_general(PyObject *object, void *name)
+{
+    return PyObject_GetAttrString(((la_method *)object)->general, name);
+}
+
+static PyObject *
+la_method_repr(PyObject *object)
+{
+    return PyObject_Repr(((la_method *)object)->general);
+}
+
+/* Pickled by name, as functions are. */
+static PyObject *
+la_method_reduce(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_method_of_general(object, "__qualname__");
+}
+
+static PyMethodDef la_method_methods[] = {
+    {"__reduce__", la_method_reduce, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef la_method_getset[] = {
+    {"__doc__", la_method_of_general, NULL, NULL, "__doc__"},
+    {"__module__", la_method_of_general, NULL, NULL, "__module__"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef la_method_members[] = {
+    {"__vectorcalloffset__", LA_T_PYSSIZET, offsetof(la_method, call), LA_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot la_method_slots[] = {
+    {Py_tp_new, la_method_new},
+    {Py_tp_dealloc, la_method_dealloc},
+    {Py_tp_traverse, la_method_traverse},
+    {Py_tp_clear, la_method_clear},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_descr_get, la_method_bind},
+    {Py_tp_getattro, la_method_getattr},
+    {Py_tp_repr, la_method_repr},
+    {Py_tp_methods, la_method_methods},
+    {Py_tp_getset, la_method_getset},
+    {Py_tp_members, la_method_members},
+    {0, NULL},
+};
+
+static PyType_Spec la_method_spec = {
+    .name = "lockedarray._core._native.HotMethod",
+    .basicsize = sizeof(la_method),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR
+             | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = la_method_slots,
+};
+
+int
+la_method_add(PyObject *module)
+{
+    la_method_type = (PyTypeObject *)PyType_FromSpec(&la_method_spec);
+    if (la_method_type == NULL) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_method_type);
+}

@@ -1,0 +1,231 @@
+/*
+ * Number slots, in-place slots and comparisons: under the locks, ndarray's own
+ * slot on raw views, which have no override protocol to go through.
+ *
+ * For operands of any other kind it is ndarray's own slot on the operands as
+ * they are: that asks them what to do, and in the end __array_ufunc__.
+ */
+#include <stddef.h>
+
+#include "array/hot.h"
+#include "array/operand.h"
+
+/*
+ * Adds an operand to the operation: false for one of another kind. `index` is
+ * set to -1 for what is no LockedArray.
+ */
+static inline bool
+la_number_add(la_operation *operation, PyObject *object, la_mode mode, int *index)
+{
+    *index = -1;
+    if (la_is_exact(object)) {
+        *index = la_operation_add(operation, object, mode);
+        return *index >= 0;
+    }
+    return la_is_number(object) || la_is_plain_array(object);
+}
+
+/* The two operands of a slot, locked. Raw views are new references. */
+typedef struct {
+    la_operation operation;
+    PyObject *first;
+    PyObject *second;
+} la_pair;
+
+/* 0, LA_GENERAL or -1. */
+static int
+la_pair_begin(la_pair *pair, PyObject *first, PyObject *second, la_mode mode)
+{
+    int first_at, second_at;
+
+    pair->operation.count = 0;
+    if (!la_number_add(&pair->operation, first, mode, &first_at)
+            || !la_number_add(&pair->operation, second, LA_READ, &second_at)) {
+        return LA_GENERAL;
+    }
+    int result = la_operation_lock(&pair->operation);
+    if (result != 0) {
+        return result;
+    }
+    pair->first = la_operand_raw(&pair->operation, first_at, first);
+    pair->second = pair->first == NULL ? NULL
+        : la_operand_raw(&pair->operation, second_at, second);
+    if (pair->second == NULL) {
+        Py_XDECREF(pair->first);
+        la_operation_unlock(&pair->operation);
+        return -1;
+    }
+    return 0;
+}
+
+static void
+la_pair_end(la_pair *pair)
+{
+    Py_DECREF(pair->first);
+    Py_DECREF(pair->second);
+    la_operation_unlock(&pair->operation);
+}
+
+/* The result of a slot, which is new memory, or the view it was to be put into. */
+static PyObject *
+la_pair_result(la_pair *pair, PyObject *facade, PyObject *result)
+{
+    if (result == pair->first && facade != NULL) {
+        Py_DECREF(result);
+        result = Py_NewRef(facade);
+    }
+    return result;
+}
+
+static PyObject *
+la_binary(PyObject *first, PyObject *second, binaryfunc slot)
+{
+    la_pair pair;
+
+    int begun = la_pair_begin(&pair, first, second, LA_READ);
+    if (begun < 0) {
+        return NULL;
+    }
+    if (begun == LA_GENERAL) {
+        return slot(first, second);
+    }
+    PyObject *result = slot(pair.first, pair.second);
+    la_pair_end(&pair);
+    return result;
+}
+
+static PyObject *
+la_inplace(PyObject *array, PyObject *other, binaryfunc slot)
+{
+    la_pair pair;
+
+    int begun = la_pair_begin(&pair, array, other, LA_WRITE);
+    if (begun < 0) {
+        return NULL;
+    }
+    if (begun == LA_GENERAL) {
+        return slot(array, other);
+    }
+    PyObject *result = la_pair_result(&pair, array, slot(pair.first, pair.second));
+    la_pair_end(&pair);
+    return result;
+}
+
+static PyObject *
+la_unary(PyObject *array, unaryfunc slot)
+{
+    la_operation operation = {.count = 0};
+    PyObject *result = NULL;
+
+    if (!la_is_exact(array) || la_operation_add(&operation, array, LA_READ) < 0) {
+        return slot(array);
+    }
+    int locked = la_operation_lock(&operation);
+    if (locked != 0) {
+        return locked < 0 ? NULL : slot(array);
+    }
+    PyObject *raw = la_raw(array, LA_READ);
+    if (raw != NULL) {
+        result = slot(raw);
+        Py_DECREF(raw);
+    }
+    la_operation_unlock(&operation);
+    return result;
+}
+
+static PyObject *
+la_nb_power(PyObject *first, PyObject *second, PyObject *modulo)
+{
+    ternaryfunc slot = PyArray_Type.tp_as_number->nb_power;
+    la_pair pair;
+    int begun = modulo != Py_None ? LA_GENERAL
+        : la_pair_begin(&pair, first, second, LA_READ);
+
+    if (begun < 0) {
+        return NULL;
+    }
+    if (begun == LA_GENERAL) {
+        return slot(first, second, modulo);
+    }
+    PyObject *result = slot(pair.first, pair.second, modulo);
+    la_pair_end(&pair);
+    return result;
+}
+
+static PyObject *
+la_nb_inplace_power(PyObject *array, PyObject *other, PyObject *modulo)
+{
+    ternaryfunc slot = PyArray_Type.tp_as_number->nb_inplace_power;
+    la_pair pair;
+    int begun = modulo != Py_None ? LA_GENERAL
+        : la_pair_begin(&pair, array, other, LA_WRITE);
+
+    if (begun < 0) {
+        return NULL;
+    }
+    if (begun == LA_GENERAL) {
+        return slot(array, other, modulo);
+    }
+    PyObject *result = la_pair_result(&pair, array, slot(pair.first, pair.second, modulo));
+    la_pair_end(&pair);
+    return result;
+}
+
+/* How: Py_LT ... The comparisons of structured arrays are no ufuncs. */
+PyObject *
+la_compare(PyObject *array, PyObject *other, int how)
+{
+    la_pair pair;
+    int begun = la_fields(array)->descr->type_num == NPY_VOID ? LA_GENERAL
+        : la_pair_begin(&pair, array, other, LA_READ);
+
+    if (begun < 0) {
+        return NULL;
+    }
+    if (begun == LA_GENERAL) {
+        return PyObject_CallMethodObjArgs(array, la_names.general_compare,
+                                          la_names.comparisons[how], other, NULL);
+    }
+    PyObject *result = PyArray_Type.tp_richcompare(pair.first, pair.second, how);
+    la_pair_end(&pair);
+    return result;
+}
+
+/* Each slot hands on ndarray's slot of its name. */
+#define LA_SLOTS(UNARY, BINARY, INPLACE) \
+    UNARY(negative) UNARY(positive) UNARY(absolute) UNARY(invert) \
+    BINARY(add) BINARY(subtract) BINARY(multiply) BINARY(remainder) BINARY(divmod) \
+    BINARY(lshift) BINARY(rshift) BINARY(and) BINARY(xor) BINARY(or) \
+    BINARY(floor_divide) BINARY(true_divide) BINARY(matrix_multiply) \
+    INPLACE(add) INPLACE(subtract) INPLACE(multiply) INPLACE(remainder) \
+    INPLACE(lshift) INPLACE(rshift) INPLACE(and) INPLACE(xor) INPLACE(or) \
+    INPLACE(floor_divide) INPLACE(true_divide) INPLACE(matrix_multiply)
+
+#define LA_DEFINE_UNARY(name) \
+    static PyObject * \
+    la_nb_##name(PyObject *array) \
+    { \
+        return la_unary(array, PyArray_Type.tp_as_number->nb_##name); \
+    }
+#define LA_DEFINE_BINARY(name) \
+    static PyObject * \
+    la_nb_##name(PyObject *first, PyObject *second) \
+    { \
+        return la_binary(first, second, PyArray_Type.tp_as_number->nb_##name); \
+    }
+#define LA_DEFINE_INPLACE(name) \
+    static PyObject * \
+    la_nb_inplace_##name(PyObject *array, PyObject *other) \
+    { \
+        return la_inplace(array, other, PyArray_Type.tp_as_number->nb_inplace_##name); \
+    }
+LA_SLOTS(LA_DEFINE_UNARY, LA_DEFINE_BINARY, LA_DEFINE_INPLACE)
+
+#define LA_ENTER(name) {Py_nb_##name, la_nb_##name},
+#define LA_ENTER_INPLACE(name) {Py_nb_inplace_##name, la_nb_inplace_##name},
+PyType_Slot la_number_slots[] = {
+    LA_SLOTS(LA_ENTER, LA_ENTER, LA_ENTER_INPLACE)
+    LA_ENTER(power)
+    LA_ENTER_INPLACE(power)
+    {0, NULL},
+};

@@ -1,0 +1,374 @@
+/*
+ * The monitor inside a lock. Everything here but la_lock_enter runs under the
+ * lock's mutex; monitor.h has the invariant.
+ */
+#include "lock/monitor.h"
+
+static void la_lock_check_locked(const la_lock *lock);
+
+void
+la_lock_init(la_lock *lock, uint64_t serial)
+{
+    atomic_init(&lock->state, LA_FREE);
+    la_mutex_init(&lock->mutex);
+    lock->holds = NULL;
+    lock->first_waiter = NULL;
+    lock->last_waiter = NULL;
+    lock->serial = serial;
+}
+
+void
+la_lock_destroy(la_lock *lock)
+{
+    /* Relaxed: nobody else knows the lock any more. */
+    LA_ASSERT(atomic_load_explicit(&lock->state, memory_order_relaxed)
+              == LA_FREE);
+    (void)lock;
+}
+
+void
+la_lock_enter(la_lock *lock, la_thread *self)
+{
+    /* Relaxed: the release in la_mutex_lock orders it for a fork. */
+    atomic_store_explicit(&self->inside, lock, memory_order_relaxed);
+    la_mutex_lock(&lock->mutex);
+
+    /* Relaxed: the compare-and-swap decides; LISTED is the mutex's alone. */
+    uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+    while (state != LA_LISTED) {
+        /*
+         * Acquire: pairs with the release of who claimed, whose hold is read
+         * from here on, and with the release of who set FREE, after whom the
+         * caller of la_acquire comes next.
+         */
+        if (atomic_compare_exchange_weak_explicit(
+                &lock->state, &state, LA_LISTED,
+                memory_order_acquire, memory_order_relaxed)) {
+            if (state != LA_FREE) {
+                la_hold *hold = (la_hold *)(state & ~LA_INLINE);
+                hold->next = hold->previous = NULL;
+                lock->holds = hold;
+            }
+            break;
+        }
+    }
+}
+
+/* The state word that the lists ask for; takes a single hold off its list. */
+static void
+la_lock_settle_locked(la_lock *lock)
+{
+    uintptr_t state = LA_LISTED;
+
+    if (lock->first_waiter == NULL) {
+        if (lock->holds == NULL) {
+            state = LA_FREE;
+        }
+        else if (lock->holds->next == NULL) {
+            state = (uintptr_t)lock->holds | LA_INLINE;
+            lock->holds = NULL;
+        }
+    }
+    if (state != LA_LISTED) {
+        /*
+         * Release: pairs with the acquire of la_lock_claim and la_lock_enter,
+         * and with that of la_release. After it the hold may be gone.
+         */
+        atomic_store_explicit(&lock->state, state, memory_order_release);
+    }
+}
+
+void
+la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes,
+              bool stays_inside)
+{
+    la_lock_check_locked(lock);
+    la_lock_settle_locked(lock);
+    la_mutex_unlock(&lock->mutex);
+    if (!stays_inside) {
+        /* Release: a fork that finds it cleared finds the mutex free. */
+        atomic_store_explicit(&self->inside, NULL, memory_order_release);
+    }
+    /* Records live for ever, so a thread that has gone on may be woken. */
+    for (int i = 0; i < wakes->count; i++) {
+        la_unpark(&wakes->threads[i]->parker);
+    }
+    wakes->count = 0;
+}
+
+static void
+la_wakes_add(la_wakes *wakes, la_thread *thread)
+{
+    if (wakes->count == LA_WAKES) {
+        la_unpark(&thread->parker);     /* earlier than it could be, no harm */
+        return;
+    }
+    wakes->threads[wakes->count++] = thread;
+}
+
+void
+la_holds_link_locked(la_lock *lock, la_hold *hold, la_thread *owner)
+{
+    LA_ASSERT(hold->lock == lock);
+    atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
+    hold->previous = NULL;
+    hold->next = lock->holds;
+    if (hold->next != NULL) {
+        hold->next->previous = hold;
+    }
+    lock->holds = hold;
+}
+
+void
+la_holds_unlink_locked(la_lock *lock, la_hold *hold)
+{
+    if (hold->next != NULL) {
+        hold->next->previous = hold->previous;
+    }
+    if (hold->previous != NULL) {
+        hold->previous->next = hold->next;
+    }
+    else {
+        lock->holds = hold->next;
+    }
+}
+
+bool
+la_holds_conflict(const la_hold *a, const la_hold *b)
+{
+    for (; a != NULL; a = a->also) {
+        for (const la_hold *part = b; part != NULL; part = part->also) {
+            if ((a->mode == LA_WRITE || part->mode == LA_WRITE)
+                    && la_regions_conflict(&a->region, &part->region)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool
+la_holds_block_locked(const la_lock *lock, const la_hold *hold,
+                      const la_thread *thread)
+{
+    for (la_hold *held = lock->holds; held != NULL; held = held->next) {
+        if (!la_hold_is_mine(held, thread) && la_holds_conflict(held, hold)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Is an older waiter in the way: one that has waited since `old` or longer
+ * or, if `heed_signals`, one that has been woken to try?
+ */
+static bool
+la_queue_blocks_locked(const la_waiter *waiter, int64_t old, bool heed_signals)
+{
+    for (const la_waiter *older = waiter->lock->first_waiter;
+            older != NULL && older != waiter; older = older->next) {
+        if ((older->since <= old || (heed_signals && older->signalled))
+                && la_holds_conflict(older->hold, waiter->hold)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool
+la_may_run_locked(const la_waiter *waiter)
+{
+    const la_lock *lock = waiter->lock;
+
+    if (la_holds_block_locked(lock, waiter->hold, waiter->thread)) {
+        return false;
+    }
+    if (waiter->nested || lock->first_waiter == NULL
+            || lock->first_waiter == waiter) {
+        return true;
+    }
+    return !la_queue_blocks_locked(waiter, la_now() - LA_HAND_OFF_NS, false);
+}
+
+void
+la_queue_insert_locked(la_waiter *waiter)
+{
+    la_lock *lock = waiter->lock;
+    la_waiter *before = lock->last_waiter;
+
+    while (before != NULL && before->since > waiter->since) {
+        before = before->previous;
+    }
+    waiter->previous = before;
+    waiter->next = before != NULL ? before->next : lock->first_waiter;
+    if (waiter->next != NULL) {
+        waiter->next->previous = waiter;
+    }
+    else {
+        lock->last_waiter = waiter;
+    }
+    if (before != NULL) {
+        before->next = waiter;
+    }
+    else {
+        lock->first_waiter = waiter;
+    }
+    waiter->queued = true;
+    waiter->signalled = false;
+}
+
+void
+la_queue_remove_locked(la_waiter *waiter)
+{
+    la_lock *lock = waiter->lock;
+
+    if (waiter->next != NULL) {
+        waiter->next->previous = waiter->previous;
+    }
+    else {
+        lock->last_waiter = waiter->previous;
+    }
+    if (waiter->previous != NULL) {
+        waiter->previous->next = waiter->next;
+    }
+    else {
+        lock->first_waiter = waiter->next;
+    }
+    waiter->queued = false;
+    waiter->signalled = false;
+}
+
+static void
+la_waiter_grant_locked(la_waiter *waiter, la_wakes *wakes)
+{
+    la_thread *thread = waiter->thread;
+
+    la_queue_remove_locked(waiter);
+    la_holds_link_locked(waiter->lock, waiter->hold, thread);
+    la_wakes_add(wakes, thread);
+    /* Release: pairs with the acquire in la_waiter_sleep; after it the waiter
+       may be gone. */
+    atomic_store_explicit(&waiter->granted, true, memory_order_release);
+}
+
+void
+la_queue_serve_locked(la_lock *lock, la_wakes *wakes)
+{
+    if (lock->first_waiter == NULL) {
+        return;
+    }
+    int64_t old = la_now() - LA_HAND_OFF_NS;
+    la_waiter *next;
+
+    for (la_waiter *waiter = lock->first_waiter; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        if (la_holds_block_locked(lock, waiter->hold, waiter->thread)
+                || (!waiter->nested
+                    && la_queue_blocks_locked(waiter, old, true))) {
+            continue;
+        }
+        if (waiter->since <= old) {
+            la_waiter_grant_locked(waiter, wakes);
+        }
+        else if (!waiter->signalled) {
+            waiter->signalled = true;
+            la_wakes_add(wakes, waiter->thread);
+        }
+    }
+}
+
+static void
+la_hold_visit(const la_hold *hold, const la_thread *thread, bool waits,
+              la_hold_visitor visit, void *context)
+{
+    for (; hold != NULL; hold = hold->also) {
+        la_hold_info info = {
+            .thread = thread->ident,
+            .mode = hold->mode,
+            .waits = waits,
+            .region = hold->region,
+        };
+        visit(&info, context);
+    }
+}
+
+void
+la_lock_visit(la_lock *lock, la_thread *self, la_hold_visitor visit,
+              void *context)
+{
+    la_wakes wakes = {0};
+
+    la_lock_enter(lock, self);
+    for (la_hold *hold = lock->holds; hold != NULL; hold = hold->next) {
+        /* Relaxed: linked, so the owner changes under the mutex only. */
+        la_hold_visit(hold, atomic_load_explicit(&hold->owner,
+                                                 memory_order_relaxed),
+                      false, visit, context);
+    }
+    for (la_waiter *waiter = lock->first_waiter; waiter != NULL;
+            waiter = waiter->next) {
+        la_hold_visit(waiter->hold, waiter->thread, true, visit, context);
+    }
+    la_lock_leave(lock, self, &wakes, false);
+}
+
+int
+la_lock_count_waiters(la_lock *lock, la_thread *self)
+{
+    la_wakes wakes = {0};
+    int count = 0;
+
+    la_lock_enter(lock, self);
+    for (la_waiter *waiter = lock->first_waiter; waiter != NULL;
+            waiter = waiter->next) {
+        count++;
+    }
+    la_lock_leave(lock, self, &wakes, false);
+    return count;
+}
+
+#ifdef LA_DEBUG
+
+/* Invariants 1, 3 and 4 of monitor.h, and that the lists are lists. */
+static void
+la_lock_check_locked(const la_lock *lock)
+{
+    const la_hold *previous = NULL;
+    LA_ASSERT(atomic_load_explicit(&lock->state, memory_order_relaxed)
+              == LA_LISTED);
+    for (la_hold *hold = lock->holds; hold != NULL; hold = hold->next) {
+        LA_ASSERT(hold->lock == lock);
+        LA_ASSERT(hold->previous == previous);
+        la_thread *owner = atomic_load_explicit(&hold->owner,
+                                                memory_order_relaxed);
+        LA_ASSERT(owner != NULL);
+        LA_ASSERT(!la_holds_block_locked(lock, hold, owner));
+        previous = hold;
+    }
+    const la_waiter *older = NULL;
+    /* Who was old when the queue was last served still is. */
+    int64_t old = older == lock->first_waiter ? 0 : la_now() - LA_HAND_OFF_NS;
+    for (la_waiter *waiter = lock->first_waiter; waiter != NULL;
+            waiter = waiter->next) {
+        LA_ASSERT(waiter->lock == lock && waiter->queued);
+        LA_ASSERT(waiter->previous == older);
+        LA_ASSERT(older == NULL || older->since <= waiter->since);
+        LA_ASSERT(waiter->signalled
+                  || la_holds_block_locked(lock, waiter->hold, waiter->thread)
+                  || (!waiter->nested
+                      && la_queue_blocks_locked(waiter, old, true)));
+        older = waiter;
+    }
+    LA_ASSERT(lock->last_waiter == older);
+}
+
+#else
+
+static void
+la_lock_check_locked(const la_lock *lock)
+{
+    (void)lock;
+}
+
+#endif

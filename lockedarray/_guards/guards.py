@@ -1,0 +1,223 @@
+"""Guards: ``read()``, ``write()`` and ``acquire()``, which hold locks and yield raw views."""
+
+from __future__ import annotations
+
+import math
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
+from lockedarray._cores import GuardBase, Holds, guard_of_several
+
+__all__ = ["Guard", "acquire"]
+
+
+class Guard(GuardBase):
+    """Holds the locks of some LockedArrays, and yields raw views of them.
+
+    Made by `LockedArray.read`, `LockedArray.write` and `acquire`, and not yet held: it acquires
+    as a ``with`` block, or by `acquire` and `release`.
+
+    Examples
+    --------
+    >>> import numpy as np, lockedarray as la
+    >>> x = la.LockedArray(np.arange(3.0))
+    >>> with x.write() as raw:
+    ...     raw -= raw.mean()
+    >>> x
+    LockedArray([-1.,  0.,  1.])
+    """
+
+    __slots__ = ("_holds", "_ident", "_plan", "_raws")
+
+    # A core may make guards by itself, without a plan, and acquire and release them so, too. What
+    # it leaves to the general versions here, it gives back to them. Who acquires, and whether the
+    # guard is held, is the core's to know.
+
+    _holds: Holds | None
+    _ident: int
+    _raws: list[tuple[Facade, np.ndarray]]
+
+    def __init__(
+        self,
+        wanted: list[tuple[Facade, bool]],
+        shape: Callable[[list[np.ndarray]], Any],
+        timeout: float | None,
+    ) -> None:
+        super().__init__()
+        self._plan = wanted, shape, _checked_timeout(timeout)
+        self._raws, self._holds = [], None
+
+    @classmethod
+    def _of(cls, facade: Facade, write: bool, timeout: float | None) -> Guard:
+        """Return a guard of one array."""
+        return cls([(facade, write)], _only, timeout)
+
+    def _whole_plan(self) -> Any:
+        if (one := self._one) is not None:
+            return [one[:2]], _only, one[2]
+        if (several := self._several) is not None:
+            return _plan_of(*several)
+        return self._plan
+
+    def _general_acquire(self) -> Any:
+        wanted, shape, timeout = self._whole_plan()
+        requests = [buffer_of(facade).request(facade, write) for facade, write in wanted]
+        # Where an exception strikes, this is what the core gives back.
+        self._raws = raws = []
+        self._holds = holds = Holds([request for request in requests if request is not None])
+        holds.acquire(timeout)
+        for facade, write in wanted:
+            if write:
+                check_may_write(facade)
+            raw = raw_view(facade, write)
+            raws.append((facade, raw))
+            buffer_of(facade).register_raw_view(raw)
+        here = _held_here()
+        self._ident = here._ident
+        here.add(self)
+        return shape([raw for _, raw in raws])
+
+    def _general_release(self) -> None:
+        _held_here().discard(self)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Let go of what was acquired, as far as that came; of another thread's locks, by that."""
+        raws, holds = self._raws, self._holds
+        try:
+            for facade, raw in raws:
+                raw.setflags(write=False)
+                buffer_of(facade).forget_raw_view(raw)
+        finally:
+            try:
+                if holds is not None:
+                    holds.release()
+            finally:
+                if holds is None or not holds.held():  # whatever others' locks raised
+                    self._raws, self._holds = [], None
+
+    def __repr__(self) -> str:
+        modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])
+        return f"<Guard ({modes}): {'held' if self.held else 'not held'}>"
+
+
+class _HeldHere(weakref.WeakSet[Guard]):
+    """The guards that a thread holds; lives in its local storage, and so ends with it."""
+
+    def __init__(self) -> None:
+        self._ident = threading.get_ident()
+        super().__init__()
+
+    def __del__(self) -> None:
+        for guard in list(self):
+            if guard._ident == self._ident:  # else another thread has acquired it since
+                guard._end()
+
+
+_local = threading.local()
+
+
+def _held_here() -> _HeldHere:
+    try:
+        return _local.guards
+    except AttributeError:
+        _local.guards = _HeldHere()
+        return _local.guards
+
+
+def _only(raws: list[np.ndarray]) -> np.ndarray:
+    """Return the raw view of a guard of one array."""
+    return raws[0]
+
+
+def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None) -> Guard:
+    """Return a guard that holds several arrays as one, some to write and some to read.
+
+    Two threads that ask for the same arrays in different orders do not wait for each other: none of
+    the locks is waited for with another one in hand, or all are taken in one order.
+
+    Parameters
+    ----------
+    write, read : LockedArray or tuple of LockedArray, optional
+        What to lock for writing and for reading.
+    timeout : float, optional
+        Seconds to wait at most; None waits for ever, 0 tries once.
+
+    Returns
+    -------
+    Guard
+        Yields the write views, the read views, or the pair (write, read) if both were given,
+        each a plain ndarray or a tuple of them, as given.
+
+    Raises
+    ------
+    TypeError
+        Neither `write` nor `read` was given, or one of them is not a LockedArray or a tuple of
+        LockedArrays, or `timeout` is not a number.
+    ValueError
+        `timeout` is negative or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, lockedarray as la
+    >>> x, y, z = la.zeros(2), la.ones((2, 2)), la.ones(2)
+    >>> with la.acquire(write=x, read=(y, z)) as (rx, (ry, rz)):
+    ...     rx[:] = ry @ rz
+    >>> x
+    LockedArray([2., 2.])
+    """
+    guard = guard_of_several(write, read, timeout)
+    return Guard(*_plan_of(write, read, timeout)) if guard is None else guard
+
+
+def _plan_of(write: Any, read: Any, timeout: float | None) -> Any:
+    """What `Guard` is made of, for the arguments of `acquire`."""
+    if write is None and read is None:
+        raise TypeError("acquire() needs write= or read=: a LockedArray or a tuple of them")
+    writers, readers = _facades(write, "write"), _facades(read, "read")
+
+    def shape(raws: list[np.ndarray]) -> Any:
+        parts = []
+        for given, views in ((write, raws[: len(writers)]), (read, raws[len(writers) :])):
+            if given is not None:
+                parts.append(views[0] if isinstance(given, Facade) else tuple(views))
+        return tuple(parts) if len(parts) == 2 else parts[0]
+
+    wanted = [(facade, True) for facade in writers] + [(facade, False) for facade in readers]
+    return wanted, shape, timeout
+
+
+def _facades(given: Any, name: str) -> list[Facade]:
+    if given is None:
+        return []
+    facades = [given] if isinstance(given, Facade) else given
+    if not isinstance(given, (Facade, tuple)) or not all(
+        isinstance(facade, Facade) for facade in facades
+    ):
+        raise TypeError(
+            f"acquire(): {name}= takes a LockedArray or a tuple of LockedArrays, "
+            f"not {type(given).__name__}"
+        )
+    return list(facades)
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    try:
+        is_text = isinstance(timeout, (str, bytes, bytearray, memoryview))  # float() would read it
+        seconds = None if is_text else float(timeout)
+    except TypeError:
+        seconds = None
+    except OverflowError:  # an int beyond every float
+        seconds = math.inf
+    if seconds is None:
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f"timeout must be finite and not negative (seconds), not {timeout!r}")
+    return seconds

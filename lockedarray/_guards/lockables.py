@@ -1,0 +1,103 @@
+"""What every RegionLock gives out: lock objects for one mode, and the list of its holds."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
+
+from lockedarray._errors import LockTimeout
+
+__all__ = ["HeldLock", "Lockable"]
+
+_HELD = "this thread holds this lock object already; make another one: it nests"
+
+
+class HeldLock(NamedTuple):
+    """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
+
+    `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.
+    """
+
+    thread: str
+    mode: str
+    waiting: bool
+    low: int | None = None
+    high: int | None = None
+
+
+class Lockable:
+    """One reader's or writer's lock object over a whole RegionLock.
+
+    It has the interface of `threading.Lock` and satisfies ``readerwriterlock.rwlock.Lockable``.
+    Threads may share it: each takes the lock by it, and gives it back, for itself.
+    """
+
+    __slots__ = ("_held", "_make_holds")
+    _finalizing = staticmethod(sys.is_finalizing)
+
+    def __init__(self, make_holds: Callable[[], Any]) -> None:
+        self._make_holds = make_holds
+        self._held: dict[int, Any] = {}  # by the thread, the holds
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
+        is_number = hasattr(timeout, "__float__") or hasattr(timeout, "__index__")
+        if isinstance(timeout, str) or not is_number:
+            raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
+        given, timeout = timeout, float(timeout)
+        if not blocking and timeout != -1:
+            raise ValueError("can't specify a timeout for a non-blocking call")
+        if timeout != -1 and not timeout >= 0:
+            raise ValueError(f"timeout must not be negative (seconds), or -1, not {given!r}")
+        if self._mine() is not None:
+            if blocking and timeout == -1:
+                raise RuntimeError(_HELD)
+            return False  # nobody else can let it go
+        holds = self._make_holds()
+        try:
+            holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
+        except LockTimeout:
+            return False
+        self._held[threading.get_ident()] = holds
+        return True
+
+    def __del__(self) -> None:
+        # Before the collector clears the lock; others' code may wait for what is below that.
+        if self._finalizing():  # globals have gone, and so have the others
+            return
+        for holds in getattr(self, "_held", {}).values():
+            if holds.held_by_this_thread():
+                holds.release()
+
+    def _mine(self) -> Any:
+        """The holds of this thread, or None; one that is gone may have had its number."""
+        holds = self._held.get(threading.get_ident())
+        if holds is None or not (holds.held_by_this_thread() and holds.held()):
+            return None
+        return holds
+
+    def release(self) -> None:
+        """Give the lock back."""
+        holds = self._mine()
+        if holds is None:
+            if self.locked():
+                raise RuntimeError("a lock is released by the thread that acquired it")
+            raise RuntimeError("release unlocked lock")
+        del self._held[threading.get_ident()]
+        holds.release()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
+    def locked(self) -> bool:
+        """Whether some thread holds the lock by this object."""
+        return any(holds.held() for holds in list(self._held.values()))
+
+    def __enter__(self) -> bool:
+        self.acquire()
+        return False
+
+    def __exit__(self, *_exception: object) -> None:
+        self.release()
