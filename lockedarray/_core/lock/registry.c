@@ -154,14 +154,6 @@ la_hold_end(la_hold *hold)
     la_hold_unkeep(hold);
 }
 
-static void
-la_hold_hand_over(la_hold *hold, void (*take)(la_hold *hold, void *context), void *context)
-{
-    for (; take != NULL && hold != NULL; hold = hold->also) {
-        take(hold, context);
-    }
-}
-
 /* Its owner's thread may be using the owner's list: there it stays until that looks. */
 static void
 la_abandon_locked(la_hold *hold, la_thread *self)
@@ -185,8 +177,7 @@ la_abandon_locked(la_hold *hold, la_thread *self)
 }
 
 bool
-la_abandon(la_kept kept, la_thread *self, void (*take)(la_hold *hold, void *context),
-           void *context)
+la_abandon(la_kept kept, la_thread *self)
 {
     bool mine = la_kept_is_mine(kept, self), held;
 
@@ -195,7 +186,6 @@ la_abandon(la_kept kept, la_thread *self, void (*take)(la_hold *hold, void *cont
     held = la_kept_is_held(kept);
     if (held) {
         la_hold_end(kept.hold);
-        la_hold_hand_over(kept.hold, take, context);
         if (!mine) {
             la_abandon_locked(kept.hold, self);
         }
@@ -254,59 +244,48 @@ la_thread_operates_on(const la_thread *self, const void *subject)
 
 /* -- the end of a thread ------------------------------------------------------ */
 
-/* What was kept comes to the front of `kept`. */
 static void
-la_owner_end_locked(la_owner *owner, la_thread *self, la_hold **kept)
+la_owner_end_locked(la_owner *owner, la_thread *self)
 {
     la_hold *hold;
 
     la_owner_reap_slow(owner, self);
     /* Relaxed: its list is nobody else's now. */
     while ((hold = atomic_load_explicit(&owner->holds, memory_order_relaxed)) != NULL) {
-        bool is_kept = la_hold_is_kept(hold);
-        if (is_kept) {
+        if (la_hold_is_kept(hold)) {
             la_hold_end(hold);
         }
         la_release(hold, self);
-        if (is_kept) {
-            hold->next = *kept;
-            *kept = hold;
-        }
-        else {
-            la_hold_free(hold, self);
-        }
+        la_hold_free(hold, self);
     }
 }
 
-la_hold *
-la_thread_end_holds(la_thread *self)
+static void
+la_thread_end_holds_locked(la_thread *self)
 {
-    la_hold *kept = NULL;
     la_owner *owner;
 
-    la_mutex_lock(&la_registry_mutex);
-    la_owner_end_locked(la_thread_owner(self), self, &kept);
+    la_owner_end_locked(la_thread_owner(self), self);
     while ((owner = atomic_load_explicit(&self->others, memory_order_relaxed)) != NULL) {
-        la_owner_end_locked(owner, self, &kept);
+        la_owner_end_locked(owner, self);
         atomic_store_explicit(&self->others, owner->next, memory_order_relaxed);
         la_owner_bind(owner, NULL);
     }
+}
+
+void
+la_thread_end_holds(la_thread *self)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_thread_end_holds_locked(self);
     la_mutex_unlock(&la_registry_mutex);
-    return kept;
 }
 
 static void
 la_thread_end(la_thread *self)
 {
-    la_hold *kept = la_thread_end_holds(self);
-
-    /* What they showed is not let go: there is no Python in this thread any more. */
-    while (kept != NULL) {
-        la_hold *next = kept->next;
-        la_hold_free(kept, self);
-        kept = next;
-    }
     la_mutex_lock(&la_registry_mutex);
+    la_thread_end_holds_locked(self);
     la_owner *owner = la_thread_owner(self);
     if (owner != &self->own) {
         la_owner_bind(owner, NULL);
@@ -354,20 +333,11 @@ la_owner_unbind_locked(la_owner *owner)
 }
 
 void
-la_owner_free(la_owner *owner, la_thread *self,
-              void (*take)(la_hold *hold, void *context), void *context)
+la_owner_free(la_owner *owner, la_thread *self)
 {
-    la_hold *kept = NULL;
-
     la_mutex_lock(&la_registry_mutex);
     la_owner_unbind_locked(owner);
-    la_owner_end_locked(owner, self, &kept);
-    while (kept != NULL) {
-        la_hold *next = kept->next;
-        la_hold_hand_over(kept, take, context);
-        la_hold_free(kept, self);
-        kept = next;
-    }
+    la_owner_end_locked(owner, self);
     owner->next = la_owners_unused;
     la_owners_unused = owner;
     la_mutex_unlock(&la_registry_mutex);

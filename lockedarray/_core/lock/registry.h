@@ -35,14 +35,10 @@ extern void (*la_hold_ends)(la_hold *hold);
 bool la_kept_is_mine(la_kept kept, const la_thread *self);
 
 /*
- * Gives back a hold that a keeper leaves, in whatever thread; its lock is free at
- * once. Where the thread of its owner is the calling one, it is as la_release and
- * la_hold_free. `take` is called for the hold and each that is chained to it before
- * its record is used again, under the registry's mutex, and may write to memory; or
- * NULL. False if it was given back before.
+ * Gives back a hold that its keeper leaves, in whatever thread; its lock is free at
+ * once. False if it was given back before.
  */
-bool la_abandon(la_kept kept, la_thread *self, void (*take)(la_hold *hold, void *context),
-                void *context);
+bool la_abandon(la_kept kept, la_thread *self);
 
 /*
  * Calls `visit`, under the registry's mutex, for each kept hold of all owners of the
@@ -54,22 +50,14 @@ void la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *co
 /* Does the thread hold this subject by a hold that is of one operation? */
 bool la_thread_operates_on(const la_thread *self, const void *subject);
 
-/*
- * The calling thread ends: gives back all that its owners hold. Returns the records
- * of those that were kept, by `next`, for the caller to see to what they `shown`, and
- * then to free.
- */
-la_hold *la_thread_end_holds(la_thread *self);
+/* The calling thread ends: gives back all that its owners hold. */
+void la_thread_end_holds(la_thread *self);
 
 /* A new owner, of no thread; NULL when out of memory. */
 la_owner *la_owner_new(void);
 
-/*
- * Nobody will use it any more: what it holds is abandoned. It is current in no thread.
- * `take` as in la_abandon.
- */
-void la_owner_free(la_owner *owner, la_thread *self,
-                   void (*take)(la_hold *hold, void *context), void *context);
+/* Nobody will use it any more: what it holds is abandoned. It is current in no thread. */
+void la_owner_free(la_owner *owner, la_thread *self);
 
 /*
  * Makes an owner, which is current in no thread, the current one of the calling
