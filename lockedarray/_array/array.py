@@ -654,7 +654,7 @@ def _attributes(array: Facade) -> dict[str, Any]:
     return {name: value for name, value in vars(array).items() if name not in _OURS}
 
 
-_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_past"})
+_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
 
 
 def _rebuilt(

@@ -354,7 +354,7 @@ class Buffer(BufferBase):
                 set_length(facade, axis, shape[axis], target.flags.num)
             else:
                 exchange_bodies([(facade, target)])
-                if not any(target is past for past in facade._past or ()):
+                if not any(target is past for past in facade._earlier or ()):
                     self._remember(facade, target)
         finally:  # after Ctrl-C, too, everything must show the same Memory
             if grown is not None:
@@ -366,7 +366,7 @@ class Buffer(BufferBase):
         axes = shape if order == "C" else shape[::-1]
         target = self.root[:size].reshape(axes)
         target = target if order == "C" else target.T
-        for past in facade._past or ():
+        for past in facade._earlier or ():
             if past.shape == shape and past.strides == target.strides:
                 if memory_of(past) is self.memory:
                     return past
@@ -427,9 +427,9 @@ class Buffer(BufferBase):
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
-            if array._past is None:
-                array._past = []
-            array._past.append(past)
+            if array._earlier is None:
+                array._earlier = []
+            array._earlier.append(past)
             return
         key = id(array)
         if key not in _past_of_raw_views:

@@ -12,15 +12,17 @@ from lockedarray._core._native import (
     BufferBase,
     GuardBase,
     Holds,
-    HotMethod,
+    LockedMethod,
     address,
     after_fork,
     after_fork_in_child,
     before_fork,
     connect,
     exchange_bodies,
+    exchange_owner,
     guard_of_several,
     is_temporary,
+    new_owner,
     set_base,
     set_data,
     set_length,
@@ -28,7 +30,18 @@ from lockedarray._core._native import (
 )
 from lockedarray._core.lock import RegionLock
 
-hot_method = HotMethod
+
+def hot_method(plain, general, mode):
+    words = {
+        "r": "reads",
+        "c": "reads one argument",
+        "w": "writes",
+        "v": "views contiguous",
+        "V": "views",
+        "a": "views alone",
+    }
+    return LockedMethod(plain, general, words[mode])
+
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -48,10 +61,12 @@ __all__ = [
     "address",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "guard_of_several",
     "hot_method",
     "is_temporary",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",

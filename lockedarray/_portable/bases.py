@@ -63,7 +63,7 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
-    _past: Any = None  # what it showed before resizes: C code may be reading there still
+    _earlier: Any = None  # what it showed before resizes: C code may be reading there still
 
     # The general versions are in the classes above.
     _general_finalize: Callable[..., None]

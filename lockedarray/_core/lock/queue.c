@@ -268,6 +268,7 @@ la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, 
     for (; hold != NULL; hold = hold->also, listing->count++) {
         if (listing->count < listing->room) {
             listing->infos[listing->count] = (la_hold_info){
+                .owner = owner,
                 /* Relaxed: of an owner that holds, it changes when that moves. */
                 .thread = atomic_load_explicit(&owner->ident, memory_order_relaxed),
                 .mode = hold->mode,

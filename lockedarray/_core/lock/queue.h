@@ -75,6 +75,7 @@ void la_queue_serve_locked(la_lock *lock, la_wakes *wakes);
  * returns how many there are. Another thread's hold may be gone when this returns.
  */
 typedef struct {
+    const la_owner *owner;  /* to be compared only */
     uint64_t thread;        /* ident */
     la_mode mode;
     bool waits;

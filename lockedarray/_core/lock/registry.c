@@ -225,11 +225,9 @@ la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *context
     la_mutex_unlock(&la_registry_mutex);
 }
 
-bool
-la_thread_operates_on(const la_thread *self, const void *subject)
+static bool
+la_owner_operates_on(la_owner *owner, const void *subject)
 {
-    const la_owner *owner = la_thread_owner(self);
-
     for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
             hold != NULL; hold = hold->older) {
         for (la_hold *part = hold->in_operation ? hold : NULL; part != NULL;
@@ -240,6 +238,22 @@ la_thread_operates_on(const la_thread *self, const void *subject)
         }
     }
     return false;
+}
+
+bool
+la_thread_operates_on(const la_thread *self, const void *subject)
+{
+    bool found = la_owner_operates_on(la_thread_owner(self), subject);
+
+    if (atomic_load_explicit(&self->others, memory_order_relaxed) != NULL) {
+        la_mutex_lock(&la_registry_mutex);
+        for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
+                owner != NULL; owner = owner->next) {
+            found |= la_owner_operates_on(owner, subject);
+        }
+        la_mutex_unlock(&la_registry_mutex);
+    }
+    return found;
 }
 
 /* -- the end of a thread ------------------------------------------------------ */

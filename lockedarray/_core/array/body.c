@@ -1,12 +1,15 @@
 /*
- * Acts on the C structure of an ndarray that NumPy offers no API for.
+ * The body of an array: acts on the C structure of an ndarray that NumPy offers no
+ * API for.
  *
  * What an array shows (memory, shape, strides, base, dtype, flags: its body)
  * is exchanged in one step for every other thread: under the GIL it is; without
  * one, the world is stopped, inside the first callback of
  * PyUnstable_GC_VisitObjects.
  */
-#include "guard/binding.h"
+#include "array/body.h"
+
+#include "array/raw.h"
 
 static int
 la_check_array(PyObject *object)
@@ -19,9 +22,9 @@ la_check_array(PyObject *object)
     return 0;
 }
 
-/* After an act on a facade its raw views show what it showed before. */
+/* Once a facade shows something else, its raw views are of what it showed before. */
 static void
-la_act_done(PyObject *array)
+la_body_changed(PyObject *array)
 {
     if (la_is_facade(array)) {
         la_raws_drop(array);
@@ -51,7 +54,7 @@ la_set_data(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     la_fields(array)->data = data;
-    la_act_done(array);
+    la_body_changed(array);
     Py_RETURN_NONE;
 }
 
@@ -67,7 +70,7 @@ la_set_base(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *old = la_fields(array)->base;
     la_fields(array)->base = Py_NewRef(base);
     Py_XDECREF(old);
-    la_act_done(array);
+    la_body_changed(array);
     Py_RETURN_NONE;
 }
 
@@ -220,8 +223,8 @@ la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
         la_step_do(la_exchange_act, &exchange);
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
-        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0));
-        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
+        la_body_changed(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0));
+        la_body_changed(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
     }
     Py_RETURN_NONE;
 }
@@ -258,11 +261,11 @@ la_set_length(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     la_step_do(la_length_act, &change);
-    la_act_done(array);
+    la_body_changed(array);
     Py_RETURN_NONE;
 }
 
-static PyMethodDef la_acts[] = {
+static PyMethodDef la_body_functions[] = {
     {"before_fork", la_before_fork, METH_NOARGS, "Have no thread stop the world until after the fork."},
     {"after_fork", la_after_fork, METH_NOARGS, "The fork is over, in the parent."},
     {"after_fork_in_child", la_after_fork_in_child, METH_NOARGS, "The fork is over, in the child."},
@@ -281,7 +284,7 @@ static PyMethodDef la_acts[] = {
 };
 
 int
-la_acts_add(PyObject *module)
+la_body_add(PyObject *module)
 {
-    return PyModule_AddFunctions(module, la_acts);
+    return PyModule_AddFunctions(module, la_body_functions);
 }
