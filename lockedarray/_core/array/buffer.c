@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "array/body.h"
+#include "array/step.h"
 #include "guard/guard.h"
 
 PyTypeObject *la_buffer_type;

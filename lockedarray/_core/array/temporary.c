@@ -9,6 +9,8 @@
  */
 #include "array/temporary.h"
 
+#include "lock/compiler.h"
+
 #if PY_VERSION_HEX >= 0x030E0000
 
 /* Borrowed from the call that has it as its argument; NULL outside of one. */
