@@ -16,16 +16,11 @@ la_guarded_lock(PyObject *array)
 {
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
 
-    if (buffer->lock == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "a Buffer without a lock");
+    if (buffer == NULL || buffer->lock == NULL) {
+        PyErr_Format(PyExc_TypeError, "no lock: %R", array);
+        return NULL;
     }
     return (la_lock_object *)buffer->lock;
-}
-
-static const void *
-la_guarded_buffer(PyObject *array)
-{
-    return la_facade_of(array)->buffer;
 }
 
 static void
@@ -34,13 +29,31 @@ la_guarded_region(PyObject *array, la_region *region)
     la_facade_region(array, (la_buffer_object *)la_facade_of(array)->buffer, region);
 }
 
+static la_lock_object *
+la_guarded_want(PyObject *array, la_mode mode, la_hold *hold)
+{
+    la_lock_object *lock = la_facade_lock(array);
+    la_facade *facade = la_facade_of(array);
+    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+
+    if (lock == NULL || la_is_frozen(buffer) || (mode == LA_WRITE && !facade->may_write)) {
+        return NULL;
+    }
+    la_facade_region(array, buffer, &hold->region);
+    hold->subject = buffer;
+    return lock;
+}
+
 static bool
-la_guarded_may_lock(PyObject *array, la_mode mode)
+la_guarded_is_current(PyObject *array, const la_hold *hold)
 {
     la_facade *facade = la_facade_of(array);
+    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+    la_region now;
 
-    return !la_is_frozen((la_buffer_object *)facade->buffer)
-           && (mode == LA_READ || facade->may_write);
+    la_facade_region(array, buffer, &now);
+    return la_region_equal(&now, &hold->region) && !la_is_frozen(buffer)
+           && (hold->mode == LA_READ || facade->may_write);
 }
 
 static void
@@ -49,10 +62,9 @@ la_arrays_connect(void)
     la_arrays = (la_arrays_type){
         .is_array = la_is_facade,
         .lock_of = la_guarded_lock,
-        .plain_lock_of = la_facade_lock,
-        .buffer_of = la_guarded_buffer,
         .region_of = la_guarded_region,
-        .may_lock = la_guarded_may_lock,
+        .want = la_guarded_want,
+        .is_current = la_guarded_is_current,
         .raw_take = la_raw_take,
         .raw_end = la_raw_end,
         .raw_keep = la_raw_keep,

@@ -135,11 +135,18 @@ la_raw_take(PyObject *facade, la_mode mode)
     return la_raw_make(facade, mode);
 }
 
+void
+la_raw_end(PyObject *raw)
+{
+    la_fields(raw)->flags &= ~NPY_ARRAY_WRITEABLE;
+}
+
 PyObject *
 la_raw_keep(PyObject *facade, PyObject *raw)
 {
     la_facade *fields = la_facade_of(facade);
 
+    la_raw_end(raw);
     if (la_fields(raw)->weakreflist != NULL) {
         return raw;             /* somebody would see it used again */
     }
@@ -147,12 +154,6 @@ la_raw_keep(PyObject *facade, PyObject *raw)
         raw = la_spare_exchange(&fields->spares[i], raw);
     }
     return raw;
-}
-
-void
-la_raw_end(PyObject *raw)
-{
-    la_fields(raw)->flags &= ~NPY_ARRAY_WRITEABLE;
 }
 
 static void

@@ -17,7 +17,10 @@ PyObject *la_raw_make(PyObject *facade, la_mode mode);
 
 /* The same for a guard: a spare one, if there is any. */
 PyObject *la_raw_take(PyObject *facade, la_mode mode);
-/* Back from a guard that is about to be released: returns what is to be let go for it. Steals. */
+/*
+ * Back from a guard that is about to be released, and read-only from now on. Returns
+ * what is to be let go for it. Steals.
+ */
 PyObject *la_raw_keep(PyObject *facade, PyObject *raw);
 /* Nothing is written by it any more. */
 void la_raw_end(PyObject *raw);

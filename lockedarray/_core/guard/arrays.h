@@ -10,24 +10,26 @@
 /* What functions return, besides 0 for success and -1 for an error: not done in C. */
 #define LA_GENERAL 1
 
-/* No function here raises but `lock_of` and `raw_take`; none runs Python code of others. */
+/* None of these runs Python code of others. */
 typedef struct {
     bool (*is_array)(PyObject *object);
     /* Its lock, borrowed; NULL with an error if it has none yet. */
     la_lock_object *(*lock_of)(PyObject *array);
-    /* The same of an array that C locks by itself; NULL without an error: it does not. */
-    la_lock_object *(*plain_lock_of)(PyObject *array);
-    /* Its Buffer, to be compared only. */
-    const void *(*buffer_of)(PyObject *array);
     /* What it shows now: only a resize, which has all of it, changes that. */
     void (*region_of)(PyObject *array, la_region *region);
-    /* May it be locked for that mode: is it not frozen, or read-only? */
-    bool (*may_lock)(PyObject *array, la_mode mode);
+    /*
+     * For an array that C locks by itself, in this mode: its lock, borrowed, and in the
+     * hold its region, and its Buffer as the subject. NULL without an error: the
+     * general version locks it.
+     */
+    la_lock_object *(*want)(PyObject *array, la_mode mode, la_hold *hold);
+    /* Is that what is wanted still? */
+    bool (*is_current)(PyObject *array, const la_hold *hold);
     /* A new reference to a raw view that nobody else has; NULL with an error. */
     PyObject *(*raw_take)(PyObject *array, la_mode mode);
     /* Makes it read-only. */
     void (*raw_end)(PyObject *raw);
-    /* Keeps it for later, while the lock is held; returns what is to be let go. Steals. */
+    /* The same, and keeps it for later, while the lock is held; returns what is to be let go. Steals. */
     PyObject *(*raw_keep)(PyObject *array, PyObject *raw);
 } la_arrays_type;
 

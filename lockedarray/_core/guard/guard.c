@@ -112,18 +112,20 @@ la_guard_want(la_guard *self, la_thread *thread)
 {
     for (int i = 0; i < self->count; i++) {
         la_guarded *guarded = &self->arrays[i];
-        la_lock_object *lock = la_arrays.plain_lock_of(guarded->array);
-        bool plain = lock != NULL && la_arrays.may_lock(guarded->array, guarded->mode);
+        la_hold *hold = guarded->hold = la_hold_make(thread, guarded->mode);
+        la_lock_object *lock = hold == NULL ? NULL
+            : la_arrays.want(guarded->array, guarded->mode, hold);
 
-        guarded->hold = plain ? la_hold_make(thread, guarded->mode) : NULL;
-        if (guarded->hold == NULL) {
+        if (!LA_LIKELY(lock != NULL)) {
             la_wanted_free(self->wanted, i, thread);
-            return plain ? -1 : LA_GENERAL;
+            if (hold == NULL) {
+                return -1;
+            }
+            la_hold_free(hold, thread);
+            return LA_GENERAL;
         }
-        la_arrays.region_of(guarded->array, &guarded->hold->region);
-        guarded->hold->subject = la_arrays.buffer_of(guarded->array);
-        guarded->hold->shown = NULL;
-        self->wanted[i] = (la_wanted){lock, guarded->hold};
+        hold->shown = NULL;
+        self->wanted[i] = (la_wanted){lock, hold};
     }
     self->locks = self->count == 1 ? 1 : la_wanted_order(self->wanted, self->count);
     return 0;
@@ -134,11 +136,7 @@ static bool
 la_guard_is_current(const la_guard *self)
 {
     for (int i = 0; i < self->count; i++) {
-        const la_guarded *guarded = &self->arrays[i];
-        la_region now;
-        la_arrays.region_of(guarded->array, &now);
-        if (!la_region_equal(&now, &guarded->hold->region)
-                || !la_arrays.may_lock(guarded->array, guarded->mode)) {
+        if (!la_arrays.is_current(self->arrays[i].array, self->arrays[i].hold)) {
             return false;
         }
     }
@@ -209,7 +207,6 @@ la_guard_let_go(la_guard *self, la_thread *thread)
 
     for (int i = 0; i < self->count; i++) {
         la_guarded *guarded = &self->arrays[i];
-        la_arrays.raw_end(guarded->raw);
         guarded->hold->shown = NULL;
         /* Locked still. What comes back, if anything, is let go later. */
         guarded->raw = la_arrays.raw_keep(guarded->array, guarded->raw);

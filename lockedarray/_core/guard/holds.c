@@ -48,7 +48,7 @@ la_request_set(la_request *request, PyObject *what, PyObject *write)
     if (PyObject_TypeCheck(what, la_lock_type) && ((la_lock_object *)what)->lock != NULL) {
         request->lock = (la_lock_object *)Py_NewRef(what);
     }
-    else if (la_arrays.is_array(what) && la_arrays.buffer_of(what) != NULL) {
+    else if (la_arrays.is_array(what)) {
         la_lock_object *lock = la_arrays.lock_of(what);
         if (lock == NULL) {
             return -1;
