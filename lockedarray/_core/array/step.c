@@ -5,6 +5,8 @@
  */
 #include "array/step.h"
 
+#include <stdatomic.h>
+
 typedef struct {
     void (*act)(void *context);
     void *context;
