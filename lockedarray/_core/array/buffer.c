@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "array/step.h"
-#include "guard/guard.h"
+#include "guard/guarded.h"
 
 PyTypeObject *la_buffer_type;
 
@@ -311,7 +311,7 @@ la_buffer_known(PyObject *object, PyObject *Py_UNUSED(unused))
 static PyObject *
 la_buffer_guarded(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    return la_guard_raws(object);
+    return la_guarded_raws(object);
 }
 
 static PyObject *

@@ -11,7 +11,7 @@
  * The state says who may touch the other fields:
  *
  *   LA_GUARD_FREE       nobody, but by changing the state
- *   LA_GUARD_TAKING     the thread that acquires
+ *   LA_GUARD_BUSY       the thread that acquires, or gives back
  *   LA_GUARD_GENERAL    the Python class above
  *   LA_GUARD_HELD       the thread that acquired, while its holds are held;
  *                       after them anybody may change the state to FREE
@@ -21,22 +21,15 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "guard/guarded.h"
 #include "guard/holds.h"
-#include "guard/wanted.h"
 
 typedef enum {
     LA_GUARD_FREE,
-    LA_GUARD_TAKING,
+    LA_GUARD_BUSY,
     LA_GUARD_GENERAL,
     LA_GUARD_HELD,
 } la_guard_state;
-
-typedef struct {
-    PyObject *array;            /* a reference */
-    PyObject *raw;              /* what was given out, or was; a reference, or NULL */
-    la_hold *hold;              /* while it is acquired and held */
-    la_mode mode;
-} la_guarded;
 
 typedef struct {
     PyObject_HEAD
@@ -48,15 +41,7 @@ typedef struct {
      */
     _Atomic(int) state;
     _Atomic(la_owner *) owner;  /* who acquired; relaxed, since only compared */
-    int count;                  /* how many arrays; 0: the general version knows them */
-    int locks;                  /* how many of `wanted` and `kept` are set, while it is held */
-    la_guarded *arrays;
-    la_wanted *wanted;          /* as many as arrays, and so is the next one */
-    la_kept *kept;
-    /* What these point to, of a guard of one array. */
-    la_guarded one_array;
-    la_wanted one_wanted;
-    la_kept one_kept;
+    la_guarded guarded;         /* no arrays: the general version knows them */
     /* Of several: what acquire() was given, an array, a tuple of them, or None. */
     PyObject *given_write, *given_read;
 } la_guard;
@@ -88,7 +73,7 @@ la_guard_get_state(la_guard *self)
 {
     int state = atomic_load_explicit(&self->state, memory_order_acquire);
 
-    if (state == LA_GUARD_HELD && !la_kept_is_held(self->kept[0])) {
+    if (state == LA_GUARD_HELD && !la_guarded_is_held(&self->guarded)) {
         la_guard_change(self, LA_GUARD_HELD, LA_GUARD_FREE);
         state = LA_GUARD_FREE;
     }
@@ -104,136 +89,14 @@ la_guard_is_by_this_owner(la_guard *self)
               == la_thread_owner(la_thread_current);
 }
 
-/* -- acquire and release --------------------------------------------------------- */
-
-/* Holds for all arrays, as they are now: 0, LA_GENERAL or -1. */
-static int
-la_guard_want(la_guard *self, la_thread *thread)
-{
-    for (int i = 0; i < self->count; i++) {
-        la_guarded *guarded = &self->arrays[i];
-        la_hold *hold = guarded->hold = la_hold_make(thread, guarded->mode);
-        la_lock_object *lock = hold == NULL ? NULL
-            : la_arrays.want(guarded->array, guarded->mode, hold);
-
-        if (!LA_LIKELY(lock != NULL)) {
-            la_wanted_free(self->wanted, i, thread);
-            if (hold == NULL) {
-                return -1;
-            }
-            la_hold_free(hold, thread);
-            return LA_GENERAL;
-        }
-        hold->shown = NULL;
-        self->wanted[i] = (la_wanted){lock, hold};
-    }
-    self->locks = self->count == 1 ? 1 : la_wanted_order(self->wanted, self->count);
-    return 0;
-}
-
-/* Is what was locked what the arrays show, and may they be locked so? */
-static bool
-la_guard_is_current(const la_guard *self)
-{
-    for (int i = 0; i < self->count; i++) {
-        if (!la_arrays.is_current(self->arrays[i].array, self->arrays[i].hold)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Locks the arrays, as they are now: 0, LA_GENERAL or -1. */
-static int
-la_guard_lock(la_guard *self, la_thread *thread)
-{
-    int64_t deadline = self->timeout < 0 ? LA_NEVER : la_deadline_after(self->timeout);
-
-    for (;;) {
-        int result = la_guard_want(self, thread);
-        if (result != 0) {
-            return result;
-        }
-        if (la_wanted_acquire(self->wanted, self->locks, thread, deadline) < 0) {
-            la_wanted_free(self->wanted, self->locks, thread);
-            return -1;
-        }
-        if (LA_LIKELY(la_guard_is_current(self))) {
-            return 0;
-        }
-        la_wanted_release(self->wanted, self->locks, thread);   /* a resize or a freeze came in between */
-    }
-}
-
-/* Acquires, the state being TAKING: 0, LA_GENERAL or -1. */
-static int
-la_guard_take(la_guard *self)
-{
-    la_thread *thread = la_thread_here();
-
-    if (thread == NULL || la_ending_watch() < 0) {
-        return -1;
-    }
-    /* Those that the end of a thread left, if any; this may run Python, and so resize. */
-    for (int i = 0; i < self->count; i++) {
-        Py_CLEAR(self->arrays[i].raw);
-    }
-    int result = la_guard_lock(self, thread);
-    if (result != 0) {
-        return result;
-    }
-    for (int i = 0; i < self->count; i++) {
-        la_guarded *guarded = &self->arrays[i];
-        PyObject *raw = la_arrays.raw_take(guarded->array, guarded->mode);
-        if (raw == NULL) {
-            la_wanted_release(self->wanted, self->locks, thread);
-            return -1;
-        }
-        guarded->raw = raw;
-        guarded->hold->shown = raw;
-    }
-    for (int i = 0; i < self->locks; i++) {
-        self->kept[i] = la_hold_keep(self->wanted[i].hold);
-    }
-    atomic_store_explicit(&self->owner, la_thread_owner(thread), memory_order_relaxed);
-    return 0;
-}
-
-/* Releases what the current owner of this thread holds by it. */
+/* Releases what the current owner of this thread holds by it, the state being BUSY. */
 static void
 la_guard_let_go(la_guard *self, la_thread *thread)
 {
-    PyObject *dropped = NULL;
+    PyObject *dropped = la_guarded_release(&self->guarded, thread);
 
-    for (int i = 0; i < self->count; i++) {
-        la_guarded *guarded = &self->arrays[i];
-        guarded->hold->shown = NULL;
-        /* Locked still. What comes back, if anything, is let go later. */
-        guarded->raw = la_arrays.raw_keep(guarded->array, guarded->raw);
-    }
-    if (self->count == 1) {
-        dropped = self->arrays->raw;
-        self->arrays->raw = NULL;
-    }
-    for (int i = self->locks - 1; i >= 0; i--) {
-        la_hold_unkeep(self->kept[i].hold);
-        la_release(self->kept[i].hold, thread);
-        la_hold_free(self->kept[i].hold, thread);
-    }
     la_guard_set_state(self, LA_GUARD_FREE);
     Py_XDECREF(dropped);        /* may run Python, and so acquire this guard */
-}
-
-/* Gives back what anybody holds by it: nobody refers to it, or is in its block, any more. */
-static LA_COLD void
-la_guard_abandon(la_guard *self)
-{
-    la_thread *thread = la_thread_self();
-
-    for (int i = self->locks - 1; i >= 0 && thread != NULL; i--) {
-        (void)la_abandon(self->kept[i], thread);
-    }
-    la_guard_set_state(self, LA_GUARD_FREE);
 }
 
 /* -- the general version ------------------------------------------------------- */
@@ -307,7 +170,7 @@ la_guard_end(la_guard *self)
     PyErr_Restore(type, value, traceback);
 }
 
-/* Acquires, the state being TAKING. */
+/* Acquires, the state being BUSY. */
 static PyObject *
 la_guard_acquire_general(la_guard *self)
 {
@@ -349,11 +212,11 @@ static PyObject *
 la_guard_yield_given(la_guard *self, PyObject *given, int *next)
 {
     if (!PyTuple_Check(given)) {
-        return Py_NewRef(self->arrays[(*next)++].raw);
+        return Py_NewRef(self->guarded.arrays[(*next)++].raw);
     }
     PyObject *raws = PyTuple_New(PyTuple_GET_SIZE(given));
     for (Py_ssize_t i = 0; raws != NULL && i < PyTuple_GET_SIZE(given); i++) {
-        PyTuple_SET_ITEM(raws, i, Py_NewRef(self->arrays[(*next)++].raw));
+        PyTuple_SET_ITEM(raws, i, Py_NewRef(self->guarded.arrays[(*next)++].raw));
     }
     return raws;
 }
@@ -365,7 +228,7 @@ la_guard_yield(la_guard *self)
     int next = 0;
 
     if (LA_LIKELY(self->given_write == NULL)) {
-        return Py_NewRef(self->arrays[0].raw);
+        return Py_NewRef(self->guarded.arrays[0].raw);
     }
     if (self->given_read == Py_None) {
         return la_guard_yield_given(self, self->given_write, &next);
@@ -387,19 +250,22 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
     la_guard *self = (la_guard *)object;
 
     if (la_guard_get_state(self) != LA_GUARD_FREE
-            || !la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
+            || !la_guard_change(self, LA_GUARD_FREE, LA_GUARD_BUSY)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this guard is held already; make another one: x.write() nests");
         return NULL;
     }
-    int result = self->count == 0 ? LA_GENERAL : la_guard_take(self);
+    la_thread *thread = la_thread_here();
+    int result = thread == NULL ? -1 : self->guarded.count == 0 ? LA_GENERAL
+        : la_guarded_take(&self->guarded, thread, self->timeout);
     if (LA_LIKELY(result == 0)) {
         PyObject *yielded = la_guard_yield(self);
         if (LA_LIKELY(yielded != NULL)) {
+            atomic_store_explicit(&self->owner, la_thread_owner(thread), memory_order_relaxed);
             la_guard_set_state(self, LA_GUARD_HELD);
             return yielded;
         }
-        la_guard_let_go(self, la_thread_current);
+        la_guard_let_go(self, thread);
         return NULL;
     }
     if (result == LA_GENERAL) {
@@ -415,7 +281,8 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
     la_guard *self = (la_guard *)object;
     int state = la_guard_get_state(self);
 
-    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_by_this_owner(self))) {
+    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_by_this_owner(self)
+                  && la_guard_change(self, LA_GUARD_HELD, LA_GUARD_BUSY))) {
         la_guard_let_go(self, la_thread_current);
         Py_RETURN_NONE;
     }
@@ -438,8 +305,9 @@ la_guard_finalize(PyObject *object)
     if (state == LA_GUARD_GENERAL) {
         la_guard_end(self);
     }
-    else if (state == LA_GUARD_HELD) {
-        la_guard_abandon(self);
+    else if (state == LA_GUARD_HELD && la_guard_change(self, LA_GUARD_HELD, LA_GUARD_BUSY)) {
+        la_guarded_abandon(&self->guarded);
+        la_guard_set_state(self, LA_GUARD_FREE);
     }
 }
 
@@ -474,15 +342,7 @@ la_guard_dealloc(PyObject *object)
     }
     /* One that a finalizer of others brought back, and that was acquired again. */
     la_guard_finalize(object);
-    for (int i = 0; i < self->count; i++) {
-        Py_CLEAR(self->arrays[i].raw);
-        Py_CLEAR(self->arrays[i].array);
-    }
-    if (self->arrays != &self->one_array) {
-        PyMem_Free(self->arrays);
-        PyMem_Free(self->wanted);
-        PyMem_Free(self->kept);
-    }
+    la_guarded_clear(&self->guarded);
     Py_CLEAR(self->given_write);
     Py_CLEAR(self->given_read);
     type->tp_free(object);
@@ -494,13 +354,10 @@ la_guard_traverse(PyObject *object, visitproc visit, void *arg)
 {
     la_guard *self = (la_guard *)object;
 
-    for (int i = 0; i < self->count; i++) {
-        Py_VISIT(self->arrays[i].array);    /* whose attributes may refer to it */
-    }
     Py_VISIT(self->given_write);
     Py_VISIT(self->given_read);
     Py_VISIT(Py_TYPE(object));
-    return 0;
+    return la_guarded_traverse(&self->guarded, visit, arg);
 }
 
 static PyObject *
@@ -526,11 +383,13 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 {
     la_guard *self = (la_guard *)object;
 
-    if (self->count == 0 || self->given_write != NULL) {
+    la_guarded_array *first = self->guarded.arrays;
+
+    if (self->guarded.count == 0 || self->given_write != NULL) {
         Py_RETURN_NONE;
     }
-    return la_guard_with_timeout(self, self->arrays[0].array,
-                                 self->arrays[0].mode == LA_WRITE ? Py_True : Py_False);
+    return la_guard_with_timeout(self, first->array,
+                                 first->mode == LA_WRITE ? Py_True : Py_False);
 }
 
 /* (write, read, timeout), as acquire() was given them; None for any other guard. */
@@ -647,12 +506,7 @@ la_guard_new(PyObject *array, bool writes, double timeout)
     la_guard *self = (la_guard *)la_guard_class->tp_alloc(la_guard_class, 0);
 
     if (self != NULL) {
-        self->one_array.array = Py_NewRef(array);
-        self->one_array.mode = writes ? LA_WRITE : LA_READ;
-        self->arrays = &self->one_array;
-        self->wanted = &self->one_wanted;
-        self->kept = &self->one_kept;
-        self->count = 1;
+        la_guarded_init_one(&self->guarded, array, writes ? LA_WRITE : LA_READ);
         self->timeout = timeout;
     }
     return (PyObject *)self;
@@ -683,9 +537,8 @@ static void
 la_guard_add_given(la_guard *self, PyObject *given, Py_ssize_t count, la_mode mode)
 {
     for (Py_ssize_t i = 0; i < count; i++) {
-        la_guarded *guarded = &self->arrays[self->count++];
-        guarded->array = Py_NewRef(PyTuple_Check(given) ? PyTuple_GET_ITEM(given, i) : given);
-        guarded->mode = mode;
+        la_guarded_add(&self->guarded,
+                       PyTuple_Check(given) ? PyTuple_GET_ITEM(given, i) : given, mode);
     }
 }
 
@@ -713,16 +566,12 @@ la_guard_of_several(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
     if (self == NULL) {
         return NULL;
     }
-    size_t count = (size_t)(writers + readers);
     self->timeout = timeout;
     self->given_write = Py_NewRef(args[0]);
     self->given_read = Py_NewRef(args[1]);
-    self->arrays = PyMem_Calloc(count, sizeof(la_guarded));
-    self->wanted = PyMem_Calloc(count, sizeof(la_wanted));
-    self->kept = PyMem_Calloc(count, sizeof(la_kept));
-    if (self->arrays == NULL || self->wanted == NULL || self->kept == NULL) {
+    if (la_guarded_init_several(&self->guarded, (size_t)(writers + readers)) < 0) {
         Py_DECREF(self);
-        return PyErr_NoMemory();
+        return NULL;
     }
     la_guard_add_given(self, args[0], writers, LA_WRITE);
     la_guard_add_given(self, args[1], readers, LA_READ);
@@ -734,66 +583,6 @@ static PyMethodDef la_guard_functions[] = {
      "What acquire(write, read, timeout) returns, or None if the core does not know them all."},
     {NULL, NULL, 0, NULL},
 };
-
-/* -- what a resize has to know ------------------------------------------------------ */
-
-typedef struct {
-    const void *buffer;
-    PyObject **raws;            /* new references */
-    Py_ssize_t count, room;
-} la_guard_census;
-
-static void
-la_guard_census_take(la_hold *hold, void *context)
-{
-    la_guard_census *census = context;
-
-    if (hold->subject != census->buffer || hold->shown == NULL) {
-        return;
-    }
-    if (census->count < census->room) {
-        census->raws[census->count] = Py_NewRef((PyObject *)hold->shown);
-    }
-    census->count++;
-}
-
-PyObject *
-la_guard_raws(const void *buffer)
-{
-    la_guard_census census = {.buffer = buffer};
-    la_thread *thread = la_thread_here();
-
-    if (thread == NULL) {
-        return NULL;
-    }
-    for (;;) {
-        census.count = 0;
-        la_thread_visit_kept(thread, la_guard_census_take, &census);
-        if (census.count <= census.room) {
-            break;
-        }
-        for (Py_ssize_t i = 0; i < census.room; i++) {
-            Py_DECREF(census.raws[i]);
-        }
-        PyMem_Free(census.raws);
-        census.room = 2 * census.count;
-        census.raws = PyMem_Malloc((size_t)census.room * sizeof(PyObject *));
-        if (census.raws == NULL) {
-            return PyErr_NoMemory();
-        }
-    }
-    PyObject *list = PyList_New(census.count);
-    for (Py_ssize_t i = 0; i < census.count; i++) {
-        if (list == NULL) {
-            Py_DECREF(census.raws[i]);
-        }
-        else {
-            PyList_SET_ITEM(list, i, census.raws[i]);
-        }
-    }
-    PyMem_Free(census.raws);
-    return list;
-}
 
 static int
 la_guard_names_init(void)

@@ -12,12 +12,6 @@ PyObject *la_guard_new(PyObject *array, bool writes, double timeout);
 /* The timeout of a guard in seconds, -1 for none; -2: the general version is to look at it. */
 double la_guard_timeout(PyObject *given);
 
-/*
- * The raw views of guards by which the calling thread holds arrays on a Buffer: a list,
- * or NULL with an error.
- */
-PyObject *la_guard_raws(const void *buffer);
-
 /* The class Guard, of which guards are made. */
 void la_guard_connect(PyTypeObject *cls);
 

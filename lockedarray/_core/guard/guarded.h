@@ -1,0 +1,71 @@
+/*
+ * Guarded: the arrays of a guard, locked together for as long as it is held.
+ *
+ * There is a hold for each lock, which is kept, and a raw view for each array,
+ * which its hold knows. Whoever gives the holds back instead (the end of the thread
+ * that took them) makes the raw views read-only by that, and does not touch what is
+ * here: so look whether they are held.
+ */
+#ifndef LOCKEDARRAY_CORE_GUARD_GUARDED_H_
+#define LOCKEDARRAY_CORE_GUARD_GUARDED_H_
+
+#include "guard/arrays.h"
+#include "guard/wanted.h"
+
+typedef struct {
+    PyObject *array;            /* a reference */
+    PyObject *raw;              /* what was given out, or was; a reference, or NULL */
+    la_hold *hold;              /* while it is acquired and held */
+    la_mode mode;
+} la_guarded_array;
+
+typedef struct {
+    int count;                  /* how many arrays; 0: none that are known in C */
+    int locks;                  /* how many of `wanted` and `kept` are set, while they are held */
+    la_guarded_array *arrays;
+    la_wanted *wanted;          /* as many as arrays, and so is the next one */
+    la_kept *kept;
+    /* What these point to, where there is one array. */
+    la_guarded_array one_array;
+    la_wanted one_wanted;
+    la_kept one_kept;
+} la_guarded;
+
+void la_guarded_init_one(la_guarded *self, PyObject *array, la_mode mode);
+
+/* Room for so many, to be added: 0, or -1 with an error. */
+int la_guarded_init_several(la_guarded *self, size_t count);
+void la_guarded_add(la_guarded *self, PyObject *array, la_mode mode);
+
+/* Nothing is held. */
+void la_guarded_clear(la_guarded *self);
+int la_guarded_traverse(const la_guarded *self, visitproc visit, void *arg);
+
+/*
+ * Takes all locks, within a timeout (seconds; negative: none), and a raw view of each
+ * array: 0, LA_GENERAL or -1.
+ */
+int la_guarded_take(la_guarded *self, la_thread *thread, double timeout);
+
+static inline bool
+la_guarded_is_held(const la_guarded *self)
+{
+    return la_kept_is_held(self->kept[0]);
+}
+
+/*
+ * Gives back what the current owner of this thread holds. Returns what is to be let
+ * go once nobody is kept from taking it again: a reference, or NULL.
+ */
+PyObject *la_guarded_release(la_guarded *self, la_thread *thread);
+
+/* Gives back what anybody holds, in whatever thread. */
+void la_guarded_abandon(la_guarded *self);
+
+/*
+ * The raw views by which the calling thread keeps arrays on a Buffer: a list, or NULL
+ * with an error.
+ */
+PyObject *la_guarded_raws(const void *buffer);
+
+#endif  /* LOCKEDARRAY_CORE_GUARD_GUARDED_H_ */
