@@ -1,9 +1,10 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
 from lockedarray._array.array import LockedArray, empty, full, ones, zeros
-from lockedarray._cores import RegionLock, backend
+from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
+from lockedarray._guards.region_lock import RegionLock
 
 __version__ = "0.1.0"
 

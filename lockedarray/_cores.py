@@ -17,13 +17,15 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
-    "RegionLock",
+    "RegionLockBase",
     "address",
     "backend",
     "connect",
     "exchange_bodies",
+    "guard_of_several",
     "hot_method",
     "is_temporary",
+    "lock_object",
     "locks_regions",
     "set_base",
     "set_data",
@@ -59,13 +61,14 @@ AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
 GuardBase = _core.GuardBase
 Holds = _core.Holds
-RegionLock = _core.RegionLock
+RegionLockBase = _core.RegionLockBase
 address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
 guard_of_several = _core.guard_of_several
 hot_method = _core.hot_method
 is_temporary = _core.is_temporary
+lock_object = _core.lock_object
 locks_regions = _core.locks_regions
 set_base = _core.set_base
 set_data = _core.set_data

@@ -32,8 +32,9 @@ from lockedarray._array.flat import FlatIterator
 from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.objects import check_policy, has_arena
 from lockedarray._array.temporaries import REFERENCES_OF_ONE, is_unreachable
-from lockedarray._cores import Holds, RegionLock, address, connect, hot_method
+from lockedarray._cores import Holds, address, connect, hot_method
 from lockedarray._guards.guards import Guard
+from lockedarray._guards.region_lock import RegionLock, region_lock_of
 
 __all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
 
@@ -105,7 +106,7 @@ class LockedArray(Facade):
         references = sys.getrefcount(obj)
         if copy is not None and copy is not True and copy is not False:
             raise ValueError(f"copy must be True, False or None, not {copy!r}")
-        region_lock = None if lock is None else RegionLock.of(lock)
+        region_lock = None if lock is None else region_lock_of(lock)
         check_policy(objects, np.dtype(np.bool_))
         if copy is False:
             return cls._sharing(obj, dtype, order, region_lock, objects)
@@ -844,5 +845,5 @@ def full(
 
 def _made(array: np.ndarray, lock: Any, objects: str) -> LockedArray:
     check_policy(objects, array.dtype)
-    region_lock = None if lock is None else RegionLock.of(lock)
+    region_lock = None if lock is None else region_lock_of(lock)
     return make_root(LockedArray, array, lock=region_lock, objects=objects)

@@ -24,7 +24,6 @@ from numpy.lib._stride_tricks_impl import DummyArray
 from lockedarray._array.objects import has_arena, runs_element_code
 from lockedarray._cores import (
     BufferBase,
-    RegionLock,
     address,
     exchange_bodies,
     set_base,
@@ -32,6 +31,7 @@ from lockedarray._cores import (
     set_length,
     set_writeable,
 )
+from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 
 __all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
@@ -162,6 +162,8 @@ class Buffer(BufferBase):
         "raw_views",
         "root",
     )
+
+    lock: RegionLock
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from lockedarray._core._native import (
     set_length,
     set_writeable,
 )
-from lockedarray._core.lock import RegionLock
+from lockedarray._core.lock import RegionLockBase, lock_object
 
 hot_method = HotMethod
 
@@ -44,13 +44,14 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
-    "RegionLock",
+    "RegionLockBase",
     "address",
     "connect",
     "exchange_bodies",
     "guard_of_several",
     "hot_method",
     "is_temporary",
+    "lock_object",
     "locks_regions",
     "set_base",
     "set_data",

@@ -1,4 +1,4 @@
-"""The module in C: what `lockedarray._cores` names, but for `RegionLock`, which gets its words."""
+"""The module in C: what `lockedarray._cores` names, but for what `_core.lock` makes of it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,30 +1,17 @@
-"""What every RegionLock gives out: lock objects for one mode, and the list of its holds."""
+"""Lock objects: a whole RegionLock for reading, or for writing, as a `threading.Lock`."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import NoReturn
 
+from lockedarray._cores import Holds, RegionLockBase
 from lockedarray._errors import LockTimeout
 
-__all__ = ["HeldLock", "Lockable"]
+__all__ = ["Lockable"]
 
 _HELD = "this thread holds this lock object already; make another one: it nests"
-
-
-class HeldLock(NamedTuple):
-    """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
-
-    `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.
-    """
-
-    thread: str
-    mode: str
-    waiting: bool
-    low: int | None = None
-    high: int | None = None
 
 
 class Lockable:
@@ -34,12 +21,12 @@ class Lockable:
     Threads may share it: each takes the lock by it, and gives it back, for itself.
     """
 
-    __slots__ = ("_held", "_make_holds")
+    __slots__ = ("_held", "_request")
     _finalizing = staticmethod(sys.is_finalizing)
 
-    def __init__(self, make_holds: Callable[[], Any]) -> None:
-        self._make_holds = make_holds
-        self._held: dict[int, Any] = {}  # by the thread, the holds
+    def __init__(self, lock: RegionLockBase, write: bool) -> None:
+        self._request = lock, write
+        self._held: dict[int, Holds] = {}  # by the thread
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
@@ -55,7 +42,7 @@ class Lockable:
             if blocking and timeout == -1:
                 raise RuntimeError(_HELD)
             return False  # nobody else can let it go
-        holds = self._make_holds()
+        holds = Holds([self._request])
         try:
             holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
         except LockTimeout:
@@ -71,7 +58,7 @@ class Lockable:
             if holds.held_by_this_thread():
                 holds.release()
 
-    def _mine(self) -> Any:
+    def _mine(self) -> Holds | None:
         """The holds of this thread, or None; one that is gone may have had its number."""
         holds = self._held.get(threading.get_ident())
         if holds is None or not (holds.held_by_this_thread() and holds.held()):

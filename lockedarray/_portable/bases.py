@@ -19,6 +19,7 @@ __all__ = [
     "GuardBase",
     "connect",
     "hot_method",
+    "lock_object",
 ]
 
 
@@ -65,7 +66,11 @@ class ArrayBase(np.ndarray):
     _may_write: bool = True
     _past: Any = None  # what it showed before resizes: C code may be reading there still
 
-    # The general versions are in the classes above.
+    # What a guard asks of an array is in the class above, as are the general versions.
+    _request: Callable[[bool], tuple[Any, bool] | None]
+    _lend: Callable[[bool, list[tuple[Any, np.ndarray]]], None]
+    _take_back: Callable[[np.ndarray], None]
+
     _general_finalize: Callable[..., None]
     _general_array_ufunc: Callable[..., Any]
     _general_array_function: Callable[..., Any]
@@ -289,6 +294,11 @@ def hot_method(
     makes a view of a contiguous array, ``'V'`` of any array, ``'a'`` if it is given no argument.
     """
     return general
+
+
+def lock_object(lock: RegionLock, write: bool) -> Any:
+    """Return a lock object that takes a whole lock, or None to have one made; here always None."""
+    return None
 
 
 def guard_of_several(write: Any, read: Any, timeout: Any) -> Any:

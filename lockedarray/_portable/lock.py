@@ -33,15 +33,8 @@ from typing import Any
 from readerwriterlock import rwlock
 
 from lockedarray._errors import DeadlockError, LockTimeout
-from lockedarray._guards.lockables import HeldLock, Lockable
 from lockedarray._holding import holding
-from lockedarray._refusals import (
-    check_below,
-    check_rwlockable,
-    closes_cycle,
-    not_in_time,
-    struck_inside,
-)
+from lockedarray._refusals import closes_cycle, not_in_time, struck_inside
 
 __all__ = ["Holds", "RegionLock"]
 
@@ -60,7 +53,6 @@ _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that o
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
 _serials = itertools.count(1)
 _locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
-_foreign_locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 
 
 class _Thread:
@@ -174,24 +166,14 @@ class _Waiter:
 class RegionLock:
     """A readers-writer lock with reentrancy, upgrade, fairness and a wait-for graph.
 
-    Satisfies ``readerwriterlock.rwlock.RWLockable``.
-
     Parameters
     ----------
     below : RWLockable, optional
-        The lock that keeps readers and writers apart, no RegionLock.  By default an `RWLockFair` of
-        its own; another one may be held by code that knows nothing of this class, and is then
-        polled.
-
-    Raises
-    ------
-    TypeError
-        `below` is a RegionLock, or no readers-writer lock.
+        The lock that keeps readers and writers apart.  By default an `RWLockFair` of its own;
+        another one may be held by code that knows nothing of this class, and is then polled.
     """
 
     def __init__(self, below: Any = None) -> None:
-        if below is not None:
-            check_below(below, RegionLock)
         self.serial = next(_serials)
         self._own = below is None
         self._below = _new_below() if below is None else below
@@ -201,42 +183,10 @@ class RegionLock:
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
-    @classmethod
-    def of(cls, lock: object) -> RegionLock:
-        """Return the RegionLock over `lock`: itself, or the only one over that RWLockable.
-
-        Raises
-        ------
-        TypeError
-            `lock` is neither a RegionLock nor has ``gen_rlock`` and ``gen_wlock``.
-        """
-        if isinstance(lock, cls):
-            return lock
-        check_rwlockable(lock)
-        return holding(_monitor, cls._of_locked, lock)
-
-    @classmethod
-    def _of_locked(cls, lock: object) -> RegionLock:
-        known = _foreign_locks.get(id(lock))
-        if known is None:
-            known = _foreign_locks[id(lock)] = cls(lock)
-        return known
-
-    def __repr__(self) -> str:
-        return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
-
-    def gen_rlock(self) -> Lockable:
-        """Return a lock object that takes this lock, whole, for reading."""
-        return Lockable(lambda: Holds([(self, False)]))
-
-    def gen_wlock(self) -> Lockable:
-        """Return a lock object that takes this lock, whole, for writing."""
-        return Lockable(lambda: Holds([(self, True)]))
-
-    def holds(self) -> list[HeldLock]:
-        """Return who holds this lock, and who waits for it, in which mode."""
+    def _entries(self) -> list[tuple[str, str, bool, None, None]]:
+        """Return who holds, and then who waits: (thread, mode, waiting, and two for the region)."""
         return [
-            HeldLock(hold.thread.name, "write" if hold.write else "read", waiting)
+            (hold.thread.name, "write" if hold.write else "read", waiting, None, None)
             for hold, waiting in holding(_monitor, self._holds_locked)
         ]
 

@@ -54,7 +54,10 @@ def test_the_stubs_lie_beside_the_modules() -> None:
     stubs = {path.relative_to(folder).as_posix() for path in folder.rglob("*.pyi")}
     assert stubs - {"_core/_native.pyi"} == {
         f"{name}.pyi"
-        for name in "__init__ _errors _array/array _array/at _guards/guards _guards/lockables".split()
+        for name in (
+            "__init__ _errors _array/array _array/at "
+            "_guards/guards _guards/lockables _guards/region_lock"
+        ).split()
     }
     assert (folder / "py.typed").exists()
 

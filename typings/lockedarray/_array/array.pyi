@@ -4,7 +4,7 @@
 # overload-overlap: an exact case stands before the general one.
 
 from collections.abc import Iterator, Sequence
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import (
     Any,
     Literal,
@@ -32,8 +32,8 @@ from numpy._typing import (
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from typing_extensions import CapsuleType, TypeVar
 
-from .. import RegionLock
 from .._guards.guards import Guard
+from .._guards.region_lock import RegionLock, _RWLockable
 from .at import At
 
 __all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
@@ -75,26 +75,6 @@ _NumberT = TypeVar("_NumberT", bound=LockedArray[Any, np.dtype[np.number[Any]]])
 _DeltaT = TypeVar("_DeltaT", bound=LockedArray[Any, np.dtype[np.timedelta64]])
 _TimeT = TypeVar("_TimeT", bound=LockedArray[Any, np.dtype[np.timedelta64 | np.datetime64]])
 _ObjectT = TypeVar("_ObjectT", bound=LockedArray[Any, np.dtype[np.object_]])
-
-# What readerwriterlock calls Lockable and RWLockable.
-@type_check_only
-class _Lockable(Protocol):
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
-    def release(self) -> None: ...
-    def locked(self) -> bool: ...
-    def __enter__(self) -> bool: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-        /,
-    ) -> bool | None: ...
-
-@type_check_only
-class _RWLockable(Protocol):
-    def gen_rlock(self) -> _Lockable: ...
-    def gen_wlock(self) -> _Lockable: ...
 
 # What an array of complex numbers has in its scalar type, by way of its dtype.
 @type_check_only
