@@ -10,7 +10,7 @@ import weakref
 from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray._refusals import closes_cycle, not_in_time
+from lockedarray._errors import closes_cycle, not_in_time
 
 __all__ = ["RegionLockBase", "lock_object"]
 

@@ -32,9 +32,14 @@ from typing import Any
 
 from readerwriterlock import rwlock
 
-from lockedarray._errors import DeadlockError, LockTimeout
+from lockedarray._errors import (
+    DeadlockError,
+    LockTimeout,
+    closes_cycle,
+    not_in_time,
+    struck_inside,
+)
 from lockedarray._holding import holding
-from lockedarray._refusals import closes_cycle, not_in_time, struck_inside
 
 __all__ = ["Holds", "RegionLock"]
 

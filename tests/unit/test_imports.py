@@ -13,8 +13,7 @@ TIERS = [
     {"_array"},
     {"_guards"},
     {"_cores", "_portable", "_core"},
-    {"_holding", "_refusals"},
-    {"_errors"},
+    {"_holding", "_errors"},
 ]
 
 
