@@ -22,3 +22,8 @@ __all__ = [
     "ones",
     "zeros",
 ]
+
+# Tracebacks, pickles and help() name what users write, and not the module where it stands.
+for _name in __all__:
+    if hasattr(globals()[_name], "__module__"):
+        globals()[_name].__module__ = __name__

@@ -60,9 +60,9 @@ class RegionLock(RegionLockBase):
     def gen_rlock(self) -> Lockable:
         """Return a lock object that takes this lock, whole, for reading.
 
-        It has the interface of :class:`threading.Lock`.  Threads may share it: each takes the lock
+        It has the interface of `threading.Lock`.  Threads may share it: each takes the lock
         by it for itself, and a thread that has taken it takes it no second time (RuntimeError, or
-        False if it need not wait).  A :class:`threading.Condition` can stand on it.
+        False if it need not wait).  A `threading.Condition` can stand on it.
         """
         return lock_object(self, False) or Lockable(self, False)
 

@@ -1,7 +1,9 @@
 """Imports run one way: array, then at, guards and dispatch, then buffer, then the cores, then errors."""
 
 import ast
+import pickle
 import pkgutil
+import traceback
 from pathlib import Path
 
 import lockedarray
@@ -90,12 +92,29 @@ def test_nothing_but_cores_imports_a_core():
                 )
 
 
-def test_public_names_are_those_of_all():
-    for name in lockedarray.__all__:
-        assert hasattr(lockedarray, name)
-    public = {
-        name
-        for name, value in vars(lockedarray).items()
-        if not name.startswith("_") and not hasattr(value, "__spec__")
-    }
-    assert public <= set(lockedarray.__all__)
+def test_public_names_are_those_of_all_and_no_modules():
+    public = [name for name in dir(lockedarray) if not name.startswith("_")]
+    assert public == sorted(set(lockedarray.__all__) - {"__version__"})
+
+
+def test_public_classes_and_functions_name_the_package_they_are_imported_from():
+    things = [getattr(lockedarray, name) for name in lockedarray.__all__]
+    things = [thing for thing in things if callable(thing)]
+    assert len(things) == 10
+    for thing in things:
+        assert thing.__module__ == "lockedarray"
+        assert pickle.loads(pickle.dumps(thing)) is thing
+
+
+def test_tracebacks_name_errors_as_users_write_them():
+    lines = traceback.format_exception_only(lockedarray.LockTimeout("late"))
+    assert lines == ["lockedarray.LockTimeout: late\n"]
+    assert (
+        repr(pickle.loads(pickle.dumps(lockedarray.DeadlockError("why")))) == "DeadlockError('why')"
+    )
+
+
+def test_methods_are_pickled_by_their_names():
+    for name in ("sum", "read", "resize", "sort"):
+        method = getattr(lockedarray.LockedArray, name)
+        assert pickle.loads(pickle.dumps(method)) is method
