@@ -23,9 +23,9 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "guard_of_several",
-    "hot_method",
     "is_temporary",
     "lock_object",
+    "locked_method",
     "locks_regions",
     "set_base",
     "set_data",
@@ -66,7 +66,7 @@ address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
 guard_of_several = _core.guard_of_several
-hot_method = _core.hot_method
+locked_method = _core.locked_method
 is_temporary = _core.is_temporary
 lock_object = _core.lock_object
 locks_regions = _core.locks_regions

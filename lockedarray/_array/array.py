@@ -32,7 +32,7 @@ from lockedarray._array.flat import FlatIterator
 from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.objects import check_policy, has_arena
 from lockedarray._array.temporaries import REFERENCES_OF_ONE, is_unreachable
-from lockedarray._cores import Holds, address, connect, hot_method
+from lockedarray._cores import Holds, address, connect, locked_method
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock, region_lock_of
 
@@ -655,7 +655,7 @@ def _attributes(array: Facade) -> dict[str, Any]:
     return {name: value for name, value in vars(array).items() if name not in _OURS}
 
 
-_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_past"})
+_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_shown_before"})
 
 
 def _rebuilt(
@@ -680,11 +680,11 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 
 # What a core may do by itself, and how.
 _MODES = {
-    **dict.fromkeys(_READERS, "r"),
-    "astype": "c",
-    **dict.fromkeys((*_WRITERS, "fill"), "w"),
-    **dict.fromkeys(("reshape", "ravel"), "v"),
-    **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "V"),
+    **dict.fromkeys(_READERS, "reads"),
+    "astype": "reads one argument",
+    **dict.fromkeys((*_WRITERS, "fill"), "writes"),
+    **dict.fromkeys(("reshape", "ravel"), "views contiguous"),
+    **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "views"),
 }
 
 # Positions of out=, behind self.
@@ -767,7 +767,7 @@ def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]
     method.__doc__ = plain.__doc__
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
     mode = _MODES.get(name)
-    setattr(LockedArray, name, method if mode is None else hot_method(plain, method, mode))
+    setattr(LockedArray, name, method if mode is None else locked_method(plain, method, mode))
 
 
 for _make, _names_of in (
@@ -785,13 +785,13 @@ _add_method("byteswap", _byteswap, np.ndarray.byteswap)
 _add_method("fill", _fill, np.ndarray.fill)
 
 
-LockedArray.read = hot_method(None, LockedArray.read, "r")  # type: ignore[method-assign]
-LockedArray.write = hot_method(None, LockedArray.write, "w")  # type: ignore[method-assign]
-LockedArray.view = hot_method(  # type: ignore[method-assign]
-    np.ndarray.view, LockedArray.view, "a"
+LockedArray.read = locked_method(None, LockedArray.read, "reads")  # type: ignore[method-assign]
+LockedArray.write = locked_method(None, LockedArray.write, "writes")  # type: ignore[method-assign]
+LockedArray.view = locked_method(  # type: ignore[method-assign]
+    np.ndarray.view, LockedArray.view, "views alone"
 )
-LockedArray.snapshot = hot_method(  # type: ignore[method-assign]
-    np.ndarray.__copy__, LockedArray.snapshot, "r"
+LockedArray.snapshot = locked_method(  # type: ignore[method-assign]
+    np.ndarray.__copy__, LockedArray.snapshot, "reads"
 )
 
 

@@ -12,7 +12,7 @@ from lockedarray._array.buffer import plain_view
 from lockedarray._array.dispatch.operation import run, settled
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
-from lockedarray._cores import AtBase, AtIndexBase, address, hot_method, locks_regions
+from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
 __all__ = ["At", "AtIndex"]
 
@@ -271,6 +271,5 @@ class AtIndex(AtIndexBase):
 
 # What a core does by itself with one element of a common dtype and a plain number.
 for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
-    setattr(
-        AtIndex, _name, hot_method(None, getattr(AtIndex, _name), "r" if _name == "get" else "w")
-    )
+    _mode = "reads" if _name == "get" else "writes"
+    setattr(AtIndex, _name, locked_method(None, getattr(AtIndex, _name), _mode))

@@ -48,7 +48,7 @@ _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionar
 _registering = threading.RLock()
 
 # Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
-_past_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
+_shown_before_by_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
 
 
 def registering() -> Any:
@@ -356,7 +356,7 @@ class Buffer(BufferBase):
                 set_length(facade, axis, shape[axis], target.flags.num)
             else:
                 exchange_bodies([(facade, target)])
-                if not any(target is past for past in facade._past or ()):
+                if not any(target is earlier for earlier in facade._shown_before or ()):
                     self._remember(facade, target)
         finally:  # after Ctrl-C, too, everything must show the same Memory
             if grown is not None:
@@ -368,10 +368,10 @@ class Buffer(BufferBase):
         axes = shape if order == "C" else shape[::-1]
         target = self.root[:size].reshape(axes)
         target = target if order == "C" else target.T
-        for past in facade._past or ():
-            if past.shape == shape and past.strides == target.strides:
-                if memory_of(past) is self.memory:
-                    return past
+        for earlier in facade._shown_before or ():
+            if earlier.shape == shape and earlier.strides == target.strides:
+                if memory_of(earlier) is self.memory:
+                    return earlier
         return target
 
     def _clear(self, start: int, stop: int) -> None:
@@ -425,16 +425,16 @@ class Buffer(BufferBase):
         for array, moved in pairs:
             self._remember(array, moved)
 
-    def _remember(self, array: Any, past: np.ndarray) -> None:
+    def _remember(self, array: Any, earlier: np.ndarray) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
-            if array._past is None:
-                array._past = []
-            array._past.append(past)
+            if array._shown_before is None:
+                array._shown_before = []
+            array._shown_before.append(earlier)
             return
         key = id(array)
-        if key not in _past_of_raw_views:
-            reference = weakref.ref(array, lambda _: _past_of_raw_views.pop(key, None))
-            _past_of_raw_views[key] = (reference, [])
-        _past_of_raw_views[key][1].append(past)
+        if key not in _shown_before_by_raw_views:
+            reference = weakref.ref(array, lambda _: _shown_before_by_raw_views.pop(key, None))
+            _shown_before_by_raw_views[key] = (reference, [])
+        _shown_before_by_raw_views[key][1].append(earlier)

@@ -4,6 +4,7 @@ It has the names of the portable core; `lockedarray._cores` chooses between the 
 """
 
 import os
+from typing import Any
 
 from lockedarray._core._native import (
     ArrayBase,
@@ -28,7 +29,21 @@ from lockedarray._core._native import (
 )
 from lockedarray._core.lock import RegionLockBase, lock_object
 
-hot_method = HotMethod
+ArrayBase._shown_before = ArrayBase._past  # type: ignore[attr-defined]
+
+
+def locked_method(plain: Any, general: Any, mode: str) -> HotMethod:
+    """Return a method in C, which calls `plain` under the lock by itself, or `general`."""
+    letters = {
+        "reads": "r",
+        "reads one argument": "c",
+        "writes": "w",
+        "views contiguous": "v",
+        "views": "V",
+        "views alone": "a",
+    }
+    return HotMethod(plain, general, letters[mode])
+
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -49,9 +64,9 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "guard_of_several",
-    "hot_method",
     "is_temporary",
     "lock_object",
+    "locked_method",
     "locks_regions",
     "set_base",
     "set_data",

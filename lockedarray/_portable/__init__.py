@@ -12,8 +12,8 @@ from lockedarray._portable.bases import (
     GuardBase,
     connect,
     guard_of_several,
-    hot_method,
     lock_object,
+    locked_method,
 )
 from lockedarray._portable.lock import Holds
 from lockedarray._portable.lock import RegionLock as RegionLockBase
@@ -41,9 +41,9 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "guard_of_several",
-    "hot_method",
     "is_temporary",
     "lock_object",
+    "locked_method",
     "locks_regions",
     "set_base",
     "set_data",

@@ -18,8 +18,8 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "connect",
-    "hot_method",
     "lock_object",
+    "locked_method",
 ]
 
 
@@ -64,7 +64,7 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
-    _past: Any = None  # what it showed before resizes: C code may be reading there still
+    _shown_before: Any = None  # what it was before resizes: C code may be reading there still
 
     # What a guard asks of an array is in the class above, as are the general versions.
     _request: Callable[[bool], tuple[Any, bool] | None]
@@ -284,14 +284,15 @@ def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
     _classes.update(at=at, at_index=at_index)
 
 
-def hot_method(
+def locked_method(
     plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str
 ) -> Callable[..., Any]:
     """Return a method for LockedArray or AtIndex; here always the general version.
 
-    `plain` is ndarray's method, or None of one that is none of ndarray's.  The mode says what
-    it does: ``'r'`` reads, ``'c'`` does if it is given one argument, ``'w'`` writes, ``'v'``
-    makes a view of a contiguous array, ``'V'`` of any array, ``'a'`` if it is given no argument.
+    `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
+    does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
+    contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
+    general with arguments).
     """
     return general
 
