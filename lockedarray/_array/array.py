@@ -17,20 +17,14 @@ from lockedarray._array.at import At, AtIndex
 from lockedarray._array.buffer import Buffer, plain_view
 from lockedarray._array.dispatch import roles
 from lockedarray._array.dispatch.functions import call_function
-from lockedarray._array.dispatch.operation import (
-    facades_in,
-    run,
-    run_as_view,
-    run_unlocked,
-    settled,
-    wrapped_view,
-)
+from lockedarray._array.dispatch.operands import converted
+from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked, wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
 from lockedarray._array.indexing import makes_view, picks_element
-from lockedarray._array.objects import check_policy, has_arena
+from lockedarray._array.objects import check_policy
 from lockedarray._array.temporaries import REFERENCES_OF_ONE, is_unreachable
 from lockedarray._cores import Holds, address, connect, locked_method
 from lockedarray._guards.guards import Guard
@@ -333,14 +327,13 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
+        value = converted(value, "elements", self, index)
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
-            if has_arena(self.dtype) and picks_element(index, self.ndim):
-                value = _as_text(value, self.dtype)
             run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
         else:
-            run(operator.setitem, (self, index, self._settled(index, value)), {}, (id(self),))
+            run(operator.setitem, (self, index, value), {}, (id(self),))
 
     def _is_own_view(self, index: Any, value: LockedArray) -> bool:
         if value._buffer is not self._buffer or value._buffer is None:
@@ -359,34 +352,9 @@ class LockedArray(Facade):
             and target.dtype == value.dtype
         )
 
-    def _settled(self, index: Any, value: Any) -> Any:
-        """Convert `value` to an array where NumPy would, and where it may run foreign code."""
-        if isinstance(value, (np.ndarray, np.generic)) or type(value) in _SCALARS:
-            return value
-        dtype = self.dtype
-        if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
-            return value
-        if isinstance(value, (list, tuple)) and (
-            picks_element(index, self.ndim) or facades_in(value)
-        ):
-            return value
-        array = np.asarray(value, dtype=dtype)
-        if isinstance(value, (list, tuple)) and self._is_too_deep(index, array.ndim):
-            return value  # NumPy refuses the list, and would broadcast the array
-        return array
-
-    def _is_too_deep(self, index: Any, depth: int) -> bool:
-        """Whether a list of this depth has more axes than the view that `index` makes."""
-        if not makes_view(index, self.ndim):
-            return depth > 0 and type(index) is tuple and not index  # of a 0-d array
-        try:
-            return depth > plain_view(self, np.ndarray)[index].ndim
-        except (IndexError, ValueError):
-            return False
-
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
-        return run(getattr(np.ndarray, name), (self, settled(other)), {})
+        return run(getattr(np.ndarray, name), (self, converted(other, "operand")), {})
 
     # -- properties ------------------------------------------------------------------------------
 
@@ -567,7 +535,6 @@ class LockedArray(Facade):
 
 
 _type = type  # LockedArray.view has an argument of this name, as ndarray.view has
-_SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
@@ -579,15 +546,6 @@ def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
         array[index] = value
 
     return store
-
-
-def _as_text(value: Any, dtype: np.dtype) -> Any:
-    """Return `value` as an element of text: NumPy would hold its own lock while it asks for it."""
-    if isinstance(value, (str, np.ndarray, np.generic)):
-        return value
-    element = np.empty((), dtype)
-    element[()] = value
-    return element
 
 
 def _real(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array.buffer import plain_view
-from lockedarray._array.dispatch.operation import run, settled
+from lockedarray._array.dispatch.operands import converted
+from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
@@ -199,11 +200,11 @@ class AtIndex(AtIndexBase):
             return None  # raised anew under the lock
 
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
-        return self._write(_accumulate, ufunc, settled(value))
+        return self._write(_accumulate, ufunc, converted(value, "operand"))
 
     def _augment(self, ufunc: np.ufunc, value: Any) -> AtIndex:
         """Update by `ufunc`: what the augmented assignments do."""
-        self._write(_update, ufunc, settled(value))
+        self._write(_update, ufunc, converted(value, "operand"))
         self._updated = True
         return self
 
