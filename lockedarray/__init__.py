@@ -1,6 +1,7 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
-from lockedarray._array.array import LockedArray, empty, full, ones, zeros
+from lockedarray._array.array import LockedArray
+from lockedarray._array.creation import empty, full, ones, zeros
 from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire

@@ -6,6 +6,7 @@ It has the names of the portable core; `lockedarray._cores` chooses between the 
 import os
 from typing import Any
 
+from lockedarray._core import _native
 from lockedarray._core._native import (
     ArrayBase,
     AtBase,
@@ -13,7 +14,6 @@ from lockedarray._core._native import (
     BufferBase,
     GuardBase,
     Holds,
-    HotMethod,
     address,
     after_fork,
     after_fork_in_child,
@@ -32,7 +32,7 @@ from lockedarray._core.lock import RegionLockBase, lock_object
 ArrayBase._shown_before = ArrayBase._past  # type: ignore[attr-defined]
 
 
-def locked_method(plain: Any, general: Any, mode: str) -> HotMethod:
+def locked_method(plain: Any, general: Any, mode: str) -> Any:
     """Return a method in C, which calls `plain` under the lock by itself, or `general`."""
     letters = {
         "reads": "r",
@@ -42,7 +42,7 @@ def locked_method(plain: Any, general: Any, mode: str) -> HotMethod:
         "views": "V",
         "views alone": "a",
     }
-    return HotMethod(plain, general, letters[mode])
+    return _native.HotMethod(plain, general, letters[mode])
 
 
 if hasattr(os, "register_at_fork"):

@@ -1,6 +1,7 @@
 from typing import Final, Literal
 
-from ._array.array import LockedArray, empty, full, ones, zeros
+from ._array.array import LockedArray
+from ._array.creation import empty, full, ones, zeros
 from ._errors import DeadlockError, LockTimeout
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
