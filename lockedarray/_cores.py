@@ -22,9 +22,11 @@ __all__ = [
     "backend",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "hot_method",
     "is_temporary",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",
@@ -63,10 +65,12 @@ RegionLock = _core.RegionLock
 address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
+exchange_owner = getattr(_core, "exchange_owner", None)
 guard_of_several = _core.guard_of_several
 hot_method = _core.hot_method
 is_temporary = _core.is_temporary
 locks_regions = _core.locks_regions
+new_owner = getattr(_core, "new_owner", None)
 set_base = _core.set_base
 set_data = _core.set_data
 set_length = _core.set_length

@@ -8,7 +8,14 @@ from readerwriterlock import rwlock
 
 from lockedarray._errors import DeadlockError, LockTimeout
 
-__all__ = ["check_below", "check_rwlockable", "closes_cycle", "not_in_time", "struck_inside"]
+__all__ = [
+    "check_below",
+    "check_rwlockable",
+    "closes_cycle",
+    "held_beside",
+    "not_in_time",
+    "struck_inside",
+]
 
 
 def check_rwlockable(
@@ -69,6 +76,14 @@ def closes_cycle(
         else "take both at once: la.acquire(write=(x, y))"
     )
     return DeadlockError(f"{_describe(serial, write)}: {chain}; {remedy}")
+
+
+def held_beside(serial: int, write: bool) -> DeadlockError:
+    """Return the error of a wait for another owner of the same thread, which could not go on."""
+    return DeadlockError(
+        f"{_describe(serial, write)}: another owner in this thread holds it, "
+        "which can not go on while this thread waits"
+    )
 
 
 def struck_inside(serial: int, write: bool) -> DeadlockError:

@@ -14,7 +14,7 @@ from lockedarray._portable.bases import (
     guard_of_several,
     hot_method,
 )
-from lockedarray._portable.lock import Holds, RegionLock
+from lockedarray._portable.lock import Holds, RegionLock, exchange_owner, new_owner
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
@@ -38,10 +38,12 @@ __all__ = [
     "address",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "guard_of_several",
     "hot_method",
     "is_temporary",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",
