@@ -22,11 +22,13 @@ __all__ = [
     "backend",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "guard_of_several",
     "is_temporary",
     "lock_object",
     "locked_method",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",
@@ -65,11 +67,13 @@ RegionLockBase = _core.RegionLockBase
 address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
+exchange_owner = getattr(_core, "exchange_owner", None)
 guard_of_several = _core.guard_of_several
 locked_method = _core.locked_method
 is_temporary = _core.is_temporary
 lock_object = _core.lock_object
 locks_regions = _core.locks_regions
+new_owner = getattr(_core, "new_owner", None)
 set_base = _core.set_base
 set_data = _core.set_data
 set_length = _core.set_length

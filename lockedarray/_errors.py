@@ -7,7 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["DeadlockError", "LockTimeout", "closes_cycle", "not_in_time", "struck_inside"]
+__all__ = [
+    "DeadlockError",
+    "LockTimeout",
+    "closes_cycle",
+    "held_beside",
+    "not_in_time",
+    "struck_inside",
+]
 
 
 class DeadlockError(RuntimeError):
@@ -60,6 +67,14 @@ def closes_cycle(
         else "take both at once: la.acquire(write=(x, y))"
     )
     return DeadlockError(f"{_describe(serial, write)}: {chain}; {remedy}")
+
+
+def held_beside(serial: int, write: bool) -> DeadlockError:
+    """Return the error of a wait for another owner of the same thread, which could not go on."""
+    return DeadlockError(
+        f"{_describe(serial, write)}: another owner in this thread holds it, "
+        "which can not go on while this thread waits"
+    )
 
 
 def struck_inside(serial: int, write: bool) -> DeadlockError:

@@ -83,8 +83,9 @@ class Guard(GuardBase):
         self._give_back()
 
     def _give_back(self) -> None:
-        """Let go of what was acquired, as far as that came; of another thread's locks, by that."""
+        """Let go of what was acquired, as far as that came; another thread may do it."""
         raws, holds = self._raws, self._holds
+        self._ident = 0  # for the end of its thread, should another one give it back
         try:
             for array, raw in raws:
                 array._take_back(raw)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-import threading
 from typing import NoReturn
 
 from lockedarray._cores import Holds, RegionLockBase
@@ -26,7 +26,7 @@ class Lockable:
 
     def __init__(self, lock: RegionLockBase, write: bool) -> None:
         self._request = lock, write
-        self._held: dict[int, Holds] = {}  # by the thread
+        self._held: list[Holds] = []  # of all who have taken the lock by this object
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
@@ -47,23 +47,28 @@ class Lockable:
             holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
         except LockTimeout:
             return False
-        self._held[threading.get_ident()] = holds
+        self._held.append(holds)
         return True
 
     def __del__(self) -> None:
         # Before the collector clears the lock; others' code may wait for what is below that.
         if self._finalizing():  # globals have gone, and so have the others
             return
-        for holds in getattr(self, "_held", {}).values():
-            if holds.held_by_this_thread():
-                holds.release()
+        for holds in getattr(self, "_held", ()):
+            holds.release()
 
     def _mine(self) -> Holds | None:
-        """The holds of this thread, or None; one that is gone may have had its number."""
-        holds = self._held.get(threading.get_ident())
-        if holds is None or not (holds.held_by_this_thread() and holds.held()):
-            return None
-        return holds
+        """The holds of this thread, or None."""
+        for holds in list(self._held):
+            if not holds.held():  # its thread has ended
+                self._forget(holds)
+            elif holds.held_by_this_thread():
+                return holds
+        return None
+
+    def _forget(self, holds: Holds) -> None:
+        with contextlib.suppress(ValueError):  # another thread has done it
+            self._held.remove(holds)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -72,7 +77,7 @@ class Lockable:
             if self.locked():
                 raise RuntimeError("a lock is released by the thread that acquired it")
             raise RuntimeError("release unlocked lock")
-        del self._held[threading.get_ident()]
+        self._forget(holds)
         holds.release()
 
     def __reduce__(self) -> NoReturn:
@@ -80,11 +85,20 @@ class Lockable:
 
     def locked(self) -> bool:
         """Whether some thread holds the lock by this object."""
-        return any(holds.held() for holds in list(self._held.values()))
+        return any(holds.held() for holds in list(self._held))
 
     def __enter__(self) -> bool:
         self.acquire()
         return False
 
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
+    def __exit__(self, kind: type[BaseException] | None = None, *_exception: object) -> None:
+        if kind is None or not issubclass(kind, GeneratorExit) or self._mine() is not None:
+            self.release()
+            return
+        # A generator that is closed or collected here stood in its ``with`` in another thread.
+        # Where several share this object there is no telling which one's it was.
+        if len(held := list(self._held)) > 1:
+            self.release()
+        for holds in held:
+            self._forget(holds)
+            holds.release()

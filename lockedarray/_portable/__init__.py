@@ -15,7 +15,7 @@ from lockedarray._portable.bases import (
     lock_object,
     locked_method,
 )
-from lockedarray._portable.lock import Holds
+from lockedarray._portable.lock import Holds, exchange_owner, new_owner
 from lockedarray._portable.lock import RegionLock as RegionLockBase
 from lockedarray._portable.memory import (
     address,
@@ -40,11 +40,13 @@ __all__ = [
     "address",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "guard_of_several",
     "is_temporary",
     "lock_object",
     "locked_method",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import Holds, RegionLock
+from lockedarray._portable.lock import Holds, RegionLock, this_owner
 
 __all__ = [
     "ArrayBase",
@@ -181,7 +181,7 @@ for _name, _ufunc in {
 class GuardBase:
     """What a core knows of a guard: whether it is held."""
 
-    __slots__ = ("__weakref__", "_state")
+    __slots__ = ("__weakref__", "_owner", "_state")
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     # What a guard that a core made is for.
@@ -195,6 +195,7 @@ class GuardBase:
 
     def __init__(self) -> None:
         self._state = _FREE
+        self._owner: Any = None  # who acquired it last
 
     @property
     def held(self) -> bool:
@@ -202,7 +203,7 @@ class GuardBase:
         return self._state == _HELD
 
     def _end(self) -> None:
-        """Release the guard of a thread that has ended, or that nobody refers to any more."""
+        """Release the guard whose owner has ended, or that nobody refers to any more."""
         self._give_back()
         self._state = _FREE
 
@@ -230,6 +231,9 @@ class GuardBase:
         self._state = _TAKING
         try:
             yielded = self._general_acquire()
+            if (holds := self._holds) is not None:
+                self._owner = holds.owner
+                holds.guard = weakref.ref(self)
             self._state = _HELD
         except BaseException:
             self._end()
@@ -257,8 +261,15 @@ class GuardBase:
     def __enter__(self) -> Any:
         return self.acquire()
 
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
+    def __exit__(self, kind: type[BaseException] | None = None, *_exception: object) -> None:
+        if kind is not None and issubclass(kind, GeneratorExit) and self._is_elsewhere():
+            self._end()  # a generator that is closed or collected here stood in its ``with``
+        else:
+            self.release()
+
+    def _is_elsewhere(self) -> bool:
+        """Whether another owner than the current one acquired it, and nobody takes it now."""
+        return self._state != _TAKING and self._owner not in (None, this_owner())
 
     def __del__(self) -> None:
         if getattr(self, "_state", _FREE) == _HELD:  # nothing may be written any more
