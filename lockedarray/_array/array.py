@@ -11,7 +11,6 @@ import numpy as np
 
 from lockedarray._array import copying
 from lockedarray._array.at import At, AtIndex
-from lockedarray._array.buffer import plain_view
 from lockedarray._array.construction import (
     as_type,
     copied,
@@ -22,12 +21,14 @@ from lockedarray._array.construction import (
 from lockedarray._array.dispatch import roles
 from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
-from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked, wrapped_view
+from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray._array.dispatch.results import wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
 from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
 from lockedarray._array.objects import check_policy
 from lockedarray._array.resizing import resize

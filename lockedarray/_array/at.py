@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._array.memory import plain_view
 from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
 __all__ = ["At", "AtIndex"]

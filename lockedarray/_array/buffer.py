@@ -1,4 +1,4 @@
-"""Buffer and Memory: the bytes that views share, their lock, and what happens when they move.
+"""Buffer: the memory that views share, its lock, and what happens when it moves.
 
 The layers, from what users hold down to the bytes::
 
@@ -19,8 +19,8 @@ import weakref
 from typing import Any
 
 import numpy as np
-from numpy.lib._stride_tricks_impl import DummyArray
 
+from lockedarray._array.memory import Memory, memory_of, plain_view, ultimate_owner
 from lockedarray._array.objects import has_arena, runs_element_code
 from lockedarray._cores import (
     BufferBase,
@@ -34,15 +34,7 @@ from lockedarray._cores import (
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 
-__all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
-
-FROZEN = (
-    "assignment destination is read-only: this array is frozen, by freeze() or "
-    "setflags(write=False); write to a copy (x.copy())"
-)
-
-c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
-plain_view = np.ndarray.view
+__all__ = ["Buffer", "registering"]
 
 _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionary()
 _registering = threading.RLock()
@@ -68,62 +60,6 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-class Memory:
-    """One allocation: keeps its owner alive, and offers neither a buffer nor an array."""
-
-    __slots__ = ("__weakref__", "address", "buffer", "exported", "nbytes", "owner")
-
-    def __init__(self, array: np.ndarray, owner: object) -> None:
-        low, high = np.lib.array_utils.byte_bounds(array)
-        self.address = low
-        self.nbytes = high - low
-        self.owner = owner
-        self.exported = _last_base(array)  # a memoryview, without which the owner may close
-        self.buffer: weakref.ref[Buffer] | None = None
-
-    def root(self, array: np.ndarray) -> np.ndarray:
-        """Return a read-only exact ndarray like `array` whose base is this Memory."""
-        root = plain_view(array, np.ndarray)
-        root.setflags(write=False)
-        set_base(root, self)
-        return root
-
-
-def base_behind(array: np.ndarray) -> object:
-    """Return the base of `array`, looking through what NumPy's stride tricks put in between."""
-    base = c_base(array)
-    while isinstance(base, DummyArray):
-        base = base.base
-    return base
-
-
-def memory_of(array: np.ndarray) -> Memory | None:
-    """Return the Memory that `array` shows, or None where it shows nobody's or its own."""
-    base = _last_base(array)
-    return base if isinstance(base, Memory) else None
-
-
-def _last_base(array: np.ndarray) -> object:
-    """The first base in the chain of bases that is no array, or None."""
-    base = base_behind(array)
-    while isinstance(base, np.ndarray):
-        base = base_behind(base)
-    return base
-
-
-def _ultimate_owner(array: np.ndarray) -> object:
-    """The object at the end of the chain of bases: who really owns the bytes."""
-    while True:
-        base = base_behind(array)
-        if base is None:
-            return array
-        while isinstance(base, memoryview):
-            base = base.obj
-        if not isinstance(base, np.ndarray):
-            return base
-        array = base
 
 
 def _only_changed_axis(array: np.ndarray, target: np.ndarray) -> int | None:
@@ -227,7 +163,7 @@ class Buffer(BufferBase):
     def _shared_locked(
         cls, array: np.ndarray, lock: RegionLock | None, objects: str | None
     ) -> Buffer:
-        owner = _ultimate_owner(array)
+        owner = ultimate_owner(array)
         if isinstance(owner, Memory):
             known = owner.buffer() if owner.buffer is not None else None
         else:

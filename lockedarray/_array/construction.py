@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray._array.buffer import Buffer, plain_view
+from lockedarray._array.buffer import Buffer
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_root, make_view
+from lockedarray._array.memory import plain_view
 from lockedarray._array.objects import check_policy
 from lockedarray._array.temporaries import REFERENCES_OF_ONE
 from lockedarray._guards.region_lock import RegionLock

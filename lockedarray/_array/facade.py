@@ -11,15 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray._array.buffer import (
-    FROZEN,
-    Buffer,
-    base_behind,
-    c_base,
-    memory_of,
-    plain_view,
-    registering,
-)
+from lockedarray._array.buffer import Buffer, registering
+from lockedarray._array.memory import base_behind, c_base, memory_of, plain_view
 from lockedarray._cores import (
     ArrayBase,
     address,
@@ -190,7 +183,10 @@ def check_may_write(facade: Facade) -> None:
         The Buffer is frozen, or NumPy made the view read-only.
     """
     if facade._buffer is not None and facade._buffer.frozen:
-        raise ValueError(FROZEN)
+        raise ValueError(
+            "assignment destination is read-only: this array is frozen, by freeze() or "
+            "setflags(write=False); write to a copy (x.copy())"
+        )
     if not facade._may_write:
         raise ValueError(
             "assignment destination is read-only: the memory that this array was given is "

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
 from lockedarray._array.indexing import picks_element
+from lockedarray._array.memory import plain_view
 
 __all__ = ["FlatIterator"]
 

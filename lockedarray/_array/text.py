@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
+from lockedarray._array.memory import plain_view
 
 __all__ = ["repr_of", "str_of"]
 

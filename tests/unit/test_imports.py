@@ -18,10 +18,11 @@ _array.array
 _array.methods
 _array.at _array.construction _array.copying _array.flat _array.text _array.dispatch.functions _array.dispatch.ufuncs
 _array.dispatch.operation
-_array.dispatch.operands
+_array.dispatch.operands _array.dispatch.results
 _array.dispatch.arguments _array.dispatch.roles _array.flags _array.resizing
 _array.facade
 _array.buffer
+_array.memory
 _array.indexing _array.objects _array.region _array.temporaries _array.voids
 _array _array.dispatch
 _guards.guards _guards.region_lock

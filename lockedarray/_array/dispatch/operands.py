@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
 from lockedarray._array.dispatch.arguments import PLAIN, facades_in
 from lockedarray._array.facade import Facade
 from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._array.memory import plain_view
 from lockedarray._array.objects import has_arena
 
 __all__ = ["Use", "converted"]

@@ -9,20 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import memory_of, plain_view
-from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, like, replaced
+from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, replaced
 from lockedarray._array.dispatch.operands import Use, converted
-from lockedarray._array.facade import (
-    Facade,
-    buffer_of,
-    check_may_write,
-    make_view,
-    raw_view,
-)
-from lockedarray._array.voids import detached
+from lockedarray._array.dispatch.results import is_view, wrapped
+from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
+from lockedarray._array.memory import plain_view
 from lockedarray._cores import Holds
 
-__all__ = ["run", "run_as_view", "run_unlocked", "wrapped_view"]
+__all__ = ["run", "run_as_view", "run_unlocked"]
 
 _INDEXING = frozenset({operator.getitem, operator.setitem})
 
@@ -87,7 +81,7 @@ def run(
             raws[key] = raw
             buffer_of(facade).begin(raw)
         result = _call(function, args, kwargs, arrays | raws)
-        return _wrapped(result, facades, raws, read_only_result)
+        return wrapped(result, facades, raws, read_only_result)
     finally:
         try:  # NumPy may have left an error behind that strikes here
             for key, raw in raws.items():
@@ -116,8 +110,8 @@ def run_as_view(
             return run(function, args, kwargs, (), read_only_result)
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     result = _call(function, args, kwargs, raws)
-    if _is_view(result, raws):
-        return _wrapped(result, facades, raws, read_only_result)
+    if is_view(result, raws):
+        return wrapped(result, facades, raws, read_only_result)
     del result
     return run(function, args, kwargs, (), read_only_result)
 
@@ -152,50 +146,3 @@ def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tupl
         buffer_of(facade).request(facade, key in written) for key, facade in facades.items()
     ]
     return [request for request in requests if request is not None]
-
-
-def _shares(result: np.ndarray, facades: dict[int, Facade]) -> Facade | None:
-    memory = memory_of(result)
-    buffer = memory.buffer() if memory is not None and memory.buffer is not None else None
-    if buffer is not None:  # a resize may have moved it to other memory meanwhile
-        for facade in facades.values():
-            if facade._buffer is buffer:
-                return facade
-    return None
-
-
-def _wrapped(
-    result: Any, facades: dict[int, Facade], raws: dict[int, np.ndarray], read_only: bool
-) -> Any:
-    """Return `result` with LockedArrays in place of arrays that share memory with one."""
-    kind = type(result)
-    if kind is np.ndarray:
-        for key, raw in raws.items():
-            if result is raw:
-                return facades[key]
-        template = _shares(result, facades)
-        if template is None:
-            return result
-        return make_view(result, template, template._may_write and not read_only)
-    if isinstance(result, np.void):
-        return detached(result)
-    if isinstance(result, (tuple, list)):
-        items = [_wrapped(item, facades, raws, read_only) for item in result]
-        if all(new is old for new, old in zip(items, result, strict=True)):
-            return result
-        return like(result, items)
-    return result
-
-
-def wrapped_view(result: Any, facade: Facade) -> Any:
-    """Return what NumPy returned for a raw view of `facade`, with its views locked."""
-    return _wrapped(result, {id(facade): facade}, {}, False)
-
-
-def _is_view(result: Any, raws: dict[int, np.ndarray]) -> bool:
-    """Whether nothing in `result` is new memory that was filled from a LockedArray."""
-    if isinstance(result, (tuple, list)):
-        return all(_is_view(item, raws) for item in result)
-    if isinstance(result, np.ndarray):
-        return memory_of(result) is not None or not raws
-    return False
