@@ -398,6 +398,21 @@ def test_who_waits_is_woken_by_what_happens_and_not_by_a_clock(threads):
     assert min(delays) < 0.1, delays
 
 
+def test_thread_ends_while_another_acquires_what_it_had(threads):
+    x = LockedArray([1.0])
+    one, two = threads(2)
+    guards = made_in(one, lambda: x.write())
+    made_in(one, lambda: begun(guards[0])).pop().close()
+    with held_elsewhere(x.read()):
+        two.begin(lambda: guards[0].acquire())
+        assert two.waits_for(x.lock) == "write"
+        one.end()
+    two.wait()
+    assert guards[0].held
+    two.do(guards[0].release)
+    assert free(x)
+
+
 def test_generators_are_closed_by_another_thread_amid_the_work_of_many():
     x = LockedArray(np.zeros(1, int))
     suspended_ones, over = [], threading.Event()
