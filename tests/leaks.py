@@ -21,7 +21,7 @@ import lockedarray as la
 from catalogue import CATALOGUE
 from catalogue.hostile import sabotaged
 from catalogue.operation import Call, Outcome
-from lockedarray import cores
+from lockedarray import _cores as cores
 
 __all__ = ["KINDS"]
 

@@ -40,7 +40,7 @@ _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionar
 _registering = threading.RLock()
 
 # Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
-_shown_before_by_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
+_earlier_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
 
 
 def registering() -> Any:
@@ -292,7 +292,7 @@ class Buffer(BufferBase):
                 set_length(facade, axis, shape[axis], target.flags.num)
             else:
                 exchange_bodies([(facade, target)])
-                if not any(target is earlier for earlier in facade._shown_before or ()):
+                if not any(target is earlier for earlier in facade._earlier or ()):
                     self._remember(facade, target)
         finally:  # after Ctrl-C, too, everything must show the same Memory
             if grown is not None:
@@ -304,7 +304,7 @@ class Buffer(BufferBase):
         axes = shape if order == "C" else shape[::-1]
         target = self.root[:size].reshape(axes)
         target = target if order == "C" else target.T
-        for earlier in facade._shown_before or ():
+        for earlier in facade._earlier or ():
             if earlier.shape == shape and earlier.strides == target.strides:
                 if memory_of(earlier) is self.memory:
                     return earlier
@@ -365,12 +365,12 @@ class Buffer(BufferBase):
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
-            if array._shown_before is None:
-                array._shown_before = []
-            array._shown_before.append(earlier)
+            if array._earlier is None:
+                array._earlier = []
+            array._earlier.append(earlier)
             return
         key = id(array)
-        if key not in _shown_before_by_raw_views:
-            reference = weakref.ref(array, lambda _: _shown_before_by_raw_views.pop(key, None))
-            _shown_before_by_raw_views[key] = (reference, [])
-        _shown_before_by_raw_views[key][1].append(earlier)
+        if key not in _earlier_of_raw_views:
+            reference = weakref.ref(array, lambda _: _earlier_of_raw_views.pop(key, None))
+            _earlier_of_raw_views[key] = (reference, [])
+        _earlier_of_raw_views[key][1].append(earlier)

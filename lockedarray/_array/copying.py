@@ -59,7 +59,7 @@ def _parts(array: _F, elements: np.ndarray) -> tuple[type[_F], np.ndarray, str, 
     return type(array), elements, buffer_of(array).objects, attributes
 
 
-_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_shown_before"})
+_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
 
 
 def _rebuilt(cls: type[_F], array: np.ndarray, objects: str, attributes: dict[str, Any]) -> _F:

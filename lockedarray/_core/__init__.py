@@ -4,9 +4,7 @@ It has the names of the portable core; `lockedarray._cores` chooses between the 
 """
 
 import os
-from typing import Any
 
-from lockedarray._core import _native
 from lockedarray._core._native import (
     ArrayBase,
     AtBase,
@@ -14,14 +12,17 @@ from lockedarray._core._native import (
     BufferBase,
     GuardBase,
     Holds,
+    LockedMethod,
     address,
     after_fork,
     after_fork_in_child,
     before_fork,
     connect,
     exchange_bodies,
+    exchange_owner,
     guard_of_several,
     is_temporary,
+    new_owner,
     set_base,
     set_data,
     set_length,
@@ -29,21 +30,7 @@ from lockedarray._core._native import (
 )
 from lockedarray._core.lock import RegionLockBase, lock_object
 
-ArrayBase._shown_before = ArrayBase._past  # type: ignore[attr-defined]
-
-
-def locked_method(plain: Any, general: Any, mode: str) -> Any:
-    """Return a method in C, which calls `plain` under the lock by itself, or `general`."""
-    letters = {
-        "reads": "r",
-        "reads one argument": "c",
-        "writes": "w",
-        "views contiguous": "v",
-        "views": "V",
-        "views alone": "a",
-    }
-    return _native.HotMethod(plain, general, letters[mode])
-
+locked_method = LockedMethod
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -63,11 +50,13 @@ __all__ = [
     "address",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "guard_of_several",
     "is_temporary",
     "lock_object",
     "locked_method",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",

@@ -113,7 +113,7 @@ class _Below:
         self._polls: dict[int, float] = {}
         _belows[id(self)] = self
 
-    def take(self, request: int, write: bool) -> bool:
+    def take(self, request: int, write: bool, _ident: int) -> bool:
         """Have the thread hold it at least in this mode, if that needs no waiting."""
         ident = threading.get_ident()
         _release_when_the_thread_ends(ident)
@@ -148,24 +148,23 @@ class _Below:
         self._polls[ident] = min(2 * poll, _LAST_POLL)
         time.sleep(min(poll, left))
 
-    def give_up(self, request: int, write: bool) -> None:
+    def give_up(self, request: int, write: bool, ident: int) -> None:
         """Wait no longer, and have again what the thread had before."""
-        ident = threading.get_ident()
         self._forget_wait(ident)
-        self.give_back(request, write)  # what may have been taken before an exception struck
+        self.give_back(request, write, ident)  # what may have been taken before an exception struck
         taken = self._taken.get(ident)
         while taken is not None and not taken.is_held():
             if not taken.acquire(self._lock, False):
                 time.sleep(_FIRST_POLL)
 
-    def give_back(self, request: int, write: bool) -> None:
-        """Undo one `take`; the lock is let go with the last."""
-        taken = self._taken.get(threading.get_ident())
+    def give_back(self, request: int, _write: bool, ident: int) -> None:
+        """Undo one `take` of a thread; the lock is let go with its last."""
+        taken = self._taken.get(ident)
         if taken is None:  # it was not taken
             return
         taken.requests.discard(request)
         if not taken.requests:
-            self.forget(threading.get_ident())
+            self.forget(ident)
 
     def forget(self, ident: int) -> None:
         """Let go of what a thread holds, which may have ended."""

@@ -2,9 +2,21 @@
  * The module lockedarray._core._native: the C lock and array type for Python.
  */
 #define LA_IMPORTS_ARRAY
-#include "guard/binding.h"
+#include "array/array_type.h"
+#include "array/at.h"
+#include "array/body.h"
+#include "array/buffer.h"
+#include "array/connect.h"
+#include "array/general.h"
+#include "array/index.h"
+#include "array/method.h"
+#include "array/step.h"
+#include "array/temporary.h"
+#include "guard/guard.h"
+#include "guard/holds.h"
+#include "guard/lockable.h"
+#include "guard/owner_object.h"
 #include "lock/fork.h"
-#include "array/hot.h"
 
 #ifndef _WIN32
 #include <pthread.h>
@@ -15,9 +27,7 @@ static void
 la_after_fork_in_child(void)
 {
     la_fork_child();
-    la_main_thread_fork_child();
-    la_guard_fork_child();
-    la_lockable_fork_child();
+    la_interpreter_fork_child();
 }
 #endif
 
@@ -37,12 +47,16 @@ la_module_exec(PyObject *module)
         return -1;
     }
     loaded = true;
-    if (la_lock_type_add(module) < 0 || la_lockable_add(module) < 0 || la_array_type_add(module) < 0
-            || la_acts_add(module) < 0 || la_method_add(module) < 0
-            || la_at_types_add(module) < 0 || la_guard_add(module) < 0
-            || la_several_add(module) < 0
-            || la_above_add(module) < 0 || la_temporary_add(module) < 0) {
-        return -1;
+    /* The floors from below, as each needs the types of those before it. */
+    int (*const adders[])(PyObject *) = {
+        la_interpreter_add, la_lock_object_add, la_lockable_add, la_holds_add, la_guard_add,
+        la_owner_object_add, la_general_add, la_step_add, la_buffer_add, la_array_type_add,
+        la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
+    };
+    for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {
+        if (adders[i](module) < 0) {
+            return -1;
+        }
     }
 #ifndef _WIN32
     if (pthread_atfork(la_fork_prepare, la_fork_parent, la_after_fork_in_child)) {

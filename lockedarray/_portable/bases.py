@@ -64,7 +64,7 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
-    _shown_before: Any = None  # what it was before resizes: C code may be reading there still
+    _earlier: Any = None  # what it was before resizes: C code may be reading there still
 
     # What a guard asks of an array is in the class above, as are the general versions.
     _request: Callable[[bool], tuple[Any, bool] | None]

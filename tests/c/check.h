@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "posix.h"
-#include "lock/regionlock.h"
+#include "lock/registry.h"
 
 #define CHECK(condition) \
     ((condition) ? (void)0 : \
@@ -94,7 +94,7 @@ hold_extent(la_mode mode, int64_t low, int64_t size)
 {
     la_hold hold;
     memset(&hold, 0, sizeof(hold));
-    la_hold_init(&hold, mode);
+    hold.mode = mode;
     la_region_set_extent(&hold.region, low, size);
     return hold;
 }

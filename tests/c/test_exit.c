@@ -3,7 +3,6 @@
  * one, wherever they are, and then tells that one that it ends.
  */
 #include "check.h"
-#include "lock/monitor.h"
 
 static la_lock lock;
 static atomic_int at;

@@ -7,7 +7,6 @@
 #include <errno.h>
 
 #include "check.h"
-#include "lock/monitor.h"
 
 #define SECOND (1000 * LA_MILLISECOND)
 

@@ -2,12 +2,17 @@
  * x.at: the bases of At and AtIndex, and what they do with one element by
  * themselves, under the lock of its bytes. The rest is for the general versions.
  */
-#include "array/element.h"
-#include "array/hot.h"
-#include "array/update.h"
+#include "array/at.h"
 
 #include <stddef.h>
 #include <string.h>
+
+#include "array/change.h"
+#include "array/element.h"
+#include "array/general.h"
+#include "array/index.h"
+#include "array/ufunc.h"
+#include "array/update.h"
 
 typedef struct {
     PyObject_HEAD
@@ -30,13 +35,13 @@ static PyTypeObject *la_at_type, *la_at_index_type;
  * the general version.
  */
 static char *
-la_at_lock(la_at_index *at, la_mode mode, la_grip *grip, bool *error)
+la_at_lock(la_at_index *at, la_mode mode, la_hold **hold, bool *error)
 {
     npy_intp index[LA_MOST_INDICES];
 
     *error = false;
     int count = la_index_integers(at->index, index);
-    return count < 0 ? NULL : la_element_lock(at->array, index, count, mode, grip, error);
+    return count < 0 ? NULL : la_element_lock(at->array, index, count, mode, hold, error);
 }
 
 static inline bool
@@ -62,13 +67,13 @@ la_at_pack(const la_at_index *at, char *address, PyObject *value)
 static int
 la_at_update(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **result)
 {
-    la_grip grip;
+    la_hold *hold;
     bool error;
 
     if (kind == LA_UPDATE_OTHER || !la_at_may_compute(at)) {
         return LA_GENERAL;
     }
-    char *address = la_at_lock(at, LA_WRITE, &grip, &error);
+    char *address = la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
@@ -76,7 +81,7 @@ la_at_update(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **r
     if (done && result != NULL) {
         *result = la_at_scalar(at, address);
     }
-    la_grip_release(&grip);
+    la_element_unlock(hold);
     return !done ? LA_GENERAL : result != NULL && *result == NULL ? -1 : 0;
 }
 
@@ -88,15 +93,15 @@ la_at_update(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **r
 static PyObject *
 la_at_get(la_at_index *at, PyObject *const *Py_UNUSED(values))
 {
-    la_grip grip;
+    la_hold *hold;
     bool error;
 
-    char *address = la_at_lock(at, LA_READ, &grip, &error);
+    char *address = la_at_lock(at, LA_READ, &hold, &error);
     if (address == NULL) {
         return NULL;
     }
     PyObject *result = la_at_scalar(at, address);
-    la_grip_release(&grip);
+    la_element_unlock(hold);
     return result;
 }
 
@@ -104,27 +109,27 @@ static PyObject *
 la_at_set(la_at_index *at, PyObject *const *values)
 {
     PyObject *result = NULL;
-    la_grip grip;
+    la_hold *hold;
     bool error;
 
-    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
         return NULL;
     }
     if (la_at_pack(at, address, values[0]) == 0) {
         result = la_at_scalar(at, address);
     }
-    la_grip_release(&grip);
+    la_element_unlock(hold);
     return result;
 }
 
 static PyObject *
 la_at_exchange(la_at_index *at, PyObject *const *values)
 {
-    la_grip grip;
+    la_hold *hold;
     bool error;
 
-    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+    char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
         return NULL;
     }
@@ -132,7 +137,7 @@ la_at_exchange(la_at_index *at, PyObject *const *values)
     if (old != NULL && la_at_pack(at, address, values[0]) < 0) {
         Py_CLEAR(old);
     }
-    la_grip_release(&grip);
+    la_element_unlock(hold);
     return old;
 }
 
@@ -141,11 +146,11 @@ static PyObject *
 la_at_compare_exchange(la_at_index *at, PyObject *const *values)
 {
     PyObject *result = NULL;
-    la_grip grip;
+    la_hold *hold;
     bool error, swaps;
 
     char *address = !la_is_element(values[1]) || !la_at_may_compute(at)
-        ? NULL : la_at_lock(at, LA_WRITE, &grip, &error);
+        ? NULL : la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
         return NULL;
     }
@@ -157,7 +162,7 @@ la_at_compare_exchange(la_at_index *at, PyObject *const *values)
             Py_CLEAR(result);
         }
     }
-    la_grip_release(&grip);
+    la_element_unlock(hold);
     return result;
 }
 
@@ -346,7 +351,7 @@ static PyType_Spec la_at_index_spec = {
 PyObject *
 la_array_get_at(PyObject *array, void *Py_UNUSED(closure))
 {
-    la_at *at = (la_at *)la_above.at->tp_alloc(la_above.at, 0);
+    la_at *at = (la_at *)la_connected.at->tp_alloc(la_connected.at, 0);
 
     if (at != NULL) {
         at->array = Py_NewRef(array);
@@ -392,7 +397,7 @@ la_at_dealloc(PyObject *object)
 static PyObject *
 la_at_subscript(PyObject *object, PyObject *index)
 {
-    PyTypeObject *type = la_above.at_index;
+    PyTypeObject *type = la_connected.at_index;
     la_at_index *at = (la_at_index *)type->tp_alloc(type, 0);
 
     if (at != NULL) {

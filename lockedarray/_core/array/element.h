@@ -2,10 +2,10 @@
  * One element: its index, and the lock of its bytes. Inline, since it is all
  * that some operations do.
  */
-#ifndef LOCKEDARRAY_CORE_ELEMENT_H_
-#define LOCKEDARRAY_CORE_ELEMENT_H_
+#ifndef LOCKEDARRAY_CORE_ARRAY_ELEMENT_H_
+#define LOCKEDARRAY_CORE_ARRAY_ELEMENT_H_
 
-#include "array/operand.h"
+#include "array/operation.h"
 
 /* As many integers an element's index may have here. */
 #define LA_MOST_INDICES 8
@@ -93,15 +93,17 @@ la_element_offset(const char *address, const la_buffer_object *buffer)
 
 /*
  * Locks one element: its address, or NULL with `error` set if there is one,
- * else for the general path. A reader of what is frozen gets no lock.
+ * else for the general path. `hold` is the lock; NULL where there is none to be
+ * given back, as of a reader of what is frozen.
  */
 static inline char *
 la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
-                la_grip *grip, bool *error)
+                la_hold **hold, bool *error)
 {
     la_lock_object *lock = la_facade_lock(array);
 
-    grip->locked = *error = false;
+    *hold = NULL;
+    *error = false;
     if (lock == NULL || !la_has_plain_scalars(la_fields(array)->descr)) {
         return NULL;
     }
@@ -110,15 +112,24 @@ la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
     if (address == NULL || (mode == LA_READ && la_is_frozen(buffer))) {
         return address;
     }
+    la_thread *thread = la_thread_here();
+    la_hold *taken = thread == NULL ? NULL : la_hold_make(thread, mode);
+    if (!LA_LIKELY(taken != NULL)) {
+        *error = true;
+        return NULL;
+    }
     int64_t offset = la_element_offset(address, buffer);
     if (LA_LIKELY(!buffer->whole)) {
-        la_region_set_extent(&grip->hold.region, offset,
+        la_region_set_extent(&taken->region, offset,
                              PyDataType_ELSIZE(la_fields(array)->descr));
     }
     else {
-        la_region_set_whole(&grip->hold.region);
+        la_region_set_whole(&taken->region);
     }
-    if (la_grip_take(grip, lock, mode) < 0) {
+    taken->in_operation = true;
+    taken->subject = buffer;
+    if (la_hold_acquire(lock, taken, thread, LA_NEVER) < 0) {
+        la_hold_free(taken, thread);
         *error = true;
         return NULL;
     }
@@ -127,10 +138,22 @@ la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
     if (address == NULL || la_element_offset(address, buffer) != offset
             || (mode == LA_WRITE
                 && (la_is_frozen(buffer) || !la_facade_of(array)->may_write))) {
-        la_grip_release(grip);
+        la_release(taken, thread);
+        la_hold_free(taken, thread);
         return NULL;
     }
+    *hold = taken;
     return address;
 }
 
-#endif  /* LOCKEDARRAY_CORE_ELEMENT_H_ */
+static inline void
+la_element_unlock(la_hold *hold)
+{
+    if (LA_LIKELY(hold != NULL)) {
+        la_thread *thread = la_thread_current;
+        la_release(hold, thread);
+        la_hold_free(hold, thread);
+    }
+}
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_ELEMENT_H_ */

@@ -1,5 +1,5 @@
 /*
- * HotMethod: a method of ndarray as a method of LockedArray. With plain
+ * LockedMethod: a method of ndarray as a method of LockedArray. With plain
  * arguments it locks the array and calls ndarray's own on a raw view, or on the
  * array itself for a view of it; with any others it is the general version, a
  * function in Python that does the same for all arguments. To those who look at
@@ -8,32 +8,47 @@
  * So are read() and write(), which make a guard (guard.c), and
  * the methods of AtIndex, which do by themselves what is of one element (at.c).
  */
-#include <math.h>
+#include "array/method.h"
+
 #include <stddef.h>
 #include <string.h>
 
-#include "array/hot.h"
-#include "array/operand.h"
+#include "array/at.h"
+#include "array/operation.h"
+#include "array/result.h"
+#include "array/view.h"
+#include "guard/guard.h"
 
 /* self, and arguments by position and keyword together */
 #define LA_MOST_PASSED 8
+
+/* What a method does with the array. */
+typedef enum {
+    LA_METHOD_READS,
+    LA_METHOD_READS_ONE_ARGUMENT,       /* reads, if it is given one; else it may return itself */
+    LA_METHOD_WRITES,
+    LA_METHOD_VIEWS,                    /* makes a view */
+    LA_METHOD_VIEWS_CONTIGUOUS,         /* of a contiguous array, else a copy */
+    LA_METHOD_VIEWS_ALONE,              /* if it is given no argument */
+} la_method_mode;
+
+static const char *const la_method_modes[] = {
+    [LA_METHOD_READS] = "reads",
+    [LA_METHOD_READS_ONE_ARGUMENT] = "reads one argument",
+    [LA_METHOD_WRITES] = "writes",
+    [LA_METHOD_VIEWS] = "views",
+    [LA_METHOD_VIEWS_CONTIGUOUS] = "views contiguous",
+    [LA_METHOD_VIEWS_ALONE] = "views alone",
+};
 
 typedef struct {
     PyObject_HEAD
     vectorcallfunc call;
     PyObject *plain;        /* ndarray's method, or None */
     PyObject *general;
-    char mode;
+    la_method_mode mode;
     int of_at;              /* which method of AtIndex */
 } la_method;
-
-/* What a method does with the array: the values of its mode. */
-#define LA_METHOD_READS 'r'
-#define LA_METHOD_COPIES 'c'            /* reads, if it is given one argument */
-#define LA_METHOD_WRITES 'w'
-#define LA_METHOD_VIEWS 'v'             /* where the array is contiguous */
-#define LA_METHOD_ALWAYS_VIEWS 'V'      /* and where it is not */
-#define LA_METHOD_VIEWS_ALONE 'a'       /* without arguments, any array */
 
 static PyTypeObject *la_method_type;
 
@@ -47,7 +62,7 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
 
     *general = true;
     if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])
-            || (self->mode == LA_METHOD_COPIES && (nargs != 2 || count != 2))) {
+            || (self->mode == LA_METHOD_READS_ONE_ARGUMENT && (nargs != 2 || count != 2))) {
         return NULL;
     }
     for (size_t i = 1; i < count; i++) {
@@ -64,7 +79,7 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
     if (locked != 0) {
         return NULL;
     }
-    PyObject *raw = la_raw(args[0], operation.operands[0].hold.mode);
+    PyObject *raw = la_raw(args[0], operation.operands[0].mode);
     if (raw != NULL) {
         passed[1] = raw;
         result = PyObject_Vectorcall(self->plain, passed + 1,
@@ -100,7 +115,7 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
                    || la_facade_lock(args[0]) == NULL
-                   || (self->mode == LA_METHOD_VIEWS
+                   || (self->mode == LA_METHOD_VIEWS_CONTIGUOUS
                        && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))
                    || (self->mode == LA_METHOD_VIEWS_ALONE && nargs != 1);
 
@@ -182,23 +197,36 @@ la_method_choose(la_method *self)
     return result;
 }
 
+/* The mode of this name, or -1 with an error. */
+static int
+la_method_mode_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(la_method_modes) / sizeof(la_method_modes[0]); i++) {
+        if (strcmp(la_method_modes[i], name) == 0) {
+            return (int)i;
+        }
+    }
+    PyErr_Format(PyExc_ValueError, "no method does this with an array: %s", name);
+    return -1;
+}
+
 static PyObject *
 la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"plain", "general", "mode", NULL};
     PyObject *plain, *general;
-    int mode;
+    const char *given;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOC", names, &plain, &general, &mode)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOs", names, &plain, &general, &given)) {
         return NULL;
     }
-    la_method *self = (la_method *)type->tp_alloc(type, 0);
+    int mode = la_method_mode_find(given);
+    la_method *self = mode < 0 ? NULL : (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->call = mode == LA_METHOD_VIEWS || mode == LA_METHOD_ALWAYS_VIEWS
-                     || mode == LA_METHOD_VIEWS_ALONE ? la_method_call_view : la_method_call;
+        self->call = mode >= LA_METHOD_VIEWS ? la_method_call_view : la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
-        self->mode = (char)mode;
+        self->mode = (la_method_mode)mode;
         if (plain == Py_None && la_method_choose(self) < 0) {
             Py_CLEAR(self);
         }
@@ -307,7 +335,7 @@ static PyType_Slot la_method_slots[] = {
 };
 
 static PyType_Spec la_method_spec = {
-    .name = "lockedarray._core._native.HotMethod",
+    .name = "lockedarray._core._native.LockedMethod",
     .basicsize = sizeof(la_method),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR
              | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE,

@@ -5,10 +5,10 @@
  * For operands of any other kind it is ndarray's own slot on the operands as
  * they are: that asks them what to do, and in the end __array_ufunc__.
  */
-#include <stddef.h>
+#include "array/numbers.h"
 
-#include "array/hot.h"
-#include "array/operand.h"
+#include "array/general.h"
+#include "array/operation.h"
 
 /*
  * Adds an operand to the operation: false for one of another kind. `index` is

@@ -7,7 +7,9 @@
  * calls. It looks, remembers what it has found while the call lasts, and goes
  * on as any call of a class does. Subclasses do not inherit it.
  */
-#include "array/hot.h"
+#include "array/temporary.h"
+
+#include "lock/compiler.h"
 
 #if PY_VERSION_HEX >= 0x030E0000
 

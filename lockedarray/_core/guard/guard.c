@@ -1,406 +1,242 @@
 /*
- * GuardBase: read() and write() of one LockedArray, held without a word of
- * Python. Whatever is special about the array (operand.h says what is), and
- * every guard of several arrays, is for the general versions.
+ * GuardBase: guards of one array and of several, held without a word of Python.
+ * Whatever is special about an array is for the general versions in Python.
  *
- * The hold of a guard lies in memory of the thread that acquired it, in a list
- * of that thread's: a `la_held`. A guard that is collected in another thread
- * leaves it behind, and the owner gives it back when it next acquires, or ends.
+ * A guard keeps a hold for each lock, and a raw view for each array. Both end
+ * with the guard: with its release, its last reference, in whatever thread, or the
+ * thread that acquired. The last does not touch the guard, which finds out by
+ * itself: its holds are given back then, and its raw views read-only (by
+ * la_hold_ends; the hold knows its raw view, which the guard keeps).
  *
- * A resize and a freeze have to find the raw views of guards. They hold the
- * whole Buffer for writing, so all the guards they meet are of their own thread:
- * the one list serves for that, too.
+ * The state says who may touch the other fields:
  *
- * The mutex: a guard is collected in one thread, while the end of another thread
- * looks at it. It guards la_held.guard, and the guard behind it, against that; no
- * Python runs and no lock is taken while it is held. Operations of the owner
- * itself, made with a reference to the guard, need it not.
+ *   LA_GUARD_FREE       nobody, but by changing the state
+ *   LA_GUARD_TAKING     the thread that acquires
+ *   LA_GUARD_GENERAL    the Python class above
+ *   LA_GUARD_HELD       the thread that acquired, while its holds are held;
+ *                       after them anybody may change the state to FREE
  */
+#include "guard/guard.h"
+
 #include <math.h>
 #include <stddef.h>
 
-#include "guard/guard.h"
-#include "array/operand.h"
+#include "guard/holds.h"
+#include "guard/wanted.h"
 
-struct la_held {
-    la_hold hold;
-    la_held *next, *previous;   /* of the thread's; or of its pool, by next */
-    la_buffer_object *buffer;   /* to be compared only */
-    la_guard *guard;            /* under the mutex; NULL: it was collected */
-    PyObject *lock;             /* a reference, if the guard was collected */
-};
+typedef enum {
+    LA_GUARD_FREE,
+    LA_GUARD_TAKING,
+    LA_GUARD_GENERAL,
+    LA_GUARD_HELD,
+} la_guard_state;
 
-/*
- * What a thread holds, the newest first, and who gives it back when the thread
- * ends: it lives in the dict of the thread's state, and so ends with it.
- */
+typedef struct {
+    PyObject *array;            /* a reference */
+    PyObject *raw;              /* what was given out, or was; a reference, or NULL */
+    la_hold *hold;              /* while it is acquired and held */
+    la_mode mode;
+} la_guarded;
+
 typedef struct {
     PyObject_HEAD
-    la_held *first;
-} la_ending;
+    PyObject *weakrefs;
+    double timeout;             /* in seconds; negative: none */
+    /*
+     * Acquire where HELD or FREE is read, release where they are stored: who
+     * sees one of them sees the fields that go with it.
+     */
+    _Atomic(int) state;
+    _Atomic(la_owner *) owner;  /* who acquired; relaxed, since only compared */
+    int count;                  /* how many arrays; 0: the general version knows them */
+    int locks;                  /* how many of `wanted` and `kept` are set, while it is held */
+    la_guarded *arrays;
+    la_wanted *wanted;          /* as many as arrays, and so is the next one */
+    la_kept *kept;
+    /* What these point to, of a guard of one array. */
+    la_guarded one_array;
+    la_wanted one_wanted;
+    la_kept one_kept;
+    /* Of several: what acquire() was given, an array, a tuple of them, or None. */
+    PyObject *given_write, *given_read;
+} la_guard;
 
-/* Of the calling thread; NULL until it first acquires. Blocks for more to hold. */
-static LA_THREAD_LOCAL la_ending *la_ending_here;
-static LA_THREAD_LOCAL la_held *la_held_pool;
+static PyTypeObject *la_guard_type, *la_guard_class;
 
-static la_mutex la_guard_mutex;
-static PyTypeObject *la_ending_type;
-PyTypeObject *la_guard_type;
+static struct {
+    PyObject *general_acquire, *general_release, *give_back;
+    PyObject *holds, *raws;     /* what a general guard took, and yields */
+} la_guard_names;
 
-void
-la_guard_forget_whole(la_guard *part)
+static inline bool
+la_guard_change(la_guard *self, int from, int to)
 {
-    la_mutex_lock(&la_guard_mutex);
-    part->whole = NULL;
-    la_mutex_unlock(&la_guard_mutex);
+    return atomic_compare_exchange_strong_explicit(&self->state, &from, to,
+                                                   memory_order_acquire,
+                                                   memory_order_relaxed);
 }
 
-/* In a forked child: others may have had the mutex. */
-void
-la_guard_fork_child(void)
+static inline void
+la_guard_set_state(la_guard *self, int state)
 {
-    la_mutex_init(&la_guard_mutex);
+    atomic_store_explicit(&self->state, state, memory_order_release);
 }
 
-/* -- what a thread holds ------------------------------------------------------ */
-
-static la_held *
-la_held_new(void)
+/* One whose thread has ended is free. */
+static inline int
+la_guard_get_state(la_guard *self)
 {
-    la_held *held = la_held_pool;
+    int state = atomic_load_explicit(&self->state, memory_order_acquire);
 
-    if (LA_LIKELY(held != NULL)) {
-        la_held_pool = held->next;
-        return held;
+    if (state == LA_GUARD_HELD && !la_kept_is_held(self->kept[0])) {
+        la_guard_change(self, LA_GUARD_HELD, LA_GUARD_FREE);
+        state = LA_GUARD_FREE;
     }
-    return PyMem_RawMalloc(sizeof(la_held));
+    return state;
 }
 
-static void
-la_held_free(la_held *held)
+/* Has the calling thread the owner that acquired as its current one? */
+static inline bool
+la_guard_is_by_this_owner(la_guard *self)
 {
-    held->next = la_held_pool;
-    la_held_pool = held;
+    return la_thread_current != NULL
+           && atomic_load_explicit(&self->owner, memory_order_relaxed)
+              == la_thread_owner(la_thread_current);
 }
 
-static void
-la_held_link(la_held *held, la_guard *guard, la_buffer_object *buffer)
+/* -- acquire and release --------------------------------------------------------- */
+
+/* Holds for all arrays, as they are now: 0, LA_GENERAL or -1. */
+static int
+la_guard_want(la_guard *self, la_thread *thread)
 {
-    la_ending *ending = la_ending_here;
+    for (int i = 0; i < self->count; i++) {
+        la_guarded *guarded = &self->arrays[i];
+        la_lock_object *lock = la_arrays.plain_lock_of(guarded->array);
+        bool plain = lock != NULL && la_arrays.may_lock(guarded->array, guarded->mode);
 
-    held->guard = guard;
-    held->buffer = buffer;
-    held->lock = NULL;
-    held->previous = NULL;
-    held->next = ending->first;
-    if (held->next != NULL) {
-        held->next->previous = held;
+        guarded->hold = plain ? la_hold_make(thread, guarded->mode) : NULL;
+        if (guarded->hold == NULL) {
+            la_wanted_free(self->wanted, i, thread);
+            return plain ? -1 : LA_GENERAL;
+        }
+        la_arrays.region_of(guarded->array, &guarded->hold->region);
+        guarded->hold->subject = la_arrays.buffer_of(guarded->array);
+        guarded->hold->shown = NULL;
+        self->wanted[i] = (la_wanted){lock, guarded->hold};
     }
-    ending->first = held;
+    self->locks = self->count == 1 ? 1 : la_wanted_order(self->wanted, self->count);
+    return 0;
 }
 
-static void
-la_held_unlink(la_held *held, la_ending *ending)
-{
-    if (held->next != NULL) {
-        held->next->previous = held->previous;
-    }
-    if (held->previous != NULL) {
-        held->previous->next = held->next;
-    }
-    else {
-        ending->first = held->next;
-    }
-}
-
-/* The next one that a collected guard left to its thread, or NULL. */
-static la_held *
-la_held_left(void)
-{
-    la_held *held = la_ending_here->first;
-
-    la_mutex_lock(&la_guard_mutex);
-    while (held != NULL && held->guard != NULL) {
-        held = held->next;
-    }
-    la_mutex_unlock(&la_guard_mutex);
-    return held;
-}
-
-/* Gives back what collected guards left to their thread. */
-static LA_COLD void
-la_held_reap(la_thread *thread)
-{
-    la_held *held;
-
-    while ((held = la_held_left()) != NULL) {
-        PyObject *lock = held->lock;
-        la_held_unlink(held, la_ending_here);
-        la_release(&held->hold, thread);
-        la_held_free(held);
-        Py_DECREF(lock);        /* may run Python, and so change the list */
-    }
-}
-
-/* -- raw views ----------------------------------------------------------------- */
-
-/*
- * A raw view that a guard gave out is used again, once nobody else refers to
- * it: its facade keeps the last two. Two, as `with x.write() as r` in a loop
- * has the last one still in `r` when it acquires again.
- */
-
-/* The facade is locked: but readers may be here side by side, without a GIL. */
-static inline PyObject *
-la_former_exchange(_Atomic(PyObject *) *slot, PyObject *object)
-{
-#ifdef Py_GIL_DISABLED
-    /* Acquire and release: the array that is handed over is seen as it is. */
-    return atomic_exchange_explicit(slot, object, memory_order_acq_rel);
-#else
-    PyObject *old = atomic_load_explicit(slot, memory_order_relaxed);
-    atomic_store_explicit(slot, object, memory_order_relaxed);
-    return old;
-#endif
-}
-
-/* Has whoever had it left it as it was? Arrays can be given another shape, or state. */
+/* Is what was locked what the arrays show, and may they be locked so? */
 static bool
-la_former_shows(PyObject *raw, const PyArrayObject_fields *shown)
+la_guard_is_current(const la_guard *self)
 {
-    const PyArrayObject_fields *array = la_fields(raw);
-
-    if (array->data != shown->data || array->nd != shown->nd || array->descr != shown->descr
-            || array->base != shown->base || array->weakreflist != NULL
-            || ((array->flags ^ shown->flags) & ~NPY_ARRAY_WRITEABLE) != 0) {
-        return false;
-    }
-    for (int i = 0; i < array->nd; i++) {
-        if (array->dimensions[i] != shown->dimensions[i]
-                || array->strides[i] != shown->strides[i]) {
+    for (int i = 0; i < self->count; i++) {
+        const la_guarded *guarded = &self->arrays[i];
+        la_region now;
+        la_arrays.region_of(guarded->array, &now);
+        if (!la_region_equal(&now, &guarded->hold->region)
+                || !la_arrays.may_lock(guarded->array, guarded->mode)) {
             return false;
         }
     }
     return true;
 }
 
-static void
-la_raw_set_writeable(PyObject *raw, bool writeable)
-{
-    if (writeable) {
-        la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
-    }
-    else {
-        la_fields(raw)->flags &= ~NPY_ARRAY_WRITEABLE;
-    }
-}
-
-/* A new reference to a raw view for a guard: one that nobody else has. */
-static PyObject *
-la_guard_raw_new(PyObject *facade, bool writes)
-{
-    la_facade *fields = la_facade_of(facade);
-
-    for (int i = LA_FORMER - 1; i >= 0; i--) {      /* the oldest first */
-        /* Relaxed: a hint; the exchange hands it over. */
-        if (atomic_load_explicit(&fields->former[i], memory_order_relaxed) == NULL) {
-            continue;
-        }
-        PyObject *raw = la_former_exchange(&fields->former[i], NULL);
-        if (raw == NULL) {
-            continue;
-        }
-        if (la_is_unique(raw) && la_former_shows(raw, la_fields(facade))) {
-            la_raw_set_writeable(raw, writes);
-            return raw;
-        }
-        Py_XDECREF(la_former_exchange(&fields->former[i], raw));
-    }
-    return la_raw_make(facade, writes ? LA_WRITE : LA_READ);
-}
-
-/* Keeps a raw view for later; what is to be let go for it. Steals. */
-static PyObject *
-la_guard_raw_keep(PyObject *facade, PyObject *raw)
-{
-    la_facade *fields = la_facade_of(facade);
-
-    for (int i = 0; i < LA_FORMER && raw != NULL; i++) {
-        raw = la_former_exchange(&fields->former[i], raw);
-    }
-    return raw;
-}
-
-/* -- the end of a thread ------------------------------------------------------- */
-
-/* Frees the guard, if there is one still. Returns a reference to the lock. */
-static PyObject *
-la_held_end_guard(la_held *held)
-{
-    PyObject *lock = held->lock;
-
-    la_mutex_lock(&la_guard_mutex);
-    la_guard *guard = held->guard;
-    if (guard != NULL) {
-        /* Its raw view stays with it, read-only, until it is used again. (It may have
-           none where a fork struck another thread in the middle of a release.) */
-        if (guard->raw != NULL) {
-            la_raw_set_writeable(guard->raw, false);
-        }
-        lock = Py_NewRef(((la_buffer_object *)la_facade_of(guard->facade)->buffer)->lock);
-        held->guard = NULL;
-        guard->held = NULL;
-        /* First the whole: once its last part is free, it may be gone. */
-        if (guard->whole != NULL) {
-            int parts = LA_GUARD_PARTS;
-            atomic_compare_exchange_strong_explicit(&guard->whole->state, &parts,
-                LA_GUARD_FREE, memory_order_release, memory_order_relaxed);
-        }
-        la_guard_set_state(guard, LA_GUARD_FREE);
-    }
-    la_mutex_unlock(&la_guard_mutex);
-    return lock;
-}
-
-/*
- * In a forked child, and when the interpreter ends, another thread does this for
- * one that is gone. What that one holds is given back by the fork, or by its own
- * end, which may go on at this moment: so the memory and the lock stay.
- */
-static void
-la_ending_dealloc(PyObject *object)
-{
-    la_ending *self = (la_ending *)object;
-    PyTypeObject *type = Py_TYPE(object);
-    bool is_own = self == la_ending_here;
-    la_held *held;
-
-    while ((held = self->first) != NULL) {
-        PyObject *lock = la_held_end_guard(held);
-        la_held_unlink(held, self);
-        if (is_own) {
-            if (la_thread_current != NULL && la_hold_is_mine(&held->hold, la_thread_current)) {
-                la_release(&held->hold, la_thread_current);
-            }
-            PyMem_RawFree(held);
-            Py_DECREF(lock);
-        }
-    }
-    if (is_own) {
-        la_ending_here = NULL;
-        while ((held = la_held_pool) != NULL) {
-            la_held_pool = held->next;
-            PyMem_RawFree(held);
-        }
-    }
-    type->tp_free(object);
-    Py_DECREF(type);
-}
-
-static LA_COLD int
-la_held_watch(void)
-{
-    PyObject *dict = PyThreadState_GetDict();      /* borrowed */
-    if (dict == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "a thread without a state");
-        return -1;
-    }
-    la_ending *ending = (la_ending *)la_ending_type->tp_alloc(la_ending_type, 0);
-    if (ending == NULL) {
-        return -1;
-    }
-    int result = PyDict_SetItemString(dict, "lockedarray.guards", (PyObject *)ending);
-    if (result == 0) {
-        la_ending_here = ending;        /* the dict's */
-    }
-    Py_DECREF(ending);
-    return result;
-}
-
-static PyType_Slot la_ending_slots[] = {
-    {Py_tp_dealloc, la_ending_dealloc},
-    {0, NULL},
-};
-
-static PyType_Spec la_ending_spec = {
-    .name = "lockedarray._core._native.Ending",
-    .basicsize = sizeof(la_ending),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = la_ending_slots,
-};
-
-/* -- acquire and release --------------------------------------------------------- */
-
-/* Locks the facade, as it is now: 0, LA_GENERAL or -1. Not to wait: LA_GENERAL. */
+/* Locks the arrays, as they are now: 0, LA_GENERAL or -1. */
 static int
-la_guard_lock(la_guard *self, la_hold *hold, la_thread *thread, bool waits)
+la_guard_lock(la_guard *self, la_thread *thread)
 {
-    la_lock_object *lock = la_facade_lock(self->facade);
-
-    if (lock == NULL) {
-        return LA_GENERAL;
-    }
-    la_facade *facade = la_facade_of(self->facade);
-    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
     int64_t deadline = self->timeout < 0 ? LA_NEVER : la_deadline_after(self->timeout);
+
     for (;;) {
-        la_region now;
-        if (la_is_frozen(buffer) || (self->writes && !facade->may_write)) {
-            return LA_GENERAL;
+        int result = la_guard_want(self, thread);
+        if (result != 0) {
+            return result;
         }
-        la_facade_region(self->facade, buffer, &hold->region);
-        la_hold_init(hold, self->writes ? LA_WRITE : LA_READ);
-        if (!waits) {
-            if (!la_try_in_turn(lock->lock, hold, thread)) {
-                return LA_GENERAL;
-            }
-        }
-        else if (la_hold_acquire(lock, hold, thread, deadline) < 0) {
+        if (la_wanted_acquire(self->wanted, self->locks, thread, deadline) < 0) {
+            la_wanted_free(self->wanted, self->locks, thread);
             return -1;
         }
-        la_facade_region(self->facade, buffer, &now);
-        if (LA_LIKELY(la_region_equal(&now, &hold->region)
-                      && !la_is_frozen(buffer) && (!self->writes || facade->may_write))) {
+        if (LA_LIKELY(la_guard_is_current(self))) {
             return 0;
         }
-        la_release(hold, thread);       /* a resize or a freeze came in between */
+        la_wanted_release(self->wanted, self->locks, thread);   /* a resize or a freeze came in between */
     }
 }
 
-int
-la_guard_take(la_guard *self, bool waits)
+/* Acquires, the state being TAKING: 0, LA_GENERAL or -1. */
+static int
+la_guard_take(la_guard *self)
 {
     la_thread *thread = la_thread_here();
 
-    if (thread == NULL || (la_ending_here == NULL && la_held_watch() < 0)) {
+    if (thread == NULL || la_ending_watch() < 0) {
         return -1;
     }
-    if (la_ending_here->first != NULL) {
-        la_held_reap(thread);
+    /* Those that the end of a thread left, if any; this may run Python, and so resize. */
+    for (int i = 0; i < self->count; i++) {
+        Py_CLEAR(self->arrays[i].raw);
     }
-    la_held *held = la_held_new();
-    if (held == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    int result = la_guard_lock(self, &held->hold, thread, waits);
+    int result = la_guard_lock(self, thread);
     if (result != 0) {
-        la_held_free(held);
         return result;
     }
-    PyObject *old = self->raw;      /* what a thread ended with is there still */
-    self->raw = la_guard_raw_new(self->facade, self->writes);
-    if (self->raw == NULL) {
-        la_release(&held->hold, thread);
-        la_held_free(held);
-        Py_XDECREF(old);
-        return -1;
+    for (int i = 0; i < self->count; i++) {
+        la_guarded *guarded = &self->arrays[i];
+        PyObject *raw = la_arrays.raw_take(guarded->array, guarded->mode);
+        if (raw == NULL) {
+            la_wanted_release(self->wanted, self->locks, thread);
+            return -1;
+        }
+        guarded->raw = raw;
+        guarded->hold->shown = raw;
     }
-    self->held = held;
-    atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
-    la_held_link(held, self, (la_buffer_object *)la_facade_of(self->facade)->buffer);
-    Py_XDECREF(old);                /* may run Python, and so resize */
+    for (int i = 0; i < self->locks; i++) {
+        self->kept[i] = la_hold_keep(self->wanted[i].hold);
+    }
+    atomic_store_explicit(&self->owner, la_thread_owner(thread), memory_order_relaxed);
     return 0;
+}
+
+/* Releases what the current owner of this thread holds by it. */
+static void
+la_guard_let_go(la_guard *self, la_thread *thread)
+{
+    PyObject *dropped = NULL;
+
+    for (int i = 0; i < self->count; i++) {
+        la_guarded *guarded = &self->arrays[i];
+        la_arrays.raw_end(guarded->raw);
+        guarded->hold->shown = NULL;
+        /* Locked still. What comes back, if anything, is let go later. */
+        guarded->raw = la_arrays.raw_keep(guarded->array, guarded->raw);
+    }
+    if (self->count == 1) {
+        dropped = self->arrays->raw;
+        self->arrays->raw = NULL;
+    }
+    for (int i = self->locks - 1; i >= 0; i--) {
+        la_hold_unkeep(self->kept[i].hold);
+        la_release(self->kept[i].hold, thread);
+        la_hold_free(self->kept[i].hold, thread);
+    }
+    la_guard_set_state(self, LA_GUARD_FREE);
+    Py_XDECREF(dropped);        /* may run Python, and so acquire this guard */
+}
+
+/* Gives back what anybody holds by it: nobody refers to it, or is in its block, any more. */
+static LA_COLD void
+la_guard_abandon(la_guard *self)
+{
+    la_thread *thread = la_thread_self();
+
+    for (int i = self->locks - 1; i >= 0 && thread != NULL; i--) {
+        (void)la_abandon(self->kept[i], thread);
+    }
+    la_guard_set_state(self, LA_GUARD_FREE);
 }
 
 /* -- the general version ------------------------------------------------------- */
@@ -428,15 +264,15 @@ la_guard_clean_up(la_guard *self)
     PyObject *type, *value, *traceback;
 
     PyErr_Fetch(&type, &value, &traceback);
-    PyObject *holds = la_guard_slot(self, la_names.holds);
-    PyObject *raws = la_guard_slot(self, la_names.raws);
+    PyObject *holds = la_guard_slot(self, la_guard_names.holds);
+    PyObject *raws = la_guard_slot(self, la_guard_names.raws);
     if (raws != NULL && PyList_Check(raws)) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(raws); i++) {
-            la_raw_set_writeable(PyTuple_GET_ITEM(PyList_GET_ITEM(raws, i), 1), false);
+            la_arrays.raw_end(PyTuple_GET_ITEM(PyList_GET_ITEM(raws, i), 1));
         }
     }
     if (holds != NULL) {
-        la_holds_let_go(holds);
+        la_holds_give_back(holds);
     }
     la_guard_set_state(self, LA_GUARD_FREE);
     Py_XDECREF(holds);
@@ -448,11 +284,11 @@ la_guard_clean_up(la_guard *self)
 static int
 la_guard_give_back(la_guard *self)
 {
-    PyObject *holds = la_guard_slot(self, la_names.holds);
+    PyObject *holds = la_guard_slot(self, la_guard_names.holds);
     int result = 0;
 
     if (holds != NULL) {        /* else it had not begun */
-        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, la_names.give_back);
+        PyObject *done = PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.give_back);
         result = done == NULL ? -1 : 0;
         Py_XDECREF(done);
         Py_DECREF(holds);
@@ -469,12 +305,7 @@ la_guard_end(la_guard *self)
 
     PyErr_Fetch(&type, &value, &traceback);
     if (la_guard_give_back(self) < 0) {
-        if (PyErr_ExceptionMatches(PyExc_RuntimeError)) {
-            PyErr_Clear();      /* another thread's: the locks are left to it */
-        }
-        else {
-            PyErr_WriteUnraisable((PyObject *)self);
-        }
+        PyErr_WriteUnraisable((PyObject *)self);
     }
     PyErr_Restore(type, value, traceback);
 }
@@ -484,12 +315,8 @@ static PyObject *
 la_guard_acquire_general(la_guard *self)
 {
     la_thread *thread = la_thread_here();
-
-    if (thread != NULL && la_ending_here != NULL && la_ending_here->first != NULL) {
-        la_held_reap(thread);
-    }
     PyObject *yielded = thread == NULL ? NULL
-        : PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_acquire);
+        : PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_acquire);
 
     if (yielded == NULL) {
         PyObject *type, *value, *traceback;
@@ -504,7 +331,7 @@ la_guard_acquire_general(la_guard *self)
         }
         return NULL;
     }
-    atomic_store_explicit(&self->thread, thread, memory_order_relaxed);
+    atomic_store_explicit(&self->owner, la_thread_owner(thread), memory_order_relaxed);
     la_guard_set_state(self, LA_GUARD_GENERAL);
     return yielded;
 }
@@ -512,7 +339,7 @@ la_guard_acquire_general(la_guard *self)
 static PyObject *
 la_guard_release_general(la_guard *self)
 {
-    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, la_names.general_release);
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_release);
 
     la_guard_clean_up(self);
     return result;
@@ -520,31 +347,63 @@ la_guard_release_general(la_guard *self)
 
 /* -- acquire and release by whoever calls ------------------------------------------ */
 
+/* The raw view of the next array, or a tuple of as many as were given. */
+static PyObject *
+la_guard_yield_given(la_guard *self, PyObject *given, int *next)
+{
+    if (!PyTuple_Check(given)) {
+        return Py_NewRef(self->arrays[(*next)++].raw);
+    }
+    PyObject *raws = PyTuple_New(PyTuple_GET_SIZE(given));
+    for (Py_ssize_t i = 0; raws != NULL && i < PyTuple_GET_SIZE(given); i++) {
+        PyTuple_SET_ITEM(raws, i, Py_NewRef(self->arrays[(*next)++].raw));
+    }
+    return raws;
+}
+
+/* What the guard, which is taken, yields; NULL with an error. */
+static PyObject *
+la_guard_yield(la_guard *self)
+{
+    int next = 0;
+
+    if (LA_LIKELY(self->given_write == NULL)) {
+        return Py_NewRef(self->arrays[0].raw);
+    }
+    if (self->given_read == Py_None) {
+        return la_guard_yield_given(self, self->given_write, &next);
+    }
+    if (self->given_write == Py_None) {
+        return la_guard_yield_given(self, self->given_read, &next);
+    }
+    PyObject *write = la_guard_yield_given(self, self->given_write, &next);
+    PyObject *read = write == NULL ? NULL : la_guard_yield_given(self, self->given_read, &next);
+    PyObject *both = read == NULL ? NULL : PyTuple_Pack(2, write, read);
+    Py_XDECREF(write);
+    Py_XDECREF(read);
+    return both;
+}
+
 static PyObject *
 la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
 
-    if (!la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
+    if (la_guard_get_state(self) != LA_GUARD_FREE
+            || !la_guard_change(self, LA_GUARD_FREE, LA_GUARD_TAKING)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this guard is held already; make another one: x.write() nests");
         return NULL;
     }
-    int result = self->facade != NULL ? la_guard_take(self, true)
-        : self->parts != NULL ? la_several_take(self) : LA_GENERAL;
-    if (LA_LIKELY(result == 0 && self->facade != NULL)) {
-        PyObject *raw = Py_NewRef(self->raw);
-        la_guard_set_state(self, LA_GUARD_HELD);
-        return raw;
-    }
-    if (result == 0) {
-        PyObject *yielded = la_several_yield(self);
-        if (yielded != NULL) {
-            la_guard_set_state(self, LA_GUARD_PARTS);
+    int result = self->count == 0 ? LA_GENERAL : la_guard_take(self);
+    if (LA_LIKELY(result == 0)) {
+        PyObject *yielded = la_guard_yield(self);
+        if (LA_LIKELY(yielded != NULL)) {
+            la_guard_set_state(self, LA_GUARD_HELD);
             return yielded;
         }
-        la_several_part_with(self);
-        result = -1;
+        la_guard_let_go(self, la_thread_current);
+        return NULL;
     }
     if (result == LA_GENERAL) {
         return la_guard_acquire_general(self);
@@ -553,52 +412,17 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
     return NULL;
 }
 
-void
-la_guard_let_go(la_guard *self, la_thread *thread)
-{
-    la_held *held = self->held;
-    PyObject *raw = self->raw;
-
-    la_raw_set_writeable(raw, false);
-    self->held = NULL;
-    self->raw = NULL;
-    la_held_unlink(held, la_ending_here);
-    if (la_fields(raw)->weakreflist == NULL) {      /* else it is not used again */
-        raw = la_guard_raw_keep(self->facade, raw);     /* locked still */
-    }
-    la_release(&held->hold, thread);
-    la_held_free(held);
-    la_guard_set_state(self, LA_GUARD_FREE);
-    Py_XDECREF(raw);
-}
-
-/*
- * A record of a thread that is gone may serve the calling one (and after a fork
- * its list is gone with it): then the hold has no owner.
- */
-bool
-la_guard_is_mine(la_guard *self)
-{
-    return la_guard_is_by_this_thread(self)
-           && la_hold_is_mine(&self->held->hold, la_thread_current);
-}
-
 static PyObject *
 la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
     int state = la_guard_get_state(self);
 
-    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_mine(self))) {
+    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_by_this_owner(self))) {
         la_guard_let_go(self, la_thread_current);
         Py_RETURN_NONE;
     }
-    if (state == LA_GUARD_PARTS && la_several_is_mine(self)) {
-        la_several_part_with(self);
-        la_guard_set_state(self, LA_GUARD_FREE);
-        Py_RETURN_NONE;
-    }
-    if (state == LA_GUARD_GENERAL && la_guard_is_by_this_thread(self)) {
+    if (state == LA_GUARD_GENERAL && la_guard_is_by_this_owner(self)) {
         return la_guard_release_general(self);
     }
     PyErr_SetString(PyExc_RuntimeError, state >= LA_GUARD_GENERAL
@@ -607,63 +431,39 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
     return NULL;
 }
 
-static PyObject *
-la_guard_exit(PyObject *object, PyObject *const *Py_UNUSED(exception),
-              Py_ssize_t Py_UNUSED(count))
-{
-    return la_guard_release(object, NULL);
-}
-
-/* -- the life of a guard ---------------------------------------------------------- */
-
-/* Another thread holds by a guard that is at its end: it is left to that one. */
-static LA_COLD void
-la_guard_leave_behind(la_guard *self)
-{
-    la_mutex_lock(&la_guard_mutex);
-    /* Acquire: pairs with the end of the thread, which may have been faster. */
-    if (la_guard_get_state(self) == LA_GUARD_HELD) {
-        la_raw_set_writeable(self->raw, false);
-        self->held->lock = Py_NewRef(
-            ((la_buffer_object *)la_facade_of(self->facade)->buffer)->lock);
-        self->held->guard = NULL;
-        self->held = NULL;
-        la_guard_set_state(self, LA_GUARD_FREE);
-    }
-    la_mutex_unlock(&la_guard_mutex);
-}
-
-void
-la_guard_part_with(la_guard *self)
-{
-    if (la_guard_get_state(self) != LA_GUARD_HELD) {
-        return;
-    }
-    if (la_guard_is_mine(self)) {
-        la_guard_let_go(self, la_thread_current);
-    }
-    else {
-        la_guard_leave_behind(self);
-    }
-}
-
+/* Whatever it holds, by whatever thread: it is at its end. */
 static void
 la_guard_finalize(PyObject *object)
 {
     la_guard *self = (la_guard *)object;
+    int state = la_guard_get_state(self);
 
-    if (la_guard_get_state(self) == LA_GUARD_GENERAL) {
+    if (state == LA_GUARD_GENERAL) {
         la_guard_end(self);
     }
-    else if (self->parts == NULL) {
-        la_guard_part_with(self);
-    }
-    /* Whatever the state is: the end of its thread may be half-way through the parts. */
-    if (self->parts != NULL) {
-        la_several_part_with(self);
-        la_guard_set_state(self, LA_GUARD_FREE);
+    else if (state == LA_GUARD_HELD) {
+        la_guard_abandon(self);
     }
 }
+
+/*
+ * A generator that is closed, or collected, in another thread than the one that went
+ * into the block leaves it there: nobody will come back to it.
+ */
+static PyObject *
+la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
+{
+    la_guard *self = (la_guard *)object;
+
+    if (count > 0 && exception[0] != Py_None && !la_guard_is_by_this_owner(self)
+            && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
+        la_guard_finalize(object);
+        Py_RETURN_NONE;
+    }
+    return la_guard_release(object, NULL);
+}
+
+/* -- the life of a guard ---------------------------------------------------------- */
 
 static void
 la_guard_dealloc(PyObject *object)
@@ -676,17 +476,18 @@ la_guard_dealloc(PyObject *object)
         PyObject_ClearWeakRefs(object);
     }
     /* One that a finalizer of others brought back, and that was acquired again. */
-    if (la_guard_get_state(self) >= LA_GUARD_PARTS) {
-        la_guard_finalize(object);
+    la_guard_finalize(object);
+    for (int i = 0; i < self->count; i++) {
+        Py_CLEAR(self->arrays[i].raw);
+        Py_CLEAR(self->arrays[i].array);
     }
-    if (self->parts != NULL) {
-        la_several_forget(self);
-        Py_CLEAR(self->parts);
+    if (self->arrays != &self->one_array) {
+        PyMem_Free(self->arrays);
+        PyMem_Free(self->wanted);
+        PyMem_Free(self->kept);
     }
     Py_CLEAR(self->given_write);
     Py_CLEAR(self->given_read);
-    Py_CLEAR(self->raw);
-    Py_CLEAR(self->facade);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -696,8 +497,9 @@ la_guard_traverse(PyObject *object, visitproc visit, void *arg)
 {
     la_guard *self = (la_guard *)object;
 
-    Py_VISIT(self->facade);     /* whose attributes may refer to it */
-    Py_VISIT(self->parts);
+    for (int i = 0; i < self->count; i++) {
+        Py_VISIT(self->arrays[i].array);    /* whose attributes may refer to it */
+    }
     Py_VISIT(self->given_write);
     Py_VISIT(self->given_read);
     Py_VISIT(Py_TYPE(object));
@@ -727,10 +529,11 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 {
     la_guard *self = (la_guard *)object;
 
-    if (self->facade == NULL) {
+    if (self->count == 0 || self->given_write != NULL) {
         Py_RETURN_NONE;
     }
-    return la_guard_with_timeout(self, self->facade, self->writes ? Py_True : Py_False);
+    return la_guard_with_timeout(self, self->arrays[0].array,
+                                 self->arrays[0].mode == LA_WRITE ? Py_True : Py_False);
 }
 
 /* (write, read, timeout), as acquire() was given them; None for any other guard. */
@@ -739,7 +542,7 @@ la_guard_get_several(PyObject *object, void *Py_UNUSED(closure))
 {
     la_guard *self = (la_guard *)object;
 
-    if (self->parts == NULL) {
+    if (self->given_write == NULL) {
         Py_RETURN_NONE;
     }
     return la_guard_with_timeout(self, self->given_write, self->given_read);
@@ -839,52 +642,185 @@ la_guard_timeout(PyObject *given)
     return isfinite(seconds) && seconds >= 0 ? seconds : -2;
 }
 
+/* -- making one ------------------------------------------------------------------ */
+
 PyObject *
-la_guard_new(PyObject *facade, bool writes, double timeout)
+la_guard_new(PyObject *array, bool writes, double timeout)
 {
-    la_guard *self = (la_guard *)la_above.guard->tp_alloc(la_above.guard, 0);
+    la_guard *self = (la_guard *)la_guard_class->tp_alloc(la_guard_class, 0);
 
     if (self != NULL) {
-        self->facade = Py_NewRef(facade);
-        self->writes = writes;
+        self->one_array.array = Py_NewRef(array);
+        self->one_array.mode = writes ? LA_WRITE : LA_READ;
+        self->arrays = &self->one_array;
+        self->wanted = &self->one_wanted;
+        self->kept = &self->one_kept;
+        self->count = 1;
         self->timeout = timeout;
     }
     return (PyObject *)self;
 }
 
+/* How many arrays; -1 if the general version is to look at it. */
+static Py_ssize_t
+la_guard_count_given(PyObject *given)
+{
+    if (given == Py_None) {
+        return 0;
+    }
+    if (la_arrays.is_array(given)) {
+        return 1;
+    }
+    if (!PyTuple_CheckExact(given)) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given); i++) {
+        if (!la_arrays.is_array(PyTuple_GET_ITEM(given, i))) {
+            return -1;
+        }
+    }
+    return PyTuple_GET_SIZE(given);
+}
+
+static void
+la_guard_add_given(la_guard *self, PyObject *given, Py_ssize_t count, la_mode mode)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        la_guarded *guarded = &self->arrays[self->count++];
+        guarded->array = Py_NewRef(PyTuple_Check(given) ? PyTuple_GET_ITEM(given, i) : given);
+        guarded->mode = mode;
+    }
+}
+
+/* What acquire(write, read, timeout) returns; None if the general version is to look at it. */
+static PyObject *
+la_guard_of_several(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 3) {
+        PyErr_SetString(PyExc_TypeError, "guard_of_several() takes write, read and timeout");
+        return NULL;
+    }
+    double timeout = la_guard_timeout(args[2]);
+    Py_ssize_t writers = la_guard_count_given(args[0]), readers = la_guard_count_given(args[1]);
+    if (timeout == -2 || writers < 0 || readers < 0 || writers + readers == 0
+            || writers + readers > INT_MAX) {
+        Py_RETURN_NONE;
+    }
+    if (args[1] == Py_None && la_arrays.is_array(args[0])) {
+        return la_guard_new(args[0], true, timeout);
+    }
+    if (args[0] == Py_None && la_arrays.is_array(args[1])) {
+        return la_guard_new(args[1], false, timeout);
+    }
+    la_guard *self = (la_guard *)la_guard_class->tp_alloc(la_guard_class, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    size_t count = (size_t)(writers + readers);
+    self->timeout = timeout;
+    self->given_write = Py_NewRef(args[0]);
+    self->given_read = Py_NewRef(args[1]);
+    self->arrays = PyMem_Calloc(count, sizeof(la_guarded));
+    self->wanted = PyMem_Calloc(count, sizeof(la_wanted));
+    self->kept = PyMem_Calloc(count, sizeof(la_kept));
+    if (self->arrays == NULL || self->wanted == NULL || self->kept == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    la_guard_add_given(self, args[0], writers, LA_WRITE);
+    la_guard_add_given(self, args[1], readers, LA_READ);
+    return (PyObject *)self;
+}
+
+static PyMethodDef la_guard_functions[] = {
+    {"guard_of_several", (PyCFunction)(void (*)(void))la_guard_of_several, METH_FASTCALL,
+     "What acquire(write, read, timeout) returns, or None if the core does not know them all."},
+    {NULL, NULL, 0, NULL},
+};
+
 /* -- what a resize has to know ------------------------------------------------------ */
 
-PyObject *
-la_buffer_guarded(PyObject *buffer, PyObject *Py_UNUSED(unused))
-{
-    /* To make a list may collect garbage, and so take and release guards; to append may not. */
-    PyObject *list = PyList_New(0);
-    la_held *held = la_ending_here == NULL ? NULL : la_ending_here->first;
+typedef struct {
+    const void *buffer;
+    PyObject **raws;            /* new references */
+    Py_ssize_t count, room;
+} la_guard_census;
 
-    for (; list != NULL && held != NULL; held = held->next) {
-        PyObject *raw = NULL;
-        if (held->buffer != (la_buffer_object *)buffer) {
-            continue;
-        }
-        la_mutex_lock(&la_guard_mutex);
-        if (held->guard != NULL) {
-            raw = Py_NewRef(held->guard->raw);
-        }
-        la_mutex_unlock(&la_guard_mutex);
-        if (raw != NULL && PyList_Append(list, raw) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(raw);
+static void
+la_guard_census_take(la_hold *hold, void *context)
+{
+    la_guard_census *census = context;
+
+    if (hold->subject != census->buffer || hold->shown == NULL) {
+        return;
     }
+    if (census->count < census->room) {
+        census->raws[census->count] = Py_NewRef((PyObject *)hold->shown);
+    }
+    census->count++;
+}
+
+PyObject *
+la_guard_raws(const void *buffer)
+{
+    la_guard_census census = {.buffer = buffer};
+    la_thread *thread = la_thread_here();
+
+    if (thread == NULL) {
+        return NULL;
+    }
+    for (;;) {
+        census.count = 0;
+        la_thread_visit_kept(thread, la_guard_census_take, &census);
+        if (census.count <= census.room) {
+            break;
+        }
+        for (Py_ssize_t i = 0; i < census.room; i++) {
+            Py_DECREF(census.raws[i]);
+        }
+        PyMem_Free(census.raws);
+        census.room = 2 * census.count;
+        census.raws = PyMem_Malloc((size_t)census.room * sizeof(PyObject *));
+        if (census.raws == NULL) {
+            return PyErr_NoMemory();
+        }
+    }
+    PyObject *list = PyList_New(census.count);
+    for (Py_ssize_t i = 0; i < census.count; i++) {
+        if (list == NULL) {
+            Py_DECREF(census.raws[i]);
+        }
+        else {
+            PyList_SET_ITEM(list, i, census.raws[i]);
+        }
+    }
+    PyMem_Free(census.raws);
     return list;
+}
+
+static int
+la_guard_names_init(void)
+{
+    la_guard_names.general_acquire = PyUnicode_InternFromString("_general_acquire");
+    la_guard_names.general_release = PyUnicode_InternFromString("_general_release");
+    la_guard_names.give_back = PyUnicode_InternFromString("_give_back");
+    la_guard_names.holds = PyUnicode_InternFromString("_holds");
+    la_guard_names.raws = PyUnicode_InternFromString("_raws");
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+void
+la_guard_connect(PyTypeObject *cls)
+{
+    la_guard_class = (PyTypeObject *)Py_NewRef((PyObject *)cls);
 }
 
 int
 la_guard_add(PyObject *module)
 {
     la_guard_type = (PyTypeObject *)PyType_FromSpec(&la_guard_spec);
-    la_ending_type = (PyTypeObject *)PyType_FromSpec(&la_ending_spec);
-    if (la_guard_type == NULL || la_ending_type == NULL) {
+    if (la_guard_type == NULL || la_guard_names_init() < 0
+            || PyModule_AddFunctions(module, la_guard_functions) < 0) {
         return -1;
     }
     return PyModule_AddType(module, la_guard_type);

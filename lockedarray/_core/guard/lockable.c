@@ -1,120 +1,38 @@
 /*
  * Lockable: one reader's or writer's lock object over a whole RegionLock, with
- * the interface of threading.Lock; lockedarray.lockables has the same in
- * Python, for a RegionLock with somebody else's lock below.
+ * the interface of threading.Lock; lockedarray._guards has the same in Python,
+ * for a RegionLock with somebody else's lock below.
  *
  * Threads may share it. The first has the object's own claim, and others that
- * come meanwhile, to wait or to read beside it, have one each, in a list. A
- * claim is a block by itself: if the object is collected in a thread that does
- * not have the claim, it outlives the object, and is freed some time after that
- * thread has given it back or ended.
+ * come meanwhile, to wait or to read beside it, have one each, in a list.
  *
  * All fields are looked at and changed under the object's critical section (the
- * GIL, where there is one), in which nothing waits. A claim whose thread is set
- * and whose hold has no owner is that of a thread that ended: nobody's.
+ * GIL, where there is one), in which nothing waits. A claim whose hold was given
+ * back otherwise is that of a thread that ended: nobody's.
  */
-#include "array/hot.h"
+#include "guard/lockable.h"
+
+#include "guard/refusal.h"
 
 typedef struct la_claim la_claim;
 struct la_claim {
-    la_hold hold;
-    la_thread *thread;              /* who took it; NULL: nobody, or it is being taken or given back */
+    la_kept kept;                   /* of no hold: it is being taken or given back */
     la_claim *next;
-    PyObject *lock;                 /* a reference, of one that is left behind */
 };
 
 typedef struct {
     PyObject_HEAD
     la_lock_object *lock;
-    la_claim *own;
+    la_claim own;
     la_claim *others;
     la_mode mode;
     bool busy;                      /* its own claim is taken, or being taken or given back */
 } la_lockable;
 
-/* Claims that outlived their object: changed under the mutex; relaxed, to see that there are none. */
-static la_mutex la_claims_mutex;
-static _Atomic(la_claim *) la_claims_left;
-
-void
-la_lockable_fork_child(void)
-{
-    la_mutex_init(&la_claims_mutex);
-}
-
-static la_claim *
-la_claim_new(la_mode mode)
-{
-    la_claim *claim = PyMem_RawCalloc(1, sizeof(la_claim));
-
-    if (claim == NULL) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    la_hold_init(&claim->hold, mode);
-    la_region_set_whole(&claim->hold.region);
-    return claim;
-}
-
 static inline bool
-la_claim_is_of(la_claim *claim, la_thread *thread)
+la_claim_is_nobodys(const la_claim *claim)
 {
-    return claim->thread == thread && la_hold_is_mine(&claim->hold, thread);
-}
-
-static inline bool
-la_claim_is_nobodys(la_claim *claim)
-{
-    return claim->thread != NULL && la_hold_is_mine(&claim->hold, NULL);
-}
-
-/* Takes those that are nobody's out of a list, and puts them at the head of another. */
-static void
-la_claims_move_ended(la_claim **list, la_claim **ended)
-{
-    while (*list != NULL) {
-        la_claim *claim = *list;
-        if (la_claim_is_nobodys(claim)) {
-            *list = claim->next;
-            claim->next = *ended;
-            *ended = claim;
-        }
-        else {
-            list = &claim->next;
-        }
-    }
-}
-
-static void
-la_claims_free(la_claim *list)
-{
-    if (list != NULL) {
-        la_thread_await_ends();     /* one may not have done with them yet */
-    }
-    while (list != NULL) {
-        la_claim *claim = list;
-        PyObject *lock = claim->lock;
-        list = claim->next;
-        PyMem_RawFree(claim);
-        Py_XDECREF(lock);
-    }
-}
-
-/* Frees what objects that are gone left to threads that have ended since. */
-static void
-la_claims_reap(void)
-{
-    la_claim *ended = NULL;
-
-    if (LA_LIKELY(atomic_load_explicit(&la_claims_left, memory_order_relaxed) == NULL)) {
-        return;
-    }
-    la_mutex_lock(&la_claims_mutex);
-    la_claim *left = atomic_load_explicit(&la_claims_left, memory_order_relaxed);
-    la_claims_move_ended(&left, &ended);
-    atomic_store_explicit(&la_claims_left, left, memory_order_relaxed);
-    la_mutex_unlock(&la_claims_mutex);
-    la_claims_free(ended);
+    return claim->kept.hold != NULL && !la_kept_is_held(claim->kept);
 }
 
 static PyObject *
@@ -134,98 +52,111 @@ la_lockable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "a RegionLock whose __init__ was not called");
         return NULL;
     }
-    la_claims_reap();
     la_lockable *self = (la_lockable *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
+    if (self != NULL) {
+        self->mode = write ? LA_WRITE : LA_READ;
+        self->lock = (la_lock_object *)Py_NewRef(lock);
     }
-    self->mode = write ? LA_WRITE : LA_READ;
-    self->own = la_claim_new(self->mode);
-    if (self->own == NULL) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    self->lock = (la_lock_object *)Py_NewRef(lock);
     return (PyObject *)self;
 }
 
-/* The claim of this thread, or NULL; of the others taken out of the list if `take`. */
+/* Takes a claim that `is` so out of the others, or NULL. */
 static la_claim *
-la_lockable_find(la_lockable *self, la_thread *thread, bool take)
+la_lockable_take_other(la_lockable *self, const la_thread *thread)
 {
-    if (self->busy && la_claim_is_of(self->own, thread)) {
-        return self->own;
-    }
     for (la_claim **at = &self->others; *at != NULL; at = &(*at)->next) {
         la_claim *claim = *at;
-        if (la_claim_is_of(claim, thread)) {
-            if (take) {
-                *at = claim->next;
-            }
+        if (thread == NULL ? la_claim_is_nobodys(claim) : la_kept_is_mine(claim->kept, thread)) {
+            *at = claim->next;
             return claim;
         }
     }
     return NULL;
 }
 
-/* LA_OK, LA_TIMEOUT with nothing raised, or another status with what it means raised. */
+/* Has this thread, as the owner that is current in it, a claim? */
+static bool
+la_lockable_is_mine(const la_lockable *self, const la_thread *thread)
+{
+    if (self->busy && la_kept_is_mine(self->own.kept, thread)) {
+        return true;
+    }
+    for (const la_claim *claim = self->others; claim != NULL; claim = claim->next) {
+        if (la_kept_is_mine(claim->kept, thread)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * LA_OK, LA_TIMEOUT with nothing raised, or another status with what it means raised.
+ * `other` is the claim to be used where it is not the object's own.
+ */
 static la_status
-la_claim_take(la_claim *claim, la_lockable *self, la_thread *thread, int64_t deadline)
+la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
+                         int64_t deadline)
 {
     la_deadlock deadlock = {0};
     la_status status = LA_OK;
+    la_hold *hold = la_hold_make(thread, self->mode);
 
-    if (!LA_LIKELY(la_lock_claim(self->lock->lock, &claim->hold, thread))) {
-        status = la_hold_wait(self->lock, &claim->hold, thread, deadline, &deadlock);
+    if (hold == NULL) {
+        status = LA_INTERRUPTED;
+    }
+    else {
+        hold->subject = hold->shown = NULL;
+        la_region_set_whole(&hold->region);
+        if (!LA_LIKELY(la_lock_claim(self->lock->lock, hold, thread))) {
+            status = la_hold_wait(self->lock->lock, hold, thread, deadline, &deadlock);
+        }
     }
     Py_BEGIN_CRITICAL_SECTION(self);
     if (status == LA_OK) {
-        claim->thread = thread;
-        if (claim != self->own) {
-            claim->next = self->others;
-            self->others = claim;
+        la_claim *claim = other == NULL ? &self->own : other;
+        claim->kept = la_hold_keep(hold);
+        if (other != NULL) {
+            other->next = self->others;
+            self->others = other;
         }
     }
-    else if (claim == self->own) {
+    else if (other == NULL) {
         self->busy = false;
     }
     Py_END_CRITICAL_SECTION();
     if (status == LA_DEADLOCK) {
-        la_hold_raise(status, self->lock, &claim->hold, &deadlock);
+        la_refusal_raise(status, self->lock, hold, &deadlock);
     }
-    if (status != LA_OK && claim != self->own) {
-        PyMem_RawFree(claim);
+    if (status != LA_OK) {
+        if (hold != NULL) {
+            la_hold_free(hold, thread);
+        }
+        PyMem_RawFree(other);
     }
     return status;
 }
 
-/* As la_claim_take. `limited`: by a timeout, which may be longer than any deadline. */
+/* As the one before. `limited`: by a timeout, which may be longer than any deadline. */
 static la_status
 la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
 {
     la_thread *thread = la_thread_here();
-    la_claim *claim = NULL, *ended = NULL;
-    bool mine, taken_over = false;
+    la_claim *other = NULL, *ended = NULL;
+    bool mine, is_own;
 
-    if (thread == NULL) {
+    if (thread == NULL || la_ending_watch() < 0) {
         return LA_INTERRUPTED;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
-    if (self->others != NULL) {
-        la_claims_move_ended(&self->others, &ended);
-    }
-    mine = la_lockable_find(self, thread, false) != NULL;
-    if (!mine && (!self->busy || la_claim_is_nobodys(self->own))) {
-        taken_over = self->busy;
-        claim = self->own;
-        claim->thread = NULL;
+    ended = la_lockable_take_other(self, NULL);
+    mine = la_lockable_is_mine(self, thread);
+    is_own = !mine && (!self->busy || la_claim_is_nobodys(&self->own));
+    if (is_own) {
+        self->own.kept.hold = NULL;
         self->busy = true;
     }
     Py_END_CRITICAL_SECTION();
-    la_claims_free(ended);
-    if (taken_over) {
-        la_thread_await_ends();
-    }
+    PyMem_RawFree(ended);       /* one each time is enough */
     if (mine) {
         if (limited) {
             return LA_TIMEOUT;      /* nobody else can let it go */
@@ -234,13 +165,14 @@ la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
                                             "make another one: it nests");
         return LA_INTERRUPTED;
     }
-    if (claim == NULL) {
-        claim = la_claim_new(self->mode);
-        if (claim == NULL) {
+    if (!is_own) {
+        other = PyMem_RawCalloc(1, sizeof(la_claim));
+        if (other == NULL) {
+            PyErr_NoMemory();
             return LA_INTERRUPTED;
         }
     }
-    return la_claim_take(claim, self, thread, deadline);
+    return la_lockable_acquire_hold(self, thread, other, deadline);
 }
 
 static int
@@ -309,9 +241,9 @@ la_lockable_is_taken(la_lockable *self)
     bool taken;
 
     Py_BEGIN_CRITICAL_SECTION(self);
-    taken = self->busy && self->own->thread != NULL && !la_claim_is_nobodys(self->own);
+    taken = self->busy && la_kept_is_held(self->own.kept);
     for (la_claim *claim = self->others; claim != NULL; claim = claim->next) {
-        taken |= !la_claim_is_nobodys(claim);
+        taken |= la_kept_is_held(claim->kept);
     }
     Py_END_CRITICAL_SECTION();
     return taken;
@@ -321,27 +253,34 @@ static int
 la_lockable_let_go(la_lockable *self)
 {
     la_thread *thread = la_thread_here();
-    la_claim *claim;
+    la_claim *other = NULL;
+    la_hold *hold = NULL;
 
     if (thread == NULL) {
         return -1;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
-    claim = la_lockable_find(self, thread, true);
-    if (claim != NULL) {
-        claim->thread = NULL;       /* so that nobody takes it for one of a thread that ended */
+    if (self->busy && la_kept_is_mine(self->own.kept, thread)) {
+        hold = self->own.kept.hold;
+        self->own.kept.hold = NULL;     /* so that nobody takes it for one of a thread that ended */
+    }
+    else {
+        other = la_lockable_take_other(self, thread);
+        hold = other == NULL ? NULL : other->kept.hold;
     }
     Py_END_CRITICAL_SECTION();
-    if (claim == NULL) {
+    if (hold == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         la_lockable_is_taken(self)
                             ? "a lock is released by the thread that acquired it"
                             : "release unlocked lock");
         return -1;
     }
-    la_release(&claim->hold, thread);
-    if (claim != self->own) {
-        PyMem_RawFree(claim);
+    la_hold_unkeep(hold);
+    la_release(hold, thread);
+    la_hold_free(hold, thread);
+    if (other != NULL) {
+        PyMem_RawFree(other);
         return 0;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
@@ -381,47 +320,25 @@ la_lockable_exit(PyObject *object, PyObject *const *Py_UNUSED(args),
     return la_lockable_release(object, NULL);
 }
 
-/* Releases a claim if it is this thread's; one of another thread is left to that. */
-static void
-la_claim_end(la_claim *claim, la_lock_object *lock)
-{
-    la_thread *thread = la_thread_current;
-
-    if (thread != NULL && la_claim_is_of(claim, thread)) {
-        la_release(&claim->hold, thread);
-        claim->thread = NULL;
-    }
-    if (claim->thread == NULL) {
-        PyMem_RawFree(claim);
-        return;
-    }
-    if (la_claim_is_nobodys(claim)) {
-        claim->next = NULL;
-        la_claims_free(claim);
-        return;
-    }
-    claim->lock = Py_NewRef((PyObject *)lock);
-    la_mutex_lock(&la_claims_mutex);
-    claim->next = atomic_load_explicit(&la_claims_left, memory_order_relaxed);
-    atomic_store_explicit(&la_claims_left, claim, memory_order_relaxed);
-    la_mutex_unlock(&la_claims_mutex);
-}
-
 static void
 la_lockable_dealloc(PyObject *object)
 {
     la_lockable *self = (la_lockable *)object;
     PyTypeObject *type = Py_TYPE(object);
+    la_thread *thread = la_thread_self();
 
-    if (self->own != NULL) {
-        la_claim_end(self->own, self->lock);
+    if (thread != NULL) {
+        (void)la_abandon(self->own.kept, thread);
     }
     while (self->others != NULL) {
         la_claim *claim = self->others;
         self->others = claim->next;
-        la_claim_end(claim, self->lock);
+        if (thread != NULL) {
+            (void)la_abandon(claim->kept, thread);
+        }
+        PyMem_RawFree(claim);
     }
-    Py_XDECREF(self->lock);
+    Py_XDECREF((PyObject *)self->lock);
     type->tp_free(object);
     Py_DECREF(type);
 }

@@ -3,8 +3,8 @@
  *
  * Nothing here has a state or a cost of its own.
  */
-#ifndef LOCKEDARRAY_CORE_COMPILER_H_
-#define LOCKEDARRAY_CORE_COMPILER_H_
+#ifndef LOCKEDARRAY_CORE_LOCK_COMPILER_H_
+#define LOCKEDARRAY_CORE_LOCK_COMPILER_H_
 
 #include <limits.h>     /* defines __GLIBC__ where it applies */
 
@@ -57,4 +57,4 @@
 #define LA_ASSERT(condition) ((void)0)
 #endif
 
-#endif  /* LOCKEDARRAY_CORE_COMPILER_H_ */
+#endif  /* LOCKEDARRAY_CORE_LOCK_COMPILER_H_ */

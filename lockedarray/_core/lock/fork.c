@@ -4,39 +4,40 @@
  * have been changing is read, but the words that each thread keeps about
  * itself for this purpose:
  *
- *   thread.holds    at every instant contains each hold that the thread has,
+ *   owner.holds     at every instant contains each hold that the owner has,
  *                   and holds only memory that is valid: a hold is put in
- *                   before it is acquired, or while `inside` tells, and taken
- *                   out after it was released. Following next_held is safe at
- *                   every instant.
+ *                   before it is acquired, or while the other two tell, and taken
+ *                   out after it was released. Following `older` is safe at
+ *                   every instant. One that was abandoned has no lock.
  *   thread.inside   is set before the thread touches the mutex of a lock, and
  *                   cleared after.
+ *   thread.waiting  the same, for the holds by which it is in queues.
  *
  * The locks that these name are emptied, then the survivor's own holds are
- * listed again. All other locks are free, or held by the survivor alone.
+ * listed again, and its waits (it may have forked in a signal handler) queued
+ * again. All other locks are free, or held by the survivor alone.
  *
- * The mutexes of the graph and of the registry are held across the fork, so
- * nobody walks the graph and nobody is half registered.
+ * The mutexes of the graph, of the registry and of the pool for all threads are
+ * held across the fork, so nobody walks the graph and nobody is half registered.
  *
- * The memory of the holds of gone threads is still there when the child's
- * handler runs; later it may not be, so all of this happens at once.
+ * Locks that gone threads named may be freed later in the child; so all of this
+ * happens at once.
  */
 #include "lock/fork.h"
 
-#include "lock/cycles.h"
-#include "lock/monitor.h"
+#include "lock/registry.h"
 
 void
 la_fork_prepare(void)
 {
     la_graph_lock();
-    la_thread_fork_prepare();
+    la_registry_fork_prepare();
 }
 
 void
 la_fork_parent(void)
 {
-    la_thread_fork_parent();
+    la_registry_fork_parent();
     la_graph_unlock();
 }
 
@@ -45,43 +46,123 @@ la_fork_parent(void)
 static void
 la_lock_empty(la_lock *lock)
 {
-    la_lock_init(lock, lock->serial);
+    if (lock != NULL) {
+        la_lock_init(lock, lock->serial);
+    }
 }
 
 static la_hold *
-la_thread_newest(la_thread *thread)
+la_owner_newest(la_owner *owner)
 {
-    return atomic_load_explicit(&thread->holds, memory_order_relaxed);
+    return atomic_load_explicit(&owner->holds, memory_order_relaxed);
+}
+
+static la_hold *
+la_thread_innermost(la_thread *thread)
+{
+    return atomic_load_explicit(&thread->waiting, memory_order_relaxed);
+}
+
+/* Calls `act` for each owner of the thread. */
+static void
+la_thread_each_owner(la_thread *thread, void (*act)(la_owner *owner))
+{
+    act(la_thread_owner(thread));
+    for (la_owner *owner = atomic_load_explicit(&thread->others, memory_order_relaxed);
+            owner != NULL; owner = owner->next) {
+        act(owner);
+    }
 }
 
 static void
-la_locks_empty(la_thread *gone)
+la_owner_empty_locks(la_owner *owner)
 {
-    la_lock *inside = atomic_load_explicit(&gone->inside, memory_order_relaxed);
-
-    if (inside != NULL) {
-        la_lock_empty(inside);
-    }
-    for (la_hold *hold = la_thread_newest(gone); hold != NULL;
-            hold = hold->next_held) {
+    for (la_hold *hold = la_owner_newest(owner); hold != NULL; hold = hold->older) {
         la_lock_empty(hold->lock);
-        /* Its Guard is nobody's: no later thread may take it for its own. */
+    }
+}
+
+static void
+la_thread_empty_locks(la_thread *thread)
+{
+    la_lock_empty(atomic_load_explicit(&thread->inside, memory_order_relaxed));
+    for (la_hold *hold = la_thread_innermost(thread); hold != NULL; hold = hold->outer) {
+        la_lock_empty(hold->lock);
+    }
+    la_thread_each_owner(thread, la_owner_empty_locks);
+}
+
+/* Whoever keeps such a hold finds it given back. Its record is not used again. */
+static void
+la_owner_lose(la_owner *owner)
+{
+    for (la_hold *hold = la_owner_newest(owner); hold != NULL; hold = hold->older) {
+        if (la_hold_is_kept(hold)) {
+            if (la_hold_ends != NULL) {
+                la_hold_ends(hold);
+            }
+            la_hold_unkeep(hold);
+        }
         atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     }
+    atomic_store_explicit(&owner->holds, NULL, memory_order_relaxed);
+    atomic_store_explicit(&owner->abandoned, NULL, memory_order_relaxed);
 }
 
 static void
-la_holds_list_again(la_thread *self)
+la_owner_list_again(la_owner *owner)
 {
-    la_hold *hold;
-
-    for (hold = la_thread_newest(self); hold != NULL; hold = hold->next_held) {
-        la_lock_empty(hold->lock);
+    for (la_hold *hold = la_owner_newest(owner); hold != NULL; hold = hold->older) {
+        if (hold->lock != NULL) {
+            la_lock_list_again(hold->lock, hold, owner);
+        }
     }
-    for (hold = la_thread_newest(self); hold != NULL; hold = hold->next_held) {
-        la_holds_link_locked(hold->lock, hold, self);
-        atomic_store_explicit(&hold->lock->state, LA_LISTED,
-                              memory_order_relaxed);
+}
+
+/* The outermost wait first: it is the oldest. */
+static void
+la_wait_queue_again(la_hold *hold)
+{
+    if (hold == NULL) {
+        return;
+    }
+    la_wait_queue_again(hold->outer);
+    if (hold->queued) {
+        bool aside = hold->aside;
+        la_queue_append_locked(hold);
+        hold->away = true;
+        hold->aside = aside;
+        atomic_store_explicit(&hold->lock->state, LA_LISTED, memory_order_relaxed);
+    }
+}
+
+static bool
+la_owner_has(la_owner *owner, const la_hold *hold)
+{
+    const la_hold *held = la_owner_newest(owner);
+
+    while (held != NULL && held != hold) {
+        held = held->older;
+    }
+    return held != NULL;
+}
+
+/*
+ * A grant that was not accepted yet is accepted; one that a gone thread left half
+ * done is none.
+ */
+static void
+la_waits_settle(la_thread *self)
+{
+    for (la_hold *hold = la_thread_innermost(self); hold != NULL; hold = hold->outer) {
+        if (atomic_load_explicit(&hold->granted, memory_order_relaxed)) {
+            atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
+            la_owner_remember(hold->wanted_by, hold);
+        }
+        else if (!la_owner_has(hold->wanted_by, hold)) {
+            atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
+            hold->queued = true;
+        }
     }
 }
 
@@ -94,12 +175,20 @@ la_fork_child(void)
     la_graph_fork_child();
     for (la_thread *thread = la_thread_first(); thread != NULL;
             thread = thread->next) {
+        if (thread->used) {
+            la_thread_empty_locks(thread);
+        }
+    }
+    for (la_thread *thread = la_thread_first(); thread != NULL;
+            thread = thread->next) {
         if (thread != self && thread->used) {
-            la_locks_empty(thread);
+            la_thread_each_owner(thread, la_owner_lose);
         }
     }
     if (self != NULL) {
-        la_holds_list_again(self);
+        la_waits_settle(self);
+        la_thread_each_owner(self, la_owner_list_again);
+        la_wait_queue_again(la_thread_innermost(self));
     }
-    la_thread_fork_child();
+    la_registry_fork_child();
 }

@@ -11,8 +11,8 @@
  *
  * Lock order: a la_mutex may be held when la_wake or la_unpark is called.
  */
-#ifndef LOCKEDARRAY_CORE_PARKER_H_
-#define LOCKEDARRAY_CORE_PARKER_H_
+#ifndef LOCKEDARRAY_CORE_LOCK_PARKER_H_
+#define LOCKEDARRAY_CORE_LOCK_PARKER_H_
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -132,4 +132,4 @@ la_parker_init(la_parker *parker)
 la_wake_reason la_park(la_parker *parker, int64_t deadline);
 void la_unpark(la_parker *parker);
 
-#endif  /* LOCKEDARRAY_CORE_PARKER_H_ */
+#endif  /* LOCKEDARRAY_CORE_LOCK_PARKER_H_ */

@@ -22,8 +22,8 @@
  *     c[5:9:3]  and  c[6:11:4]         conflict, although they share no byte:
  *                                      gcd(24, 32) is one item
  */
-#ifndef LOCKEDARRAY_CORE_REGION_H_
-#define LOCKEDARRAY_CORE_REGION_H_
+#ifndef LOCKEDARRAY_CORE_LOCK_REGION_H_
+#define LOCKEDARRAY_CORE_LOCK_REGION_H_
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -86,6 +86,18 @@ la_region_is_empty(const la_region *region)
     return region->low >= region->high;
 }
 
+/* Most have no combs, and those that are not set are not copied. */
+static inline void
+la_region_copy(la_region *to, const la_region *from)
+{
+    to->low = from->low;
+    to->high = from->high;
+    to->ncombs = from->ncombs;
+    for (int32_t i = 0; i < from->ncombs; i++) {
+        to->combs[i] = from->combs[i];
+    }
+}
+
 /* May the two have a byte in common? Never false when they do. */
 static inline bool
 la_regions_conflict(const la_region *a, const la_region *b)
@@ -99,4 +111,4 @@ la_regions_conflict(const la_region *a, const la_region *b)
     return la_combs_conflict(a, b);
 }
 
-#endif  /* LOCKEDARRAY_CORE_REGION_H_ */
+#endif  /* LOCKEDARRAY_CORE_LOCK_REGION_H_ */

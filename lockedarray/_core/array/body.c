@@ -1,12 +1,14 @@
 /*
- * Acts on the C structure of an ndarray that NumPy offers no API for.
+ * The body of an array: acts on the C structure of an ndarray that NumPy offers no
+ * API for.
  *
  * What an array shows (memory, shape, strides, base, dtype, flags: its body)
- * is exchanged in one step for every other thread: under the GIL it is; without
- * one, the world is stopped, inside the first callback of
- * PyUnstable_GC_VisitObjects.
+ * is exchanged in one step for every other thread (step.h).
  */
-#include "guard/binding.h"
+#include "array/body.h"
+
+#include "array/raw.h"
+#include "array/step.h"
 
 static int
 la_check_array(PyObject *object)
@@ -19,9 +21,9 @@ la_check_array(PyObject *object)
     return 0;
 }
 
-/* After an act on a facade its raw views show what it showed before. */
+/* Once a facade shows something else, its raw views are of what it showed before. */
 static void
-la_act_done(PyObject *array)
+la_body_changed(PyObject *array)
 {
     if (la_is_facade(array)) {
         la_raws_drop(array);
@@ -51,7 +53,7 @@ la_set_data(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     la_fields(array)->data = data;
-    la_act_done(array);
+    la_body_changed(array);
     Py_RETURN_NONE;
 }
 
@@ -67,7 +69,7 @@ la_set_base(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *old = la_fields(array)->base;
     la_fields(array)->base = Py_NewRef(base);
     Py_XDECREF(old);
-    la_act_done(array);
+    la_body_changed(array);
     Py_RETURN_NONE;
 }
 
@@ -78,88 +80,6 @@ la_set_writeable(PyObject *Py_UNUSED(module), PyObject *array)
         return NULL;
     }
     la_fields(array)->flags |= NPY_ARRAY_WRITEABLE;
-    Py_RETURN_NONE;
-}
-
-/* -- in one step ---------------------------------------------------------- */
-
-typedef struct {
-    void (*act)(void *context);
-    void *context;
-    bool done;
-} la_step;
-
-#ifdef Py_GIL_DISABLED
-/*
- * A fork while the world is stopped leaves a child that can never stop its own
- * (CPython 3.13). So a fork has this mutex; what runs in the forking thread
- * before it (others' handlers) does not wait for itself.
- */
-static PyMutex la_stopping;
-static _Atomic(unsigned long) la_forking;   /* relaxed: only asked for oneself */
-
-static int
-la_step_visit(PyObject *Py_UNUSED(object), void *argument)
-{
-    la_step *step = argument;
-    if (!step->done) {
-        step->done = true;
-        step->act(step->context);
-    }
-    return 0;       /* visit no further object */
-}
-#endif
-
-void
-la_step_do(void (*act)(void *), void *context)
-{
-#ifdef Py_GIL_DISABLED
-    la_step step = {act, context, false};
-    bool forking = atomic_load_explicit(&la_forking, memory_order_relaxed)
-                   == PyThread_get_thread_ident();
-    if (!forking) {
-        PyMutex_Lock(&la_stopping);
-    }
-    PyUnstable_GC_VisitObjects(la_step_visit, &step);
-    if (!forking) {
-        PyMutex_Unlock(&la_stopping);
-    }
-    if (!step.done) {       /* there is no object: then there is no thread */
-        act(context);
-    }
-#else
-    act(context);
-#endif
-}
-
-static PyObject *
-la_before_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
-{
-#ifdef Py_GIL_DISABLED
-    PyMutex_Lock(&la_stopping);
-    atomic_store_explicit(&la_forking, PyThread_get_thread_ident(), memory_order_relaxed);
-#endif
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-la_after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
-{
-#ifdef Py_GIL_DISABLED
-    atomic_store_explicit(&la_forking, 0, memory_order_relaxed);
-    PyMutex_Unlock(&la_stopping);
-#endif
-    Py_RETURN_NONE;
-}
-
-/* In the child nobody waits for the mutex: who did is not there. */
-static PyObject *
-la_after_fork_in_child(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
-{
-#ifdef Py_GIL_DISABLED
-    atomic_store_explicit(&la_forking, 0, memory_order_relaxed);
-    la_stopping = (PyMutex){0};
-#endif
     Py_RETURN_NONE;
 }
 
@@ -220,8 +140,8 @@ la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
         la_step_do(la_exchange_act, &exchange);
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
-        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0));
-        la_act_done(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
+        la_body_changed(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0));
+        la_body_changed(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
     }
     Py_RETURN_NONE;
 }
@@ -258,14 +178,11 @@ la_set_length(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     la_step_do(la_length_act, &change);
-    la_act_done(array);
+    la_body_changed(array);
     Py_RETURN_NONE;
 }
 
-static PyMethodDef la_acts[] = {
-    {"before_fork", la_before_fork, METH_NOARGS, "Have no thread stop the world until after the fork."},
-    {"after_fork", la_after_fork, METH_NOARGS, "The fork is over, in the parent."},
-    {"after_fork_in_child", la_after_fork_in_child, METH_NOARGS, "The fork is over, in the child."},
+static PyMethodDef la_body_functions[] = {
     {"address", la_address, METH_O, "Address of the first element of an array."},
     {"set_data", la_set_data, METH_VARARGS,
      "Point an array, which no other thread knows yet, at other bytes."},
@@ -281,7 +198,7 @@ static PyMethodDef la_acts[] = {
 };
 
 int
-la_acts_add(PyObject *module)
+la_body_add(PyObject *module)
 {
-    return PyModule_AddFunctions(module, la_acts);
+    return PyModule_AddFunctions(module, la_body_functions);
 }

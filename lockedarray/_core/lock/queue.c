@@ -1,30 +1,10 @@
 /*
  * The monitor inside a lock. Everything here but la_lock_enter runs under the
- * lock's mutex; monitor.h has the invariant.
+ * lock's mutex; queue.h has the invariant.
  */
-#include "lock/monitor.h"
+#include "lock/queue.h"
 
 static void la_lock_check_locked(const la_lock *lock);
-
-void
-la_lock_init(la_lock *lock, uint64_t serial)
-{
-    atomic_init(&lock->state, LA_FREE);
-    la_mutex_init(&lock->mutex);
-    lock->holds = NULL;
-    lock->first_waiter = NULL;
-    lock->last_waiter = NULL;
-    lock->serial = serial;
-}
-
-void
-la_lock_destroy(la_lock *lock)
-{
-    /* Relaxed: nobody else knows the lock any more. */
-    LA_ASSERT(atomic_load_explicit(&lock->state, memory_order_relaxed)
-              == LA_FREE);
-    (void)lock;
-}
 
 void
 la_lock_enter(la_lock *lock, la_thread *self)
@@ -72,23 +52,20 @@ la_lock_settle_locked(la_lock *lock)
     if (state != LA_LISTED) {
         /*
          * Release: pairs with the acquire of la_lock_claim and la_lock_enter,
-         * and with that of la_release. After it the hold may be gone.
+         * and with that of la_lock_unclaim. After it the hold may be gone.
          */
         atomic_store_explicit(&lock->state, state, memory_order_release);
     }
 }
 
 void
-la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes,
-              bool stays_inside)
+la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes)
 {
     la_lock_check_locked(lock);
     la_lock_settle_locked(lock);
     la_mutex_unlock(&lock->mutex);
-    if (!stays_inside) {
-        /* Release: a fork that finds it cleared finds the mutex free. */
-        atomic_store_explicit(&self->inside, NULL, memory_order_release);
-    }
+    /* Release: a fork that finds it cleared finds the mutex free. */
+    atomic_store_explicit(&self->inside, NULL, memory_order_release);
     /* Records live for ever, so a thread that has gone on may be woken. */
     for (int i = 0; i < wakes->count; i++) {
         la_unpark(&wakes->threads[i]->parker);
@@ -107,7 +84,7 @@ la_wakes_add(la_wakes *wakes, la_thread *thread)
 }
 
 void
-la_holds_link_locked(la_lock *lock, la_hold *hold, la_thread *owner)
+la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner)
 {
     LA_ASSERT(hold->lock == lock);
     atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
@@ -117,6 +94,13 @@ la_holds_link_locked(la_lock *lock, la_hold *hold, la_thread *owner)
         hold->next->previous = hold;
     }
     lock->holds = hold;
+}
+
+void
+la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner)
+{
+    la_holds_link_locked(lock, hold, owner);
+    atomic_store_explicit(&lock->state, LA_LISTED, memory_order_relaxed);
 }
 
 void
@@ -149,10 +133,10 @@ la_holds_conflict(const la_hold *a, const la_hold *b)
 
 bool
 la_holds_block_locked(const la_lock *lock, const la_hold *hold,
-                      const la_thread *thread)
+                      const la_owner *owner)
 {
     for (la_hold *held = lock->holds; held != NULL; held = held->next) {
-        if (!la_hold_is_mine(held, thread) && la_holds_conflict(held, hold)) {
+        if (!la_hold_is_of(held, owner) && la_holds_conflict(held, hold)) {
             return true;
         }
     }
@@ -161,15 +145,17 @@ la_holds_block_locked(const la_lock *lock, const la_hold *hold,
 
 /*
  * Is an older waiter in the way: one that has waited since `old` or longer
- * or, if `heed_signals`, one that has been woken to try?
+ * or, if `heed_signals`, one that has been woken to look? Not one of the same
+ * thread: that one goes on only after this one.
  */
 static bool
-la_queue_blocks_locked(const la_waiter *waiter, int64_t old, bool heed_signals)
+la_queue_blocks_locked(const la_hold *waiter, int64_t old, bool heed_signals)
 {
-    for (const la_waiter *older = waiter->lock->first_waiter;
+    for (const la_hold *older = waiter->lock->first_waiter;
             older != NULL && older != waiter; older = older->next) {
-        if ((older->since <= old || (heed_signals && older->signalled))
-                && la_holds_conflict(older->hold, waiter->hold)) {
+        if (!older->aside && older->thread != waiter->thread
+                && (older->since <= old || (heed_signals && older->signalled))
+                && la_holds_conflict(older, waiter)) {
             return true;
         }
     }
@@ -177,11 +163,11 @@ la_queue_blocks_locked(const la_waiter *waiter, int64_t old, bool heed_signals)
 }
 
 bool
-la_may_run_locked(const la_waiter *waiter)
+la_may_run_locked(const la_hold *waiter)
 {
     const la_lock *lock = waiter->lock;
 
-    if (la_holds_block_locked(lock, waiter->hold, waiter->thread)) {
+    if (la_holds_block_locked(lock, waiter, waiter->wanted_by)) {
         return false;
     }
     if (waiter->nested || lock->first_waiter == NULL
@@ -192,34 +178,27 @@ la_may_run_locked(const la_waiter *waiter)
 }
 
 void
-la_queue_insert_locked(la_waiter *waiter)
+la_queue_append_locked(la_hold *waiter)
 {
     la_lock *lock = waiter->lock;
-    la_waiter *before = lock->last_waiter;
 
-    while (before != NULL && before->since > waiter->since) {
-        before = before->previous;
-    }
-    waiter->previous = before;
-    waiter->next = before != NULL ? before->next : lock->first_waiter;
-    if (waiter->next != NULL) {
-        waiter->next->previous = waiter;
-    }
-    else {
-        lock->last_waiter = waiter;
-    }
-    if (before != NULL) {
-        before->next = waiter;
+    /* Under the mutex: so nobody in front has waited for less. */
+    waiter->since = la_now();
+    waiter->previous = lock->last_waiter;
+    waiter->next = NULL;
+    if (waiter->previous != NULL) {
+        waiter->previous->next = waiter;
     }
     else {
         lock->first_waiter = waiter;
     }
+    lock->last_waiter = waiter;
     waiter->queued = true;
-    waiter->signalled = false;
+    waiter->signalled = waiter->away = waiter->aside = false;
 }
 
 void
-la_queue_remove_locked(la_waiter *waiter)
+la_queue_remove_locked(la_hold *waiter)
 {
     la_lock *lock = waiter->lock;
 
@@ -235,20 +214,19 @@ la_queue_remove_locked(la_waiter *waiter)
     else {
         lock->first_waiter = waiter->next;
     }
-    waiter->queued = false;
-    waiter->signalled = false;
+    waiter->queued = waiter->signalled = waiter->away = waiter->aside = false;
 }
 
 static void
-la_waiter_grant_locked(la_waiter *waiter, la_wakes *wakes)
+la_waiter_grant_locked(la_hold *waiter, la_wakes *wakes)
 {
     la_thread *thread = waiter->thread;
 
     la_queue_remove_locked(waiter);
-    la_holds_link_locked(waiter->lock, waiter->hold, thread);
+    la_holds_link_locked(waiter->lock, waiter, waiter->wanted_by);
     la_wakes_add(wakes, thread);
-    /* Release: pairs with the acquire in la_waiter_sleep; after it the waiter
-       may be gone. */
+    /* Release: pairs with the acquire in la_waiter_sleep; after it the hold may
+       be given back. */
     atomic_store_explicit(&waiter->granted, true, memory_order_release);
 }
 
@@ -259,16 +237,16 @@ la_queue_serve_locked(la_lock *lock, la_wakes *wakes)
         return;
     }
     int64_t old = la_now() - LA_HAND_OFF_NS;
-    la_waiter *next;
+    la_hold *next;
 
-    for (la_waiter *waiter = lock->first_waiter; waiter != NULL; waiter = next) {
+    for (la_hold *waiter = lock->first_waiter; waiter != NULL; waiter = next) {
         next = waiter->next;
-        if (la_holds_block_locked(lock, waiter->hold, waiter->thread)
-                || (!waiter->nested
-                    && la_queue_blocks_locked(waiter, old, true))) {
+        if (waiter->aside
+                || la_holds_block_locked(lock, waiter, waiter->wanted_by)
+                || (!waiter->nested && la_queue_blocks_locked(waiter, old, true))) {
             continue;
         }
-        if (waiter->since <= old) {
+        if (waiter->since <= old || waiter->away) {
             la_waiter_grant_locked(waiter, wakes);
         }
         else if (!waiter->signalled) {
@@ -278,39 +256,47 @@ la_queue_serve_locked(la_lock *lock, la_wakes *wakes)
     }
 }
 
+/* What la_lock_list copies to. */
+typedef struct {
+    la_hold_info *infos;
+    size_t room, count;
+} la_listing;
+
 static void
-la_hold_visit(const la_hold *hold, const la_thread *thread, bool waits,
-              la_hold_visitor visit, void *context)
+la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, bool waits)
 {
-    for (; hold != NULL; hold = hold->also) {
-        la_hold_info info = {
-            .thread = thread->ident,
-            .mode = hold->mode,
-            .waits = waits,
-            .region = hold->region,
-        };
-        visit(&info, context);
+    for (; hold != NULL; hold = hold->also, listing->count++) {
+        if (listing->count < listing->room) {
+            listing->infos[listing->count] = (la_hold_info){
+                .owner = owner,
+                /* Relaxed: of an owner that holds, it changes when that moves. */
+                .thread = atomic_load_explicit(&owner->ident, memory_order_relaxed),
+                .mode = hold->mode,
+                .waits = waits,
+                .region = hold->region,
+            };
+        }
     }
 }
 
-void
-la_lock_visit(la_lock *lock, la_thread *self, la_hold_visitor visit,
-              void *context)
+size_t
+la_lock_list(la_lock *lock, la_thread *self, la_hold_info *infos, size_t room)
 {
     la_wakes wakes = {0};
+    la_listing listing = {infos, room, 0};
 
     la_lock_enter(lock, self);
     for (la_hold *hold = lock->holds; hold != NULL; hold = hold->next) {
         /* Relaxed: linked, so the owner changes under the mutex only. */
-        la_hold_visit(hold, atomic_load_explicit(&hold->owner,
-                                                 memory_order_relaxed),
-                      false, visit, context);
+        la_listing_add(&listing, hold, atomic_load_explicit(&hold->owner,
+                                                            memory_order_relaxed), false);
     }
-    for (la_waiter *waiter = lock->first_waiter; waiter != NULL;
+    for (la_hold *waiter = lock->first_waiter; waiter != NULL;
             waiter = waiter->next) {
-        la_hold_visit(waiter->hold, waiter->thread, true, visit, context);
+        la_listing_add(&listing, waiter, waiter->wanted_by, true);
     }
-    la_lock_leave(lock, self, &wakes, false);
+    la_lock_leave(lock, self, &wakes);
+    return listing.count;
 }
 
 int
@@ -320,17 +306,17 @@ la_lock_count_waiters(la_lock *lock, la_thread *self)
     int count = 0;
 
     la_lock_enter(lock, self);
-    for (la_waiter *waiter = lock->first_waiter; waiter != NULL;
+    for (la_hold *waiter = lock->first_waiter; waiter != NULL;
             waiter = waiter->next) {
         count++;
     }
-    la_lock_leave(lock, self, &wakes, false);
+    la_lock_leave(lock, self, &wakes);
     return count;
 }
 
 #ifdef LA_DEBUG
 
-/* Invariants 1, 3 and 4 of monitor.h, and that the lists are lists. */
+/* Invariants 1, 3 and 4 of queue.h, and that the lists are lists. */
 static void
 la_lock_check_locked(const la_lock *lock)
 {
@@ -338,24 +324,24 @@ la_lock_check_locked(const la_lock *lock)
     LA_ASSERT(atomic_load_explicit(&lock->state, memory_order_relaxed)
               == LA_LISTED);
     for (la_hold *hold = lock->holds; hold != NULL; hold = hold->next) {
-        LA_ASSERT(hold->lock == lock);
+        LA_ASSERT(hold->lock == lock && !hold->queued);
         LA_ASSERT(hold->previous == previous);
-        la_thread *owner = atomic_load_explicit(&hold->owner,
-                                                memory_order_relaxed);
+        la_owner *owner = atomic_load_explicit(&hold->owner,
+                                               memory_order_relaxed);
         LA_ASSERT(owner != NULL);
         LA_ASSERT(!la_holds_block_locked(lock, hold, owner));
         previous = hold;
     }
-    const la_waiter *older = NULL;
+    const la_hold *older = NULL;
     /* Who was old when the queue was last served still is. */
     int64_t old = older == lock->first_waiter ? 0 : la_now() - LA_HAND_OFF_NS;
-    for (la_waiter *waiter = lock->first_waiter; waiter != NULL;
+    for (la_hold *waiter = lock->first_waiter; waiter != NULL;
             waiter = waiter->next) {
         LA_ASSERT(waiter->lock == lock && waiter->queued);
         LA_ASSERT(waiter->previous == older);
         LA_ASSERT(older == NULL || older->since <= waiter->since);
-        LA_ASSERT(waiter->signalled
-                  || la_holds_block_locked(lock, waiter->hold, waiter->thread)
+        LA_ASSERT(waiter->signalled || waiter->aside
+                  || la_holds_block_locked(lock, waiter, waiter->wanted_by)
                   || (!waiter->nested
                       && la_queue_blocks_locked(waiter, old, true)));
         older = waiter;

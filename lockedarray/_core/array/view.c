@@ -14,8 +14,10 @@
  * again, while a resize sets the Memory first and collects the known arrays
  * then: so one of the two sees the other.
  */
-#include "array/hot.h"
-#include "array/operand.h"
+#include "array/view.h"
+
+#include "array/buffer.h"
+#include "array/general.h"
 
 /* Does the array begin in the current memory, which is the one at its base? */
 static bool
@@ -36,7 +38,7 @@ la_view_is_current(PyObject *array, la_buffer_object *buffer, PyObject *memory)
  * Attaches a view of the facade `source`: 0, LA_GENERAL where that is not
  * what `array` is, or -1.
  */
-int
+static int
 la_attach_view(PyObject *array, PyObject *source)
 {
     PyArrayObject_fields *fields = la_fields(array);
@@ -73,7 +75,6 @@ la_attach_view(PyObject *array, PyObject *source)
     return 0;
 }
 
-/* __array_finalize__ */
 PyObject *
 la_array_finalize(PyObject *array, PyObject *source)
 {
@@ -86,4 +87,24 @@ la_array_finalize(PyObject *array, PyObject *source)
         return PyObject_CallMethodOneArg(array, la_names.general_finalize, source);
     }
     Py_RETURN_NONE;
+}
+
+PyObject *
+la_checked_view(PyObject *array, PyObject *view)
+{
+    if (view == NULL) {
+        return NULL;
+    }
+    if (!la_is_facade(view) || la_fields(view)->base == NULL) {
+        Py_DECREF(view);
+        return NULL;
+    }
+    if (la_facade_of(view)->buffer == NULL) {   /* a subclass that forgot super() */
+        PyObject *done = la_array_finalize(view, array);
+        Py_XDECREF(done);
+        if (done == NULL) {
+            Py_CLEAR(view);
+        }
+    }
+    return view;
 }

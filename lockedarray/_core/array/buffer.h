@@ -1,0 +1,71 @@
+/*
+ * BufferBase: what a Buffer has in C, which is all that an operation needs to know
+ * of it; and which facades are on it.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_BUFFER_H_
+#define LOCKEDARRAY_CORE_ARRAY_BUFFER_H_
+
+#include "array/facade.h"
+#include "guard/arrays.h"
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *lock;         /* la_lock_object, or NULL before __init__ */
+    /*
+     * Set under the write lock of everything, for good. Release, and acquire
+     * by readers, which then take no lock: all that was written is seen.
+     */
+    _Atomic(char) frozen;
+    char whole;             /* the lock is shared: regions would mix up */
+    /*
+     * The facades, from their attachment until the beginning of their end,
+     * by la_facade.next. Under the critical section of the object (the GIL,
+     * before 3.13).
+     */
+    la_facade *facades;
+    /*
+     * Where the current memory begins. Relaxed: it changes under the write
+     * lock of everything, and who read it before that lock compares again.
+     */
+    _Atomic(uintptr_t) origin;
+    _Atomic(uintptr_t) extent;          /* in bytes */
+    _Atomic(PyObject *) memory;         /* the current Memory; a reference */
+} la_buffer_object;
+
+extern PyTypeObject *la_buffer_type;
+
+static inline bool
+la_is_frozen(const la_buffer_object *buffer)
+{
+    return atomic_load_explicit(&buffer->frozen, memory_order_acquire) != 0;
+}
+
+/* The lock of a facade that is not special; NULL: the general path. */
+static inline la_lock_object *
+la_facade_lock(PyObject *object)
+{
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(object)->buffer;
+
+    if (!LA_LIKELY(buffer != NULL) || PyDataType_REFCHK(la_fields(object)->descr)) {
+        return NULL;
+    }
+    la_lock_object *lock = (la_lock_object *)buffer->lock;
+    return lock != NULL && lock->below == NULL ? lock : NULL;
+}
+
+/*
+ * The region of what a facade shows, in bytes from the start of its memory.
+ * Never empty: whoever works on an empty array keeps its shape from changing,
+ * and so holds the byte at which it would begin.
+ */
+void la_facade_region(PyObject *facade, const la_buffer_object *buffer,
+                      la_region *region);
+
+/* Have an array among those of its Buffer, while it lives. */
+void la_buffer_know(la_buffer_object *buffer, PyObject *facade);
+/* It is about to be gone. */
+void la_buffer_forget(la_buffer_object *buffer, la_facade *facade);
+
+int la_buffer_add(PyObject *module);
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_BUFFER_H_ */

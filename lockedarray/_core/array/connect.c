@@ -1,0 +1,126 @@
+/*
+ * connect(): what is above the core introduces itself, once.
+ */
+#include "array/connect.h"
+
+#include "array/general.h"
+#include "array/raw.h"
+#include "array/subscript.h"
+#include "array/temporary.h"
+#include "guard/guard.h"
+
+/* What guards ask of arrays. */
+
+static la_lock_object *
+la_guarded_lock(PyObject *array)
+{
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
+
+    if (buffer->lock == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a Buffer without a lock");
+    }
+    return (la_lock_object *)buffer->lock;
+}
+
+static const void *
+la_guarded_buffer(PyObject *array)
+{
+    return la_facade_of(array)->buffer;
+}
+
+static void
+la_guarded_region(PyObject *array, la_region *region)
+{
+    la_facade_region(array, (la_buffer_object *)la_facade_of(array)->buffer, region);
+}
+
+static bool
+la_guarded_may_lock(PyObject *array, la_mode mode)
+{
+    la_facade *facade = la_facade_of(array);
+
+    return !la_is_frozen((la_buffer_object *)facade->buffer)
+           && (mode == LA_READ || facade->may_write);
+}
+
+static void
+la_arrays_connect(void)
+{
+    la_arrays = (la_arrays_type){
+        .is_array = la_is_facade,
+        .lock_of = la_guarded_lock,
+        .plain_lock_of = la_facade_lock,
+        .buffer_of = la_guarded_buffer,
+        .region_of = la_guarded_region,
+        .may_lock = la_guarded_may_lock,
+        .raw_take = la_raw_take,
+        .raw_end = la_raw_end,
+        .raw_keep = la_raw_keep,
+    };
+}
+
+/*
+ * A class made in Python finds __getitem__ by name in these two slots, since
+ * that may stand for another one, too. Here it does not.
+ */
+static void
+la_set_sequence_slots(PyTypeObject *cls)
+{
+    if (cls->tp_as_mapping->mp_subscript == la_subscript) {
+        cls->tp_as_sequence->sq_item = la_item;
+    }
+    if (cls->tp_as_mapping->mp_ass_subscript == la_assign_subscript) {
+        cls->tp_as_sequence->sq_ass_item = la_assign_item;
+    }
+}
+
+static PyObject *
+la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"cls", "at", "at_index", "guard", "wrapped", "readers", "writers",
+                            "joiners", "named_out", NULL};
+    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers, *joiners,
+             *named_out;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!O!O!", names, &PyType_Type, &cls,
+                                     &PyType_Type, &at, &PyType_Type, &at_index,
+                                     &PyType_Type, &guard, &wrapped, &PyDict_Type, &readers,
+                                     &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out)) {
+        return NULL;
+    }
+    if (PyTuple_GET_SIZE(named_out) == 0) {
+        PyErr_SetString(PyExc_ValueError, "some ufunc is needed to know their type");
+        return NULL;
+    }
+    if (la_class != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the core is connected already");
+        return NULL;
+    }
+    la_connected.wrapped = Py_NewRef(wrapped);
+    la_connected.readers = Py_NewRef(readers);
+    la_connected.writers = Py_NewRef(writers);
+    la_connected.joiners = Py_NewRef(joiners);
+    la_connected.named_out = Py_NewRef(named_out);
+    la_connected.ufunc = Py_TYPE(PyTuple_GET_ITEM(named_out, 0));
+    la_connected.at = (PyTypeObject *)Py_NewRef(at);
+    la_connected.at_index = (PyTypeObject *)Py_NewRef(at_index);
+    la_guard_connect((PyTypeObject *)guard);
+    la_class = (PyTypeObject *)Py_NewRef(cls);
+    la_set_sequence_slots(la_class);
+    la_temporary_connect(la_class);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef la_connect_functions[] = {
+    {"connect", (PyCFunction)(void (*)(void))la_connect, METH_VARARGS | METH_KEYWORDS,
+     "Tell the core, once, of the class above it and of the functions it may call itself."},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+la_connect_add(PyObject *module)
+{
+    la_raw_connect();
+    la_arrays_connect();
+    return PyModule_AddFunctions(module, la_connect_functions);
+}

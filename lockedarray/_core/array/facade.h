@@ -1,0 +1,64 @@
+/*
+ * Facade: what a LockedArray has behind the fields of ndarray.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_FACADE_H_
+#define LOCKEDARRAY_CORE_ARRAY_FACADE_H_
+
+#include "array/numpy.h"
+
+#define LA_SPARES 2
+
+typedef struct la_facade la_facade;
+struct la_facade {
+    PyObject *buffer;       /* la_buffer_object; NULL while NumPy fills it */
+    PyObject *memory;
+    PyObject *owner;
+    PyObject *earlier;      /* what it showed before resizes */
+    /*
+     * What operations work on: exact ndarrays over the same memory, made when
+     * first needed and dropped when a resize changes the facade. The garbage
+     * collector does not see them, so nobody gets at a writable array.
+     */
+    _Atomic(PyObject *) raw_read;
+    _Atomic(PyObject *) raw_write;
+    /* What its last guards gave out, the newest first; see raw.c. */
+    _Atomic(PyObject *) spares[LA_SPARES];
+    /* Among those of its Buffer; `back` is what points here, NULL for no list. */
+    la_facade *next;
+    la_facade **back;
+    char may_write;
+};
+
+extern PyTypeObject *la_array_type;
+extern PyTypeObject *la_class;      /* LockedArray, set once by connect() */
+extern Py_ssize_t la_facade_offset;
+
+static inline la_facade *
+la_facade_of(PyObject *array)
+{
+    return (la_facade *)((char *)array + la_facade_offset);
+}
+
+static inline PyObject *
+la_facade_object(la_facade *facade)
+{
+    return (PyObject *)((char *)facade - la_facade_offset);
+}
+
+static inline bool
+la_is_facade(PyObject *object)
+{
+    return Py_TYPE(object) == la_class || PyObject_TypeCheck(object, la_array_type);
+}
+
+/*
+ * A LockedArray, not of a subclass: those may have methods of their own that
+ * NumPy would call.
+ */
+static inline bool
+la_is_exact(PyObject *object)
+{
+    return Py_TYPE(object) == la_class;
+}
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_FACADE_H_ */

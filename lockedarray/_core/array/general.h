@@ -1,0 +1,62 @@
+/*
+ * General versions: the way from what C does by itself to the methods in Python
+ * (named _general_... of the class above) that do all the rest, and what connect()
+ * is told when the class LockedArray is made.
+ *
+ * All of it is set while the package is imported, before any LockedArray exists,
+ * and never changes: so it is read without a lock.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_GENERAL_H_
+#define LOCKEDARRAY_CORE_ARRAY_GENERAL_H_
+
+#include "array/facade.h"
+
+/* Names, interned when the module starts. */
+typedef struct {
+    PyObject *general_finalize;
+    PyObject *general_getitem;
+    PyObject *general_setitem;
+    PyObject *general_compare;
+    PyObject *general_array_ufunc;
+    PyObject *general_array_function;
+    PyObject *register_;
+    PyObject *call;
+    PyObject *at, *reduce, *accumulate, *reduceat, *outer;
+    PyObject *out;
+    PyObject *overwrite_input;
+    PyObject *casting, *unsafe;
+    PyObject *only_out, *out_and_casting;   /* the tuples of these names */
+    PyObject *comparisons[6];       /* by Py_LT ... */
+    PyObject *augment;
+    /* No names, but the ufuncs of x.at[i] += v and the others, by their slots. */
+    PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
+    PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;
+    PyObject *at_minimum, *at_maximum;
+} la_names_type;
+extern la_names_type la_names;
+
+/* What connect() was given: Python functions and tables above the core. */
+typedef struct {
+    PyObject *wrapped;      /* (result, facade) -> result with its views locked */
+    /* Functions, by how many arguments from the first on may be LockedArrays. */
+    PyObject *readers;      /* which read these, and write nothing */
+    PyObject *writers;      /* which write the first one of these */
+    PyObject *joiners;      /* which read a list of these, the first argument */
+    PyTypeObject *at;       /* At and AtIndex */
+    PyTypeObject *at_index;
+    PyTypeObject *ufunc;    /* of the next ones */
+    PyObject *named_out;    /* a tuple: ufuncs that want out= by name */
+} la_connected_type;
+extern la_connected_type la_connected;
+
+/* Is it this text? Both are interned as a rule. */
+static inline bool
+la_is_name(PyObject *object, PyObject *name)
+{
+    return object == name
+           || (PyUnicode_CheckExact(object) && PyUnicode_Compare(object, name) == 0);
+}
+
+int la_general_add(PyObject *module);
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_GENERAL_H_ */

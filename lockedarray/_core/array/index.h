@@ -1,0 +1,24 @@
+/*
+ * What an index is: whether it makes a view, or a copy, and runs foreign code.
+ * lockedarray._array.indexing has the rule in Python; a test holds the two together.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_INDEX_H_
+#define LOCKEDARRAY_CORE_ARRAY_INDEX_H_
+
+#include "array/numpy.h"
+
+/*
+ * An index with which NumPy makes a view of an array with so many axes. As many
+ * integers, of any kind, make no view: they would read an element, without a lock.
+ */
+bool la_index_makes_view(PyObject *index, int axes);
+
+/* Indices, masks and lists, perhaps beside basic parts: NumPy makes a copy, without foreign code. */
+bool la_index_is_advanced(PyObject *index);
+
+/* Its use, whatever it is, runs no foreign code. */
+bool la_index_is_plain(PyObject *index);
+
+int la_index_add(PyObject *module);
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_INDEX_H_ */

@@ -1,0 +1,173 @@
+/*
+ * Raw views, and where a facade keeps them.
+ */
+#include "array/raw.h"
+
+/* -- of operations --------------------------------------------------------------- */
+
+LA_COLD PyObject *
+la_raw_make(PyObject *facade, la_mode mode)
+{
+    PyArrayObject_fields *shown = la_fields(facade);
+
+    Py_INCREF(shown->descr);
+    PyObject *raw = PyArray_NewFromDescr(
+        &PyArray_Type, shown->descr, shown->nd, shown->dimensions, shown->strides,
+        shown->data, shown->flags & ~NPY_ARRAY_WRITEABLE, NULL);
+    if (raw == NULL) {
+        return NULL;
+    }
+    /* Not by PyArray_SetBaseObject, which would look further down. */
+    la_fields(raw)->base = Py_XNewRef(shown->base);
+    if (mode == LA_WRITE) {
+        la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
+    }
+    return raw;
+}
+
+PyObject *
+la_raw(PyObject *facade, la_mode mode)
+{
+    la_facade *fields = la_facade_of(facade);
+    _Atomic(PyObject *) *slot = mode == LA_WRITE ? &fields->raw_write : &fields->raw_read;
+
+    /* Acquire: pairs with the release below; the array is complete. */
+    PyObject *known = atomic_load_explicit(slot, memory_order_acquire);
+    if (LA_LIKELY(known != NULL)) {
+        return Py_NewRef(known);    /* dropped only under a lock that excludes ours */
+    }
+    PyObject *raw = la_raw_make(facade, mode);
+    if (raw == NULL) {
+        return NULL;
+    }
+    Py_INCREF(raw);                 /* the slot's */
+    if (!atomic_compare_exchange_strong_explicit(slot, &known, raw, memory_order_release,
+                                                 memory_order_relaxed)) {
+        Py_DECREF(raw);             /* another reader was faster */
+    }
+    return raw;
+}
+
+/* The usual slot is empty already, and an exchange is not cheap. */
+static inline void
+la_raw_drop(_Atomic(PyObject *) *slot)
+{
+    if (atomic_load_explicit(slot, memory_order_relaxed) != NULL) {
+        /* Acquire: whoever frees an array has to see it complete. */
+        Py_XDECREF(atomic_exchange_explicit(slot, NULL, memory_order_acquire));
+    }
+}
+
+void
+la_raws_drop(PyObject *facade)
+{
+    la_raw_drop(&la_facade_of(facade)->raw_read);
+    la_raw_drop(&la_facade_of(facade)->raw_write);
+    for (int i = 0; i < LA_SPARES; i++) {
+        la_raw_drop(&la_facade_of(facade)->spares[i]);
+    }
+}
+
+/* -- of guards ------------------------------------------------------------------- */
+
+/*
+ * A raw view that a guard gave out is used again, once nobody else refers to
+ * it: its facade keeps the last two. Two, as `with x.write() as r` in a loop
+ * has the last one still in `r` when it acquires again.
+ */
+
+/* The facade is locked: but readers may be here side by side, without a GIL. */
+static inline PyObject *
+la_spare_exchange(_Atomic(PyObject *) *slot, PyObject *object)
+{
+#ifdef Py_GIL_DISABLED
+    /* Acquire and release: the array that is handed over is seen as it is. */
+    return atomic_exchange_explicit(slot, object, memory_order_acq_rel);
+#else
+    PyObject *old = atomic_load_explicit(slot, memory_order_relaxed);
+    atomic_store_explicit(slot, object, memory_order_relaxed);
+    return old;
+#endif
+}
+
+/* Has whoever had it left it as it was? Arrays can be given another shape, or state. */
+static bool
+la_spare_shows(PyObject *raw, const PyArrayObject_fields *shown)
+{
+    const PyArrayObject_fields *array = la_fields(raw);
+
+    if (array->data != shown->data || array->nd != shown->nd || array->descr != shown->descr
+            || array->base != shown->base || array->weakreflist != NULL
+            || ((array->flags ^ shown->flags) & ~NPY_ARRAY_WRITEABLE) != 0) {
+        return false;
+    }
+    for (int i = 0; i < array->nd; i++) {
+        if (array->dimensions[i] != shown->dimensions[i]
+                || array->strides[i] != shown->strides[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+PyObject *
+la_raw_take(PyObject *facade, la_mode mode)
+{
+    la_facade *fields = la_facade_of(facade);
+
+    for (int i = LA_SPARES - 1; i >= 0; i--) {      /* the oldest first */
+        /* Relaxed: a hint; the exchange hands it over. */
+        if (atomic_load_explicit(&fields->spares[i], memory_order_relaxed) == NULL) {
+            continue;
+        }
+        PyObject *raw = la_spare_exchange(&fields->spares[i], NULL);
+        if (raw == NULL) {
+            continue;
+        }
+        if (la_is_unique(raw) && la_spare_shows(raw, la_fields(facade))) {
+            if (mode == LA_WRITE) {
+                la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
+            }
+            return raw;
+        }
+        Py_XDECREF(la_spare_exchange(&fields->spares[i], raw));
+    }
+    return la_raw_make(facade, mode);
+}
+
+PyObject *
+la_raw_keep(PyObject *facade, PyObject *raw)
+{
+    la_facade *fields = la_facade_of(facade);
+
+    if (la_fields(raw)->weakreflist != NULL) {
+        return raw;             /* somebody would see it used again */
+    }
+    for (int i = 0; i < LA_SPARES && raw != NULL; i++) {
+        raw = la_spare_exchange(&fields->spares[i], raw);
+    }
+    return raw;
+}
+
+void
+la_raw_end(PyObject *raw)
+{
+    la_fields(raw)->flags &= ~NPY_ARRAY_WRITEABLE;
+}
+
+static void
+la_raw_hold_ends(la_hold *hold)
+{
+    for (; hold != NULL; hold = hold->also) {
+        if (hold->shown != NULL) {
+            la_raw_end(hold->shown);
+            hold->shown = NULL;
+        }
+    }
+}
+
+void
+la_raw_connect(void)
+{
+    la_hold_ends = la_raw_hold_ends;
+}

@@ -1,0 +1,31 @@
+/*
+ * Raw views: exact ndarrays over what a facade shows, writable or not.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_RAW_H_
+#define LOCKEDARRAY_CORE_ARRAY_RAW_H_
+
+#include "array/buffer.h"
+
+/*
+ * A new reference to a raw view of the facade for one operation. The caller has
+ * the facade locked, or the Buffer is frozen.
+ */
+PyObject *la_raw(PyObject *facade, la_mode mode);
+
+/* A new raw view, which is the caller's alone. */
+PyObject *la_raw_make(PyObject *facade, la_mode mode);
+
+/* The same for a guard: a spare one, if there is any. */
+PyObject *la_raw_take(PyObject *facade, la_mode mode);
+/* Back from a guard that is about to be released: returns what is to be let go for it. Steals. */
+PyObject *la_raw_keep(PyObject *facade, PyObject *raw);
+/* Nothing is written by it any more. */
+void la_raw_end(PyObject *raw);
+
+/* Forget the raw views of a facade, which shows something else now. */
+void la_raws_drop(PyObject *facade);
+
+/* Has holds end the raw views that they showed. */
+void la_raw_connect(void);
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_RAW_H_ */

@@ -1,0 +1,82 @@
+/*
+ * Results and parameters: which need nobody else's code, and which are views.
+ */
+#include "array/result.h"
+
+#include "array/general.h"
+
+/* Does an exact array show memory that NumPy allocated, and not a Memory's? */
+static bool
+la_is_new_array(PyObject *object)
+{
+    PyObject *base = PyArray_CheckExact(object) ? PyArray_BASE((PyArrayObject *)object) : object;
+
+    return base == NULL
+           || (base != object && PyArray_CheckExact(base)
+               && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA));
+}
+
+/* Is a result nobody's view: a number, None, a new array, or a tuple of such? */
+static bool
+la_is_new(PyObject *result)
+{
+    if (PyTuple_CheckExact(result)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); i++) {
+            PyObject *item = PyTuple_GET_ITEM(result, i);
+            if (PyTuple_CheckExact(item) || !la_is_new(item)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    return la_is_new_array(result) || result == Py_None || PyBool_Check(result)
+           || (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void));
+}
+
+PyObject *
+la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade)
+{
+    if (result == NULL) {
+        return NULL;
+    }
+    if (result == raw) {
+        Py_DECREF(result);
+        return Py_NewRef(facade);
+    }
+    if (la_is_new(result)) {
+        return result;
+    }
+    PyObject *wrapped = PyObject_CallFunctionObjArgs(la_connected.wrapped, result, facade, NULL);
+    Py_DECREF(result);
+    return wrapped;
+}
+
+static bool
+la_is_int_tuple(PyObject *object)
+{
+    if (!PyTuple_CheckExact(object)) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(object); i++) {
+        if (!PyLong_CheckExact(PyTuple_GET_ITEM(object, i))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A dtype, or one of Python's and NumPy's own types that stand for one. */
+static bool
+la_is_dtype(PyObject *object)
+{
+    return PyArray_DescrCheck(object)
+           || (Py_TYPE(object) == &PyType_Type
+               && !PyType_HasFeature((PyTypeObject *)object, Py_TPFLAGS_HEAPTYPE));
+}
+
+bool
+la_is_parameter(PyObject *object)
+{
+    return object == Py_None || la_is_number(object) || PyUnicode_CheckExact(object)
+           || la_is_int_tuple(object) || la_is_dtype(object);
+}

@@ -1,0 +1,266 @@
+/*
+ * __array_ufunc__ with plain arguments: under the locks, NumPy's ufunc on raw
+ * views. Everything else is for the general version.
+ */
+#include "array/ufunc.h"
+
+#include "array/call.h"
+#include "array/general.h"
+#include "array/index.h"
+
+#include <numpy/ufuncobject.h>
+
+/* The only keyword of the commonest calls: out=(one array,). NULL: none. */
+static bool
+la_ufunc_out(PyObject *kwargs, PyObject **out)
+{
+    PyObject *name, *outs;
+    Py_ssize_t position = 0;
+
+    *out = NULL;
+    if (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0) {
+        return true;
+    }
+    /* Borrowed: NumPy made the dict, or Python did, for this call. */
+    if (PyDict_GET_SIZE(kwargs) != 1 || !PyDict_Next(kwargs, &position, &name, &outs)
+            || !la_is_name(name, la_names.out) || !PyTuple_CheckExact(outs)
+            || PyTuple_GET_SIZE(outs) != 1) {
+        return false;
+    }
+    *out = PyTuple_GET_ITEM(outs, 0);
+    return la_is_exact(*out) || la_is_plain_array(*out);
+}
+
+/*
+ * May the output of this ufunc stand behind its inputs? It is faster there; but
+ * NumPy warns of that for a few, and reads it otherwise where inputs are missing.
+ */
+static bool
+la_ufunc_takes_out(PyObject *ufunc, Py_ssize_t inputs)
+{
+    if (((PyUFuncObject *)ufunc)->nin != inputs) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(la_connected.named_out); i++) {
+        if (PyTuple_GET_ITEM(la_connected.named_out, i) == ufunc) {
+            return false;
+        }
+    }
+    return true;
+}
+
+PyObject *
+la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value, bool *general)
+{
+    la_call call;
+
+    *general = true;
+    call.count = call.operation.count = 0;
+    if (!la_is_exact(facade) || !la_index_is_plain(index)
+            || !la_call_add(&call, facade, LA_WRITE)
+            || (value != NULL && !la_call_add(&call, value, LA_READ))) {
+        return NULL;
+    }
+    int begun = la_call_begin(&call);
+    *general = begun == LA_GENERAL;
+    if (begun != 0) {
+        return NULL;
+    }
+    PyObject *passed[] = {ufunc, call.raws[0], index, value == NULL ? NULL : call.raws[1]};
+    PyObject *result = PyObject_VectorcallMethod(la_names.at, passed, value == NULL ? 3 : 4, NULL);
+    la_call_end(&call);
+    return result;
+}
+
+/* The inputs are behind the array, the ufunc, and the name of its method. */
+static bool
+la_call_add_inputs(la_call *call, PyObject *args)
+{
+    for (Py_ssize_t i = 3; i < PyTuple_GET_SIZE(args); i++) {
+        if (!la_call_add(call, PyTuple_GET_ITEM(args, i), LA_READ)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ufunc(inputs) or ufunc(inputs, out): the commonest. */
+static PyObject *
+la_ufunc_call_plainly(PyObject *ufunc, PyObject *args, PyObject *out, bool *general)
+{
+    la_call call;
+    Py_ssize_t inputs = PyTuple_GET_SIZE(args) - 3;
+
+    call.count = call.operation.count = 0;
+    if (!la_call_add_inputs(&call, args) || (out != NULL && !la_call_add(&call, out, LA_WRITE))) {
+        return NULL;
+    }
+    int begun = la_call_begin(&call);
+    *general = begun == LA_GENERAL;
+    if (begun != 0) {
+        return NULL;
+    }
+    bool named = out != NULL && !la_ufunc_takes_out(ufunc, inputs);
+    PyObject *result = PyObject_Vectorcall(ufunc, call.raws,
+                                           (size_t)(named ? inputs : call.count),
+                                           named ? la_names.only_out : NULL);
+    if (out != NULL && result == call.raws[inputs]) {
+        Py_DECREF(result);
+        result = Py_NewRef(out);
+    }
+    la_call_end(&call);
+    return result;
+}
+
+/* A method that writes nothing but out, with keywords: where, axis, dtype and others. */
+static PyObject *
+la_ufunc_call_by_keywords(PyObject *ufunc, PyObject *args, PyObject *kwargs, bool *general)
+{
+    la_call call;
+    PyObject *kwnames = NULL, *result = NULL;
+
+    call.count = call.operation.count = 0;
+    if (!la_call_add_inputs(&call, args)) {
+        return NULL;
+    }
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        /* Borrowed, as in la_ufunc_out. */
+        kwnames = la_call_add_named(&call, kwargs, true);
+        if (kwnames == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *name = PyTuple_GET_ITEM(args, 2);
+    PyObject *method = la_is_name(name, la_names.call) ? Py_NewRef(ufunc)
+                                                       : PyObject_GetAttr(ufunc, name);
+    int begun = method == NULL ? -1 : la_call_begin(&call);
+    *general = begun == LA_GENERAL;
+    if (begun == 0) {
+        result = la_call_do(&call, method, -1, kwnames);
+        la_call_end(&call);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(kwnames);
+    return result;
+}
+
+static bool
+la_is_reading_method(PyObject *name)
+{
+    PyObject *names[] = {la_names.call, la_names.reduce, la_names.accumulate, la_names.reduceat,
+                         la_names.outer};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (la_is_name(name, names[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* args: the array, the ufunc, the name of its method, and the inputs. */
+static PyObject *
+la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
+{
+    PyObject *out;
+    Py_ssize_t inputs = PyTuple_GET_SIZE(args) - 3;
+
+    *general = true;
+    if (la_class == NULL || inputs < 1) {
+        return NULL;
+    }
+    PyObject *ufunc = PyTuple_GET_ITEM(args, 1), *method = PyTuple_GET_ITEM(args, 2);
+    /* Python code in its place might keep the raw views, and one of them is writable. */
+    if (Py_TYPE(ufunc) != la_connected.ufunc) {
+        return NULL;
+    }
+    if (la_is_name(method, la_names.at)) {
+        if ((kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) || (inputs != 2 && inputs != 3)) {
+            return NULL;
+        }
+        return la_ufunc_at(ufunc, PyTuple_GET_ITEM(args, 3), PyTuple_GET_ITEM(args, 4),
+                           inputs == 3 ? PyTuple_GET_ITEM(args, 5) : NULL, general);
+    }
+    if (la_is_name(method, la_names.call) && la_ufunc_out(kwargs, &out)) {
+        return la_ufunc_call_plainly(ufunc, args, out, general);
+    }
+    if (!la_is_reading_method(method)) {
+        return NULL;
+    }
+    return la_ufunc_call_by_keywords(ufunc, args, kwargs, general);
+}
+
+/*
+ * The method is an object of a type of its own, since NumPy calls it with a
+ * tuple and a dict: any kind of method that Python offers would have them taken
+ * apart, and their items put into new ones.
+ */
+static PyObject *
+la_ufunc_method_call(PyObject *Py_UNUSED(object), PyObject *args, PyObject *kwargs)
+{
+    bool general;
+
+    if (PyTuple_GET_SIZE(args) == 0 || !la_is_facade(PyTuple_GET_ITEM(args, 0))) {
+        PyErr_SetString(PyExc_TypeError, "__array_ufunc__() needs a LockedArray");
+        return NULL;
+    }
+    PyObject *result = la_ufunc_call(args, kwargs, &general);
+    if (!general || PyErr_Occurred()) {
+        return result;
+    }
+    PyObject *method = PyObject_GetAttr(PyTuple_GET_ITEM(args, 0),
+                                        la_names.general_array_ufunc);
+    PyObject *others = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    if (method != NULL && others != NULL) {
+        result = PyObject_Call(method, others, kwargs);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(others);
+    return result;
+}
+
+static PyObject *
+la_ufunc_method_bind(PyObject *object, PyObject *array, PyObject *Py_UNUSED(type))
+{
+    if (array == NULL || array == Py_None) {
+        return Py_NewRef(object);
+    }
+    return PyMethod_New(object, array);
+}
+
+static void
+la_ufunc_method_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyType_Slot la_ufunc_method_slots[] = {
+    {Py_tp_doc, "Every method of every ufunc, locked."},
+    {Py_tp_dealloc, la_ufunc_method_dealloc},
+    {Py_tp_call, la_ufunc_method_call},
+    {Py_tp_descr_get, la_ufunc_method_bind},
+    {0, NULL},
+};
+
+static PyType_Spec la_ufunc_method_spec = {
+    .name = "lockedarray._core._native.ArrayUFunc",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = la_ufunc_method_slots,
+};
+
+int
+la_array_ufunc_add(PyTypeObject *array_type)
+{
+    PyTypeObject *type = (PyTypeObject *)PyType_FromSpec(&la_ufunc_method_spec);
+    PyObject *method = type == NULL ? NULL : type->tp_alloc(type, 0);
+    int result = method == NULL ? -1
+        : PyObject_SetAttrString((PyObject *)array_type, "__array_ufunc__", method);
+
+    Py_XDECREF(method);
+    Py_XDECREF(type);
+    return result;
+}

@@ -1,0 +1,19 @@
+/*
+ * Views: what NumPy's C code makes of a facade becomes one itself.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_VIEW_H_
+#define LOCKEDARRAY_CORE_ARRAY_VIEW_H_
+
+#include "array/numpy.h"
+
+/* __array_finalize__ */
+PyObject *la_array_finalize(PyObject *array, PyObject *source);
+
+/*
+ * What ndarray's own code made of the facade itself, without a lock: a view.
+ * Anything else would have been read without one; it is thrown away then, and
+ * NULL without an error means the general path. Steals `view`.
+ */
+PyObject *la_checked_view(PyObject *array, PyObject *view);
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_VIEW_H_ */

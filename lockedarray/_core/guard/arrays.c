@@ -1,0 +1,6 @@
+/*
+ * What the floor above has told of its arrays.
+ */
+#include "guard/arrays.h"
+
+la_arrays_type la_arrays;

@@ -1,0 +1,554 @@
+/*
+ * Holds: what general versions in Python lock by. Several requests, for arrays or
+ * whole locks, taken as one; and, for each lock, somebody else's below it.
+ *
+ * What an object has it keeps until it gives it back, its last reference goes, in
+ * whatever thread, or the thread that took it ends.
+ */
+#include "guard/holds.h"
+
+#include "guard/arrays.h"
+#include "guard/refusal.h"
+#include "guard/wanted.h"
+
+typedef struct {
+    la_lock_object *lock;       /* a reference, as the next one */
+    PyObject *array;            /* the region is its; NULL: all of the lock */
+    la_mode mode;
+    la_hold *hold;              /* while it is wanted or held */
+} la_request;
+
+/* A lock that is taken: by a hold of ours, and one of the lock below, if any. */
+typedef struct {
+    la_kept kept;               /* of no hold: not taken */
+    bool below;
+} la_taken;
+
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t count;
+    la_request *requests;
+    la_wanted *wanted;          /* what they are together, in lock order */
+    la_taken *taken;            /* by lock */
+    int locks;                  /* how many of the last two are set */
+    la_owner *owner;            /* who acquired, the last time */
+    uint64_t ident;             /* in which thread */
+} la_holds_object;
+
+static PyTypeObject *la_holds_type;
+
+static int
+la_request_set(la_request *request, PyObject *what, PyObject *write)
+{
+    int writes = PyObject_IsTrue(write);
+
+    if (writes < 0) {
+        return -1;
+    }
+    if (PyObject_TypeCheck(what, la_lock_type) && ((la_lock_object *)what)->lock != NULL) {
+        request->lock = (la_lock_object *)Py_NewRef(what);
+    }
+    else if (la_arrays.is_array(what) && la_arrays.buffer_of(what) != NULL) {
+        la_lock_object *lock = la_arrays.lock_of(what);
+        if (lock == NULL) {
+            return -1;
+        }
+        request->lock = (la_lock_object *)Py_NewRef((PyObject *)lock);
+        request->array = Py_NewRef(what);
+    }
+    else {
+        PyErr_Format(PyExc_TypeError, "no lock: %R", what);
+        return -1;
+    }
+    request->mode = writes ? LA_WRITE : LA_READ;
+    return 0;
+}
+
+static PyObject *
+la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *given;
+
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        PyErr_SetString(PyExc_TypeError, "Holds() takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O", &given)) {
+        return NULL;
+    }
+    PyObject *requests = PySequence_Fast(given, "Holds() takes a list of requests");
+    if (requests == NULL) {
+        return NULL;
+    }
+    la_holds_object *self = (la_holds_object *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        goto fail;
+    }
+    Py_ssize_t count = PySequence_Fast_GET_SIZE(requests);
+    self->requests = PyMem_RawCalloc((size_t)count + 1, sizeof(la_request));
+    self->wanted = PyMem_RawCalloc((size_t)count + 1, sizeof(la_wanted));
+    self->taken = PyMem_RawCalloc((size_t)count + 1, sizeof(la_taken));
+    if (self->requests == NULL || self->wanted == NULL || self->taken == NULL) {
+        PyErr_NoMemory();
+        goto fail;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PySequence_Fast_GET_ITEM(requests, i);
+        if (!PyTuple_Check(pair) || PyTuple_GET_SIZE(pair) != 2) {
+            PyErr_SetString(PyExc_TypeError, "a request is (LockedArray or lock, write)");
+            goto fail;
+        }
+        self->count = i + 1;    /* what is set so far is given back */
+        if (la_request_set(&self->requests[i], PyTuple_GET_ITEM(pair, 0),
+                           PyTuple_GET_ITEM(pair, 1)) < 0) {
+            goto fail;
+        }
+    }
+    la_thread *thread = la_thread_here();
+    if (thread == NULL) {
+        goto fail;
+    }
+    self->owner = la_thread_owner(thread);
+    Py_DECREF(requests);
+    return (PyObject *)self;
+
+fail:
+    Py_DECREF(requests);
+    Py_XDECREF(self);
+    return NULL;
+}
+
+/* The region of a request, as its array is now. */
+static void
+la_request_set_region(la_request *request)
+{
+    if (request->array == NULL) {
+        la_region_set_whole(&request->hold->region);
+    }
+    else {
+        la_arrays.region_of(request->array, &request->hold->region);
+    }
+}
+
+/* Is what was locked still what the array shows? Only a resize changes it. */
+static bool
+la_request_is_current(const la_request *request)
+{
+    la_region now;
+
+    if (request->array == NULL) {
+        return true;
+    }
+    la_arrays.region_of(request->array, &now);
+    return la_region_equal(&now, &request->hold->region);
+}
+
+/* Holds for all requests, put together by lock: 0, or -1 with an error. */
+static int
+la_holds_want(la_holds_object *self, la_thread *thread)
+{
+    int count = 0;
+
+    for (; count < self->count; count++) {
+        la_request *request = &self->requests[count];
+        request->hold = la_hold_make(thread, request->mode);
+        if (request->hold == NULL) {
+            la_wanted_free(self->wanted, count, thread);
+            return -1;
+        }
+        request->hold->subject = NULL;
+        request->hold->shown = NULL;
+        la_request_set_region(request);
+        self->wanted[count] = (la_wanted){request->lock, request->hold};
+    }
+    self->locks = la_wanted_order(self->wanted, count);
+    return 0;
+}
+
+static bool
+la_wanted_writes(const la_wanted *wanted)
+{
+    bool writes = false;
+    for (const la_hold *part = wanted->hold; part != NULL; part = part->also) {
+        writes |= part->mode == LA_WRITE;
+    }
+    return writes;
+}
+
+/* -- the lock below -------------------------------------------------------------- */
+
+/* Calls a method of the lock below for this lock; a new reference or NULL. */
+static PyObject *
+la_holds_call_below(la_holds_object *self, int i, const char *method)
+{
+    la_wanted *wanted = &self->wanted[i];
+
+    return PyObject_CallMethod(wanted->lock->below, method, "KOK",
+                               (unsigned long long)(uintptr_t)wanted,
+                               la_wanted_writes(wanted) ? Py_True : Py_False,
+                               (unsigned long long)self->ident);
+}
+
+/*
+ * Tells the lock below that the request is over: it wants that done, whatever strikes.
+ * So an exception out of it, Ctrl-C or its owner's, comes out in the end (Ctrl-C before
+ * another one); but first it is told again, which does nothing where it was done.
+ */
+static void
+la_holds_tell_below(la_holds_object *self, int i, const char *method)
+{
+    PyObject *type, *value, *traceback, *new_type, *new_value, *new_traceback;
+
+    if (self->wanted[i].lock->below == NULL) {  /* garbage, of which the collector cleared the lock first */
+        return;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *result = la_holds_call_below(self, i, method);
+    if (result == NULL) {
+        PyErr_Fetch(&new_type, &new_value, &new_traceback);
+        result = la_holds_call_below(self, i, method);
+        if (result == NULL) {
+            PyErr_Clear();
+        }
+        if (type == NULL || !PyErr_GivenExceptionMatches(new_type, PyExc_Exception)) {
+            Py_XDECREF(type);
+            Py_XDECREF(value);
+            Py_XDECREF(traceback);
+            PyErr_Restore(new_type, new_value, new_traceback);
+            Py_XDECREF(result);
+            return;
+        }
+        Py_XDECREF(new_type);
+        Py_XDECREF(new_value);
+        Py_XDECREF(new_traceback);
+    }
+    Py_XDECREF(result);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Takes somebody else's lock below ours, if it is free: 1, 0 if it is not, or -1. */
+static int
+la_holds_take_below(la_holds_object *self, int i)
+{
+    PyObject *result = la_holds_call_below(self, i, "take");
+    if (result == NULL) {
+        return -1;
+    }
+    int taken = PyObject_IsTrue(result);
+    Py_DECREF(result);
+    self->taken[i].below = taken > 0;
+    return taken;
+}
+
+/* Lets others' code get on with the lock below, for a moment; no longer than until the deadline. */
+static int
+la_holds_pause_below(la_holds_object *self, int i, int64_t deadline)
+{
+    double left = deadline == LA_NEVER ? 1.0
+        : deadline == LA_NOW ? 0.0 : (double)(deadline - la_now()) / 1e9;
+
+    if (!(left > 0)) {
+        la_refusal_raise(LA_TIMEOUT, self->wanted[i].lock, self->wanted[i].hold, NULL);
+        return -1;
+    }
+    PyObject *result = PyObject_CallMethod(self->wanted[i].lock->below, "pause", "d", left);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* -- acquire and release --------------------------------------------------------- */
+
+/* Are the requests for this lock, or for any if it is NULL, as their arrays are? */
+static bool
+la_holds_are_current(la_holds_object *self, la_lock_object *lock)
+{
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        la_request *request = &self->requests[i];
+        if ((lock == NULL || request->lock == lock) && !la_request_is_current(request)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Takes one lock, and the one below: 0, or -1 with an error. */
+static int
+la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t deadline)
+{
+    la_wanted *wanted = &self->wanted[i];
+    int taken;
+
+    for (;;) {
+        for (Py_ssize_t k = 0; k < self->count; k++) {
+            if (self->requests[k].lock == wanted->lock) {
+                la_request_set_region(&self->requests[k]);
+            }
+        }
+        if (la_hold_acquire(wanted->lock, wanted->hold, thread, deadline) < 0) {
+            taken = -1;
+            break;
+        }
+        if (la_holds_are_current(self, wanted->lock)) {
+            taken = wanted->lock->below == NULL ? 1 : la_holds_take_below(self, i);
+            if (taken > 0) {
+                return 0;
+            }
+        }
+        else {
+            taken = 1;      /* try again at once */
+        }
+        /* Nobody waits for others' code with our lock in hand: that code may ask for it. */
+        la_release(wanted->hold, thread);
+        if (taken < 0 || (taken == 0 && la_holds_pause_below(self, i, deadline) < 0)) {
+            taken = -1;
+            break;
+        }
+    }
+    if (wanted->lock->below != NULL) {
+        la_holds_tell_below(self, i, "give_up");
+    }
+    return taken;
+}
+
+/* Takes all requests, of locks that have none below: 0, or -1 with an error. */
+static int
+la_holds_acquire_own(la_holds_object *self, la_thread *thread, int64_t deadline)
+{
+    for (;;) {
+        if (la_wanted_acquire(self->wanted, self->locks, thread, deadline) < 0) {
+            return -1;
+        }
+        if (la_holds_are_current(self, NULL)) {
+            return 0;
+        }
+        for (int i = self->locks - 1; i >= 0; i--) {    /* a resize came in between */
+            la_release(self->wanted[i].hold, thread);
+        }
+        for (Py_ssize_t k = 0; k < self->count; k++) {
+            la_request_set_region(&self->requests[k]);
+        }
+    }
+}
+
+/* The same, where others' locks are below some; they are taken in order. */
+static int
+la_holds_acquire_with_below(la_holds_object *self, la_thread *thread, int64_t deadline)
+{
+    for (int i = 0; i < self->locks; i++) {
+        if (la_holds_acquire_one(self, i, thread, deadline) < 0) {
+            while (i-- > 0) {
+                if (self->taken[i].below) {
+                    self->taken[i].below = false;
+                    la_holds_tell_below(self, i, "give_back");
+                }
+                la_release(self->wanted[i].hold, thread);
+            }
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Is anything held? Not if the thread that held it ended, or is not in this process. */
+static bool
+la_holds_any(la_holds_object *self)
+{
+    for (int i = 0; i < self->locks; i++) {
+        if (la_kept_is_held(self->taken[i].kept)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Gives back what is held, the last taken first, by whatever thread calls; others'
+ * code may set an error.
+ */
+static void
+la_holds_release_all(la_holds_object *self)
+{
+    la_thread *thread = la_thread_self();
+
+    for (int i = self->locks - 1; i >= 0 && thread != NULL; i--) {
+        la_taken taken = self->taken[i];
+        self->taken[i] = (la_taken){{NULL, 0}, false};
+        if (!la_kept_is_held(taken.kept)) {
+            continue;   /* the thread that took it ended */
+        }
+        if (taken.below) {
+            la_holds_tell_below(self, i, "give_back");
+        }
+        (void)la_abandon(taken.kept, thread);
+    }
+}
+
+/* Where nobody can be told of an error; none is set. */
+static void
+la_holds_release_quietly(la_holds_object *self)
+{
+    la_holds_release_all(self);
+    if (PyErr_Occurred()) {
+        PyErr_WriteUnraisable((PyObject *)la_holds_type);
+    }
+}
+
+void
+la_holds_give_back(PyObject *object)
+{
+    if (PyObject_TypeCheck(object, la_holds_type)) {
+        la_holds_release_quietly((la_holds_object *)object);
+    }
+}
+
+static int
+la_deadline_of(PyObject *timeout, int64_t *deadline)
+{
+    *deadline = LA_NEVER;
+    if (timeout == NULL || timeout == Py_None) {
+        return 0;
+    }
+    double seconds = PyFloat_AsDouble(timeout);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return -1;
+    }
+    *deadline = la_deadline_after(seconds);
+    return 0;
+}
+
+static PyObject *
+la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
+{
+    la_holds_object *self = (la_holds_object *)object;
+    la_thread *thread = la_thread_here();
+    int64_t deadline;
+    bool below = false;
+
+    if (nargs > 1) {
+        PyErr_SetString(PyExc_TypeError, "acquire() takes a timeout");
+        return NULL;
+    }
+    if (thread == NULL || la_ending_watch() < 0
+            || la_deadline_of(nargs == 1 ? args[0] : NULL, &deadline) < 0) {
+        return NULL;
+    }
+    if (la_holds_any(self)) {
+        PyErr_SetString(PyExc_RuntimeError, "these holds are held already");
+        return NULL;
+    }
+    self->owner = la_thread_owner(thread);
+    self->ident = thread->ident;
+    if (la_holds_want(self, thread) < 0) {
+        return NULL;
+    }
+    for (int i = 0; i < self->locks; i++) {
+        below = below || self->wanted[i].lock->below != NULL;
+        self->taken[i] = (la_taken){{NULL, 0}, false};
+    }
+    if ((below ? la_holds_acquire_with_below(self, thread, deadline)
+               : la_holds_acquire_own(self, thread, deadline)) < 0) {
+        la_wanted_free(self->wanted, self->locks, thread);
+        self->locks = 0;
+        return NULL;
+    }
+    for (int i = 0; i < self->locks; i++) {
+        self->taken[i].kept = la_hold_keep(self->wanted[i].hold);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_release_all((la_holds_object *)object);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_thread *thread = la_thread_self();
+
+    return PyBool_FromLong(thread != NULL
+                           && ((la_holds_object *)object)->owner == la_thread_owner(thread));
+}
+
+static PyObject *
+la_holds_held(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(la_holds_any((la_holds_object *)object));
+}
+
+/* An array may refer to the guard that holds it. */
+static int
+la_holds_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    la_holds_object *self = (la_holds_object *)object;
+
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Py_VISIT(self->requests[i].array);
+        Py_VISIT((PyObject *)self->requests[i].lock);
+    }
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static void
+la_holds_dealloc(PyObject *object)
+{
+    la_holds_object *self = (la_holds_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    if (la_holds_any(self)) {
+        PyObject *error, *value, *traceback;
+        PyErr_Fetch(&error, &value, &traceback);
+        la_holds_release_quietly(self);
+        PyErr_Restore(error, value, traceback);
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Py_XDECREF(self->requests[i].array);
+        Py_XDECREF((PyObject *)self->requests[i].lock);
+    }
+    PyMem_RawFree(self->requests);
+    PyMem_RawFree(self->wanted);
+    PyMem_RawFree(self->taken);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef la_holds_methods[] = {
+    {"acquire", (PyCFunction)(void (*)(void))la_holds_acquire, METH_FASTCALL,
+     "Take every lock, within a timeout (seconds, None: for ever), or raise and hold none."},
+    {"release", la_holds_release, METH_NOARGS,
+     "Give back what is held, in whatever thread."},
+    {"held_by_this_thread", la_holds_mine, METH_NOARGS,
+     "Whether the current owner of the calling thread is the one that took the holds."},
+    {"held", la_holds_held, METH_NOARGS, "Whether they are held: its thread has not ended."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot la_holds_slots[] = {
+    {Py_tp_new, la_holds_new},
+    {Py_tp_dealloc, la_holds_dealloc},
+    {Py_tp_traverse, la_holds_traverse},
+    {Py_tp_methods, la_holds_methods},
+    {0, NULL},
+};
+
+static PyType_Spec la_holds_spec = {
+    .name = "lockedarray._core._native.Holds",
+    .basicsize = sizeof(la_holds_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = la_holds_slots,
+};
+
+int
+la_holds_add(PyObject *module)
+{
+    la_holds_type = (PyTypeObject *)PyType_FromSpec(&la_holds_spec);
+    return la_holds_type == NULL ? -1 : PyModule_AddType(module, la_holds_type);
+}

@@ -1,0 +1,181 @@
+/*
+ * Threads of the interpreter: waiting, signals, and the end of a thread state.
+ */
+#include "guard/interpreter.h"
+
+#ifdef _WIN32
+#include <windows.h>
+#define la_sleep_long() Sleep(1000000)
+#else
+#include <pthread.h>
+#include <unistd.h>
+#define la_sleep_long() sleep(1000)
+#endif
+
+typedef struct {
+    PyThreadState *state;
+    bool ends_interpreter;      /* this very thread does */
+} la_away;
+
+static void
+la_before_wait(void *context)
+{
+    la_away *away = context;
+
+    /* No other thread gets to run Python then, and so to wait. */
+    away->ends_interpreter = Py_IsFinalizing();
+    away->state = PyEval_SaveThread();
+}
+
+/*
+ * When the interpreter ends, a daemon thread that comes back ends there and
+ * then (before Python 3.14). Its hold may have been granted by now and is on
+ * its stack: so the thread does not end, but stays away for good. (Not the one
+ * that ends the interpreter, whose finalizers may wait as ever.)
+ */
+static void
+la_stay_away(void *Py_UNUSED(unused))
+{
+    for (;;) {
+        la_sleep_long();
+    }
+}
+
+static void
+la_after_wait(void *context)
+{
+    la_away *away = context;
+
+    if (Py_IsFinalizing() && !away->ends_interpreter) {
+        la_stay_away(NULL);
+    }
+#ifdef _WIN32
+    PyEval_RestoreThread(away->state);
+#else
+    pthread_cleanup_push(la_stay_away, NULL);       /* called where a thread ends */
+    PyEval_RestoreThread(away->state);
+    pthread_cleanup_pop(0);
+#endif
+}
+
+/* Signals are for the main thread; the others need not wake up to look for them. */
+static unsigned long la_main_thread;
+
+static int
+la_check_interrupt(void *Py_UNUSED(context))
+{
+    return PyErr_CheckSignals();
+}
+
+/* After a fork, the thread that is left is the main thread. */
+void
+la_interpreter_fork_child(void)
+{
+    la_main_thread = PyThread_get_thread_ident();
+}
+
+static int
+la_main_thread_init(void)
+{
+    PyObject *threading = PyImport_ImportModule("threading");
+    PyObject *thread = threading == NULL ? NULL
+        : PyObject_CallMethod(threading, "main_thread", NULL);
+    PyObject *ident = thread == NULL ? NULL : PyObject_GetAttrString(thread, "ident");
+
+    if (ident != NULL) {
+        la_main_thread = PyLong_AsUnsignedLong(ident);
+    }
+    Py_XDECREF(ident);
+    Py_XDECREF(thread);
+    Py_XDECREF(threading);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+LA_COLD la_status
+la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
+             la_deadlock *deadlock)
+{
+    la_away away = {NULL, false};
+    bool is_main = PyThread_get_thread_ident() == la_main_thread;
+    la_wait_hooks hooks = {la_before_wait, la_after_wait,
+                           is_main ? la_check_interrupt : NULL, &away};
+
+    return la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
+}
+
+/* -- the end of a thread state ------------------------------------------------- */
+
+/*
+ * Lives in the dict of a thread's state, and so ends with it: that is before
+ * Thread.join() returns, and before the system tells that the thread has ended.
+ */
+typedef struct {
+    PyObject_HEAD
+    la_thread *thread;
+} la_ending;
+
+LA_THREAD_LOCAL PyObject *la_ending_here;
+
+static PyTypeObject *la_ending_type;
+
+/*
+ * In a forked child, and when the interpreter ends, another thread does this for
+ * one that is gone. What that one holds is given back by the fork, or by its own
+ * end, which may go on at this moment.
+ */
+static void
+la_ending_dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    if (object == la_ending_here) {
+        la_ending_here = NULL;
+        la_thread_end_holds(((la_ending *)object)->thread);
+    }
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+LA_COLD int
+la_ending_watch_slow(void)
+{
+    la_thread *thread = la_thread_here();
+    PyObject *dict = thread == NULL ? NULL : PyThreadState_GetDict();       /* borrowed */
+
+    if (dict == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_RuntimeError, "a thread without a state");
+        }
+        return -1;
+    }
+    la_ending *ending = (la_ending *)la_ending_type->tp_alloc(la_ending_type, 0);
+    if (ending == NULL) {
+        return -1;
+    }
+    ending->thread = thread;
+    int result = PyDict_SetItemString(dict, "lockedarray.ending", (PyObject *)ending);
+    if (result == 0) {
+        la_ending_here = (PyObject *)ending;    /* the dict's */
+    }
+    Py_DECREF(ending);
+    return result;
+}
+
+static PyType_Slot la_ending_slots[] = {
+    {Py_tp_dealloc, la_ending_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec la_ending_spec = {
+    .name = "lockedarray._core._native.Ending",
+    .basicsize = sizeof(la_ending),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = la_ending_slots,
+};
+
+int
+la_interpreter_add(PyObject *Py_UNUSED(module))
+{
+    la_ending_type = (PyTypeObject *)PyType_FromSpec(&la_ending_spec);
+    return la_ending_type == NULL ? -1 : la_main_thread_init();
+}

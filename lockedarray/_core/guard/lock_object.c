@@ -1,0 +1,187 @@
+/*
+ * RegionLock: the C lock in a Python object, and the list of its holds.
+ */
+#include "guard/lock_object.h"
+
+PyTypeObject *la_lock_type;
+
+/* Copies of all that is held or waited for: as many as `count` says; NULL with an error. */
+static la_hold_info *
+la_lock_object_infos(la_lock_object *self, size_t *count)
+{
+    la_thread *thread = la_thread_here();
+    size_t room = 16;
+
+    while (thread != NULL) {
+        la_hold_info *infos = PyMem_RawMalloc(room * sizeof(la_hold_info));
+        if (infos == NULL) {
+            PyErr_NoMemory();
+            break;
+        }
+        *count = la_lock_list(self->lock, thread, infos, room);
+        if (*count <= room) {
+            return infos;
+        }
+        room = 2 * *count;
+        PyMem_RawFree(infos);
+    }
+    return NULL;
+}
+
+PyObject *
+la_lock_object_list(la_lock_object *self, la_lock_convert convert, const void *context)
+{
+    size_t count = 0;
+    PyObject *list = PyList_New(0);
+    la_hold_info *infos = list == NULL || self->lock == NULL ? NULL
+        : la_lock_object_infos(self, &count);
+
+    if (infos == NULL && PyErr_Occurred()) {
+        Py_CLEAR(list);
+    }
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *object = convert(&infos[i], context);
+        if (object == NULL ? PyErr_Occurred() != NULL : PyList_Append(list, object) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(object);
+    }
+    PyMem_RawFree(infos);
+    return list;
+}
+
+static int
+la_lock_object_init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"serial", "below", NULL};
+    la_lock_object *self = (la_lock_object *)object;
+    unsigned long long serial;
+    PyObject *below = Py_None;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "K|O", names, &serial, &below)) {
+        return -1;
+    }
+    if (self->lock != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a RegionLock is initialized once");
+        return -1;
+    }
+    /* Neighbours in its cache line would slow down every hold. */
+    self->block = PyMem_RawMalloc(sizeof(la_lock) + LA_CACHE_LINE);
+    if (self->block == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    uintptr_t start = ((uintptr_t)self->block + LA_CACHE_LINE - 1)
+                      / LA_CACHE_LINE * LA_CACHE_LINE;
+    self->lock = (la_lock *)start;
+    la_lock_init(self->lock, serial);
+    self->below = below == Py_None ? NULL : Py_NewRef(below);
+    return 0;
+}
+
+static int
+la_lock_object_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    Py_VISIT(((la_lock_object *)object)->below);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static int
+la_lock_object_clear(PyObject *object)
+{
+    Py_CLEAR(((la_lock_object *)object)->below);
+    return 0;
+}
+
+static void
+la_lock_object_dealloc(PyObject *object)
+{
+    la_lock_object *self = (la_lock_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    Py_CLEAR(self->below);
+    if (self->lock != NULL) {
+        /* Holds and Buffers keep the lock alive: nobody holds it. */
+        la_lock_destroy(self->lock);
+    }
+    PyMem_RawFree(self->block);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+la_lock_object_serial(PyObject *object, void *Py_UNUSED(closure))
+{
+    la_lock *lock = ((la_lock_object *)object)->lock;
+    return PyLong_FromUnsignedLongLong(lock == NULL ? 0 : lock->serial);
+}
+
+static PyObject *
+la_lock_object_below(PyObject *object, void *Py_UNUSED(closure))
+{
+    PyObject *below = ((la_lock_object *)object)->below;
+    return Py_NewRef(below == NULL ? Py_None : below);
+}
+
+static PyObject *
+la_offset_or_none(int64_t offset)
+{
+    if (offset == INT64_MIN || offset == INT64_MAX) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromLongLong(offset);
+}
+
+static PyObject *
+la_entry(const la_hold_info *info, const void *Py_UNUSED(context))
+{
+    return Py_BuildValue("(KsNNN)", (unsigned long long)info->thread,
+                         info->mode == LA_WRITE ? "write" : "read",
+                         PyBool_FromLong(info->waits), la_offset_or_none(info->region.low),
+                         la_offset_or_none(info->region.high));
+}
+
+static PyObject *
+la_lock_object_entries(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_lock_object_list((la_lock_object *)object, la_entry, NULL);
+}
+
+static PyGetSetDef la_lock_object_getset[] = {
+    {"serial", la_lock_object_serial, NULL, "Place in the order of all locks.", NULL},
+    {"below", la_lock_object_below, NULL, "Somebody else's lock that is taken, too.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef la_lock_object_methods[] = {
+    {"entries", la_lock_object_entries, METH_NOARGS,
+     "Who holds or waits: (thread ident, mode, waits, low, high) each."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot la_lock_object_slots[] = {
+    {Py_tp_init, la_lock_object_init},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_dealloc, la_lock_object_dealloc},
+    {Py_tp_traverse, la_lock_object_traverse},
+    {Py_tp_clear, la_lock_object_clear},
+    {Py_tp_getset, la_lock_object_getset},
+    {Py_tp_methods, la_lock_object_methods},
+    {0, NULL},
+};
+
+static PyType_Spec la_lock_object_spec = {
+    .name = "lockedarray._core._native.RegionLock",
+    .basicsize = sizeof(la_lock_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = la_lock_object_slots,
+};
+
+int
+la_lock_object_add(PyObject *module)
+{
+    la_lock_type = (PyTypeObject *)PyType_FromSpec(&la_lock_object_spec);
+    return la_lock_type == NULL ? -1 : PyModule_AddType(module, la_lock_type);
+}

@@ -1,0 +1,27 @@
+/*
+ * RegionLock: the C lock in a Python object.
+ */
+#ifndef LOCKEDARRAY_CORE_GUARD_LOCK_OBJECT_H_
+#define LOCKEDARRAY_CORE_GUARD_LOCK_OBJECT_H_
+
+#include "guard/interpreter.h"
+
+typedef struct {
+    PyObject_HEAD
+    la_lock *lock;          /* in a cache line of its own, inside `block`; NULL before __init__ */
+    void *block;
+    PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
+} la_lock_object;
+
+extern PyTypeObject *la_lock_type;
+
+/* Makes an object of what is listed; NULL without an error leaves it out. */
+typedef PyObject *(*la_lock_convert)(const la_hold_info *info, const void *context);
+
+/* A list of what `convert` makes of each region held or waited for. */
+PyObject *la_lock_object_list(la_lock_object *lock, la_lock_convert convert,
+                              const void *context);
+
+int la_lock_object_add(PyObject *module);
+
+#endif  /* LOCKEDARRAY_CORE_GUARD_LOCK_OBJECT_H_ */

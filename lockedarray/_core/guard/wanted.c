@@ -1,0 +1,122 @@
+/*
+ * Wanted locks: in which order they are taken, and how one waits for several.
+ */
+#include "guard/wanted.h"
+
+#include <stdlib.h>
+
+#include "guard/refusal.h"
+
+/* -- one ------------------------------------------------------------------------ */
+
+LA_COLD int
+la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+                     int64_t deadline)
+{
+    la_deadlock deadlock = {0};
+
+    la_status status = la_hold_wait(lock->lock, hold, self, deadline, &deadlock);
+    if (status == LA_OK) {
+        return 0;
+    }
+    la_refusal_raise(status, lock, hold, &deadlock);
+    return -1;
+}
+
+/* -- several -------------------------------------------------------------------- */
+
+static int
+la_wanted_compare(const void *a, const void *b)
+{
+    const la_wanted *first = a, *second = b;
+    uint64_t x = first->lock->lock->serial, y = second->lock->lock->serial;
+
+    return x != y ? (x > y) - (x < y)
+        : (second->hold->mode == LA_WRITE) - (first->hold->mode == LA_WRITE);
+}
+
+#define LA_FEW 8        /* so many are sorted faster without calls */
+
+static void
+la_wanted_sort(la_wanted *wanted, int count)
+{
+    if (count > LA_FEW) {
+        qsort(wanted, (size_t)count, sizeof(*wanted), la_wanted_compare);
+        return;
+    }
+    for (int i = 1; i < count; i++) {
+        la_wanted moved = wanted[i];
+        int at = i;
+        for (; at > 0 && la_wanted_compare(&moved, &wanted[at - 1]) < 0; at--) {
+            wanted[at] = wanted[at - 1];
+        }
+        wanted[at] = moved;
+    }
+}
+
+int
+la_wanted_order(la_wanted *wanted, int count)
+{
+    int locks = 0;
+
+    la_wanted_sort(wanted, count);
+    for (int i = 0; i < count; i++) {
+        if (locks > 0 && wanted[locks - 1].lock == wanted[i].lock) {
+            la_hold_chain(wanted[locks - 1].hold, wanted[i].hold);
+        }
+        else {
+            wanted[locks++] = wanted[i];
+        }
+    }
+    return locks;
+}
+
+static void
+la_wanted_give_up(const la_wanted *wanted, int count, int but, la_thread *self)
+{
+    while (count-- > 0) {
+        if (count != but) {
+            la_release(wanted[count].hold, self);
+        }
+    }
+}
+
+#define LA_TURNS 4
+
+/*
+ * Who holds something overtakes those who wait for the next lock, or there would be
+ * waits that the graph does not know; so threads that take the same locks again and
+ * again would keep all others from the last one. Hence, a few times, a thread that holds
+ * nothing waits for one of its locks in turn, holding no other, and then tries those.
+ */
+int
+la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
+                          int64_t deadline)
+{
+    int turns = la_thread_holds_any(self) ? 0 : LA_TURNS;
+    int next = 0;
+
+    for (int turn = 0; turn < turns; turn++) {
+        int tried = 0;
+        if (la_hold_acquire(wanted[next].lock, wanted[next].hold, self, deadline) < 0) {
+            return -1;
+        }
+        while (tried < count && (tried == next
+                || la_try_in_turn(wanted[tried].lock->lock, wanted[tried].hold, self))) {
+            tried++;
+        }
+        if (LA_LIKELY(tried == count)) {
+            return 0;
+        }
+        la_wanted_give_up(wanted, tried, next, self);
+        la_release(wanted[next].hold, self);
+        next = tried;
+    }
+    for (int i = 0; i < count; i++) {
+        if (la_hold_acquire(wanted[i].lock, wanted[i].hold, self, deadline) < 0) {
+            la_wanted_give_up(wanted, i, -1, self);
+            return -1;
+        }
+    }
+    return 0;
+}

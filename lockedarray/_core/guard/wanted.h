@@ -1,0 +1,73 @@
+/*
+ * Wanted locks: one or several, taken as one, with errors raised.
+ *
+ *     fill in `wanted`, a hold for each array     their records are the thread's
+ *     la_wanted_order                             holds of one lock become one
+ *     la_wanted_acquire                           or la_wanted_free
+ *     la_wanted_release                           gives back the records, too
+ */
+#ifndef LOCKEDARRAY_CORE_GUARD_WANTED_H_
+#define LOCKEDARRAY_CORE_GUARD_WANTED_H_
+
+#include "guard/lock_object.h"
+
+/* A hold, with all that is chained to it, and of which lock. */
+typedef struct {
+    la_lock_object *lock;       /* the caller's reference */
+    la_hold *hold;
+} la_wanted;
+
+/*
+ * Puts them in the order of their locks and chains those of one lock, of which a
+ * write comes first: it stands for the others, and so for what the thread is said to
+ * wait for. Returns how many locks there are.
+ */
+int la_wanted_order(la_wanted *wanted, int count);
+
+int la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+                         int64_t deadline);
+
+/* la_acquire, with the GIL or the thread state let go while it waits: 0, or -1 with an error. */
+static inline int
+la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
+                int64_t deadline)
+{
+    if (LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
+        return 0;
+    }
+    return la_hold_acquire_slow(lock, hold, self, deadline);
+}
+
+int la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
+                              int64_t deadline);
+
+/* Takes all, which are in order: 0, or -1 with an error and none is held. */
+static inline int
+la_wanted_acquire(const la_wanted *wanted, int count, la_thread *self, int64_t deadline)
+{
+    if (LA_LIKELY(count == 1)) {
+        return la_hold_acquire(wanted->lock, wanted->hold, self, deadline);
+    }
+    return count == 0 ? 0 : la_wanted_acquire_several(wanted, count, self, deadline);
+}
+
+/* The records go back, of holds that are not held. */
+static inline void
+la_wanted_free(la_wanted *wanted, int count, la_thread *self)
+{
+    for (int i = 0; i < count; i++) {
+        la_hold_free(wanted[i].hold, self);
+    }
+}
+
+/* Releases all, the last taken first, and gives the records back. */
+static inline void
+la_wanted_release(la_wanted *wanted, int count, la_thread *self)
+{
+    while (count-- > 0) {
+        la_release(wanted[count].hold, self);
+        la_hold_free(wanted[count].hold, self);
+    }
+}
+
+#endif  /* LOCKEDARRAY_CORE_GUARD_WANTED_H_ */

@@ -1,0 +1,324 @@
+/*
+ * The slow paths: acquiring what is not free, and releasing where others are
+ * interested. The one loop that all waiting goes through is here.
+ *
+ * Lock order: the graph's mutex, then the lock's. Neither is held across a
+ * sleep or a callback.
+ */
+#include "lock/acquire.h"
+
+/* Not results of la_acquire. */
+#define LA_WAITING ((la_status)(LA_INTERRUPTED + 1))    /* the thread is queued */
+#define LA_CALLED ((la_status)(LA_INTERRUPTED + 2))     /* and has a signal to look for */
+
+/* Under the mutex: takes the hold for the thread itself. */
+static void
+la_waiter_take_locked(la_hold *waiter)
+{
+    la_owner_remember(waiter->wanted_by, waiter);
+    la_holds_link_locked(waiter->lock, waiter, waiter->wanted_by);
+}
+
+/* Takes the hold if it can; else joins the queue if it may. */
+static la_status
+la_waiter_try(la_hold *waiter, bool may_join)
+{
+    la_wakes wakes = {0};
+    la_status status = LA_TIMEOUT;
+
+    la_lock_enter(waiter->lock, waiter->thread);
+    if (la_may_run_locked(waiter)) {
+        la_waiter_take_locked(waiter);
+        status = LA_OK;
+    }
+    else if (may_join) {
+        la_queue_append_locked(waiter);
+        status = LA_WAITING;
+    }
+    la_lock_leave(waiter->lock, waiter->thread, &wakes);
+    return status;
+}
+
+/*
+ * The lock was handed over, and the hold is in its list already; unless that was
+ * accepted before, by a wait inside this one. A fork finds the hold among those of
+ * its owner, or by thread.waiting.
+ */
+static void
+la_waiter_accept(la_hold *waiter)
+{
+    /* Relaxed: under the mutex, or behind the acquire in la_waiter_sleep. */
+    if (atomic_load_explicit(&waiter->granted, memory_order_relaxed)) {
+        atomic_store_explicit(&waiter->granted, false, memory_order_relaxed);
+        la_owner_remember(waiter->wanted_by, waiter);
+    }
+}
+
+/*
+ * Leaves the queue, unless the lock was handed over before; LA_OK then. Who
+ * was behind this waiter may now be able to run.
+ */
+static la_status
+la_waiter_leave_locked(la_hold *waiter, la_status status, la_wakes *wakes)
+{
+    if (!waiter->queued) {
+        la_waiter_accept(waiter);
+        return LA_OK;
+    }
+    la_queue_remove_locked(waiter);
+    la_queue_serve_locked(waiter->lock, wakes);
+    return status;
+}
+
+/* It looks, and takes the lock if nothing is in its way: LA_OK or LA_WAITING. */
+static la_status
+la_waiter_look_locked(la_hold *waiter, la_wakes *wakes)
+{
+    if (la_may_run_locked(waiter)) {
+        la_queue_remove_locked(waiter);
+        la_waiter_take_locked(waiter);
+        return LA_OK;
+    }
+    if (waiter->signalled) {
+        /* Somebody was faster. Others may have stepped back for this one. */
+        waiter->signalled = false;
+        la_queue_serve_locked(waiter->lock, wakes);
+    }
+    return LA_WAITING;
+}
+
+/* What to do after a wake-up: LA_WAITING to sleep on. */
+static la_status
+la_waiter_woken_locked(la_hold *waiter, la_wake_reason reason,
+                       bool interruptible, la_wakes *wakes)
+{
+    if (!waiter->queued) {
+        return la_waiter_leave_locked(waiter, LA_OK, wakes);
+    }
+    if (waiter->signalled && la_waiter_look_locked(waiter, wakes) == LA_OK) {
+        return LA_OK;
+    }
+    if (reason == LA_LATE) {
+        return la_waiter_leave_locked(waiter, LA_TIMEOUT, wakes);
+    }
+    if (reason == LA_CUT && interruptible) {
+        /* From now on it cannot look. It is blocked, or it would have been signalled. */
+        waiter->away = true;
+        return LA_CALLED;
+    }
+    return LA_WAITING;
+}
+
+/* Sleeps until there is a result, or a signal to look for. */
+static la_status
+la_waiter_sleep(la_hold *waiter, int64_t deadline, bool interruptible)
+{
+    la_lock *lock = waiter->lock;
+    la_thread *self = waiter->thread;
+    la_status status = LA_WAITING;
+
+    while (status == LA_WAITING) {
+        la_wake_reason reason = la_park(&self->parker, deadline);
+        la_wakes wakes = {0};
+
+        /* Acquire: pairs with the release in la_waiter_grant_locked, and so
+           sees all that was written under the lock. */
+        if (atomic_load_explicit(&waiter->granted, memory_order_acquire)) {
+            la_waiter_accept(waiter);
+            return LA_OK;
+        }
+        la_lock_enter(lock, self);
+        status = la_waiter_woken_locked(waiter, reason, interruptible, &wakes);
+        la_lock_leave(lock, self, &wakes);
+    }
+    return status;
+}
+
+/* It leaves the queue for another reason than a grant, which may be there already. */
+static la_status
+la_waiter_leave(la_hold *waiter, la_status status)
+{
+    la_wakes wakes = {0};
+
+    la_lock_enter(waiter->lock, waiter->thread);
+    status = la_waiter_leave_locked(waiter, status, &wakes);
+    la_lock_leave(waiter->lock, waiter->thread, &wakes);
+    return status;
+}
+
+/* Back from a signal: has it been granted, or may it run now? */
+static la_status
+la_waiter_come_back(la_hold *waiter, bool nested)
+{
+    la_wakes wakes = {0};
+    la_status status = LA_OK;
+
+    la_lock_enter(waiter->lock, waiter->thread);
+    if (!waiter->queued) {
+        la_waiter_accept(waiter);
+    }
+    else {
+        waiter->away = false;
+        waiter->nested = nested;
+        status = la_waiter_look_locked(waiter, &wakes);
+    }
+    la_lock_leave(waiter->lock, waiter->thread, &wakes);
+    return status;
+}
+
+/*
+ * Tries once more, or joins the queue, or comes back to its place there; a nested
+ * waiter joins the graph. What a signal made its thread do may have made it one.
+ */
+static la_status
+la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
+{
+    bool nested = la_thread_holds_any(waiter->thread);
+    la_status status;
+
+    if (nested) {
+        la_graph_lock();
+    }
+    if (comes_back) {
+        status = la_waiter_come_back(waiter, nested);
+    }
+    else {
+        waiter->nested = nested;
+        status = la_waiter_try(waiter, true);
+    }
+    if (nested) {
+        if (status == LA_WAITING && la_graph_add_locked(waiter, deadlock)) {
+            status = LA_DEADLOCK;
+        }
+        la_graph_unlock();
+    }
+    return status;
+}
+
+/*
+ * The waits around this one, whose signal handlers called it, step aside for
+ * as long as it lasts, or step back to their places. One that was granted before
+ * is held from now on.
+ */
+static void
+la_waiters_set_aside(la_hold *outer, bool aside)
+{
+    for (; outer != NULL; outer = outer->outer) {
+        la_wakes wakes = {0};
+
+        la_lock_enter(outer->lock, outer->thread);
+        if (outer->queued) {
+            outer->aside = aside;
+            la_queue_serve_locked(outer->lock, &wakes);
+        }
+        else {
+            la_waiter_accept(outer);
+        }
+        la_lock_leave(outer->lock, outer->thread, &wakes);
+    }
+}
+
+static void
+la_hook_call(void (*hook)(void *), const la_wait_hooks *hooks)
+{
+    if (hook != NULL) {
+        hook(hooks->context);
+    }
+}
+
+/* The wait, from joining the queue to leaving it. */
+static la_status
+la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
+               la_deadlock *deadlock)
+{
+    bool comes_back = false;
+
+    for (;;) {
+        la_status status = la_waiter_join(waiter, comes_back, deadlock);
+        if (status == LA_DEADLOCK) {
+            return la_waiter_leave(waiter, LA_DEADLOCK);
+        }
+        if (status != LA_WAITING) {
+            return status;
+        }
+        la_hook_call(hooks->before_wait, hooks);
+        status = la_waiter_sleep(waiter, deadline, hooks->check_interrupt != NULL);
+        if (waiter->nested) {
+            la_graph_remove(waiter);
+        }
+        la_hook_call(hooks->after_wait, hooks);
+        if (status != LA_CALLED) {
+            return status;
+        }
+        if (hooks->check_interrupt(hooks->context) != 0) {
+            if (la_waiter_leave(waiter, LA_INTERRUPTED) == LA_OK) {
+                la_release(waiter, waiter->thread);
+            }
+            return LA_INTERRUPTED;
+        }
+        comes_back = true;
+    }
+}
+
+/*
+ * A thread that waits with a deadline that has passed does not queue. One that
+ * holds something tries first, so that the graph is for those who must wait.
+ */
+LA_COLD la_status
+la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
+                int64_t deadline, const la_wait_hooks *hooks,
+                la_deadlock *deadlock)
+{
+    static const la_wait_hooks none = {0};
+    bool may_wait = deadline == LA_NEVER
+                    || (deadline != LA_NOW && deadline > la_now());
+    la_status status = LA_TIMEOUT;
+
+    hold->lock = lock;      /* before it is remembered anywhere: see fork.c */
+    hold->thread = self;
+    hold->wanted_by = la_thread_owner(self);
+    hold->nested = la_thread_holds_any(self);
+    hold->queued = false;
+    atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
+    if (hold->nested || !may_wait) {
+        status = la_waiter_try(hold, false);
+    }
+    if (status == LA_OK || !may_wait) {
+        return status;
+    }
+    /* Relaxed: only this thread writes it. */
+    hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
+    la_waiters_set_aside(hold->outer, true);
+    /* Release, twice: a fork that finds the thread queued finds its note, and one that
+       finds the note gone finds the hold remembered, or the queue without it. */
+    atomic_store_explicit(&self->waiting, hold, memory_order_release);
+    status = la_waiter_wait(hold, deadline, hooks != NULL ? hooks : &none, deadlock);
+    atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
+    la_waiters_set_aside(hold->outer, false);
+    return status;
+}
+
+LA_COLD void
+la_release_slow(la_hold *hold, la_thread *self)
+{
+    la_lock *lock = hold->lock;
+    la_owner *owner = la_hold_owner(hold);
+    la_wakes wakes = {0};
+
+    la_lock_enter(lock, self);
+    la_holds_unlink_locked(lock, hold);
+    la_queue_serve_locked(lock, &wakes);
+    la_owner_forget(owner, hold);
+    la_lock_leave(lock, self, &wakes);
+}
+
+/* As one that holds nothing: the queue is in its way. */
+LA_COLD bool
+la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self)
+{
+    hold->lock = lock;
+    hold->thread = self;
+    hold->wanted_by = la_thread_owner(self);
+    hold->nested = hold->queued = false;
+    return la_waiter_try(hold, false) == LA_OK;
+}

@@ -1,0 +1,232 @@
+/*
+ * The hold: one record for what is asked for, waited for, and held.
+ *
+ *   idle       in a pool, or being filled in
+ *   waiting    in the queue of its lock: `queued` (queue.h)
+ *   held       `owner` is set, and the lock has it, inline or in its list
+ *
+ * A hold is never on a stack above which Python code may run: greenlets copy
+ * such stacks away. It lives in a record from the pool of its thread, and goes
+ * back there. Records are never freed, so that a guard may keep the address of
+ * its hold for as long as it likes:
+ *
+ *   turn       odd while somebody keeps the hold beyond one call. It is one
+ *              more with each keeping and each giving back, so who remembers
+ *              it (la_kept) can tell whether the hold is still that one.
+ *
+ * Several regions of one lock are taken in one step by chaining them with
+ * `also`: the first one stands for all, and only its other fields are used.
+ * They never conflict with each other.
+ *
+ * Who may touch what: the thread that fills it in, until it is published by
+ * the lock's state word or under the lock's mutex. Then mode, region and also
+ * do not change; next, previous and what belongs to waiting is under the lock's
+ * mutex; older and newer are the owner's (owner.h); turn, subject and shown its
+ * thread's, or under the registry's mutex.
+ */
+#ifndef LOCKEDARRAY_CORE_LOCK_HOLD_H_
+#define LOCKEDARRAY_CORE_LOCK_HOLD_H_
+
+#include "lock/region.h"
+#include "lock/thread.h"
+
+typedef enum {
+    LA_READ,
+    LA_WRITE,
+} la_mode;
+
+struct la_hold {
+    la_lock *lock;                      /* NULL: abandoned, and no more than a record */
+    _Atomic(la_owner *) owner;          /* NULL while not held */
+    la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
+    la_hold *next, *previous;           /* of the lock's list or queue; next: of a pool */
+    la_hold *also;
+    la_mode mode;
+    bool in_operation;                  /* of one call: code under it must not move the memory */
+
+    _Atomic(uint64_t) turn;
+    /* What the floors above know it by. The lock only hands it on. */
+    const void *subject;
+    void *shown;
+
+    /* While it waits. */
+    int64_t since;
+    la_thread *thread;                  /* which sleeps */
+    la_owner *wanted_by;                /* whose it will be */
+    la_hold *outer;                     /* the thread waited for this one first */
+    bool nested;                        /* somebody may wait for the thread */
+    bool queued;
+    bool signalled;                     /* woken to look, and has not looked yet */
+    bool away;                          /* handles a signal, and cannot look */
+    bool aside;                         /* waits for something else meanwhile */
+    /* Set as the last thing that another thread does to this waiter. */
+    _Atomic(bool) granted;
+
+    la_region region;                   /* last, since most of it is unused */
+};
+
+/* A hold that is kept beyond one call, by who remembers this. */
+typedef struct {
+    la_hold *hold;
+    uint64_t turn;
+} la_kept;
+
+la_hold *la_hold_new_slow(la_thread *self);
+
+/* Everything but its region, which the caller sets. NULL when out of memory. */
+static inline la_hold *
+la_hold_new(la_thread *self, la_mode mode)
+{
+    la_hold *hold = self->pool;
+
+    if (LA_LIKELY(hold != NULL)) {
+        self->pool = hold->next;
+    }
+    else {
+        hold = la_hold_new_slow(self);
+        if (hold == NULL) {
+            return NULL;
+        }
+    }
+    hold->mode = mode;
+    hold->also = NULL;
+    hold->in_operation = false;
+    return hold;
+}
+
+void la_hold_free_chain_slow(la_hold *hold, la_thread *self);
+
+/* Back into the pool, with all that is chained to it; it is not held or queued. */
+static inline void
+la_hold_free(la_hold *hold, la_thread *self)
+{
+    if (LA_LIKELY(hold->also == NULL)) {
+        hold->next = self->pool;
+        self->pool = hold;
+    }
+    else {
+        la_hold_free_chain_slow(hold, self);
+    }
+}
+
+/* Adds `other`, with all that is chained to it, to what `hold` stands for. */
+static inline void
+la_hold_chain(la_hold *hold, la_hold *other)
+{
+    la_hold *last = other;
+    while (last->also != NULL) {
+        last = last->also;
+    }
+    last->also = hold->also;
+    hold->also = other;
+}
+
+/* Relaxed: only compared, or read by the owner's thread or under the lock's mutex. */
+static inline la_owner *
+la_hold_owner(const la_hold *hold)
+{
+    return atomic_load_explicit(&hold->owner, memory_order_relaxed);
+}
+
+static inline bool
+la_hold_is_of(const la_hold *hold, const la_owner *owner)
+{
+    return la_hold_owner(hold) == owner;
+}
+
+/* Have it kept beyond the call that acquired it. */
+static inline la_kept
+la_hold_keep(la_hold *hold)
+{
+    /* Relaxed: a keeper's reference is handed to other threads by their means. */
+    uint64_t turn = atomic_load_explicit(&hold->turn, memory_order_relaxed) + 1;
+    LA_ASSERT(turn % 2 == 1);
+    atomic_store_explicit(&hold->turn, turn, memory_order_relaxed);
+    return (la_kept){hold, turn};
+}
+
+/* The keeper's end of it; whoever remembers it still finds it given back. */
+static inline void
+la_hold_unkeep(la_hold *hold)
+{
+    uint64_t turn = atomic_load_explicit(&hold->turn, memory_order_relaxed);
+    LA_ASSERT(turn % 2 == 1);
+    atomic_store_explicit(&hold->turn, turn + 1, memory_order_relaxed);
+}
+
+static inline bool
+la_hold_is_kept(const la_hold *hold)
+{
+    return atomic_load_explicit(&hold->turn, memory_order_relaxed) % 2 == 1;
+}
+
+/*
+ * Has nobody given it back? The answer stays right for as long as the thread in
+ * which its owner is current, or bound, is the calling one; else it may have
+ * changed already, and la_abandon looks again.
+ */
+static inline bool
+la_kept_is_held(la_kept kept)
+{
+    return kept.hold != NULL
+           && atomic_load_explicit(&kept.hold->turn, memory_order_relaxed) == kept.turn;
+}
+
+/*
+ * Among what the owner holds. Release, here and below: a fork that finds a later
+ * step of this thread also finds its list right; see fork.c.
+ */
+static inline void
+la_owner_remember(la_owner *owner, la_hold *hold)
+{
+    la_hold *older = atomic_load_explicit(&owner->holds, memory_order_relaxed);
+
+    hold->older = older;
+    if (older != NULL) {
+        older->newer = hold;
+    }
+    atomic_store_explicit(&owner->holds, hold, memory_order_release);
+}
+
+static inline void
+la_owner_forget(la_owner *owner, la_hold *hold)
+{
+    atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
+    if (LA_LIKELY(atomic_load_explicit(&owner->holds, memory_order_relaxed) == hold)) {
+        atomic_store_explicit(&owner->holds, hold->older, memory_order_release);
+        return;
+    }
+    hold->newer->older = hold->older;
+    if (hold->older != NULL) {
+        hold->older->newer = hold->newer;
+    }
+}
+
+void la_owner_reap_slow(la_owner *owner, la_thread *self);
+
+/*
+ * May somebody be waiting for what this thread alone can give back? For the
+ * calling thread.
+ */
+static inline bool
+la_thread_holds_any(la_thread *self)
+{
+    la_owner *owner = la_thread_owner(self);
+
+    /* Acquire: pairs with the release of who abandoned. */
+    if (atomic_load_explicit(&owner->abandoned, memory_order_acquire) != NULL) {
+        la_owner_reap_slow(owner, self);
+    }
+    return la_owner_holds_any(owner)
+           || atomic_load_explicit(&self->others, memory_order_relaxed) != NULL;
+}
+
+/* The mutex of the pool that is for all threads, across a fork. */
+void la_pool_fork_prepare(void);
+void la_pool_fork_parent(void);
+void la_pool_fork_child(void);
+
+/* A thread ends: what it had in its pool is for others. */
+void la_pool_give(la_thread *thread);
+
+#endif  /* LOCKEDARRAY_CORE_LOCK_HOLD_H_ */

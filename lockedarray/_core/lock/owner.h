@@ -1,0 +1,56 @@
+/*
+ * The owner of holds: who holds and waits. Holds of one owner never conflict
+ * with each other.
+ *
+ * An owner is not a thread. A thread has one owner that is current, which can
+ * be exchanged for another one (registry.h); what is acquired belongs to that
+ * one, and whoever has it current gives it back. One that was exchanged while
+ * it held something stays bound to the thread: there alone can it go on.
+ *
+ * Records are reused and never freed: who has seen one may look at it at any
+ * later time.
+ *
+ * Who may touch what:
+ *   holds              written by the thread in which the owner is current or
+ *                      bound; read by others under the registry's mutex, which
+ *                      the end of the thread takes, and in a forked child
+ *   abandoned          pushed to under the registry's mutex, taken by its thread
+ *   thread             written under the registry's mutex
+ *   waits, visited,    under the mutex of the wait-for graph
+ *   parent, next_visit
+ *   next               under the registry's mutex
+ */
+#ifndef LOCKEDARRAY_CORE_LOCK_OWNER_H_
+#define LOCKEDARRAY_CORE_LOCK_OWNER_H_
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct la_hold la_hold;
+typedef struct la_owner la_owner;
+typedef struct la_thread la_thread;
+
+struct la_owner {
+    _Atomic(la_hold *) holds;       /* newest first, by la_hold.older */
+    _Atomic(la_hold *) abandoned;   /* given back by others, by la_hold.next */
+    _Atomic(la_thread *) thread;    /* where it is current, or bound; or NULL */
+    _Atomic(uint64_t) ident;        /* of that thread, or of the last one */
+
+    la_hold *waits;                 /* set while it waits and is waited for */
+    la_owner *parent;
+    la_owner *next_visit;
+    uint64_t visited;
+
+    la_owner *next;                 /* bound to the same thread, or unused */
+};
+
+/* Does it hold anything? Relaxed: for the thread in which it is current. */
+static inline bool
+la_owner_holds_any(const la_owner *owner)
+{
+    return atomic_load_explicit(&owner->holds, memory_order_relaxed) != NULL;
+}
+
+#endif  /* LOCKEDARRAY_CORE_LOCK_OWNER_H_ */

@@ -1,0 +1,90 @@
+/*
+ * The monitor inside a lock: its mutex, the list of holds, the queue of those
+ * that wait, and the rule for who may run.
+ *
+ * A waiter is in the queue from the moment when it first waits until it is
+ * granted the lock or gives up; its place is by its age. While its thread
+ * handles a signal it is *away*: it cannot look for itself. While that handler
+ * waits for a lock in turn, it is *aside*: nothing is granted to it, for an
+ * owner gets no hold while it waits (cycles.h), and nobody stands behind it.
+ *
+ * Invariant, whenever the mutex is free:
+ *   1. No two holds conflict.
+ *   2. The state word says what the lists say: LA_FREE when both are empty,
+ *      LA_INLINE for one hold and no waiter, else LA_LISTED.
+ *   3. The queue is ordered by age, oldest first.
+ *   4. A waiter that is neither signalled nor aside is truly blocked: a hold is
+ *      in its way, or, if it is not nested, an older waiter is.
+ * The fourth is why no wake-up is lost; la_queue_serve_locked restores it
+ * after each step that takes a hold or a waiter away.
+ *
+ * Lock order: the graph's mutex, then one lock's mutex. Nobody has the mutexes
+ * of two locks. While it is held: no allocation, no callback (but la_lock_visit),
+ * no sleep.
+ */
+#ifndef LOCKEDARRAY_CORE_LOCK_QUEUE_H_
+#define LOCKEDARRAY_CORE_LOCK_QUEUE_H_
+
+#include "lock/regionlock.h"
+
+/* A waiter this old is handed the lock; newcomers queue behind it. */
+#define LA_HAND_OFF_NS LA_MILLISECOND
+
+/* Threads to wake once the mutex is free. */
+#define LA_WAKES 8
+typedef struct {
+    int count;
+    la_thread *threads[LA_WAKES];
+} la_wakes;
+
+/* Takes the mutex and brings the lock into the list form. */
+void la_lock_enter(la_lock *lock, la_thread *self);
+
+/* Gives the mutex back, and wakes. */
+void la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes);
+
+/* The same in a forked child, and without a look at the state word there. */
+void la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner);
+
+void la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner);
+void la_holds_unlink_locked(la_lock *lock, la_hold *hold);
+
+/* Does a hold of another owner conflict with this one? */
+bool la_holds_block_locked(const la_lock *lock, const la_hold *hold,
+                           const la_owner *owner);
+
+/* Do any two parts of the two conflict? (Owners are the caller's business.) */
+bool la_holds_conflict(const la_hold *a, const la_hold *b);
+
+/* May a newcomer run, or a waiter that looks? */
+bool la_may_run_locked(const la_hold *waiter);
+
+void la_queue_append_locked(la_hold *waiter);
+void la_queue_remove_locked(la_hold *waiter);
+
+/*
+ * Hands the lock to each waiter that may run and is old enough or away, and
+ * signals each other one that may run. To be called after each step that takes
+ * away a hold, a waiter, or a signal.
+ */
+void la_queue_serve_locked(la_lock *lock, la_wakes *wakes);
+
+/*
+ * For people who debug, for messages and for tests: what is held, and then what
+ * is waited for, region by region. Copies as many as there is room for, and
+ * returns how many there are. Another thread's hold may be gone when this returns.
+ */
+typedef struct {
+    const la_owner *owner;  /* to be compared only */
+    uint64_t thread;        /* ident */
+    la_mode mode;
+    bool waits;
+    la_region region;
+} la_hold_info;
+
+size_t la_lock_list(la_lock *lock, la_thread *self, la_hold_info *infos, size_t room);
+
+/* How many threads wait at this moment. */
+int la_lock_count_waiters(la_lock *lock, la_thread *self);
+
+#endif  /* LOCKEDARRAY_CORE_LOCK_QUEUE_H_ */

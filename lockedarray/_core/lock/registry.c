@@ -1,0 +1,430 @@
+/*
+ * The registry: records of threads and owners, and their end.
+ *
+ * Lock order: the registry's mutex, then that of one lock, or that of the pool for
+ * all threads.
+ */
+#include "lock/registry.h"
+
+#include <stdlib.h>
+
+LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
+
+static la_mutex la_registry_mutex;
+static la_thread *la_registry;          /* every record; only ever grows */
+static la_owner *la_owners_unused;      /* by la_owner.next */
+
+void (*la_hold_ends)(la_hold *hold);
+
+static void la_thread_end(la_thread *self);
+
+/* The system's thread ident, and its call when a thread ends. */
+#if defined(_WIN32)
+
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+
+static DWORD la_thread_key = FLS_OUT_OF_INDEXES;
+static BOOLEAN (WINAPI *la_process_ends)(void);
+
+/*
+ * The system calls this, too, for the thread that ends the process, after it
+ * has ended all others wherever they were. What those had locked stays locked,
+ * and nobody is left who would miss what this one holds.
+ */
+static VOID WINAPI
+la_thread_on_end(PVOID record)
+{
+    if (record != NULL && (la_process_ends == NULL || !la_process_ends())) {
+        la_thread_end(record);
+    }
+}
+
+static bool
+la_thread_watch_locked(la_thread *self)
+{
+    if (la_thread_key == FLS_OUT_OF_INDEXES) {
+        HMODULE system = GetModuleHandleW(L"ntdll.dll");
+        if (system != NULL) {
+            la_process_ends = (BOOLEAN (WINAPI *)(void))(void (*)(void))
+                GetProcAddress(system, "RtlDllShutdownInProgress");
+        }
+        la_thread_key = FlsAlloc(la_thread_on_end);
+    }
+    self->ident = GetCurrentThreadId();
+    return la_thread_key != FLS_OUT_OF_INDEXES
+           && FlsSetValue(la_thread_key, self);
+}
+
+#else
+
+#include <pthread.h>
+
+static pthread_key_t la_thread_key;
+static bool la_thread_has_key;
+
+static void
+la_thread_on_end(void *record)
+{
+    la_thread_end(record);
+}
+
+static bool
+la_thread_watch_locked(la_thread *self)
+{
+    if (!la_thread_has_key) {
+        la_thread_has_key = pthread_key_create(&la_thread_key,
+                                               la_thread_on_end) == 0;
+    }
+    self->ident = (uint64_t)(uintptr_t)pthread_self();
+    return la_thread_has_key && pthread_setspecific(la_thread_key, self) == 0;
+}
+
+#endif
+
+static void
+la_owner_bind(la_owner *owner, la_thread *thread)
+{
+    /* Relaxed: see la_graph_following, and under the mutex else. */
+    atomic_store_explicit(&owner->thread, thread, memory_order_relaxed);
+    if (thread != NULL) {
+        atomic_store_explicit(&owner->ident, thread->ident, memory_order_relaxed);
+    }
+}
+
+/* A record that nobody uses, or a new one. */
+static la_thread *
+la_registry_take_locked(void)
+{
+    la_thread *thread = la_registry;
+
+    while (thread != NULL && thread->used) {
+        thread = thread->next;
+    }
+    if (thread == NULL) {
+        thread = calloc(1, sizeof(*thread));
+        if (thread != NULL) {
+            la_parker_init(&thread->parker);
+            atomic_init(&thread->owner, &thread->own);
+            thread->next = la_registry;
+            la_registry = thread;
+        }
+    }
+    return thread;
+}
+
+LA_COLD la_thread *
+la_thread_begin_slow(void)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_thread *self = la_registry_take_locked();
+    if (self != NULL && la_thread_watch_locked(self)) {
+        self->used = true;
+        la_owner_bind(&self->own, self);
+        la_thread_current = self;
+    }
+    else {
+        self = NULL;
+    }
+    la_mutex_unlock(&la_registry_mutex);
+    return self;
+}
+
+la_thread *
+la_thread_first(void)
+{
+    return la_registry;
+}
+
+/* -- what is kept ------------------------------------------------------------- */
+
+bool
+la_kept_is_mine(la_kept kept, const la_thread *self)
+{
+    /* A record that serves another thread by now has another turn. */
+    return la_kept_is_held(kept) && la_hold_is_of(kept.hold, la_thread_owner(self));
+}
+
+static void
+la_hold_end(la_hold *hold)
+{
+    if (la_hold_ends != NULL) {
+        la_hold_ends(hold);
+    }
+    la_hold_unkeep(hold);
+}
+
+/* Its owner's thread may be using the owner's list: there it stays until that looks. */
+static void
+la_abandon_locked(la_hold *hold, la_thread *self)
+{
+    la_owner *owner = la_hold_owner(hold);
+    la_lock *lock = hold->lock;
+    la_wakes wakes = {0};
+
+    la_lock_enter(lock, self);
+    la_holds_unlink_locked(lock, hold);
+    la_queue_serve_locked(lock, &wakes);
+    la_lock_leave(lock, self, &wakes);
+    atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
+    hold->lock = NULL;          /* for a fork: the lock may be gone from now on */
+    hold->next = atomic_load_explicit(&owner->abandoned, memory_order_relaxed);
+    /* Release: pairs with the acquire of la_owner_reap_slow. */
+    while (!atomic_compare_exchange_weak_explicit(&owner->abandoned, &hold->next, hold,
+                                                  memory_order_release,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+bool
+la_abandon(la_kept kept, la_thread *self)
+{
+    bool mine = la_kept_is_mine(kept, self), held;
+
+    /* Its own, too: others may visit it. */
+    la_mutex_lock(&la_registry_mutex);
+    held = la_kept_is_held(kept);
+    if (held) {
+        la_hold_end(kept.hold);
+        if (!mine) {
+            la_abandon_locked(kept.hold, self);
+        }
+    }
+    la_mutex_unlock(&la_registry_mutex);
+    if (held && mine) {
+        la_release(kept.hold, self);
+        la_hold_free(kept.hold, self);
+    }
+    return held;
+}
+
+static void
+la_owner_visit_kept(la_owner *owner, void (*visit)(la_hold *hold, void *context),
+                    void *context)
+{
+    /* Relaxed: the list is the calling thread's. */
+    for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
+            hold != NULL; hold = hold->older) {
+        for (la_hold *part = la_hold_is_kept(hold) ? hold : NULL; part != NULL;
+                part = part->also) {
+            visit(part, context);
+        }
+    }
+}
+
+void
+la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *context),
+                     void *context)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_owner_visit_kept(la_thread_owner(self), visit, context);
+    for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
+            owner != NULL; owner = owner->next) {
+        la_owner_visit_kept(owner, visit, context);
+    }
+    la_mutex_unlock(&la_registry_mutex);
+}
+
+static bool
+la_owner_operates_on(la_owner *owner, const void *subject)
+{
+    for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
+            hold != NULL; hold = hold->older) {
+        for (la_hold *part = hold->in_operation ? hold : NULL; part != NULL;
+                part = part->also) {
+            if (part->subject == subject) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+bool
+la_thread_operates_on(const la_thread *self, const void *subject)
+{
+    bool found = la_owner_operates_on(la_thread_owner(self), subject);
+
+    if (atomic_load_explicit(&self->others, memory_order_relaxed) != NULL) {
+        la_mutex_lock(&la_registry_mutex);
+        for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
+                owner != NULL; owner = owner->next) {
+            found |= la_owner_operates_on(owner, subject);
+        }
+        la_mutex_unlock(&la_registry_mutex);
+    }
+    return found;
+}
+
+/* -- the end of a thread ------------------------------------------------------ */
+
+static void
+la_owner_end_locked(la_owner *owner, la_thread *self)
+{
+    la_hold *hold;
+
+    la_owner_reap_slow(owner, self);
+    /* Relaxed: its list is nobody else's now. */
+    while ((hold = atomic_load_explicit(&owner->holds, memory_order_relaxed)) != NULL) {
+        if (la_hold_is_kept(hold)) {
+            la_hold_end(hold);
+        }
+        la_release(hold, self);
+        la_hold_free(hold, self);
+    }
+}
+
+static void
+la_thread_end_holds_locked(la_thread *self)
+{
+    la_owner *owner;
+
+    la_owner_end_locked(la_thread_owner(self), self);
+    while ((owner = atomic_load_explicit(&self->others, memory_order_relaxed)) != NULL) {
+        la_owner_end_locked(owner, self);
+        atomic_store_explicit(&self->others, owner->next, memory_order_relaxed);
+        la_owner_bind(owner, NULL);
+    }
+}
+
+void
+la_thread_end_holds(la_thread *self)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_thread_end_holds_locked(self);
+    la_mutex_unlock(&la_registry_mutex);
+}
+
+static void
+la_thread_end(la_thread *self)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_thread_end_holds_locked(self);
+    la_owner *owner = la_thread_owner(self);
+    if (owner != &self->own) {
+        la_owner_bind(owner, NULL);
+        atomic_store_explicit(&self->owner, &self->own, memory_order_relaxed);
+    }
+    la_owner_bind(&self->own, NULL);
+    la_pool_give(self);
+    la_thread_current = NULL;
+    self->used = false;
+    la_mutex_unlock(&la_registry_mutex);
+}
+
+/* -- owners ------------------------------------------------------------------- */
+
+la_owner *
+la_owner_new(void)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_owner *owner = la_owners_unused;
+    if (owner != NULL) {
+        la_owners_unused = owner->next;
+    }
+    la_mutex_unlock(&la_registry_mutex);
+    return owner != NULL ? owner : calloc(1, sizeof(la_owner));
+}
+
+/* Out of the list of owners that its thread has beside the current one. */
+static void
+la_owner_unbind_locked(la_owner *owner)
+{
+    la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
+    la_owner *first = thread == NULL ? NULL
+        : atomic_load_explicit(&thread->others, memory_order_relaxed);
+
+    if (first == owner) {
+        atomic_store_explicit(&thread->others, owner->next, memory_order_relaxed);
+    }
+    for (la_owner *other = first; other != NULL; other = other->next) {
+        if (other->next == owner) {
+            other->next = owner->next;
+            break;
+        }
+    }
+    la_owner_bind(owner, NULL);
+}
+
+void
+la_owner_free(la_owner *owner, la_thread *self)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_owner_unbind_locked(owner);
+    la_owner_end_locked(owner, self);
+    owner->next = la_owners_unused;
+    la_owners_unused = owner;
+    la_mutex_unlock(&la_registry_mutex);
+}
+
+la_owner *
+la_owner_exchange(la_thread *self, la_owner *owner)
+{
+    la_owner *before = la_thread_owner(self);
+
+    owner = owner == NULL ? &self->own : owner;
+    if (owner == before) {
+        return before == &self->own ? NULL : before;
+    }
+    la_mutex_lock(&la_registry_mutex);
+    la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
+    if (thread != NULL && la_thread_owner(thread) == owner) {
+        la_mutex_unlock(&la_registry_mutex);
+        return owner;           /* current elsewhere */
+    }
+    la_owner_unbind_locked(owner);
+    la_owner_reap_slow(before, self);
+    if (la_owner_holds_any(before) || before == &self->own) {
+        before->next = atomic_load_explicit(&self->others, memory_order_relaxed);
+        atomic_store_explicit(&self->others, before, memory_order_relaxed);
+    }
+    else {
+        la_owner_bind(before, NULL);
+    }
+    la_owner_bind(owner, self);
+    atomic_store_explicit(&self->owner, owner, memory_order_relaxed);
+    la_mutex_unlock(&la_registry_mutex);
+    return before == &self->own ? NULL : before;
+}
+
+/* -- forks -------------------------------------------------------------------- */
+
+void
+la_registry_fork_prepare(void)
+{
+    la_mutex_lock(&la_registry_mutex);
+    la_pool_fork_prepare();
+}
+
+void
+la_registry_fork_parent(void)
+{
+    la_pool_fork_parent();
+    la_mutex_unlock(&la_registry_mutex);
+}
+
+/* Relaxed: there is only one thread. */
+void
+la_registry_fork_child(void)
+{
+    la_pool_fork_child();
+    la_mutex_init(&la_registry_mutex);
+    for (la_thread *thread = la_registry; thread != NULL; thread = thread->next) {
+        if (thread == la_thread_current) {
+            continue;
+        }
+        la_owner *owner = la_thread_owner(thread);
+        owner->waits = NULL;
+        la_owner_bind(owner, NULL);
+        for (owner = thread->others; owner != NULL; owner = owner->next) {
+            la_owner_bind(owner, NULL);
+        }
+        atomic_store_explicit(&thread->others, NULL, memory_order_relaxed);
+        atomic_store_explicit(&thread->owner, &thread->own, memory_order_relaxed);
+        atomic_store_explicit(&thread->inside, NULL, memory_order_relaxed);
+        atomic_store_explicit(&thread->waiting, NULL, memory_order_relaxed);
+        la_parker_init(&thread->parker);
+        thread->pool = NULL;
+        thread->used = false;
+    }
+}

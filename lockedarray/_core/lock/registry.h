@@ -1,0 +1,77 @@
+/*
+ * The registry: which threads and owners there are, which owner is current in a
+ * thread, and what becomes of their holds when they end, or when whoever keeps a
+ * hold is gone.
+ *
+ * The last two exclude each other by the registry's mutex: of a hold that is
+ * kept, exactly one of its keeper's end and its thread's end gives it back.
+ */
+#ifndef LOCKEDARRAY_CORE_LOCK_REGISTRY_H_
+#define LOCKEDARRAY_CORE_LOCK_REGISTRY_H_
+
+#include "lock/acquire.h"
+
+extern LA_THREAD_LOCAL la_thread *la_thread_current;
+
+la_thread *la_thread_begin_slow(void);
+
+/* The record of the calling thread; NULL when out of memory. */
+static inline la_thread *
+la_thread_self(void)
+{
+    la_thread *self = la_thread_current;
+    return LA_LIKELY(self != NULL) ? self : la_thread_begin_slow();
+}
+
+/*
+ * What the floor above does to a hold, with all that is chained to it, that
+ * somebody else than its keeper is about to give back; NULL for nothing. It is
+ * called under the registry's mutex, in any thread, and also in a forked child: it
+ * may write to memory, and do no more.
+ */
+extern void (*la_hold_ends)(la_hold *hold);
+
+/* Does the calling thread give this one back, when its keeper does? */
+bool la_kept_is_mine(la_kept kept, const la_thread *self);
+
+/*
+ * Gives back a hold that its keeper leaves, in whatever thread; its lock is free at
+ * once. False if it was given back before.
+ */
+bool la_abandon(la_kept kept, la_thread *self);
+
+/*
+ * Calls `visit`, under the registry's mutex, for each kept hold of all owners of the
+ * calling thread, and each that is chained to one.
+ */
+void la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *context),
+                          void *context);
+
+/* Does the thread hold this subject by a hold that is of one operation? */
+bool la_thread_operates_on(const la_thread *self, const void *subject);
+
+/* The calling thread ends: gives back all that its owners hold. */
+void la_thread_end_holds(la_thread *self);
+
+/* A new owner, of no thread; NULL when out of memory. */
+la_owner *la_owner_new(void);
+
+/* Nobody will use it any more: what it holds is abandoned. It is current in no thread. */
+void la_owner_free(la_owner *owner, la_thread *self);
+
+/*
+ * Makes an owner, which is current in no thread, the current one of the calling
+ * thread; NULL: the one that the thread began with. Returns the one before, NULL if
+ * that was it; or `owner` itself if it is current elsewhere, and nothing is changed.
+ */
+la_owner *la_owner_exchange(la_thread *self, la_owner *owner);
+
+/* All records ever made, for a fork. */
+la_thread *la_thread_first(void);
+
+void la_registry_fork_prepare(void);
+void la_registry_fork_parent(void);
+/* Gives back the records of all threads but the calling one. */
+void la_registry_fork_child(void);
+
+#endif  /* LOCKEDARRAY_CORE_LOCK_REGISTRY_H_ */
