@@ -1,4 +1,7 @@
 import importlib.metadata
+import os
+
+os.environ["LOCKEDARRAY_BACKEND"] = "portable"  # whose methods are all functions, with signatures
 
 project = "lockedarray"
 author = "the lockedarray developers"
@@ -8,6 +11,7 @@ release = version = importlib.metadata.version("lockedarray")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
 nitpicky = False
+add_module_names = False  # all is in the package lockedarray, wherever it stands in it
 
 html_theme = "furo"
 html_title = f"lockedarray {version}"

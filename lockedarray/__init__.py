@@ -1,9 +1,11 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
-from lockedarray._array.array import LockedArray, empty, full, ones, zeros
-from lockedarray._cores import RegionLock, backend
+from lockedarray._array.array import LockedArray
+from lockedarray._array.creation import empty, full, ones, zeros
+from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
+from lockedarray._guards.region_lock import RegionLock
 
 __version__ = "0.1.0"
 
@@ -21,3 +23,8 @@ __all__ = [
     "ones",
     "zeros",
 ]
+
+# Tracebacks, pickles and help() name what users write, and not the module where it stands.
+for _name in __all__:
+    if hasattr(globals()[_name], "__module__"):
+        globals()[_name].__module__ = __name__

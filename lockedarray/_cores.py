@@ -17,14 +17,18 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
-    "RegionLock",
+    "RegionLockBase",
     "address",
     "backend",
     "connect",
     "exchange_bodies",
-    "hot_method",
+    "exchange_owner",
+    "guard_of_several",
     "is_temporary",
+    "lock_object",
+    "locked_method",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",
@@ -59,14 +63,17 @@ AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
 GuardBase = _core.GuardBase
 Holds = _core.Holds
-RegionLock = _core.RegionLock
+RegionLockBase = _core.RegionLockBase
 address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
+exchange_owner = getattr(_core, "exchange_owner", None)
 guard_of_several = _core.guard_of_several
-hot_method = _core.hot_method
+locked_method = _core.locked_method
 is_temporary = _core.is_temporary
+lock_object = _core.lock_object
 locks_regions = _core.locks_regions
+new_owner = getattr(_core, "new_owner", None)
 set_base = _core.set_base
 set_data = _core.set_data
 set_length = _core.set_length

@@ -1,8 +1,20 @@
-"""The two exceptions that are the project's own; everywhere else NumPy's types are raised."""
+"""What the locks of both cores raise: two exceptions of our own, and their words.
+
+Everywhere else NumPy's types are raised.
+"""
 
 from __future__ import annotations
 
-__all__ = ["DeadlockError", "LockTimeout"]
+from collections.abc import Iterable
+
+__all__ = [
+    "DeadlockError",
+    "LockTimeout",
+    "closes_cycle",
+    "held_beside",
+    "not_in_time",
+    "struck_inside",
+]
 
 
 class DeadlockError(RuntimeError):
@@ -16,3 +28,62 @@ class DeadlockError(RuntimeError):
 
 class LockTimeout(TimeoutError):
     """A lock did not become free within the timeout (seconds) that was given."""
+
+
+def not_in_time(serial: int, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
+    """Return the error of a lock that was not free in time.
+
+    `holders` are the names of the threads whose holds were in the way when the time was over. There
+    may be none: they have just let go, or others' code has the lock below, if that is `foreign`.
+    """
+    names = sorted({repr(name) for name in holders})
+    if names:
+        blame = f"held by thread{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    else:
+        blame = "held by code outside lockedarray" if foreign else "others are in front"
+    return LockTimeout(f"{_describe(serial, write)}: not free in time; {blame}")
+
+
+def closes_cycle(
+    serial: int, write: bool, cycle: tuple[str, str], waits_for: int, length: int, of_one_lock: bool
+) -> DeadlockError:
+    """Return the error of a wait that would have closed a cycle.
+
+    `cycle` has the names of the thread that is in the way, which waits for the lock with the
+    number `waits_for`, and of the one that waits for this thread; `length` counts the threads of
+    the cycle, this one too. `of_one_lock`: all of them want the same lock.
+    """
+    first, last = cycle
+    chain = f"thread {first!r} holds it and waits for lock {waits_for}, "
+    if length <= 2:
+        chain += "which this thread holds"
+    else:
+        chain += (
+            f"and so on in a cycle of {length} threads to {last!r}, which waits for this thread"
+        )
+    remedy = (
+        "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"
+        if of_one_lock
+        else "take both at once: la.acquire(write=(x, y))"
+    )
+    return DeadlockError(f"{_describe(serial, write)}: {chain}; {remedy}")
+
+
+def held_beside(serial: int, write: bool) -> DeadlockError:
+    """Return the error of a wait for another owner of the same thread, which could not go on."""
+    return DeadlockError(
+        f"{_describe(serial, write)}: another owner in this thread holds it, "
+        "which can not go on while this thread waits"
+    )
+
+
+def struck_inside(serial: int, write: bool) -> DeadlockError:
+    """Return the error of a wait by code that has interrupted its own thread inside the locks."""
+    return DeadlockError(
+        f"{_describe(serial, write)}: a signal handler or finalizer interrupted this thread "
+        "inside the lock, and another thread holds what it asks for"
+    )
+
+
+def _describe(serial: int, write: bool) -> str:
+    return f"{'write' if write else 'read'} lock {serial}"

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -17,7 +18,7 @@ MODULES = ["lockedarray"] + [
     module.name for module in pkgutil.walk_packages(lockedarray.__path__, "lockedarray.")
 ]
 # Methods that differ from NumPy's in their lock alone have NumPy's docstrings: NumPy's to test.
-NUMPY_DOCSTRINGS = {getattr(np.ndarray, name).__doc__ for name in dir(np.ndarray)}
+NUMPY_DOCSTRINGS = {np.ndarray.__doc__, *(getattr(np.ndarray, n).__doc__ for n in dir(np.ndarray))}
 DOCTEST_OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 # What the blocks of a page import beside NumPy, in a comment of Markdown: without it they are not run.
@@ -65,11 +66,30 @@ def test_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
             exec(compile("\n" * line + text, str(page), "exec"), namespace)
 
 
-@pytest.mark.parametrize("name", MODULES)
+def examples():
+    """Yield the examples of each function and class; public ones do not tell where they stand."""
+    for name in MODULES:
+        names = vars(importlib.import_module(name))
+        for value in list(names.values()):
+            if inspect.isroutine(value) or inspect.isclass(value):
+                if getattr(value, "__module__", None) in (name, "lockedarray"):
+                    yield from doctest.DocTestFinder().find(value, module=False, globs=names)
+
+
+EXAMPLES = {
+    test.name: test
+    for test in examples()
+    if test.examples and test.docstring not in NUMPY_DOCSTRINGS
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_run(name):
-    for test in doctest.DocTestFinder().find(importlib.import_module(name)):
-        if test.docstring not in NUMPY_DOCSTRINGS:
-            run_doctest(test)
+    run_doctest(EXAMPLES[name])
+
+
+def test_examples_of_all_of_the_package_are_found():
+    assert EXAMPLES.keys() >= {"LockedArray", "Guard", "acquire", "AtIndex", "Region"}
 
 
 def test_reference_names_every_public_name():

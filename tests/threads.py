@@ -1,4 +1,4 @@
-"""Threads for tests: they re-raise in the test, start together, and are seen to wait in a queue."""
+"""Threads for tests: they re-raise in the test, start together or act step by step, and are seen to wait."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 
-__all__ = ["DEADLINE", "Running", "start", "together", "wait_until"]
+__all__ = ["DEADLINE", "Running", "Step", "start", "together", "wait_until"]
 
 DEADLINE = 50.0
 """Seconds after which whatever a test waits for has failed."""
@@ -72,6 +72,61 @@ class Running:
         """Return the mode in which the call waits for `lock`, or None if it ended without."""
         wait_until(lambda: self.done or self.waiting(lock), self.stack)
         return None if self.done else self.waiting(lock)
+
+
+class Step:
+    """A thread that does one thing after the other, each when the test says so."""
+
+    def __init__(self):
+        self._orders = []
+        self._new = threading.Condition()
+        self._done = 0
+        self.error = None
+        self.call = start(self._work)
+
+    def _work(self):
+        while True:
+            with self._new:
+                assert self._new.wait_for(lambda: len(self._orders) > self._done, DEADLINE)
+                order = self._orders[self._done]
+            if order is None:
+                return
+            try:
+                order()
+            except BaseException as error:
+                self.error = error
+            self._orders[self._done] = order = len  # what it refers to is the test's to keep
+            self._done += 1
+
+    def begin(self, order):
+        """Have the thread do something; do not wait for it."""
+        with self._new:
+            self._orders.append(order)
+            self._new.notify()
+
+    def do(self, order):
+        """Have the thread do something, and wait until it is done; raise what it raised."""
+        self.begin(order)
+        self.wait()
+
+    def wait(self):
+        """Wait until all is done; raise the last error."""
+        wait_until(lambda: self._done == len(self._orders) or self.call.done, self.call.stack)
+        if self.call.done:
+            self.call.result()
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def waits_for(self, lock):
+        wait_until(
+            lambda: self.call.waiting(lock) or self._done == len(self._orders), self.call.stack
+        )
+        return self.call.waiting(lock)
+
+    def end(self):
+        self.begin(None)
+        self.call.result()
 
 
 def start(function, *args):

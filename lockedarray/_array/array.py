@@ -1,41 +1,44 @@
-"""LockedArray: construction, methods and properties."""
+"""LockedArray, the array type: its protocols, properties and methods of its own."""
 
 from __future__ import annotations
 
-import copy as copying
 import operator
-import os
-import pickle
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from lockedarray._array import copying
 from lockedarray._array.at import At, AtIndex
-from lockedarray._array.buffer import Buffer, plain_view
+from lockedarray._array.construction import (
+    as_type,
+    copied,
+    created_like,
+    is_adoptable,
+    sharing,
+)
 from lockedarray._array.dispatch import roles
 from lockedarray._array.dispatch.functions import call_function
-from lockedarray._array.dispatch.operation import (
-    facades_in,
-    run,
-    run_as_view,
-    run_unlocked,
-    settled,
-    wrapped_view,
-)
+from lockedarray._array.dispatch.operands import converted
+from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray._array.dispatch.results import wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
 from lockedarray._array.indexing import makes_view, picks_element
-from lockedarray._array.objects import check_policy, has_arena
-from lockedarray._array.temporaries import REFERENCES_OF_ONE, is_unreachable
-from lockedarray._cores import Holds, RegionLock, address, connect, hot_method
+from lockedarray._array.memory import plain_view
+from lockedarray._array.methods import by_core, methods_of_ndarray
+from lockedarray._array.objects import check_policy
+from lockedarray._array.resizing import resize
+from lockedarray._array.temporaries import is_unreachable
+from lockedarray._array.text import repr_of, str_of
+from lockedarray._cores import Holds, address, connect
 from lockedarray._guards.guards import Guard
+from lockedarray._guards.region_lock import RegionLock, region_lock_of
 
-__all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
+__all__ = ["LockedArray"]
 
 
 class LockedArray(Facade):
@@ -105,37 +108,18 @@ class LockedArray(Facade):
         references = sys.getrefcount(obj)
         if copy is not None and copy is not True and copy is not False:
             raise ValueError(f"copy must be True, False or None, not {copy!r}")
-        region_lock = None if lock is None else RegionLock.of(lock)
+        region_lock = None if lock is None else region_lock_of(lock)
         check_policy(objects, np.dtype(np.bool_))
         if copy is False:
-            return cls._sharing(obj, dtype, order, region_lock, objects)
-        adopt = (
+            return sharing(cls, obj, dtype, order, region_lock, objects)
+        is_ours = (
             copy is None
-            and type(obj) is np.ndarray
-            and obj.flags.owndata
-            and obj.flags.writeable
-            and (dtype is None or np.dtype(dtype) == obj.dtype)
-            and _has_order(obj, order)
+            and is_adoptable(obj, dtype, order)
             and is_unreachable(cls, obj, references)
         )
-        array = obj if adopt else _copied(obj, dtype, order)
+        array = obj if is_ours else copied(obj, dtype, order)
         check_policy(objects, array.dtype)
         return make_root(cls, array, lock=region_lock, objects=objects)
-
-    @classmethod
-    def _sharing(
-        cls, obj: Any, dtype: Any, order: str, lock: RegionLock | None, objects: str
-    ) -> LockedArray:
-        array = np.array(obj, dtype=dtype, copy=False, order=order, subok=True)  # type: ignore[call-overload]
-        check_policy(objects, array.dtype)
-        if isinstance(array, Facade):
-            if lock is not None and lock is not buffer_of(array).lock:
-                raise ValueError("this LockedArray has another lock; leave out lock=, or copy it")
-            return make_view(plain_view(array, np.ndarray), _as(cls, array), array._may_write)
-        buffer = Buffer.shared(array, lock=lock, objects=objects)  # lives on in the facade
-        facade = plain_view(array, cls)
-        assert facade._buffer is buffer
-        return facade
 
     # -- the lock ------------------------------------------------------------------------------
 
@@ -144,6 +128,7 @@ class LockedArray(Facade):
         """The lock of the Buffer; satisfies the protocol ``RWLockable`` of readerwriterlock."""
         return buffer_of(self).lock
 
+    @by_core("reads")
     def read(self, timeout: float | None = None) -> Guard:
         """Return a guard that holds the read lock and yields a read-only plain view.
 
@@ -164,6 +149,7 @@ class LockedArray(Facade):
         """
         return Guard._of(self, False, timeout)
 
+    @by_core("writes")
     def write(self, timeout: float | None = None) -> Guard:
         """Return a guard that holds the write lock and yields a writable plain view.
 
@@ -187,6 +173,7 @@ class LockedArray(Facade):
         """
         return Guard._of(self, True, timeout)
 
+    @by_core("reads", np.ndarray.__copy__)
     def snapshot(self) -> np.ndarray:
         """Return a plain copy of the whole array as it was at one moment (read lock)."""
         return run(np.ndarray.copy, (self,), {"order": "K"})
@@ -229,40 +216,7 @@ class LockedArray(Facade):
             This is a view; the array is frozen, or not contiguous; the memory is the caller's
             (``copy=False``); or a length is negative.
         """
-        operator.index(refcheck)  # is no flag: TypeError, as NumPy's
-        if len(new_shape) == 1:
-            if new_shape[0] is None:
-                return
-            if not hasattr(type(new_shape[0]), "__index__"):
-                new_shape = tuple(new_shape[0])
-        elif not new_shape:
-            return
-        shape = tuple(operator.index(length) for length in new_shape)
-        if any(length < 0 for length in shape):
-            raise ValueError("all elements of 'new_shape' must be non-negative")
-        if self._owner is not None:
-            raise ValueError("a view cannot be resized: resize the array it belongs to, x.base")
-        buffer = buffer_of(self)
-        holds = Holds([(buffer.lock, True)])
-        try:
-            holds.acquire()
-            self._resize_locked(buffer, shape)
-        finally:
-            holds.release()
-
-    def _resize_locked(self, buffer: Buffer, shape: tuple[int, ...]) -> None:
-        if buffer.frozen:
-            raise ValueError("cannot resize: this array is frozen; resize a copy (x.copy())")
-        if shape == self.shape:
-            return
-        if buffer.foreign:
-            raise ValueError(
-                "cannot resize: the memory belongs to the caller (copy=False); "
-                "make the array with copy=True to resize it"
-            )
-        if not (self.flags.c_contiguous or self.flags.f_contiguous):
-            raise ValueError("resize only works on single-segment arrays")
-        buffer.resize(self, shape, "C" if self.flags.c_contiguous else "F")
+        resize(self, new_shape, refcheck)
 
     # -- NumPy's protocols -----------------------------------------------------------------------
 
@@ -281,21 +235,8 @@ class LockedArray(Facade):
         if not isinstance(kwargs, dict):
             raise TypeError("kwargs must be a dict.")
         if roles.is_creator(func):
-            return self._created(func, args, kwargs)
+            return created_like(self, func, args, kwargs)
         return call_function(func, args, dict(kwargs))  # the caller's may change meanwhile
-
-    def _created(self, func: Callable[..., Any], args: Any, kwargs: Any) -> LockedArray:
-        """Make the LockedArray that ``func(..., like=self)`` asks for."""
-        result = run(func, args, kwargs)
-        if isinstance(result, LockedArray):
-            return result
-        if (
-            type(result) is np.ndarray
-            and result.base is None
-            and sys.getrefcount(result) == REFERENCES_OF_ONE
-        ):
-            return make_root(type(self), result, lock=None, objects="exclusive")
-        return type(self)(result, copy=True)
 
     def __array_wrap__(
         self, array: np.ndarray, context: Any = None, return_scalar: bool = False
@@ -332,14 +273,13 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
+        value = converted(value, "elements", self, index)
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
-            if has_arena(self.dtype) and picks_element(index, self.ndim):
-                value = _as_text(value, self.dtype)
             run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
         else:
-            run(operator.setitem, (self, index, self._settled(index, value)), {}, (id(self),))
+            run(operator.setitem, (self, index, value), {}, (id(self),))
 
     def _is_own_view(self, index: Any, value: LockedArray) -> bool:
         if value._buffer is not self._buffer or value._buffer is None:
@@ -358,34 +298,9 @@ class LockedArray(Facade):
             and target.dtype == value.dtype
         )
 
-    def _settled(self, index: Any, value: Any) -> Any:
-        """Convert `value` to an array where NumPy would, and where it may run foreign code."""
-        if isinstance(value, (np.ndarray, np.generic)) or type(value) in _SCALARS:
-            return value
-        dtype = self.dtype
-        if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
-            return value
-        if isinstance(value, (list, tuple)) and (
-            picks_element(index, self.ndim) or facades_in(value)
-        ):
-            return value
-        array = np.asarray(value, dtype=dtype)
-        if isinstance(value, (list, tuple)) and self._is_too_deep(index, array.ndim):
-            return value  # NumPy refuses the list, and would broadcast the array
-        return array
-
-    def _is_too_deep(self, index: Any, depth: int) -> bool:
-        """Whether a list of this depth has more axes than the view that `index` makes."""
-        if not makes_view(index, self.ndim):
-            return depth > 0 and type(index) is tuple and not index  # of a 0-d array
-        try:
-            return depth > plain_view(self, np.ndarray)[index].ndim
-        except (IndexError, ValueError):
-            return False
-
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
-        return run(getattr(np.ndarray, name), (self, settled(other)), {})
+        return run(getattr(np.ndarray, name), (self, converted(other, "operand")), {})
 
     # -- properties ------------------------------------------------------------------------------
 
@@ -507,47 +422,42 @@ class LockedArray(Facade):
     def __setstate__(self, _state: Any) -> None:
         raise TypeError("a LockedArray is not changed by __setstate__; unpickling makes a new one")
 
+    # -- copies ----------------------------------------------------------------------------------
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuilt, (type(self), self.snapshot(), buffer_of(self).objects, _attributes(self))
+        return copying.reduced(self)
 
     def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
         return self.__reduce__()
 
     def __copy__(self) -> LockedArray:
-        return _rebuilt(type(self), self.snapshot(), buffer_of(self).objects, _attributes(self))
+        return copying.copied(self)
 
     def __deepcopy__(self, memo: dict[int, Any] | None) -> LockedArray:
-        array = run(lambda array: copying.deepcopy(array, memo), (self,), {})
-        attributes = copying.deepcopy(_attributes(self), memo)
-        return _rebuilt(type(self), array, buffer_of(self).objects, attributes)
+        return copying.deeply_copied(self, memo)
 
     def dump(self, file: Any) -> None:
         """Pickle the array, as it is at one moment, to a file or a path."""
-        if hasattr(file, "write"):
-            file.write(self.dumps())
-        else:
-            with open(os.fspath(file), "wb") as opened:
-                opened.write(self.dumps())
+        copying.dump(self, file)
 
     def dumps(self) -> bytes:
         """Return the array, as it is at one moment, pickled."""
-        with self.read():  # for elements, whose code runs
-            return pickle.dumps(self, protocol=2)
+        return copying.dumps(self)
 
     # -- text ------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-        return _text(self, _repr, name, again=f"{name}(..., dtype={self.dtype})")
+        return repr_of(self)
 
     def __str__(self) -> str:
-        return _text(self, np.ndarray.__str__, again="...")
+        return str_of(self)
 
     def __format__(self, spec: str) -> str:
         return run(np.ndarray.__format__, (self, spec), {})
 
     # -- views -----------------------------------------------------------------------------------
 
+    @by_core("views alone", np.ndarray.view)
     def view(self, dtype: Any = None, type: Any = None) -> Any:
         """Return a view on the same memory, with another dtype or as another array type.
 
@@ -561,12 +471,11 @@ class LockedArray(Facade):
         if cls is None:
             return make_view(viewed, self, self._may_write)
         if issubclass(cls, Facade):
-            return make_view(viewed, _as(cls, self), self._may_write)
+            return make_view(viewed, as_type(cls, self), self._may_write)
         return viewed if cls is np.ndarray else viewed.view(cls)
 
 
 _type = type  # LockedArray.view has an argument of this name, as ndarray.view has
-_SCALARS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
@@ -580,15 +489,6 @@ def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
     return store
 
 
-def _as_text(value: Any, dtype: np.dtype) -> Any:
-    """Return `value` as an element of text: NumPy would hold its own lock while it asks for it."""
-    if isinstance(value, (str, np.ndarray, np.generic)):
-        return value
-    element = np.empty((), dtype)
-    element[()] = value
-    return element
-
-
 def _real(array: np.ndarray) -> np.ndarray:
     return array.real
 
@@ -597,201 +497,8 @@ def _imag(array: np.ndarray) -> np.ndarray:
     return array.imag
 
 
-def _repr(array: np.ndarray, name: str) -> str:
-    return np.array_repr(plain_view(array, _named(name)))
-
-
-def _text(array: LockedArray, function: Callable[..., str], *args: Any, again: str) -> str:
-    """Return `function` of the array, or `again` of one that is in it: an element of itself."""
-    printing = _printing.__dict__.setdefault("arrays", set())
-    if id(array) in printing:
-        return again
-    printing.add(id(array))
-    try:
-        return run(function, (array, *args), {})
-    finally:
-        printing.discard(id(array))
-
-
-_printing = threading.local()
-
-
-def _named(name: str) -> type[np.ndarray]:
-    """Return a plain array type that NumPy prints as `name`."""
-    if name not in _names:
-        _names[name] = type(name, (np.ndarray,), {})
-    return _names[name]
-
-
-_names: dict[str, type[np.ndarray]] = {}
-
-
-def _as(cls: type[Any], facade: Facade) -> Any:
-    """Return a facade like `facade` of type `cls`, to be the template of views."""
-    if type(facade) is cls:
-        return facade
-    owner = facade._owner
-    template = make_view(plain_view(facade, np.ndarray), facade, facade._may_write)
-    template = plain_view(template, cls)
-    template._owner = owner if owner is not None else facade
-    return template
-
-
-def _copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
-    """Return a plain copy of `obj`, made under the read locks of the LockedArrays in it."""
-    array = run(np.array, (obj, dtype), {"order": order, "copy": True, "subok": False})
-    return plain_view(array, np.ndarray) if type(array) is not np.ndarray else array
-
-
-def _has_order(array: np.ndarray, order: str) -> bool:
-    if type(order) is str and order in ("C", "F"):
-        return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
-    return True
-
-
-def _attributes(array: Facade) -> dict[str, Any]:
-    """The attributes that a subclass or its user gave `array`."""
-    return {name: value for name, value in vars(array).items() if name not in _OURS}
-
-
-_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
-
-
-def _rebuilt(
-    cls: type[LockedArray], array: np.ndarray, objects: str, attributes: dict[str, Any]
-) -> LockedArray:
-    made = make_root(cls, np.require(array, requirements="O"), lock=None, objects=objects)
-    vars(made).update(attributes)
-    return made
-
-
-# -- methods of ndarray that run under a lock ------------------------------------------------------
-
-_READERS = (
-    "all any argmax argmin argpartition argsort choose clip compress copy cumprod cumsum dot "
-    "flatten item max mean min nonzero prod repeat round searchsorted std sum take tobytes tolist "
-    "trace var tofile tostring "
-    "__contains__ __bool__ __int__ __float__ __complex__ __index__"
-).split()
-_WRITERS = "partition put setfield sort".split()
-_SOMETIMES_ITSELF = "astype conj conjugate to_device".split()
-_VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
-
-# What a core may do by itself, and how.
-_MODES = {
-    **dict.fromkeys(_READERS, "r"),
-    "astype": "c",
-    **dict.fromkeys((*_WRITERS, "fill"), "w"),
-    **dict.fromkeys(("reshape", "ravel"), "v"),
-    **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "V"),
-}
-
-# Positions of out=, behind self.
-_OUT = {
-    "all": 2, "any": 2, "argmax": 1, "argmin": 1, "clip": 2, "compress": 2, "conj": 0,
-    "conjugate": 0, "cumprod": 2, "cumsum": 2, "dot": 1, "max": 1, "mean": 2, "min": 1, "prod": 2,
-    "round": 1, "std": 2, "sum": 2, "take": 2, "trace": 4, "var": 2,
-}  # fmt: skip
-
-
-def _written_out(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, ...]:
-    position = _OUT.get(name)
-    out = kwargs.get("out")
-    if out is None and position is not None and position < len(args):
-        out = args[position]
-    if isinstance(out, tuple) and len(out) == 1:
-        out = out[0]
-    return (id(out),) if isinstance(out, Facade) else ()
-
-
-def _reader(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
-        return run(plain, (self, *args), kwargs, _written_out(name, args, kwargs))
-
-    return method
-
-
-def _writer(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
-        return run(plain, (self, *args), kwargs, (id(self),))
-
-    return method
-
-
-def _viewer(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
-        return run_as_view(plain, (self, *args), kwargs)
-
-    return method
-
-
-def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Of a method that returns the array itself where there is nothing to do."""
-    probe = np.empty(0)
-
-    def may_be_itself(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        if name == "astype":
-            return not (args[4] if len(args) > 4 else kwargs.get("copy", True))
-        return not (args or "out" in kwargs) or name == "to_device"
-
-    def method(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
-        order = args[1] if len(args) > 1 else kwargs.get("order", "K")
-        if may_be_itself(args, kwargs) and _has_order(self, order) and not self.dtype.hasobject:
-            empty = np.empty_like(probe, self.dtype)
-            if plain(empty, *args, **kwargs) is empty:
-                return self
-        return run(plain, (self, *args), kwargs, _written_out(name, args, kwargs))
-
-    return method
-
-
-def _fill(self: LockedArray, value: Any) -> None:
-    if self.dtype.hasobject:  # the value itself becomes the elements
-        run(lambda array: array.fill(value), (self,), {}, (id(self),))
-    else:
-        run(np.ndarray.fill, (self, value), {}, (id(self),))
-
-
-def _diagonal(self: LockedArray, *args: Any, **kwargs: Any) -> Any:
-    return run_as_view(np.ndarray.diagonal, (self, *args), kwargs, read_only_result=True)
-
-
-def _byteswap(self: LockedArray, inplace: bool = False) -> Any:
-    return run(np.ndarray.byteswap, (self, inplace), {}, (id(self),) if inplace else ())
-
-
-def _add_method(name: str, method: Callable[..., Any], plain: Callable[..., Any]) -> None:
-    method.__name__ = name
-    method.__qualname__ = f"LockedArray.{name}"
-    method.__doc__ = plain.__doc__
-    method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
-    mode = _MODES.get(name)
-    setattr(LockedArray, name, method if mode is None else hot_method(plain, method, mode))
-
-
-for _make, _names_of in (
-    (_reader, _READERS),
-    (_writer, _WRITERS),
-    (_viewer, _VIEWERS),
-    (_sometimes_itself, _SOMETIMES_ITSELF),
-):
-    for _name in _names_of:
-        _plain = getattr(np.ndarray, _name, None)
-        if _plain is not None:  # some come and go with NumPy's version
-            _add_method(_name, _make(_name, _plain), _plain)
-_add_method("diagonal", _diagonal, np.ndarray.diagonal)
-_add_method("byteswap", _byteswap, np.ndarray.byteswap)
-_add_method("fill", _fill, np.ndarray.fill)
-
-
-LockedArray.read = hot_method(None, LockedArray.read, "r")  # type: ignore[method-assign]
-LockedArray.write = hot_method(None, LockedArray.write, "w")  # type: ignore[method-assign]
-LockedArray.view = hot_method(  # type: ignore[method-assign]
-    np.ndarray.view, LockedArray.view, "a"
-)
-LockedArray.snapshot = hot_method(  # type: ignore[method-assign]
-    np.ndarray.__copy__, LockedArray.snapshot, "r"
-)
+for _name, _method in methods_of_ndarray():
+    setattr(LockedArray, _name, _method)
 
 
 connect(
@@ -805,44 +512,3 @@ connect(
     joiners=roles.PLAIN_JOINERS,
     named_out=roles.NAMED_OUT,
 )
-
-
-# -- constructors --------------------------------------------------------------------------------
-
-
-def zeros(
-    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive",
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape` filled with zeros; see `numpy.zeros` and `LockedArray`."""
-    return _made(np.zeros(shape, dtype, order), lock, objects)
-
-
-def ones(
-    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive",
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape` filled with ones; see `numpy.ones` and `LockedArray`."""
-    return _made(np.ones(shape, dtype, order), lock, objects)
-
-
-def empty(
-    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive",
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape`, not filled; see `numpy.empty` and `LockedArray`."""
-    return _made(np.empty(shape, dtype, order), lock, objects)
-
-
-def full(
-    shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive",
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape` filled with `fill_value`; see `numpy.full`."""
-    return _made(run(np.full, (shape, fill_value, dtype, order), {}), lock, objects)
-
-
-def _made(array: np.ndarray, lock: Any, objects: str) -> LockedArray:
-    check_policy(objects, array.dtype)
-    region_lock = None if lock is None else RegionLock.of(lock)
-    return make_root(LockedArray, array, lock=region_lock, objects=objects)

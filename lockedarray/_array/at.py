@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
-from lockedarray._array.dispatch.operation import run, settled
+from lockedarray._array.dispatch.operands import converted
+from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
-from lockedarray._cores import AtBase, AtIndexBase, address, hot_method, locks_regions
+from lockedarray._array.memory import plain_view
+from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
 __all__ = ["At", "AtIndex"]
 
@@ -199,11 +200,11 @@ class AtIndex(AtIndexBase):
             return None  # raised anew under the lock
 
     def _accumulate(self, ufunc: np.ufunc, value: Any) -> Any:
-        return self._write(_accumulate, ufunc, settled(value))
+        return self._write(_accumulate, ufunc, converted(value, "operand"))
 
     def _augment(self, ufunc: np.ufunc, value: Any) -> AtIndex:
         """Update by `ufunc`: what the augmented assignments do."""
-        self._write(_update, ufunc, settled(value))
+        self._write(_update, ufunc, converted(value, "operand"))
         self._updated = True
         return self
 
@@ -271,6 +272,5 @@ class AtIndex(AtIndexBase):
 
 # What a core does by itself with one element of a common dtype and a plain number.
 for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
-    setattr(
-        AtIndex, _name, hot_method(None, getattr(AtIndex, _name), "r" if _name == "get" else "w")
-    )
+    _mode = "reads" if _name == "get" else "writes"
+    setattr(AtIndex, _name, locked_method(None, getattr(AtIndex, _name), _mode))

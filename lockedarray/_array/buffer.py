@@ -1,4 +1,4 @@
-"""Buffer and Memory: the bytes that views share, their lock, and what happens when they move.
+"""Buffer: the memory that views share, its lock, and what happens when it moves.
 
 The layers, from what users hold down to the bytes::
 
@@ -19,12 +19,11 @@ import weakref
 from typing import Any
 
 import numpy as np
-from numpy.lib._stride_tricks_impl import DummyArray
 
+from lockedarray._array.memory import Memory, memory_of, plain_view, ultimate_owner
 from lockedarray._array.objects import has_arena, runs_element_code
 from lockedarray._cores import (
     BufferBase,
-    RegionLock,
     address,
     exchange_bodies,
     set_base,
@@ -32,23 +31,16 @@ from lockedarray._cores import (
     set_length,
     set_writeable,
 )
+from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 
-__all__ = ["FROZEN", "Buffer", "Memory", "base_behind", "c_base", "memory_of", "plain_view"]
-
-FROZEN = (
-    "assignment destination is read-only: this array is frozen, by freeze() or "
-    "setflags(write=False); write to a copy (x.copy())"
-)
-
-c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
-plain_view = np.ndarray.view
+__all__ = ["Buffer", "registering"]
 
 _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionary()
 _registering = threading.RLock()
 
 # Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
-_past_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
+_earlier_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
 
 
 def registering() -> Any:
@@ -68,62 +60,6 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
-
-
-class Memory:
-    """One allocation: keeps its owner alive, and offers neither a buffer nor an array."""
-
-    __slots__ = ("__weakref__", "address", "buffer", "exported", "nbytes", "owner")
-
-    def __init__(self, array: np.ndarray, owner: object) -> None:
-        low, high = np.lib.array_utils.byte_bounds(array)
-        self.address = low
-        self.nbytes = high - low
-        self.owner = owner
-        self.exported = _last_base(array)  # a memoryview, without which the owner may close
-        self.buffer: weakref.ref[Buffer] | None = None
-
-    def root(self, array: np.ndarray) -> np.ndarray:
-        """Return a read-only exact ndarray like `array` whose base is this Memory."""
-        root = plain_view(array, np.ndarray)
-        root.setflags(write=False)
-        set_base(root, self)
-        return root
-
-
-def base_behind(array: np.ndarray) -> object:
-    """Return the base of `array`, looking through what NumPy's stride tricks put in between."""
-    base = c_base(array)
-    while isinstance(base, DummyArray):
-        base = base.base
-    return base
-
-
-def memory_of(array: np.ndarray) -> Memory | None:
-    """Return the Memory that `array` shows, or None where it shows nobody's or its own."""
-    base = _last_base(array)
-    return base if isinstance(base, Memory) else None
-
-
-def _last_base(array: np.ndarray) -> object:
-    """The first base in the chain of bases that is no array, or None."""
-    base = base_behind(array)
-    while isinstance(base, np.ndarray):
-        base = base_behind(base)
-    return base
-
-
-def _ultimate_owner(array: np.ndarray) -> object:
-    """The object at the end of the chain of bases: who really owns the bytes."""
-    while True:
-        base = base_behind(array)
-        if base is None:
-            return array
-        while isinstance(base, memoryview):
-            base = base.obj
-        if not isinstance(base, np.ndarray):
-            return base
-        array = base
 
 
 def _only_changed_axis(array: np.ndarray, target: np.ndarray) -> int | None:
@@ -162,6 +98,8 @@ class Buffer(BufferBase):
         "raw_views",
         "root",
     )
+
+    lock: RegionLock
 
     def __init__(
         self,
@@ -225,7 +163,7 @@ class Buffer(BufferBase):
     def _shared_locked(
         cls, array: np.ndarray, lock: RegionLock | None, objects: str | None
     ) -> Buffer:
-        owner = _ultimate_owner(array)
+        owner = ultimate_owner(array)
         if isinstance(owner, Memory):
             known = owner.buffer() if owner.buffer is not None else None
         else:
@@ -354,7 +292,7 @@ class Buffer(BufferBase):
                 set_length(facade, axis, shape[axis], target.flags.num)
             else:
                 exchange_bodies([(facade, target)])
-                if not any(target is past for past in facade._earlier or ()):
+                if not any(target is earlier for earlier in facade._earlier or ()):
                     self._remember(facade, target)
         finally:  # after Ctrl-C, too, everything must show the same Memory
             if grown is not None:
@@ -366,10 +304,10 @@ class Buffer(BufferBase):
         axes = shape if order == "C" else shape[::-1]
         target = self.root[:size].reshape(axes)
         target = target if order == "C" else target.T
-        for past in facade._earlier or ():
-            if past.shape == shape and past.strides == target.strides:
-                if memory_of(past) is self.memory:
-                    return past
+        for earlier in facade._earlier or ():
+            if earlier.shape == shape and earlier.strides == target.strides:
+                if memory_of(earlier) is self.memory:
+                    return earlier
         return target
 
     def _clear(self, start: int, stop: int) -> None:
@@ -423,16 +361,16 @@ class Buffer(BufferBase):
         for array, moved in pairs:
             self._remember(array, moved)
 
-    def _remember(self, array: Any, past: np.ndarray) -> None:
+    def _remember(self, array: Any, earlier: np.ndarray) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             array._memory = self.memory
             if array._earlier is None:
                 array._earlier = []
-            array._earlier.append(past)
+            array._earlier.append(earlier)
             return
         key = id(array)
-        if key not in _past_of_raw_views:
-            reference = weakref.ref(array, lambda _: _past_of_raw_views.pop(key, None))
-            _past_of_raw_views[key] = (reference, [])
-        _past_of_raw_views[key][1].append(past)
+        if key not in _earlier_of_raw_views:
+            reference = weakref.ref(array, lambda _: _earlier_of_raw_views.pop(key, None))
+            _earlier_of_raw_views[key] = (reference, [])
+        _earlier_of_raw_views[key][1].append(earlier)

@@ -11,23 +11,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray._array.buffer import (
-    FROZEN,
-    Buffer,
-    base_behind,
-    c_base,
-    memory_of,
-    plain_view,
-    registering,
-)
+from lockedarray._array.buffer import Buffer, registering
+from lockedarray._array.memory import base_behind, c_base, memory_of, plain_view
 from lockedarray._cores import (
     ArrayBase,
-    RegionLock,
     address,
     exchange_bodies,
     set_base,
     set_writeable,
 )
+from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 
 __all__ = [
@@ -81,6 +74,31 @@ class Facade(ArrayBase):
             self._may_write = source._may_write
             self._owner = source._owner if source._owner is not None else source
         buffer.register(self)
+
+    # -- what guards ask ---------------------------------------------------------------------------
+
+    def _request(self, write: bool) -> tuple[Any, bool] | None:
+        """Return what to lock to read or write this, and whether to write; None: nothing."""
+        return buffer_of(self).request(self, write)
+
+    def _lend(self, write: bool, lent: list[tuple[Facade, np.ndarray]]) -> None:
+        """Enter this and a raw view of it into `lent`; the caller holds what was to be locked.
+
+        Raises
+        ------
+        ValueError
+            It is to be written, and the Buffer is frozen, or NumPy made the view read-only.
+        """
+        if write:
+            check_may_write(self)
+        raw = raw_view(self, write)
+        lent.append((self, raw))  # first, lest one be known that nobody would take back
+        buffer_of(self).register_raw_view(raw)
+
+    def _take_back(self, raw: np.ndarray) -> None:
+        """Have nothing written any more to a raw view that was lent; its lock is still held."""
+        raw.setflags(write=False)
+        buffer_of(self).forget_raw_view(raw)
 
 
 def buffer_of(facade: Facade) -> Buffer:
@@ -165,7 +183,10 @@ def check_may_write(facade: Facade) -> None:
         The Buffer is frozen, or NumPy made the view read-only.
     """
     if facade._buffer is not None and facade._buffer.frozen:
-        raise ValueError(FROZEN)
+        raise ValueError(
+            "assignment destination is read-only: this array is frozen, by freeze() or "
+            "setflags(write=False); write to a copy (x.copy())"
+        )
     if not facade._may_write:
         raise ValueError(
             "assignment destination is read-only: the memory that this array was given is "

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
-from lockedarray._array.dispatch.operation import run, settled
+from lockedarray._array.dispatch.operands import converted
+from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
 from lockedarray._array.indexing import picks_element
+from lockedarray._array.memory import plain_view
 
 __all__ = ["FlatIterator"]
 
@@ -88,7 +89,7 @@ class FlatIterator:
             run(store, (self._array, index), {}, (id(self._array),))
             return
         if self._array.dtype.names is None:
-            value = settled(value)
+            value = converted(value, "operand")
         run(_set, (self._array, index, value), {}, (id(self._array),))
 
     def __delitem__(self, index: Any) -> None:
@@ -107,7 +108,7 @@ class FlatIterator:
 
 def _comparison(name: str) -> Callable[[FlatIterator, Any], Any]:
     def compare(self: FlatIterator, other: Any) -> Any:
-        other = other.copy() if isinstance(other, FlatIterator) else settled(other)
+        other = other.copy() if isinstance(other, FlatIterator) else converted(other, "operand")
         return run(_compare, (self._array, name, other), {})
 
     compare.__name__ = name

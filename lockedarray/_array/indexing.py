@@ -1,4 +1,8 @@
-"""What an index selects, as far as its type tells."""
+"""What an index selects, as far as its type tells.
+
+The native core has the rule for views in C (``_core/array/subscript.c``); the tests hold the two
+against each other, and against NumPy.
+"""
 
 from __future__ import annotations
 

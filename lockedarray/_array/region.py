@@ -1,8 +1,8 @@
 """Region: which bytes of a Buffer an array touches, and when two arrays are surely apart.
 
-The native core has this rule in C (``_core/region.c``, with the proof); here it is to be read, and
-the tests hold the two against each other.  The portable core takes every region as the whole
-Buffer.
+The native core has this rule in C (``_core/lock/region.c``, with the proof); here it is to be
+read, and the tests hold the two against each other.  The portable core takes every region as the
+whole Buffer.
 
 An array touches the bytes ``offset + sum(i[k] * strides[k]) + j`` with ``0 <= i[k] < shape[k]`` and
 ``0 <= j < itemsize``.  What a Region knows of such a byte is a few statements of one kind, *combs*:

@@ -28,20 +28,9 @@ from lockedarray._core._native import (
     set_length,
     set_writeable,
 )
-from lockedarray._core.lock import RegionLock
+from lockedarray._core.lock import RegionLockBase, lock_object
 
-
-def hot_method(plain, general, mode):
-    words = {
-        "r": "reads",
-        "c": "reads one argument",
-        "w": "writes",
-        "v": "views contiguous",
-        "V": "views",
-        "a": "views alone",
-    }
-    return LockedMethod(plain, general, words[mode])
-
+locked_method = LockedMethod
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -57,14 +46,15 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
-    "RegionLock",
+    "RegionLockBase",
     "address",
     "connect",
     "exchange_bodies",
     "exchange_owner",
     "guard_of_several",
-    "hot_method",
     "is_temporary",
+    "lock_object",
+    "locked_method",
     "locks_regions",
     "new_owner",
     "set_base",

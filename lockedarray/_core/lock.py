@@ -1,4 +1,4 @@
-"""RegionLock on the native core: the C lock, its words for errors, and others' locks below it."""
+"""The RegionLock on the native core: the lock in C, its errors, and others' locks below it."""
 
 from __future__ import annotations
 
@@ -10,86 +10,29 @@ import weakref
 from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray._guards.lockables import HeldLock, Lockable
-from lockedarray._holding import holding
-from lockedarray._refusals import check_below, check_rwlockable, closes_cycle, not_in_time
+from lockedarray._errors import closes_cycle, not_in_time
 
-__all__ = ["RegionLock"]
+__all__ = ["RegionLockBase", "lock_object"]
 
 _serials = itertools.count(1)
-_registering = threading.RLock()
-_over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
 
 
-class RegionLock(_native.RegionLock):
-    """A readers-writer lock of regions, with reentrancy, upgrade, fairness and no deadlock.
-
-    Satisfies ``readerwriterlock.rwlock.RWLockable``.
-
-    Parameters
-    ----------
-    below : RWLockable, optional
-        Another lock to take as well, whole, which code may hold that knows nothing of this one; no
-        RegionLock.
-
-    Raises
-    ------
-    TypeError
-        `below` is a RegionLock, or no readers-writer lock.
-    """
+class RegionLockBase(_native.RegionLock):
+    """The lock in C, with somebody else's `below` it if that is given."""
 
     __slots__ = ("__weakref__", "_foreign")
 
     def __init__(self, below: Any = None) -> None:
-        if below is not None:
-            check_below(below, RegionLock)
         self._foreign = below
         super().__init__(next(_serials), None if below is None else _Below(below))
 
-    @classmethod
-    def of(cls, lock: object) -> RegionLock:
-        """Return the RegionLock over `lock`: itself, or the only one over that RWLockable.
-
-        Raises
-        ------
-        TypeError
-            `lock` is neither a RegionLock nor has ``gen_rlock`` and ``gen_wlock``.
-        """
-        if isinstance(lock, cls):
-            return lock
-        check_rwlockable(lock)
-        return holding(_registering, cls._of_locked, lock)
-
-    @classmethod
-    def _of_locked(cls, lock: object) -> RegionLock:
-        known = _over.get(id(lock))
-        if known is None:
-            known = _over[id(lock)] = cls(lock)
-        return known
-
-    def gen_rlock(self) -> Lockable | _native.Lockable:
-        """Return a lock object that takes this lock, whole, for reading."""
-        return self._lockable(False)
-
-    def gen_wlock(self) -> Lockable | _native.Lockable:
-        """Return a lock object that takes this lock, whole, for writing."""
-        return self._lockable(True)
-
-    def _lockable(self, write: bool) -> Lockable | _native.Lockable:
-        if self._foreign is None:
-            return _native.Lockable(self, write)
-        return Lockable(lambda: _native.Holds([(self, write)]))
-
-    def holds(self) -> list[HeldLock]:
-        """Return who holds this lock, and who waits for it, in which mode, for which bytes."""
+    def _entries(self) -> list[tuple[str, str, bool, int | None, int | None]]:
+        """Return who holds, and then who waits: (thread, mode, waiting, first byte, end)."""
         names = _names()
         entries = self.entries() if self._foreign is None else self._entries_over_foreign()
-        return [
-            HeldLock(_name(names, ident), mode, waiting, low, high)
-            for ident, mode, waiting, low, high in entries
-        ]
+        return [(_name(names, ident), *rest) for ident, *rest in entries]
 
     def _entries_over_foreign(self) -> list[Any]:
         """The entries, of which some have this lock for a moment only, to try the one below."""
@@ -106,8 +49,10 @@ class RegionLock(_native.RegionLock):
                 shown.append((ident, mode, waits, low, high))
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
 
-    def __repr__(self) -> str:
-        return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
+
+def lock_object(lock: RegionLockBase, write: bool) -> _native.Lockable | None:
+    """Return a lock object in C, or None of a lock with somebody else's below."""
+    return _native.Lockable(lock, write) if lock._foreign is None else None
 
 
 class _Taken:
@@ -272,8 +217,6 @@ def _release_when_the_thread_ends(ident: int) -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _registering
-    _registering = threading.RLock()
     for below in list(_belows.values()):
         below.forget_other_threads()
 
@@ -292,7 +235,7 @@ def _name(names: dict[int | None, str], ident: int) -> str:
     return names.get(ident, f"thread {ident}")
 
 
-def raise_timeout(lock: RegionLock, write: bool, holders: list[int]) -> NoReturn:
+def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoReturn:
     """Raise LockTimeout, naming who is in the way."""
     names = _names()
     foreign = lock._foreign is not None
@@ -303,7 +246,7 @@ def raise_timeout(lock: RegionLock, write: bool, holders: list[int]) -> NoReturn
 
 
 def raise_deadlock(
-    lock: RegionLock,
+    lock: RegionLockBase,
     write: bool,
     first: int,
     last: int,

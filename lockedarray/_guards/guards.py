@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
-from lockedarray._cores import GuardBase, Holds, guard_of_several
+from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several
 
 __all__ = ["Guard", "acquire"]
 
@@ -40,11 +39,11 @@ class Guard(GuardBase):
 
     _holds: Holds | None
     _ident: int
-    _raws: list[tuple[Facade, np.ndarray]]
+    _raws: list[tuple[ArrayBase, np.ndarray]]
 
     def __init__(
         self,
-        wanted: list[tuple[Facade, bool]],
+        wanted: list[tuple[ArrayBase, bool]],
         shape: Callable[[list[np.ndarray]], Any],
         timeout: float | None,
     ) -> None:
@@ -53,9 +52,9 @@ class Guard(GuardBase):
         self._raws, self._holds = [], None
 
     @classmethod
-    def _of(cls, facade: Facade, write: bool, timeout: float | None) -> Guard:
+    def _of(cls, array: ArrayBase, write: bool, timeout: float | None) -> Guard:
         """Return a guard of one array."""
-        return cls([(facade, write)], _only, timeout)
+        return cls([(array, write)], _only, timeout)
 
     def _whole_plan(self) -> Any:
         if (one := self._one) is not None:
@@ -66,17 +65,14 @@ class Guard(GuardBase):
 
     def _general_acquire(self) -> Any:
         wanted, shape, timeout = self._whole_plan()
-        requests = [buffer_of(facade).request(facade, write) for facade, write in wanted]
+        requests = [array._request(write) for array, write in wanted]
         # Where an exception strikes, this is what the core gives back.
-        self._raws = raws = []
+        raws: list[tuple[ArrayBase, np.ndarray]] = []
+        self._raws = raws
         self._holds = holds = Holds([request for request in requests if request is not None])
         holds.acquire(timeout)
-        for facade, write in wanted:
-            if write:
-                check_may_write(facade)
-            raw = raw_view(facade, write)
-            raws.append((facade, raw))
-            buffer_of(facade).register_raw_view(raw)
+        for array, write in wanted:
+            array._lend(write, raws)
         here = _held_here()
         self._ident = here._ident
         here.add(self)
@@ -87,12 +83,12 @@ class Guard(GuardBase):
         self._give_back()
 
     def _give_back(self) -> None:
-        """Let go of what was acquired, as far as that came; of another thread's locks, by that."""
+        """Let go of what was acquired, as far as that came; another thread may do it."""
         raws, holds = self._raws, self._holds
+        self._ident = 0  # for the end of its thread, should another one give it back
         try:
-            for facade, raw in raws:
-                raw.setflags(write=False)
-                buffer_of(facade).forget_raw_view(raw)
+            for array, raw in raws:
+                array._take_back(raw)
         finally:
             try:
                 if holds is not None:
@@ -179,31 +175,31 @@ def _plan_of(write: Any, read: Any, timeout: float | None) -> Any:
     """What `Guard` is made of, for the arguments of `acquire`."""
     if write is None and read is None:
         raise TypeError("acquire() needs write= or read=: a LockedArray or a tuple of them")
-    writers, readers = _facades(write, "write"), _facades(read, "read")
+    writers, readers = _arrays(write, "write"), _arrays(read, "read")
 
     def shape(raws: list[np.ndarray]) -> Any:
         parts = []
         for given, views in ((write, raws[: len(writers)]), (read, raws[len(writers) :])):
             if given is not None:
-                parts.append(views[0] if isinstance(given, Facade) else tuple(views))
+                parts.append(views[0] if isinstance(given, ArrayBase) else tuple(views))
         return tuple(parts) if len(parts) == 2 else parts[0]
 
-    wanted = [(facade, True) for facade in writers] + [(facade, False) for facade in readers]
+    wanted = [(array, True) for array in writers] + [(array, False) for array in readers]
     return wanted, shape, timeout
 
 
-def _facades(given: Any, name: str) -> list[Facade]:
+def _arrays(given: Any, name: str) -> list[ArrayBase]:
     if given is None:
         return []
-    facades = [given] if isinstance(given, Facade) else given
-    if not isinstance(given, (Facade, tuple)) or not all(
-        isinstance(facade, Facade) for facade in facades
+    arrays = [given] if isinstance(given, ArrayBase) else given
+    if not isinstance(given, (ArrayBase, tuple)) or not all(
+        isinstance(array, ArrayBase) for array in arrays
     ):
         raise TypeError(
             f"acquire(): {name}= takes a LockedArray or a tuple of LockedArrays, "
             f"not {type(given).__name__}"
         )
-    return list(facades)
+    return list(arrays)
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -1,30 +1,17 @@
-"""What every RegionLock gives out: lock objects for one mode, and the list of its holds."""
+"""Lock objects: a whole RegionLock for reading, or for writing, as a `threading.Lock`."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-import threading
-from collections.abc import Callable
-from typing import Any, NamedTuple, NoReturn
+from typing import NoReturn
 
+from lockedarray._cores import Holds, RegionLockBase
 from lockedarray._errors import LockTimeout
 
-__all__ = ["HeldLock", "Lockable"]
+__all__ = ["Lockable"]
 
 _HELD = "this thread holds this lock object already; make another one: it nests"
-
-
-class HeldLock(NamedTuple):
-    """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
-
-    `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.
-    """
-
-    thread: str
-    mode: str
-    waiting: bool
-    low: int | None = None
-    high: int | None = None
 
 
 class Lockable:
@@ -34,12 +21,12 @@ class Lockable:
     Threads may share it: each takes the lock by it, and gives it back, for itself.
     """
 
-    __slots__ = ("_held", "_make_holds")
+    __slots__ = ("_held", "_request")
     _finalizing = staticmethod(sys.is_finalizing)
 
-    def __init__(self, make_holds: Callable[[], Any]) -> None:
-        self._make_holds = make_holds
-        self._held: dict[int, Any] = {}  # by the thread, the holds
+    def __init__(self, lock: RegionLockBase, write: bool) -> None:
+        self._request = lock, write
+        self._held: list[Holds] = []  # of all who have taken the lock by this object
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
@@ -55,28 +42,33 @@ class Lockable:
             if blocking and timeout == -1:
                 raise RuntimeError(_HELD)
             return False  # nobody else can let it go
-        holds = self._make_holds()
+        holds = Holds([self._request])
         try:
             holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
         except LockTimeout:
             return False
-        self._held[threading.get_ident()] = holds
+        self._held.append(holds)
         return True
 
     def __del__(self) -> None:
         # Before the collector clears the lock; others' code may wait for what is below that.
         if self._finalizing():  # globals have gone, and so have the others
             return
-        for holds in getattr(self, "_held", {}).values():
-            if holds.held_by_this_thread():
-                holds.release()
+        for holds in getattr(self, "_held", ()):
+            holds.release()
 
-    def _mine(self) -> Any:
-        """The holds of this thread, or None; one that is gone may have had its number."""
-        holds = self._held.get(threading.get_ident())
-        if holds is None or not (holds.held_by_this_thread() and holds.held()):
-            return None
-        return holds
+    def _mine(self) -> Holds | None:
+        """The holds of this thread, or None."""
+        for holds in list(self._held):
+            if not holds.held():  # its thread has ended
+                self._forget(holds)
+            elif holds.held_by_this_thread():
+                return holds
+        return None
+
+    def _forget(self, holds: Holds) -> None:
+        with contextlib.suppress(ValueError):  # another thread has done it
+            self._held.remove(holds)
 
     def release(self) -> None:
         """Give the lock back."""
@@ -85,7 +77,7 @@ class Lockable:
             if self.locked():
                 raise RuntimeError("a lock is released by the thread that acquired it")
             raise RuntimeError("release unlocked lock")
-        del self._held[threading.get_ident()]
+        self._forget(holds)
         holds.release()
 
     def __reduce__(self) -> NoReturn:
@@ -93,11 +85,20 @@ class Lockable:
 
     def locked(self) -> bool:
         """Whether some thread holds the lock by this object."""
-        return any(holds.held() for holds in list(self._held.values()))
+        return any(holds.held() for holds in list(self._held))
 
     def __enter__(self) -> bool:
         self.acquire()
         return False
 
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
+    def __exit__(self, kind: type[BaseException] | None = None, *_exception: object) -> None:
+        if kind is None or not issubclass(kind, GeneratorExit) or self._mine() is not None:
+            self.release()
+            return
+        # A generator that is closed or collected here stood in its ``with`` in another thread.
+        # Where several share this object there is no telling which one's it was.
+        if len(held := list(self._held)) > 1:
+            self.release()
+        for holds in held:
+            self._forget(holds)
+            holds.release()

@@ -1,7 +1,7 @@
 """The portable core: pure Python on the ``readerwriterlock`` package.
 
-A core provides what `lockedarray._cores` names: the lock of a Buffer (`RegionLock`, `Holds`) and
-the few acts on an array's C structure that NumPy has no Python API for.
+A core provides what `lockedarray._cores` names: the lock of a Buffer (`RegionLockBase`, `Holds`)
+and the few acts on an array's C structure that NumPy has no Python API for.
 """
 
 from lockedarray._portable.bases import (
@@ -12,9 +12,11 @@ from lockedarray._portable.bases import (
     GuardBase,
     connect,
     guard_of_several,
-    hot_method,
+    lock_object,
+    locked_method,
 )
-from lockedarray._portable.lock import Holds, RegionLock
+from lockedarray._portable.lock import Holds, exchange_owner, new_owner
+from lockedarray._portable.lock import RegionLock as RegionLockBase
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
@@ -34,14 +36,17 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
-    "RegionLock",
+    "RegionLockBase",
     "address",
     "connect",
     "exchange_bodies",
+    "exchange_owner",
     "guard_of_several",
-    "hot_method",
     "is_temporary",
+    "lock_object",
+    "locked_method",
     "locks_regions",
+    "new_owner",
     "set_base",
     "set_data",
     "set_length",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import Holds, RegionLock
+from lockedarray._portable.lock import Holds, RegionLock, this_owner
 
 __all__ = [
     "ArrayBase",
@@ -18,7 +18,8 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "connect",
-    "hot_method",
+    "lock_object",
+    "locked_method",
 ]
 
 
@@ -63,9 +64,13 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
-    _earlier: Any = None  # what it showed before resizes: C code may be reading there still
+    _earlier: Any = None  # what it was before resizes: C code may be reading there still
 
-    # The general versions are in the classes above.
+    # What a guard asks of an array is in the class above, as are the general versions.
+    _request: Callable[[bool], tuple[Any, bool] | None]
+    _lend: Callable[[bool, list[tuple[Any, np.ndarray]]], None]
+    _take_back: Callable[[np.ndarray], None]
+
     _general_finalize: Callable[..., None]
     _general_array_ufunc: Callable[..., Any]
     _general_array_function: Callable[..., Any]
@@ -176,7 +181,7 @@ for _name, _ufunc in {
 class GuardBase:
     """What a core knows of a guard: whether it is held."""
 
-    __slots__ = ("__weakref__", "_state")
+    __slots__ = ("__weakref__", "_owner", "_state")
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     # What a guard that a core made is for.
@@ -190,6 +195,7 @@ class GuardBase:
 
     def __init__(self) -> None:
         self._state = _FREE
+        self._owner: Any = None  # who acquired it last
 
     @property
     def held(self) -> bool:
@@ -197,7 +203,7 @@ class GuardBase:
         return self._state == _HELD
 
     def _end(self) -> None:
-        """Release the guard of a thread that has ended, or that nobody refers to any more."""
+        """Release the guard whose owner has ended, or that nobody refers to any more."""
         self._give_back()
         self._state = _FREE
 
@@ -225,6 +231,9 @@ class GuardBase:
         self._state = _TAKING
         try:
             yielded = self._general_acquire()
+            if (holds := self._holds) is not None:
+                self._owner = holds.owner
+                holds.guard = weakref.ref(self)
             self._state = _HELD
         except BaseException:
             self._end()
@@ -252,8 +261,15 @@ class GuardBase:
     def __enter__(self) -> Any:
         return self.acquire()
 
-    def __exit__(self, *_exception: object) -> None:
-        self.release()
+    def __exit__(self, kind: type[BaseException] | None = None, *_exception: object) -> None:
+        if kind is not None and issubclass(kind, GeneratorExit) and self._is_elsewhere():
+            self._end()  # a generator that is closed or collected here stood in its ``with``
+        else:
+            self.release()
+
+    def _is_elsewhere(self) -> bool:
+        """Whether another owner than the current one acquired it, and nobody takes it now."""
+        return self._state != _TAKING and self._owner not in (None, this_owner())
 
     def __del__(self) -> None:
         if getattr(self, "_state", _FREE) == _HELD:  # nothing may be written any more
@@ -279,16 +295,22 @@ def connect(*, at: Any, at_index: Any, **_above: Any) -> None:
     _classes.update(at=at, at_index=at_index)
 
 
-def hot_method(
+def locked_method(
     plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str
 ) -> Callable[..., Any]:
     """Return a method for LockedArray or AtIndex; here always the general version.
 
-    `plain` is ndarray's method, or None of one that is none of ndarray's.  The mode says what
-    it does: ``'r'`` reads, ``'c'`` does if it is given one argument, ``'w'`` writes, ``'v'``
-    makes a view of a contiguous array, ``'V'`` of any array, ``'a'`` if it is given no argument.
+    `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
+    does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
+    contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
+    general with arguments).
     """
     return general
+
+
+def lock_object(lock: RegionLock, write: bool) -> Any:
+    """Return a lock object that takes a whole lock, or None to have one made; here always None."""
+    return None
 
 
 def guard_of_several(write: Any, read: Any, timeout: Any) -> Any:

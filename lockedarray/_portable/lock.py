@@ -10,10 +10,15 @@ Invariants, true whenever the monitor is free:
 
 - ``lock._holds`` has one entry per hold; entering it there *is* acquiring, deleting it is
   releasing, and both are one step, so an asynchronous exception finds it done or not done.
-- no two holds of different threads in ``lock._holds`` conflict (one of them a write);
-- ``lock._taken`` maps each holding thread to what it has of the readers-writer lock below, at
+- no two holds of different owners in ``lock._holds`` conflict (one of them a write);
+- ``lock._taken`` maps each holding owner to what it has of the readers-writer lock below, at
   least as strong as its strongest hold;
-- a waiter is in ``lock._queue`` of the one lock it waits for, and ``thread.waiter`` is it.
+- a waiter is in ``lock._queue`` of the one lock it waits for until it is granted or gives up.
+  ``thread.waiter`` is the one that the thread waits in; those that it has struck itself out of, in
+  a signal handler, are its ``outer`` ones: they stand *aside* and get nothing until it is gone.
+
+What can not go on while another waits are threads: all owners of one, and all its waiters.  So the
+wait-for graph is one of threads, and a wait for another owner of the own thread is a cycle.
 
 Order of locks: the monitor, then the inner locks of an `RWLockFair`; nothing is waited for
 under the monitor.  A region is taken as the whole Buffer.
@@ -27,23 +32,22 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from readerwriterlock import rwlock
 
-from lockedarray._errors import DeadlockError, LockTimeout
-from lockedarray._guards.lockables import HeldLock, Lockable
-from lockedarray._holding import holding
-from lockedarray._refusals import (
-    check_below,
-    check_rwlockable,
+from lockedarray._errors import (
+    DeadlockError,
+    LockTimeout,
     closes_cycle,
+    held_beside,
     not_in_time,
     struck_inside,
 )
+from lockedarray._holding import holding
 
-__all__ = ["Holds", "RegionLock"]
+__all__ = ["Holds", "Owner", "RegionLock", "exchange_owner", "new_owner"]
 
 HAND_OFF = 0.001
 """Seconds after which the first waiter is no longer overtaken by newcomers.
@@ -54,24 +58,58 @@ between, which takes longer than they do.
 """
 
 _TURNS = 4  # tries of a thread that wants several locks before it holds one while it waits
-_NAP = 0.5  # seconds between a waiter's looks for holds whose owners died
+_NAP = 0.5 if sys.platform == "win32" else None  # there Ctrl-C wakes nobody: seconds between looks
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
 
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
 _serials = itertools.count(1)
 _locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
-_foreign_locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
 
 
 class _Thread:
-    """What the locks know of one thread: what it holds and the one lock that it waits for."""
+    """What the locks know of one thread: what its owners hold and what it waits in."""
 
-    __slots__ = ("holds", "name", "waiter")
+    __slots__ = ("ended", "holds", "name", "waiter")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.holds: dict[_Hold, RegionLock] = {}
         self.waiter: _Waiter | None = None
+        self.ended = False
+
+    def waiters(self) -> Iterator[_Waiter]:
+        """The waiters that the thread is inside of, the innermost first."""
+        waiter = self.waiter
+        while waiter is not None:
+            yield waiter
+            waiter = waiter.outer
+
+
+class _Owner:
+    """Who holds and waits, as the locks see it: no more than the thread that it goes on in."""
+
+    __slots__ = ("thread",)
+
+    def __init__(self, thread: _Thread | None) -> None:
+        self.thread = thread
+
+
+class Owner:
+    """Who holds and waits, as `exchange_owner` takes it; what it holds goes with it."""
+
+    __slots__ = ("_owner",)
+    _finalizing = staticmethod(sys.is_finalizing)
+
+    def __init__(self, owner: _Owner) -> None:
+        self._owner = owner
+
+    def __del__(self) -> None:
+        owner = self._owner
+        thread = owner.thread
+        if thread is None or self._finalizing():  # globals have gone
+            return
+        for hold in [hold for hold in list(thread.holds) if hold.owner is owner]:
+            _end_of_hold(hold, thread.holds.get(hold))
 
 
 class _Ending:
@@ -86,19 +124,72 @@ class _Ending:
         if self._finalizing():  # globals have gone
             return
         for hold, lock in list(self._thread.holds.items()):
-            lock._release(hold)
+            _end_of_hold(hold, lock)
+        self._thread.ended = True
+
+
+def _end_of_hold(hold: _Hold, lock: RegionLock | None) -> None:
+    """Give `hold` back, since its owner has ended; its guard no longer has it."""
+    holds = hold.holds()
+    guard = None if holds is None or holds.guard is None else holds.guard()
+    if guard is not None and guard._holds is holds:
+        guard._end()
+    if lock is not None:
+        lock._release(hold)
 
 
 _local = threading.local()
 
 
-def _this_thread() -> _Thread:
+def this_owner() -> _Owner:
+    """Return the one that holds and waits for what this thread takes."""
     try:
-        return _local.thread
+        return _local.current._owner
     except AttributeError:
-        thread = _local.thread = _Thread(threading.current_thread().name)
+        thread = _Thread(threading.current_thread().name)
+        _local.own = _local.current = Owner(_Owner(thread))
         _local.ending = _Ending(thread)
-        return thread
+        return _local.own._owner
+
+
+def _this_thread() -> _Thread:
+    thread = this_owner().thread
+    assert thread is not None
+    return thread
+
+
+def new_owner() -> Owner:
+    """Return an owner that holds nothing and is no thread's yet.
+
+    When nobody refers to it any more, what it holds is given back.
+    """
+    return Owner(_Owner(None))
+
+
+def exchange_owner(owner: Owner) -> Owner:
+    """Have `owner` hold and wait for what this thread takes from now on; return who did before.
+
+    It then stays with this thread, whoever is current there, and ends with it.
+
+    Raises
+    ------
+    RuntimeError
+        `owner` is another thread's.
+    """
+    if not isinstance(owner, Owner):
+        raise TypeError(f"exchange_owner() takes an owner, not {type(owner).__name__}")
+    here = _this_thread()
+    return holding(_monitor, _exchange_locked, owner, here)
+
+
+def _exchange_locked(owner: Owner, here: _Thread) -> Owner:
+    thread = owner._owner.thread
+    if thread is not here:
+        if thread is not None and not thread.ended:
+            raise RuntimeError("an owner goes on in the thread where it was current")
+        owner._owner.thread = here
+    previous, _local.current = _local.current, owner
+    return previous
 
 
 class _InnerLock(rwlock.Lockable):
@@ -133,18 +224,26 @@ def _new_below() -> Any:
 class _Hold:
     """One request for a lock, held or not: its identity is the entry in the list of holds.
 
-    `owner` is the `Holds` that it belongs to.  An asynchronous exception may rob an operation of
-    its ``finally``; that one then dies with the frame, and whoever meets the hold, or sees it wait,
-    releases it.
-    (A finalizer would do it at once, but swallow each Ctrl-C that strikes in it.)
+    `holds` is the `Holds` that it belongs to.  An asynchronous exception may rob an operation of
+    its ``finally``; that one then dies with the frame.  While the hold is held, or waits, `watch`
+    sees it die and gives the hold back; and so does whoever meets the hold.
+    (A finalizer of each Holds would do it, too, but swallow each Ctrl-C that strikes in it.)
     """
 
-    __slots__ = ("owner", "thread", "write")
+    __slots__ = ("holds", "owner", "watch", "write")
 
-    def __init__(self, thread: _Thread, write: bool, owner: weakref.ref[Holds]) -> None:
-        self.thread = thread
-        self.write = write
+    def __init__(self, owner: _Owner, write: bool, holds: weakref.ref[Holds]) -> None:
         self.owner = owner
+        self.write = write
+        self.holds = holds
+        self.watch: weakref.ref[Holds] | None = None
+
+    @property
+    def thread(self) -> _Thread:
+        """The thread of its owner, which is bound to one since it is or was current there."""
+        thread = self.owner.thread
+        assert thread is not None
+        return thread
 
 
 class _Waiter:
@@ -154,11 +253,12 @@ class _Waiter:
     `outer` is what the thread goes on waiting for afterwards.
     """
 
-    __slots__ = ("bell", "hold", "lock", "outer", "rung", "since")
+    __slots__ = ("bell", "hold", "lock", "outer", "rung", "since", "thread")
 
     def __init__(self, lock: RegionLock, hold: _Hold) -> None:
         self.lock = lock
         self.hold = hold
+        self.thread = hold.thread
         self.since = time.monotonic()
         self.outer: _Waiter | None = None
         self.rung = False
@@ -170,80 +270,43 @@ class _Waiter:
             self.rung = True
             self.bell.release()
 
+    def aside(self) -> bool:
+        """Whether the thread waits for something else now, inside this wait."""
+        return self.thread.waiter is not self
+
 
 class RegionLock:
     """A readers-writer lock with reentrancy, upgrade, fairness and a wait-for graph.
 
-    Satisfies ``readerwriterlock.rwlock.RWLockable``.
-
     Parameters
     ----------
     below : RWLockable, optional
-        The lock that keeps readers and writers apart, no RegionLock.  By default an `RWLockFair` of
-        its own; another one may be held by code that knows nothing of this class, and is then
-        polled.
-
-    Raises
-    ------
-    TypeError
-        `below` is a RegionLock, or no readers-writer lock.
+        The lock that keeps readers and writers apart.  By default an `RWLockFair` of its own;
+        another one may be held by code that knows nothing of this class, and is then polled.
     """
 
     def __init__(self, below: Any = None) -> None:
-        if below is not None:
-            check_below(below, RegionLock)
         self.serial = next(_serials)
         self._own = below is None
         self._below = _new_below() if below is None else below
-        self._holds: dict[_Hold, _Thread] = {}
-        self._taken: dict[_Thread, tuple[bool, Any]] = {}
+        self._holds: dict[_Hold, _Owner] = {}
+        self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
-    @classmethod
-    def of(cls, lock: object) -> RegionLock:
-        """Return the RegionLock over `lock`: itself, or the only one over that RWLockable.
-
-        Raises
-        ------
-        TypeError
-            `lock` is neither a RegionLock nor has ``gen_rlock`` and ``gen_wlock``.
-        """
-        if isinstance(lock, cls):
-            return lock
-        check_rwlockable(lock)
-        return holding(_monitor, cls._of_locked, lock)
-
-    @classmethod
-    def _of_locked(cls, lock: object) -> RegionLock:
-        known = _foreign_locks.get(id(lock))
-        if known is None:
-            known = _foreign_locks[id(lock)] = cls(lock)
-        return known
-
-    def __repr__(self) -> str:
-        return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
-
-    def gen_rlock(self) -> Lockable:
-        """Return a lock object that takes this lock, whole, for reading."""
-        return Lockable(lambda: Holds([(self, False)]))
-
-    def gen_wlock(self) -> Lockable:
-        """Return a lock object that takes this lock, whole, for writing."""
-        return Lockable(lambda: Holds([(self, True)]))
-
-    def holds(self) -> list[HeldLock]:
-        """Return who holds this lock, and who waits for it, in which mode."""
+    def _entries(self) -> list[tuple[str, str, bool, None, None]]:
+        """Return who holds, and then who waits: (thread, mode, waiting, and two for the region)."""
         return [
-            HeldLock(hold.thread.name, "write" if hold.write else "read", waiting)
+            (hold.thread.name, "write" if hold.write else "read", waiting, None, None)
             for hold, waiting in holding(_monitor, self._holds_locked)
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, bool]]:
         self._release_orphans_locked()
         held = [(hold, False) for hold in list(self._holds)]
-        return held + [(waiter.hold, True) for waiter in self._queue]
+        waiting = [(waiter.hold, True) for waiter in self._queue if waiter.hold not in self._holds]
+        return held + waiting
 
     # -- acquiring -----------------------------------------------------------------------------
 
@@ -253,7 +316,6 @@ class RegionLock:
             self._acquire_slow(hold, deadline)
 
     def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
-        thread = hold.thread
         if _monitor._is_owned():  # type: ignore[attr-defined]
             raise struck_inside(self.serial, hold.write)
         if deadline is not None and deadline <= time.monotonic():
@@ -264,19 +326,21 @@ class RegionLock:
             if holding(_monitor, self._join_locked, waiter):
                 return
             while True:
-                limit = -1.0 if deadline is None else deadline - time.monotonic()
-                if deadline is not None and limit <= 0:
+                limit = None if deadline is None else deadline - time.monotonic()
+                if limit is not None and limit <= 0:
                     raise self._not_in_time(hold)
                 if not self._own:  # its other users do not ring
-                    limit = poll if limit < 0 else min(poll, limit)
+                    limit = poll if limit is None else min(poll, limit)
                     poll = min(2 * poll, _LAST_POLL)
-                limit = _NAP if limit < 0 else min(limit, _NAP)
+                if _NAP is not None:
+                    limit = _NAP if limit is None else min(limit, _NAP)
+                limit = -1 if limit is None else min(limit, threading.TIMEOUT_MAX)
                 waiter.bell.acquire(timeout=limit)
                 if holding(_monitor, self._woken_locked, waiter):
                     return
         except BaseException:
             self._release(hold)
-            self._restore_below(thread)
+            self._restore_below(hold.owner)
             raise
         finally:
             holding(_monitor, self._leave_locked, waiter)
@@ -285,17 +349,23 @@ class RegionLock:
         """Join the queue, unless that would close a cycle, and try once more."""
         self._release_orphans_locked()
         self._refuse_cycle_locked(waiter.hold)
-        thread = waiter.hold.thread
+        thread = waiter.thread
+        self._watch_locked(waiter.hold)
         waiter.outer, thread.waiter = thread.waiter, waiter
         self._queue.append(waiter)
+        if waiter.outer is not None:  # it stands aside now, and keeps nobody waiting
+            waiter.outer.lock._wake_locked()
         return self._grant_locked(waiter.hold)
 
     def _woken_locked(self, waiter: _Waiter) -> bool:
         """Try again, the bell being silent before."""
+        waiter.thread.waiter = waiter  # whatever strikes out of this one is over
         self._release_orphans_locked()
         if waiter.rung:
             waiter.rung = False
             waiter.bell.acquire(blocking=False)
+        if waiter.hold in self._holds:  # somebody granted it
+            return True
         if not self._grant_locked(waiter.hold):
             return False
         if (now := time.monotonic()) - waiter.since >= HAND_OFF:
@@ -303,12 +373,15 @@ class RegionLock:
         return True
 
     def _leave_locked(self, waiter: _Waiter) -> None:
-        thread = waiter.hold.thread
-        if thread.waiter is waiter:
-            thread.waiter = waiter.outer
+        if waiter in waiter.thread.waiters():
+            waiter.thread.waiter = waiter.outer
         if waiter in self._queue:
             self._queue.remove(waiter)
+        if waiter.hold not in self._holds:
+            waiter.hold.watch = None
         self._wake_locked()  # it may have been rung, and not used its turn
+        if waiter.outer is not None:  # it steps back in
+            waiter.outer.lock._wake_locked()
 
     def _try_in_turn(self, hold: _Hold) -> bool:
         """Enter `hold` if nothing is in its way, whatever else the thread holds, and tell."""
@@ -316,63 +389,93 @@ class RegionLock:
 
     def _grant_locked(self, hold: _Hold, in_turn: bool = False) -> bool:
         """Enter `hold` if nothing is in its way, and tell."""
-        thread = hold.thread
         if self._holders_in_the_way(hold) or self._queue_in_the_way(hold, in_turn):
             return False
+        return self._enter_locked(hold)
+
+    def _enter_locked(self, hold: _Hold) -> bool:
+        """Enter `hold`, which no holder is in the way of, if the lock below is free; and tell."""
+        thread = hold.thread
         thread.holds[hold] = self  # first, or a signal handler would give back what is taken
-        self._holds[hold] = thread
-        if self._take_below(thread, hold.write):
+        self._holds[hold] = hold.owner
+        if self._take_below(hold.owner, hold.write):
+            self._watch_locked(hold)
             return True
         self._holds.pop(hold, None)
         thread.holds.pop(hold, None)
         return False
 
-    def _holders_in_the_way(self, hold: _Hold) -> list[_Thread]:
-        """The other threads whose holds conflict with `hold`."""
+    def _watch_locked(self, hold: _Hold) -> None:
+        """See that `hold` is given back at once should its Holds die."""
+        if hold.watch is None and (holds := hold.holds()) is not None:
+            hold.watch = weakref.ref(holds, self._died)
+
+    def _died(self, _: object, _finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Give back what somebody left without giving it back."""
+        if not _finalizing():  # else globals have gone
+            holding(_monitor, self._release_orphans_locked)
+
+    def _holders_in_the_way(self, hold: _Hold) -> list[_Owner]:
+        """The other owners whose holds conflict with `hold`."""
         return [
-            thread
-            for thread, (write, _) in list(self._taken.items())
-            if thread is not hold.thread and (write or hold.write)
+            owner
+            for owner, (write, _) in list(self._taken.items())
+            if owner is not hold.owner and (write or hold.write)
         ]
+
+    def _threads_in_the_way(self, hold: _Hold) -> list[_Thread]:
+        """The threads of those owners, among which may be that of `hold`, too."""
+        owners = self._holders_in_the_way(hold)
+        return [owner.thread for owner in owners if owner.thread is not None]
 
     def _queue_in_the_way(self, hold: _Hold, in_turn: bool) -> bool:
         """Whether `hold` must queue behind a waiter that has waited long enough.
 
         A thread that holds any lock never queues: whoever waits in front might wait for it.  Nor
-        does one behind itself, when it has been struck while it waits.
+        does one behind itself, when it has been struck while it waits; nor anybody behind a waiter
+        that stands aside.
         """
-        if not self._queue or (hold.thread.holds and not in_turn):
+        thread = hold.thread
+        if not self._queue or (thread.holds and not in_turn):
             return False
         long_ago = time.monotonic() - HAND_OFF
         if self._handed_off > long_ago:
             return False
         for waiter in self._queue:
-            if waiter.hold.thread is hold.thread:
+            if waiter.thread is thread:
                 return False
-            if (waiter.hold.write or hold.write) and waiter.since <= long_ago:
+            conflict = waiter.hold.write or hold.write
+            if conflict and waiter.since <= long_ago and not waiter.aside():
                 return True
         return False
 
     def _refuse_cycle_locked(self, hold: _Hold) -> None:
         """Raise DeadlockError if the wait for `hold` would close a cycle.
 
-        Edges run from a waiting thread to the holders in its way.  A cycle comes into being
-        only when a thread begins to wait: a hold that is granted adds edges to a thread that
-        does not wait.  So the last thread to begin finds it here.
+        Edges run from a waiting thread to those whose holds are in its way, or in that of a waiter
+        of its own that stands aside.  A cycle comes into being only when a thread begins to wait: a
+        hold that is granted adds edges to a thread that does not wait.  So the last thread to begin
+        finds it here.
         """
-        if not hold.thread.holds:
+        me = hold.thread
+        if not me.holds:
             return
         parents: dict[_Thread, _Thread] = {}  # of those met: whom each is in the way of
-        walk = [(thread, hold.thread) for thread in self._holders_in_the_way(hold)]
+        walk = [(thread, me) for thread in self._threads_in_the_way(hold)]
         for thread, parent in walk:  # grows meanwhile: breadth first, for the shortest cycle
+            if thread is me:
+                raise held_beside(self.serial, hold.write)
             if thread in parents or thread.waiter is None:
                 continue
             parents[thread] = parent
-            waiter = thread.waiter
-            blockers = waiter.lock._holders_in_the_way(waiter.hold)
-            if hold.thread in blockers:
+            blockers = [
+                blocker
+                for waiter in thread.waiters()
+                for blocker in waiter.lock._threads_in_the_way(waiter.hold)
+            ]
+            if me in blockers:
                 raise self._closes_cycle(hold, thread, parents)
-            walk.extend((blocker, thread) for blocker in blockers)
+            walk.extend((blocker, thread) for blocker in blockers if blocker is not thread)
 
     def _closes_cycle(
         self, hold: _Hold, last: _Thread, parents: dict[_Thread, _Thread]
@@ -381,7 +484,7 @@ class RegionLock:
         while (parent := parents[cycle[-1]]) is not hold.thread:
             cycle.append(parent)
         first = cycle[-1]
-        locks = {thread.waiter.lock for thread in cycle if thread.waiter is not None}
+        locks = {waiter.lock for thread in cycle for waiter in thread.waiters()}
         waits_for = 0 if first.waiter is None else first.waiter.lock.serial
         return closes_cycle(
             self.serial,
@@ -399,90 +502,104 @@ class RegionLock:
         holding(_monitor, self._release_locked, hold)
 
     def _release_locked(self, hold: _Hold) -> None:
+        thread = hold.thread
         self._holds.pop(hold, None)
-        hold.thread.holds.pop(hold, None)
+        thread.holds.pop(hold, None)
+        if not any(waiter.hold is hold for waiter in thread.waiters()):
+            hold.watch = None
         try:
-            self._return_below(hold.thread)
+            self._return_below(hold.owner)
         finally:
             if self._queue:
                 self._wake_locked()
 
     def _release_orphans_locked(self) -> None:
         for hold in list(self._holds):
-            if hold.owner() is None:
+            if hold.holds() is None:
                 self._release(hold)
         for waiter in list(self._queue):
-            if waiter.hold.owner() is None:
+            if waiter.hold.holds() is None:
                 self._leave_locked(waiter)
         holding = set(self._holds.values())
-        for thread in list(self._taken):  # an exception may have struck before the entry, too
-            if thread not in holding and thread is not _this_thread():
-                self._return_below(thread)
+        here = getattr(_local, "current", None)  # not made for a thread that is at its end
+        for owner in list(self._taken):  # an exception may have struck before the entry, too
+            if owner not in holding and (here is None or owner.thread is not here._owner.thread):
+                self._return_below(owner)
 
     def _wake_locked(self) -> None:
-        """Ring for the waiters that nothing is in the way of: the first, or readers together."""
-        writer_rung = False
-        rung: set[_Thread] = set()
+        """Serve the waiters that nothing is in the way of: the first, or readers together.
+
+        Who has waited for long is handed the lock, since its thread may be in a signal handler; who
+        has not, is rung for, and newcomers may have been faster.
+        """
+        long_ago = time.monotonic() - HAND_OFF
+        hand_off = self._own and self._handed_off <= long_ago
+        writer_served = False
+        served: set[_Thread] = set()
         for waiter in list(self._queue):
-            thread = waiter.hold.thread
+            thread = waiter.thread
+            if waiter.aside() or waiter.hold in self._holds:
+                continue
             if self._holders_in_the_way(waiter.hold):
                 continue
-            if writer_rung and not thread.holds and thread not in rung:
+            if writer_served and not thread.holds and thread not in served:
                 continue  # its turn comes later; one that holds a lock must not queue
+            if hand_off and waiter.since <= long_ago and self._enter_locked(waiter.hold):
+                self._handed_off = time.monotonic()
             waiter.ring_locked()
-            rung.add(thread)
-            writer_rung = writer_rung or waiter.hold.write
+            served.add(thread)
+            writer_served = writer_served or waiter.hold.write
 
     # -- the readers-writer lock below -----------------------------------------------------------
 
-    def _take_below(self, thread: _Thread, write: bool) -> bool:
-        """Have `thread` hold the lock below at least in the mode asked for; never wait."""
-        taken = self._taken.get(thread)
+    def _take_below(self, owner: _Owner, write: bool) -> bool:
+        """Have `owner` hold the lock below at least in the mode asked for; never wait."""
+        taken = self._taken.get(owner)
         held = taken is not None and taken[1] is not None and taken[1].locked()
         if taken is not None and held and (taken[0] or not write):
             return True
-        if self._relock(thread, write):
+        if self._relock(owner, write):
             return True
         if self._own:  # an asynchronous exception left its inner locks held: a new one
-            self._taken.pop(thread, None)
+            self._taken.pop(owner, None)
             self._renew_below()
-            self._relock(thread, write)
+            self._relock(owner, write)
             return True
         if taken is None:
-            self._taken.pop(thread, None)
+            self._taken.pop(owner, None)
         else:
-            self._relock(thread, False)
+            self._relock(owner, False)
         return False
 
-    def _return_below(self, thread: _Thread) -> None:
-        """Give back what `thread` no longer needs of the lock below."""
-        taken = self._taken.get(thread)
+    def _return_below(self, owner: _Owner) -> None:
+        """Give back what `owner` no longer needs of the lock below."""
+        taken = self._taken.get(owner)
         if taken is None:
             return
-        modes = [hold.write for hold, holder in list(self._holds.items()) if holder is thread]
+        modes = [hold.write for hold, holder in list(self._holds.items()) if holder is owner]
         if not modes:
             self._let_go(taken[1])
-            if self._taken.get(thread) is taken:  # else a signal handler has been here meanwhile
-                self._taken.pop(thread, None)
+            if self._taken.get(owner) is taken:  # else a signal handler has been here meanwhile
+                self._taken.pop(owner, None)
         elif taken[0] and not any(modes) and self._own:  # others' lock: a writer could slip in
             self._let_go(taken[1])
-            self._relock(thread, False)
+            self._relock(owner, False)
 
-    def _relock(self, thread: _Thread, write: bool) -> bool:
+    def _relock(self, owner: _Owner, write: bool) -> bool:
         """Take the lock below without waiting; known before it is, lest an exception lose it."""
         lockable = self._below.gen_wlock() if write else self._below.gen_rlock()
-        taken = self._taken.get(thread)
+        taken = self._taken.get(owner)
         if taken is not None and taken[1] is not None and taken[1].locked():
             if taken[0] or not write:  # a signal handler has taken it meanwhile
                 return True
-            self._let_go(taken[1])  # an upgrade: the other threads' holds are not in the way
-        self._taken[thread] = (write, lockable)
+            self._let_go(taken[1])  # an upgrade: the other owners' holds are not in the way
+        self._taken[owner] = (write, lockable)
         if not lockable.acquire(blocking=False):
-            self._taken[thread] = (write, None)
+            self._taken[owner] = (write, None)
             return False
-        taken = self._taken.get(thread)
+        taken = self._taken.get(owner)
         if taken is None or taken[1] is not lockable:  # the same, while it was acquired
-            self._taken[thread] = (write, lockable)
+            self._taken[owner] = (write, lockable)
             if taken is not None:
                 self._let_go(taken[1])
         return True
@@ -490,20 +607,20 @@ class RegionLock:
     def _renew_below(self) -> None:
         """Replace our own lock below by a new one, taken as `_taken` says."""
         self._below = _new_below()
-        for thread, (write, _) in list(self._taken.items()):
-            self._taken[thread] = (write, None)  # what it has is of the old one
-            self._relock(thread, write)
+        for owner, (write, _) in list(self._taken.items()):
+            self._taken[owner] = (write, None)  # what it has is of the old one
+            self._relock(owner, write)
 
-    def _restore_below(self, thread: _Thread) -> None:
-        """Give `thread` back the read lock that a failed upgrade let go and others then took."""
-        while not holding(_monitor, self._restore_locked, thread):
+    def _restore_below(self, owner: _Owner) -> None:
+        """Give `owner` back the read lock that a failed upgrade let go and others then took."""
+        while not holding(_monitor, self._restore_locked, owner):
             time.sleep(_FIRST_POLL)
 
-    def _restore_locked(self, thread: _Thread) -> bool:
-        taken = self._taken.get(thread)
+    def _restore_locked(self, owner: _Owner) -> bool:
+        taken = self._taken.get(owner)
         if taken is None or taken[1] is not None:
             return True
-        return self._relock(thread, taken[0])
+        return self._relock(owner, taken[0])
 
     @staticmethod
     def _let_go(lockable: Any) -> None:
@@ -521,21 +638,23 @@ class RegionLock:
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
-        holders = (thread.name for thread in self._holders_in_the_way(hold))
+        holders = (thread.name for thread in self._threads_in_the_way(hold))
         return not_in_time(self.serial, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""
-        self._queue.clear()
-        for hold in [hold for hold, holder in self._holds.items() if holder is not thread]:
+        self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
+        for hold in [hold for hold, owner in self._holds.items() if owner.thread is not thread]:
             del self._holds[hold]
-        gone = [taken for holder, taken in self._taken.items() if holder is not thread]
-        self._taken = {holder: t for holder, t in self._taken.items() if holder is thread}
+            hold.thread.holds.pop(hold, None)
+        gone = [taken for owner, taken in self._taken.items() if owner.thread is not thread]
+        self._taken = {owner: t for owner, t in self._taken.items() if owner.thread is thread}
         if self._own:
             self._renew_below()
         else:
             for _, lockable in gone:
                 self._let_go(lockable)
+        self._wake_locked()  # the thread may fork in a signal handler, while it waits
 
 
 class Holds:
@@ -549,17 +668,18 @@ class Holds:
 
     """
 
-    __slots__ = ("__weakref__", "_holds", "thread")
+    __slots__ = ("__weakref__", "_holds", "guard", "owner")
 
     def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
         modes: dict[RegionLock, bool] = {}
         for wanted, write in requests:
             lock = wanted if isinstance(wanted, RegionLock) else wanted._buffer.lock
             modes[lock] = modes.get(lock, False) or write
-        self.thread = _this_thread()
-        owner = weakref.ref(self)
+        self.owner = this_owner()
+        self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
+        me = weakref.ref(self)
         self._holds = [
-            (lock, _Hold(self.thread, modes[lock], owner))
+            (lock, _Hold(self.owner, modes[lock], me))
             for lock in sorted(modes, key=lambda lock: lock.serial)
         ]
 
@@ -589,7 +709,7 @@ class Holds:
         the graph does not know; so threads that take the same locks again and again would keep all
         others from the last one.
         """
-        if len(self._holds) < 2 or self.thread.holds:
+        if len(self._holds) < 2 or _this_thread().holds:
             return False
         lock, hold = self._holds[0]
         for _ in range(_TURNS):
@@ -618,8 +738,8 @@ class Holds:
                 raise
 
     def held_by_this_thread(self) -> bool:
-        """Whether the calling thread is the one that took the holds."""
-        return self.thread is _this_thread()
+        """Whether the one that took the holds is the calling thread, or its current owner."""
+        return self.owner is this_owner()
 
     def held(self) -> bool:
         """Whether a thread has the holds, and has not ended."""
@@ -642,7 +762,6 @@ def _after_fork_in_child() -> None:
     global _monitor
     _monitor = threading.RLock()
     thread = _this_thread()
-    thread.waiter = None
     for lock in _all_locks():
         lock._forget_other_threads(thread)
 

@@ -1,21 +1,45 @@
-"""Imports run one way: array, then at, guards and dispatch, then buffer, then the cores, then errors."""
+"""Imports run one way, down: array, guards, the choice of a core, the cores, errors."""
 
 import ast
+import pickle
 import pkgutil
+import traceback
 from pathlib import Path
 
 import lockedarray
 
 ROOT = Path(lockedarray.__file__).parent
-# Each module may import from the tiers below its own, and within its tier in one direction.
-TIERS = [
-    {"lockedarray"},
-    {"_array"},
-    {"_guards"},
-    {"_cores", "_portable", "_core"},
-    {"_holding", "_refusals"},
-    {"_errors"},
-]
+
+# The house, from the roof down: a module imports what is on floors below its own, and nothing else.
+FLOORS = """
+lockedarray
+_array.creation
+_array.array
+_array.methods
+_array.at _array.construction _array.copying _array.flat _array.text _array.dispatch.functions _array.dispatch.ufuncs
+_array.dispatch.operation
+_array.dispatch.operands _array.dispatch.results
+_array.dispatch.arguments _array.dispatch.roles _array.flags _array.resizing
+_array.facade
+_array.buffer
+_array.memory
+_array.indexing _array.objects _array.region _array.temporaries _array.voids
+_array _array.dispatch
+_guards.guards _guards.region_lock
+_guards.lockables
+_guards
+_cores
+_core _portable
+_portable.bases
+_core.lock _portable.lock _portable.memory
+_errors _holding
+"""
+FLOOR = {name: i for i, names in enumerate(FLOORS.split("\n")) for name in names.split()}
+
+
+def short(name):
+    """The name of a module as it is in `FLOORS`."""
+    return name.removeprefix("lockedarray.")
 
 
 def modules():
@@ -28,75 +52,66 @@ def modules():
             yield module.name, path
 
 
-def imported(name, path):
+KNOWN = dict(modules())
+
+
+def imported(name):
     """Yield the names of this package's modules that the module imports, wherever it does."""
-    known = {module for module, _ in modules()}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(ast.parse(KNOWN[name].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name}: a relative import"
             found = [f"{node.module}.{alias.name}" for alias in node.names]
-            if not known.issuperset(found):  # it is names of the module itself that are imported
+            if not KNOWN.keys() >= set(found):  # it is names of the module itself that are imported
                 found.append(node.module)
         else:
             continue
-        yield from (module for module in found if module in known and module != name)
+        yield from (module for module in found if module in KNOWN and module != name)
 
 
-def tier(name):
-    part = name.split(".")[1] if "." in name else name
-    for i, members in enumerate(TIERS):
-        if part in members:
-            return i
-    raise AssertionError(f"no tier for {name}")
+def test_every_module_has_its_floor():
+    assert {short(name) for name in KNOWN} >= FLOOR.keys() - {"_core", "_core.lock"}
+    assert {short(name) for name in KNOWN} <= FLOOR.keys()
 
 
-GRAPH = {name: set(imported(name, path)) for name, path in modules()}
-
-
-def test_every_module_has_its_tier():
-    assert len(GRAPH) > 10
-    assert sorted({tier(name) for name in GRAPH}) == list(range(len(TIERS)))
-
-
-def test_no_module_imports_one_above_it():
-    wrong = [(a, b) for a, below in GRAPH.items() for b in below if tier(b) < tier(a)]
-    assert not wrong
-
-
-def test_no_two_modules_import_each_other():
-    done, path = set(), []
-
-    def visit(name):
-        assert name not in path, f"a cycle: {path[path.index(name) :]}"
-        if name not in done:
-            path.append(name)
-            for below in GRAPH[name] - {"lockedarray"}:
-                visit(below)
-            path.pop()
-            done.add(name)
-
-    for name in GRAPH:
-        visit(name)
+def test_no_module_imports_one_beside_or_above_it():
+    arrows = [(short(a), short(b)) for a in KNOWN for b in imported(a)]
+    assert len(arrows) > len(KNOWN)
+    assert [(a, b) for a, b in arrows if FLOOR[b] <= FLOOR[a]] == []
 
 
 def test_nothing_but_cores_imports_a_core():
-    for name, below in GRAPH.items():
-        for module in below:
-            part = module.split(".")[1] if "." in module else ""
-            if part in ("_portable", "_core"):
-                assert name == "lockedarray._cores" or name.split(".")[1] == part, (
-                    f"{name}: {module}"
-                )
+    for name in KNOWN:
+        for module in imported(name):
+            core = short(module).split(".")[0]
+            if core in ("_core", "_portable"):
+                assert short(name).split(".")[0] in (core, "_cores"), f"{name}: {module}"
 
 
-def test_public_names_are_those_of_all():
-    for name in lockedarray.__all__:
-        assert hasattr(lockedarray, name)
-    public = {
-        name
-        for name, value in vars(lockedarray).items()
-        if not name.startswith("_") and not hasattr(value, "__spec__")
-    }
-    assert public <= set(lockedarray.__all__)
+def test_public_names_are_those_of_all_and_no_modules():
+    public = [name for name in dir(lockedarray) if not name.startswith("_")]
+    assert public == sorted(set(lockedarray.__all__) - {"__version__"})
+
+
+def test_public_classes_and_functions_name_the_package_they_are_imported_from():
+    things = [getattr(lockedarray, name) for name in lockedarray.__all__]
+    things = [thing for thing in things if callable(thing)]
+    assert len(things) == 10
+    for thing in things:
+        assert thing.__module__ == "lockedarray"
+        assert pickle.loads(pickle.dumps(thing)) is thing
+
+
+def test_tracebacks_name_errors_as_users_write_them():
+    lines = traceback.format_exception_only(lockedarray.LockTimeout("late"))
+    assert lines == ["lockedarray.LockTimeout: late\n"]
+    assert (
+        repr(pickle.loads(pickle.dumps(lockedarray.DeadlockError("why")))) == "DeadlockError('why')"
+    )
+
+
+def test_methods_are_pickled_by_their_names():
+    for name in ("sum", "read", "resize", "sort"):
+        method = getattr(lockedarray.LockedArray, name)
+        assert pickle.loads(pickle.dumps(method)) is method

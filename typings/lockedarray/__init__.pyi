@@ -1,9 +1,10 @@
 from typing import Final, Literal
 
-from ._array.array import LockedArray, _RWLockable, empty, full, ones, zeros
+from ._array.array import LockedArray
+from ._array.creation import empty, full, ones, zeros
 from ._errors import DeadlockError, LockTimeout
 from ._guards.guards import Guard, acquire
-from ._guards.lockables import HeldLock, Lockable
+from ._guards.region_lock import RegionLock
 
 __all__ = [
     "DeadlockError",
@@ -22,9 +23,3 @@ __all__ = [
 
 __version__: Final[str]
 backend: Final[Literal["native", "portable"]]
-
-class RegionLock:
-    def __init__(self, below: _RWLockable | None = None) -> None: ...
-    def gen_rlock(self) -> Lockable: ...
-    def gen_wlock(self) -> Lockable: ...
-    def holds(self) -> list[HeldLock]: ...

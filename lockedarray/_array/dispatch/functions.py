@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import plain_view
 from lockedarray._array.dispatch import roles
 from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
 from lockedarray._array.facade import Facade
+from lockedarray._array.memory import plain_view
 
 __all__ = ["call_function"]
 

@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import operator
 import sysconfig
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
 
-from lockedarray._array.buffer import memory_of, plain_view
-from lockedarray._array.facade import (
-    Facade,
-    buffer_of,
-    check_may_write,
-    make_view,
-    raw_view,
-)
-from lockedarray._array.voids import detached
+from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, replaced
+from lockedarray._array.dispatch.operands import Use, converted
+from lockedarray._array.dispatch.results import is_view, wrapped
+from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
+from lockedarray._array.memory import plain_view
 from lockedarray._cores import Holds
 
-__all__ = ["facades_in", "run", "run_as_view", "run_unlocked", "settled", "wrapped_view"]
-
-_PLAIN = frozenset(
-    {int, float, complex, bool, str, bytes, type(None), slice, type(Ellipsis), np.ndarray}
-)
+__all__ = ["run", "run_as_view", "run_unlocked"]
 
 _INDEXING = frozenset({operator.getitem, operator.setitem})
 
 _COMPARISONS = frozenset(getattr(np.ndarray, f"__{name}__") for name in "lt le eq ne gt ge".split())
-"""What they are given is `settled`: the rest decides itself whether it is to be converted."""
+"""What they are given was converted as an operand; the rest decides itself what it is."""
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -43,96 +35,6 @@ _NEVER_COPY = frozenset(
     "atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split array_split hsplit "
     "vsplit dsplit unstack flip fliplr flipud rot90 diagonal getfield sliding_window_view".split()
 )
-
-
-def facades_in(*arguments: Any) -> dict[int, Facade]:
-    """Return the LockedArrays in `arguments`, values or nested containers of values, by id."""
-    return _collected(arguments)[0]
-
-
-def _collected(arguments: Iterable[Any]) -> tuple[dict[int, Facade], dict[int, Any]]:
-    """Return the LockedArrays in `arguments`, and what foreign code converts to arrays, by id."""
-    found: dict[int, Facade] = {}
-    foreign: dict[int, Any] = {}
-    seen: set[int] = set()
-    for argument in arguments:
-        if type(argument) not in _PLAIN:
-            _collect(argument, found, foreign, seen)
-    return found, foreign
-
-
-def _collect(
-    argument: Any, found: dict[int, Facade], foreign: dict[int, Any], seen: set[int]
-) -> None:
-    if isinstance(argument, Facade):
-        found[id(argument)] = argument
-    elif type(argument) in _PLAIN or isinstance(argument, (np.ndarray, np.generic)):
-        return
-    elif not isinstance(argument, (list, tuple, dict)):
-        if _is_foreign(argument):
-            foreign[id(argument)] = argument
-    elif id(argument) not in seen:  # a list may contain itself
-        seen.add(id(argument))
-        for item in argument.values() if isinstance(argument, dict) else argument:
-            _collect(item, found, foreign, seen)
-
-
-def _is_foreign(argument: Any) -> bool:
-    """Whether NumPy would make an array of `argument` by calling its methods."""
-    kind = type(argument)
-    if kind.__module__ == "builtins" or kind.__module__.partition(".")[0] == "numpy":
-        return False
-    if hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_function__"):
-        return False
-    if hasattr(kind, "__array__"):
-        return True
-    if callable(argument) or any(hasattr(kind, name) for name in ("__fspath__", "keys", "write")):
-        return False  # it is there for what it does, not for its items
-    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
-
-
-def _replaced(argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any]) -> Any:
-    """Return `argument` with the arrays that stand for LockedArrays and foreign objects in it."""
-    if type(argument) in _PLAIN:
-        return argument
-    key = id(argument)
-    if key in arrays:
-        return arrays[key]
-    if not isinstance(argument, (list, tuple, dict)):
-        return argument
-    if key in memo:
-        return memo[key]
-    if isinstance(argument, dict):
-        new: Any = memo.setdefault(key, {})
-        new.update((name, _replaced(value, arrays, memo)) for name, value in argument.items())
-        changed = any(new[name] is not value for name, value in argument.items())
-    elif _PLAIN.issuperset(map(type, argument)):
-        new, changed = argument, False
-    else:
-        items: list[Any] = []
-        if isinstance(argument, list):  # one that contains itself goes on containing itself
-            memo[key] = items
-        items.extend(_replaced(item, arrays, memo) for item in argument)
-        changed = any(new is not old for new, old in zip(items, argument, strict=True))
-        new = _like(argument, items)
-    memo[key] = new if changed else argument
-    return memo[key]
-
-
-def _like(container: Any, items: list[Any]) -> Any:
-    """Return `items` in a list or tuple of the type of `container`."""
-    if isinstance(container, list):
-        return items
-    make = getattr(type(container), "_make", tuple)  # of a named tuple
-    return make(items)
-
-
-def _converted(value: Any, index: bool) -> np.ndarray:
-    """Return the array that NumPy makes of `value`; an empty sequence is no array of floats."""
-    array = np.asarray(value)
-    if index and array.size == 0 and not hasattr(value, "__array__"):
-        return array.astype(np.intp)
-    return array
 
 
 def run(
@@ -160,14 +62,14 @@ def run(
         What the function returned; arrays in it that share memory with a LockedArray are
         LockedArrays on the same Buffer.
     """
-    facades, foreign = _collected((*args, kwargs) if kwargs else args)
+    facades, others = collected((*args, kwargs) if kwargs else args)
     if not facades:
         return function(*args, **kwargs)
     arrays: dict[int, np.ndarray] = {}
     objects = any(facade.dtype.hasobject for facade in facades.values())
-    if foreign and not objects and function not in _COMPARISONS:
-        index = function in _INDEXING
-        arrays = {key: _converted(value, index) for key, value in foreign.items()}  # unlocked
+    if others and not objects and function not in _COMPARISONS:
+        use: Use = "index" if function in _INDEXING else "argument"
+        arrays = {key: converted(value, use) for key, value in others.items()}
     holds = Holds(_requests(facades, written))
     raws: dict[int, np.ndarray] = {}
     try:
@@ -179,7 +81,7 @@ def run(
             raws[key] = raw
             buffer_of(facade).begin(raw)
         result = _call(function, args, kwargs, arrays | raws)
-        return _wrapped(result, facades, raws, read_only_result)
+        return wrapped(result, facades, raws, read_only_result)
     finally:
         try:  # NumPy may have left an error behind that strikes here
             for key, raw in raws.items():
@@ -208,8 +110,8 @@ def run_as_view(
             return run(function, args, kwargs, (), read_only_result)
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     result = _call(function, args, kwargs, raws)
-    if _is_view(result, raws):
-        return _wrapped(result, facades, raws, read_only_result)
+    if is_view(result, raws):
+        return wrapped(result, facades, raws, read_only_result)
     del result
     return run(function, args, kwargs, (), read_only_result)
 
@@ -231,30 +133,12 @@ def _call(
 ) -> Any:
     memo: dict[int, Any] = {}
     plain = [
-        argument if type(argument) in _PLAIN else _replaced(argument, arrays, memo)
+        argument if type(argument) in PLAIN else replaced(argument, arrays, memo)
         for argument in args
     ]
     if kwargs:
-        kwargs = {name: _replaced(value, arrays, memo) for name, value in kwargs.items()}
+        kwargs = {name: replaced(value, arrays, memo) for name, value in kwargs.items()}
     return function(*plain, **kwargs)
-
-
-def settled(argument: Any) -> Any:
-    """Convert what runs foreign code when NumPy converts it, before any lock is held."""
-    kind = type(argument)
-    if kind in _PLAIN or isinstance(argument, (np.ndarray, np.generic)):
-        return argument
-    if isinstance(argument, (list, tuple)):
-        return argument if facades_in(argument) else np.asarray(argument)
-    if hasattr(kind, "__array_priority__") and not hasattr(kind, "__array_ufunc__"):
-        return argument  # the operator is its, if it wants it, and it is not converted
-    if hasattr(kind, "__array_ufunc__") or not (
-        hasattr(kind, "__array__")
-        or hasattr(argument, "__array_interface__")
-        or hasattr(kind, "__getitem__")
-    ):
-        return argument
-    return np.asarray(argument)
 
 
 def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tuple[Any, bool]]:
@@ -262,50 +146,3 @@ def _requests(facades: dict[int, Facade], written: Collection[int]) -> list[tupl
         buffer_of(facade).request(facade, key in written) for key, facade in facades.items()
     ]
     return [request for request in requests if request is not None]
-
-
-def _shares(result: np.ndarray, facades: dict[int, Facade]) -> Facade | None:
-    memory = memory_of(result)
-    buffer = memory.buffer() if memory is not None and memory.buffer is not None else None
-    if buffer is not None:  # a resize may have moved it to other memory meanwhile
-        for facade in facades.values():
-            if facade._buffer is buffer:
-                return facade
-    return None
-
-
-def _wrapped(
-    result: Any, facades: dict[int, Facade], raws: dict[int, np.ndarray], read_only: bool
-) -> Any:
-    """Return `result` with LockedArrays in place of arrays that share memory with one."""
-    kind = type(result)
-    if kind is np.ndarray:
-        for key, raw in raws.items():
-            if result is raw:
-                return facades[key]
-        template = _shares(result, facades)
-        if template is None:
-            return result
-        return make_view(result, template, template._may_write and not read_only)
-    if isinstance(result, np.void):
-        return detached(result)
-    if isinstance(result, (tuple, list)):
-        items = [_wrapped(item, facades, raws, read_only) for item in result]
-        if all(new is old for new, old in zip(items, result, strict=True)):
-            return result
-        return _like(result, items)
-    return result
-
-
-def wrapped_view(result: Any, facade: Facade) -> Any:
-    """Return what NumPy returned for a raw view of `facade`, with its views locked."""
-    return _wrapped(result, {id(facade): facade}, {}, False)
-
-
-def _is_view(result: Any, raws: dict[int, np.ndarray]) -> bool:
-    """Whether nothing in `result` is new memory that was filled from a LockedArray."""
-    if isinstance(result, (tuple, list)):
-        return all(_is_view(item, raws) for item in result)
-    if isinstance(result, np.ndarray):
-        return memory_of(result) is not None or not raws
-    return False

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.dispatch.operation import run, settled
+from lockedarray._array.dispatch.operands import converted
+from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
 
 __all__ = ["call_ufunc"]
@@ -28,8 +29,8 @@ def call_ufunc(
         first, *others = inputs
         if method == "at" and isinstance(first, Facade):
             written.add(id(first))
-        first = first if method == "at" else settled(first)
-        inputs = (first, *others[:1], *(settled(other) for other in others[1:]))
+        first = first if method == "at" else converted(first, "operand")
+        inputs = (first, *others[:1], *(converted(other, "operand") for other in others[1:]))
     else:
-        inputs = tuple(settled(operand) for operand in inputs)
+        inputs = tuple(converted(operand, "operand") for operand in inputs)
     return run(getattr(ufunc, method), inputs, kwargs, written)

@@ -4,7 +4,7 @@
 # overload-overlap: an exact case stands before the general one.
 
 from collections.abc import Iterator, Sequence
-from types import EllipsisType, TracebackType
+from types import EllipsisType
 from typing import (
     Any,
     Literal,
@@ -13,8 +13,6 @@ from typing import (
     Self,
     SupportsIndex,
     TypeAlias,
-    TypedDict,
-    Unpack,
     overload,
     type_check_only,
 )
@@ -32,18 +30,17 @@ from numpy._typing import (
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from typing_extensions import CapsuleType, TypeVar
 
-from .. import RegionLock
 from .._guards.guards import Guard
+from .._guards.region_lock import RegionLock, _RWLockable
 from .at import At
 
-__all__ = ["LockedArray", "empty", "full", "ones", "zeros"]
+__all__ = ["LockedArray"]
 
 _AnyShape: TypeAlias = tuple[Any, ...]
 # Matches shapes that are not known, and none that is: mypy takes tuple[Any, ...] for a tuple[int].
 _UnknownShape: TypeAlias = tuple[Never, Never, Never, Never, Never, Never, Never, Never, Never]
 _Order: TypeAlias = Literal["K", "A", "C", "F"] | None
 _OrderACF: TypeAlias = Literal["A", "C", "F"] | None
-_OrderCF: TypeAlias = Literal["C", "F"]
 _Objects: TypeAlias = Literal["exclusive", "shared", "forbid"]
 _Selection: TypeAlias = NDArray[np.integer[Any] | np.bool]
 _Basic: TypeAlias = SupportsIndex | slice | EllipsisType | None
@@ -75,26 +72,6 @@ _NumberT = TypeVar("_NumberT", bound=LockedArray[Any, np.dtype[np.number[Any]]])
 _DeltaT = TypeVar("_DeltaT", bound=LockedArray[Any, np.dtype[np.timedelta64]])
 _TimeT = TypeVar("_TimeT", bound=LockedArray[Any, np.dtype[np.timedelta64 | np.datetime64]])
 _ObjectT = TypeVar("_ObjectT", bound=LockedArray[Any, np.dtype[np.object_]])
-
-# What readerwriterlock calls Lockable and RWLockable.
-@type_check_only
-class _Lockable(Protocol):
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
-    def release(self) -> None: ...
-    def locked(self) -> bool: ...
-    def __enter__(self) -> bool: ...
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc_val: BaseException | None,
-        exc_tb: TracebackType | None,
-        /,
-    ) -> bool | None: ...
-
-@type_check_only
-class _RWLockable(Protocol):
-    def gen_rlock(self) -> _Lockable: ...
-    def gen_wlock(self) -> _Lockable: ...
 
 # What an array of complex numbers has in its scalar type, by way of its dtype.
 @type_check_only
@@ -426,166 +403,3 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
     __ior__ = __iand__
     __ixor__ = __iand__
     __irshift__ = __ilshift__
-
-@type_check_only
-class _Options(TypedDict, total=False):
-    lock: _RWLockable | None
-    objects: _Objects
-
-# zeros, ones and empty
-@type_check_only
-class _Constructor(Protocol):
-    @overload
-    def __call__(
-        self,
-        shape: SupportsIndex,
-        dtype: None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[tuple[int], np.dtype[np.float64]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: SupportsIndex,
-        dtype: _DTypeLike[_ScalarT],
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[tuple[int], np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: SupportsIndex,
-        dtype: DTypeLike,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[tuple[int], np.dtype[Any]]: ...
-    @overload
-    def __call__(
-        self, shape: _ShapeT, dtype: None = None, order: _OrderCF = "C", **options: Unpack[_Options]
-    ) -> LockedArray[_ShapeT, np.dtype[np.float64]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: _ShapeT,
-        dtype: _DTypeLike[_ScalarT],
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_ShapeT, np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self, shape: _ShapeT, dtype: DTypeLike, order: _OrderCF = "C", **options: Unpack[_Options]
-    ) -> LockedArray[_ShapeT, np.dtype[Any]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: Sequence[SupportsIndex],
-        dtype: None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_AnyShape, np.dtype[np.float64]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: Sequence[SupportsIndex],
-        dtype: _DTypeLike[_ScalarT],
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_AnyShape, np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: Sequence[SupportsIndex],
-        dtype: DTypeLike,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_AnyShape, np.dtype[Any]]: ...
-
-zeros: _Constructor
-ones: _Constructor
-empty: _Constructor
-
-@type_check_only
-class _Full(Protocol):
-    @overload
-    def __call__(
-        self,
-        shape: SupportsIndex,
-        fill_value: _ScalarT,
-        dtype: None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[tuple[int], np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: SupportsIndex,
-        fill_value: object,
-        dtype: _DTypeLike[_ScalarT],
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[tuple[int], np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: SupportsIndex,
-        fill_value: object,
-        dtype: DTypeLike | None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[tuple[int], np.dtype[Any]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: _ShapeT,
-        fill_value: _ScalarT,
-        dtype: None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_ShapeT, np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: _ShapeT,
-        fill_value: object,
-        dtype: _DTypeLike[_ScalarT],
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_ShapeT, np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: _ShapeT,
-        fill_value: object,
-        dtype: DTypeLike | None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_ShapeT, np.dtype[Any]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: Sequence[SupportsIndex],
-        fill_value: _ScalarT,
-        dtype: None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_AnyShape, np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: Sequence[SupportsIndex],
-        fill_value: object,
-        dtype: _DTypeLike[_ScalarT],
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_AnyShape, np.dtype[_ScalarT]]: ...
-    @overload
-    def __call__(
-        self,
-        shape: Sequence[SupportsIndex],
-        fill_value: object,
-        dtype: DTypeLike | None = None,
-        order: _OrderCF = "C",
-        **options: Unpack[_Options],
-    ) -> LockedArray[_AnyShape, np.dtype[Any]]: ...
-
-full: _Full

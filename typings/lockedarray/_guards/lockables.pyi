@@ -1,14 +1,6 @@
 from types import TracebackType
-from typing import NamedTuple
 
-__all__ = ["HeldLock", "Lockable"]
-
-class HeldLock(NamedTuple):
-    thread: str
-    mode: str
-    waiting: bool
-    low: int | None = ...
-    high: int | None = ...
+__all__ = ["Lockable"]
 
 class Lockable:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...

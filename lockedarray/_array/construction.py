@@ -1,0 +1,86 @@
+"""Where a new LockedArray has its elements: in memory that it takes over, shares or fills."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lockedarray._array.buffer import Buffer
+from lockedarray._array.dispatch.operation import run
+from lockedarray._array.facade import Facade, buffer_of, make_root, make_view
+from lockedarray._array.memory import plain_view
+from lockedarray._array.objects import check_policy
+from lockedarray._array.temporaries import REFERENCES_OF_ONE
+from lockedarray._guards.region_lock import RegionLock
+
+__all__ = ["as_type", "copied", "created_like", "has_order", "is_adoptable", "sharing"]
+
+_F = TypeVar("_F", bound=Facade)
+
+
+def is_adoptable(obj: Any, dtype: Any, order: str) -> bool:
+    """Whether the memory of `obj` could be a LockedArray's, if nobody else can reach it."""
+    return (
+        type(obj) is np.ndarray
+        and obj.flags.owndata
+        and obj.flags.writeable
+        and (dtype is None or np.dtype(dtype) == obj.dtype)
+        and has_order(obj, order)
+    )
+
+
+def copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
+    """Return a plain copy of `obj`, made under the read locks of the LockedArrays in it."""
+    array = run(np.array, (obj, dtype), {"order": order, "copy": True, "subok": False})
+    return plain_view(array, np.ndarray) if type(array) is not np.ndarray else array
+
+
+def has_order(array: np.ndarray, order: str) -> bool:
+    """Whether the memory layout of `array` is `order`, 'C' or 'F'; true of what asks for none."""
+    if type(order) is str and order in ("C", "F"):
+        return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
+    return True
+
+
+def sharing(
+    cls: type[_F], obj: Any, dtype: Any, order: str, lock: RegionLock | None, objects: str
+) -> _F:
+    """Return a facade on the memory of `obj`, which is the caller's (``copy=False``)."""
+    array = np.array(obj, dtype=dtype, copy=False, order=order, subok=True)  # type: ignore[call-overload]
+    check_policy(objects, array.dtype)
+    if isinstance(array, Facade):
+        if lock is not None and lock is not buffer_of(array).lock:
+            raise ValueError("this LockedArray has another lock; leave out lock=, or copy it")
+        return make_view(plain_view(array, np.ndarray), as_type(cls, array), array._may_write)
+    buffer = Buffer.shared(array, lock=lock, objects=objects)  # lives on in the facade
+    facade = plain_view(array, cls)
+    assert facade._buffer is buffer
+    return facade
+
+
+def as_type(cls: type[Any], facade: Facade) -> Any:
+    """Return a facade like `facade` of type `cls`, to be the template of views."""
+    if type(facade) is cls:
+        return facade
+    owner = facade._owner
+    template = make_view(plain_view(facade, np.ndarray), facade, facade._may_write)
+    template = plain_view(template, cls)
+    template._owner = owner if owner is not None else facade
+    return template
+
+
+def created_like(facade: Any, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """Return what ``function(..., like=facade)`` asks for."""
+    result = run(function, args, kwargs)
+    if isinstance(result, Facade):
+        return result
+    if (
+        type(result) is np.ndarray
+        and result.base is None
+        and sys.getrefcount(result) == REFERENCES_OF_ONE
+    ):
+        return make_root(type(facade), result, lock=None, objects="exclusive")
+    return type(facade)(result, copy=True)

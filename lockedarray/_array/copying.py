@@ -1,0 +1,68 @@
+"""Twins of an array, by copy, deepcopy and pickle: each with memory and a lock of its own."""
+
+from __future__ import annotations
+
+import copy
+import os
+import pickle
+from typing import Any, TypeVar
+
+import numpy as np
+
+from lockedarray._array.dispatch.operation import run
+from lockedarray._array.facade import Facade, buffer_of, make_root
+
+__all__ = ["copied", "deeply_copied", "dump", "dumps", "reduced"]
+
+_F = TypeVar("_F", bound=Facade)
+
+
+def reduced(array: Facade) -> tuple[Any, ...]:
+    """Return what pickle keeps of `array`, as it is at one moment."""
+    return _rebuilt, _parts(array, _snapshot(array))
+
+
+def copied(array: _F) -> _F:
+    """Return ``copy.copy(array)``."""
+    return _rebuilt(*_parts(array, _snapshot(array)))
+
+
+def deeply_copied(array: _F, memo: dict[int, Any] | None) -> _F:
+    """Return ``copy.deepcopy(array)``; the elements are copied under the lock."""
+    elements = run(lambda array: copy.deepcopy(array, memo), (array,), {})
+    cls, elements, objects, attributes = _parts(array, elements)
+    return _rebuilt(cls, elements, objects, copy.deepcopy(attributes, memo))
+
+
+def dump(array: Facade, file: Any) -> None:
+    """Pickle `array` to a file or a path."""
+    if hasattr(file, "write"):
+        file.write(dumps(array))
+    else:
+        with open(os.fspath(file), "wb") as opened:
+            opened.write(dumps(array))
+
+
+def dumps(array: Any) -> bytes:
+    """Return `array`, as it is at one moment, pickled."""
+    with array.read():  # for elements, whose code runs
+        return pickle.dumps(array, protocol=2)
+
+
+def _snapshot(array: Facade) -> np.ndarray:
+    return run(np.ndarray.copy, (array,), {"order": "K"})
+
+
+def _parts(array: _F, elements: np.ndarray) -> tuple[type[_F], np.ndarray, str, dict[str, Any]]:
+    """What `_rebuilt` is given for a twin of `array`, with the attributes that others gave it."""
+    attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
+    return type(array), elements, buffer_of(array).objects, attributes
+
+
+_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
+
+
+def _rebuilt(cls: type[_F], array: np.ndarray, objects: str, attributes: dict[str, Any]) -> _F:
+    made = make_root(cls, np.require(array, requirements="O"), lock=None, objects=objects)
+    vars(made).update(attributes)
+    return made

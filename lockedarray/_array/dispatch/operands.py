@@ -1,0 +1,131 @@
+"""What an operation is given that is no array: converted before the lock is taken, where it can be.
+
+NumPy makes an array of nearly anything, and calls methods of its class (``__array__``,
+``__getitem__``, ``__float__``).  Such foreign code may take long, or wait for a thread that waits
+for the lock.  So it does not run under a lock when it can run before it.  It can not where an array
+of objects is in the operation, which does not make arrays of the objects that it is given.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from lockedarray._array.dispatch.arguments import PLAIN, facades_in
+from lockedarray._array.facade import Facade
+from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._array.memory import plain_view
+from lockedarray._array.objects import has_arena
+
+__all__ = ["Use", "converted"]
+
+Use = Literal["argument", "index", "operand", "elements"]
+
+
+def converted(
+    value: Any,
+    use: Use,
+    array: Facade | None = None,
+    index: Any = (),
+) -> Any:
+    """Return the array that NumPy would make of `value` under the lock, or `value` as it is.
+
+    Parameters
+    ----------
+    value : object
+        What the operation is given.
+    use : str
+        What NumPy does with it, and so whether it makes an array of it:
+
+        - 'argument' of a function: of what can hardly be meant to be anything else. That has
+          ``__array__``, or is a sequence, of a class that is neither Python's nor NumPy's; but what
+          overrides NumPy's functions decides itself, and what can be called, or is a mapping, a
+          path or a file, is there for what it does. Lists and tuples are not converted, only what
+          is in them.
+        - 'index': of the same; and an empty sequence selects nothing, where NumPy's array of it is
+          of floats, and no index.
+        - 'operand' of an operator or a ufunc: of every sequence, and of all that has an
+          ``__array__`` or an ``__array_interface__``; but what overrides ufuncs, or has a priority
+          as NumPy knew it before, has the operator to itself.
+        - 'elements' that are assigned to ``array[index]``: of everything, in the array's dtype; but
+          not where that is of objects or records, to which a tuple is one element. A list is left
+          to NumPy where it has more axes than `index` selects: an array would be broadcast, and the
+          list is refused.
+
+        A list or tuple with LockedArrays in it is left: they are read under their locks.
+    array, index
+        Where 'elements' are assigned.
+
+    Returns
+    -------
+    object
+        `value`, or a plain array.
+    """
+    if type(value) in PLAIN or isinstance(value, (np.ndarray, np.generic)):
+        return value
+    if use == "elements":
+        assert array is not None
+        return _converted_elements(value, array, index)
+    if use == "operand":
+        return np.asarray(value) if _is_operand(value) else value
+    if not _is_foreign(value):
+        return value
+    made = np.asarray(value)
+    if use == "index" and made.size == 0 and not hasattr(value, "__array__"):
+        return made.astype(np.intp)
+    return made
+
+
+def _is_foreign(value: Any) -> bool:
+    kind = type(value)
+    if kind.__module__ == "builtins" or kind.__module__.partition(".")[0] == "numpy":
+        return False
+    if hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_function__"):
+        return False
+    if hasattr(kind, "__array__"):
+        return True
+    if callable(value) or any(hasattr(kind, name) for name in ("__fspath__", "keys", "write")):
+        return False
+    return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
+
+
+def _is_operand(value: Any) -> bool:
+    kind = type(value)
+    if isinstance(value, (list, tuple)):
+        return not facades_in(value)
+    if hasattr(kind, "__array_ufunc__") or hasattr(kind, "__array_priority__"):
+        return False
+    return (
+        hasattr(kind, "__array__")
+        or hasattr(value, "__array_interface__")
+        or hasattr(kind, "__getitem__")
+    )
+
+
+def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
+    dtype = array.dtype
+    if has_arena(dtype) and picks_element(index, array.ndim):
+        if isinstance(value, str):
+            return value
+        element = np.empty((), dtype)  # NumPy would hold its own lock while it asks for the text
+        element[()] = value
+        return element
+    if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
+        return value
+    if not isinstance(value, (list, tuple)):
+        return np.asarray(value, dtype=dtype)
+    if picks_element(index, array.ndim) or facades_in(value):
+        return value
+    made = np.asarray(value, dtype=dtype)
+    return value if _is_too_deep(made.ndim, array, index) else made
+
+
+def _is_too_deep(axes: int, array: Facade, index: Any) -> bool:
+    """Whether so many axes are more than those of the view that `index` makes."""
+    if not makes_view(index, array.ndim):
+        return False
+    try:
+        return axes > plain_view(array, np.ndarray)[index].ndim
+    except (IndexError, ValueError):
+        return False

@@ -1,0 +1,474 @@
+"""What is let go of in another thread than the one that acquired it is free at once, and nobody minds."""
+
+import gc
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from readerwriterlock import rwlock
+
+import lockedarray as la
+from arrange import free, held_elsewhere, queued, run_isolated
+from lockedarray import LockedArray
+from threads import DEADLINE, start, together
+
+WAYS = {
+    "read": lambda x: x.read(),
+    "write": lambda x: x.write(),
+    "write(timeout)": lambda x: x.write(timeout=DEADLINE),
+    "acquire": lambda x: la.acquire(write=(x[:1], la.zeros(1)), read=x[1:]),
+    "reader": lambda x: x.lock.gen_rlock(),
+    "writer": lambda x: x.lock.gen_wlock(),
+}
+ways = pytest.mark.parametrize("take", WAYS.values(), ids=WAYS)
+
+
+def suspended(guard):
+    """A generator that stands in the middle of a ``with``."""
+    with guard as raws:
+        yield raws
+
+
+def close(kept):
+    kept.pop().close()
+
+
+def drop(kept):
+    kept.clear()
+
+
+def drop_in_a_circle(kept):
+    kept.append(kept)
+    del kept
+    # The last reference that is not inside the circle is the caller's, who collects.
+
+
+# How a generator, or a guard, that is the only thing in a list, is let go of.
+ENDS = {"close": close, "drop": drop, "circle": drop_in_a_circle}
+ends = pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+
+
+def made_in(thread, make):
+    """Return a list with what `make`, run in the `Step` thread, returns, and no other reference to it."""
+    kept = []
+    thread.do(lambda: kept.append(make()))
+    return kept
+
+
+def entered(guard):
+    guard.acquire()
+    return guard
+
+
+def begun(guard):
+    generator = suspended(guard)
+    next(generator)
+    return generator
+
+
+def writable(raws):
+    raws = raws if isinstance(raws, tuple) else (raws,)
+    flat = [raw for part in raws for raw in (part if isinstance(part, tuple) else (part,))]
+    return any(raw.flags.writeable for raw in flat if isinstance(raw, np.ndarray))
+
+
+@pytest.fixture
+def no_garbage():
+    """Leave the collector to the test, so that it is this thread that collects."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+# -- generators ------------------------------------------------------------------------------------
+
+
+@ways
+@ends
+def test_generator_that_ends_in_another_thread_lets_go_at_once(threads, no_garbage, take, end):
+    x = LockedArray([1.0, 2.0])
+    [other] = threads(1)
+    kept = made_in(other, lambda: begun(take(x)))
+    assert not free(x)
+    end(kept)
+    if end is drop_in_a_circle:
+        assert not free(x)
+        del kept
+        gc.collect()
+    assert free(x)
+    x += 1  # by a thread that holds nothing, and waits for nobody
+    with x.write(timeout=0):
+        pass
+    other.do(lambda: x.fill(7))  # and the thread that acquired goes on
+    with held_elsewhere(x.read()):
+        other.begin(lambda: x.fill(8))
+        assert other.waits_for(x.lock) == "write"
+    other.wait()
+    assert x.tolist() == [8, 8]
+    assert free(x)
+
+
+@ways
+@ends
+def test_end_of_a_generator_in_another_thread_wakes_who_waits(threads, no_garbage, take, end):
+    x = LockedArray([1.0, 2.0])
+    [other] = threads(1)
+    kept = made_in(other, lambda: begun(take(x)))
+    waiters = [start(x.fill, 5), start(x.fill, 5)]
+    for waiter in waiters:
+        assert waiter.waits_for(x.lock) == "write"
+    end(kept)
+    del kept
+    gc.collect()
+    for waiter in waiters:
+        waiter.result()
+    assert x.tolist() == [5, 5]
+    assert free(x)
+
+
+@pytest.mark.parametrize("mode", ["write", "acquire"])
+@pytest.mark.parametrize("what", ["generator", "guard"])
+def test_raw_view_turns_read_only_when_it_is_let_go_in_another_thread(threads, mode, what):
+    x = LockedArray([1.0, 2.0])
+    [other] = threads(1)
+    raws = []
+
+    def make():
+        if what == "guard":
+            guard = WAYS[mode](x)
+            raws.append(guard.acquire())
+            return guard
+        generator = suspended(WAYS[mode](x))
+        raws.append(next(generator))
+        return generator
+
+    kept = made_in(other, make)
+    assert writable(raws[0])
+    kept.clear()
+    gc.collect()
+    assert free(x)
+    assert not writable(raws[0])
+
+
+@ways
+def test_other_exceptions_do_not_let_go_in_another_thread(threads, take):
+    x = LockedArray([1.0, 2.0])
+    [other] = threads(1)
+    guards = made_in(other, lambda: take(x))
+    kept = made_in(other, lambda: begun(guards[0]))
+    entries = x.lock.holds()
+    with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+        kept[0].throw(ZeroDivisionError)
+    assert x.lock.holds() == entries
+    for leave in (guards[0].release, lambda: guards[0].__exit__(None, None, None)):
+        with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+            leave()
+    with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+        guards[0].__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert x.lock.holds() == entries
+    kept.clear()
+    guards.clear()
+    gc.collect()
+    assert free(x)
+
+
+def test_generator_that_runs_on_in_another_thread_does_not_leave_its_block(threads):
+    x = LockedArray([1.0])
+    [other] = threads(1)
+    guards = made_in(other, lambda: x.write())
+    kept = made_in(other, lambda: begun(guards[0]))
+    with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+        next(kept[0])
+    assert guards[0].held
+    other.do(guards[0].release)
+    assert free(x)
+
+
+@ways
+def test_generator_of_a_thread_that_has_ended_is_closed_without_an_error(take):
+    x = LockedArray([1.0, 2.0])
+    kept = []
+    start(lambda: kept.append(begun(take(x)))).result()
+    assert free(x)
+    with x.write():  # and what another thread holds by now is not let go
+        kept.pop().close()
+        with pytest.raises(la.LockTimeout):
+            start(x.write(timeout=0).acquire).result()
+    assert free(x)
+
+
+def test_guard_that_was_left_by_a_generator_is_acquired_again_by_whoever_likes(threads):
+    x = LockedArray([1.0])
+    one, two = threads(2)
+    guards = made_in(one, lambda: x.write())
+    kept = made_in(one, lambda: begun(guards[0]))
+    kept.pop().close()
+    assert not guards[0].held
+    for thread in (two, one, two):
+        thread.do(guards[0].acquire)
+        assert guards[0].held
+        assert [entry.thread for entry in x.lock.holds()] == [thread.call.name]
+        thread.do(guards[0].release)
+    two.do(guards[0].acquire)
+    one.end()  # its end is nothing to a guard that it has no more
+    assert guards[0].held
+    two.do(guards[0].release)
+    assert free(x)
+
+
+def test_generators_of_one_thread_are_closed_one_by_one(threads):
+    x = LockedArray([1.0])
+    [other] = threads(1)
+    reader = made_in(other, lambda: begun(x.read()))
+    writer = made_in(other, lambda: begun(x.write()))
+    with pytest.raises(la.LockTimeout):
+        x.read(timeout=0).acquire()
+    writer.pop().close()
+    with x.read(timeout=0), pytest.raises(la.LockTimeout):
+        x.write(timeout=0).acquire()
+    reader.pop().close()
+    assert free(x)
+
+
+def test_generator_that_ends_in_its_own_thread_lets_go_as_ever():
+    x = LockedArray([1.0])
+    for take in WAYS.values():
+        generator = begun(take(x))
+        assert not free(x)
+        generator.close()
+        assert free(x)
+
+
+# -- guards and lock objects -----------------------------------------------------------------------
+
+
+@ways
+@pytest.mark.parametrize("end", [drop, drop_in_a_circle], ids=["drop", "circle"])
+def test_guard_that_is_collected_in_another_thread_lets_go_at_once(threads, no_garbage, take, end):
+    x = LockedArray([1.0, 2.0])
+    [other] = threads(1)
+    kept = made_in(other, lambda: entered(take(x)))
+    waiter = start(x.fill, 5)
+    assert waiter.waits_for(x.lock) == "write"
+    end(kept)
+    if end is drop_in_a_circle:
+        assert not waiter.done
+        del kept
+        gc.collect()
+    waiter.result()
+    assert free(x)
+    other.do(lambda: x.fill(6))
+    other.do(lambda: begun(take(x)).close())
+    assert free(x)
+
+
+@ways
+def test_thread_whose_guard_is_collected_elsewhere_ends_as_ever(threads, take):
+    x, y = LockedArray([1.0, 2.0]), LockedArray([1.0])
+    one, two = threads(2)
+    kept = made_in(one, lambda: [entered(take(x)), entered(y.write())])
+    second = made_in(two, lambda: entered(take(x))) if take is WAYS["read"] else []
+    kept[0].pop(0)
+    kept[0][:0] = []
+    gc.collect()
+    assert free(x) or second
+    assert not free(y)
+    one.end()  # gives back what is left
+    assert free(y)
+    two.end()
+    assert free(x)
+
+
+@ways
+def test_guard_is_collected_while_its_thread_waits_for_another_lock(threads, take):
+    x, y = LockedArray([1.0, 2.0]), LockedArray([1.0])
+    [other] = threads(1)
+    kept = made_in(other, lambda: entered(take(x)))
+    with y.write():
+        other.begin(lambda: y.fill(5))
+        assert other.waits_for(y.lock) == "write"
+        with pytest.raises(la.DeadlockError):
+            x.fill(3)
+        kept.clear()
+        gc.collect()
+        x.fill(4)  # it waits for this thread, but has nothing any more
+        with x.write():
+            pass
+    other.wait()
+    assert x.tolist() == [4, 4]
+    assert free(x, y)
+
+
+def test_lock_object_that_threads_share_lets_go_of_all_of_them(threads):
+    x = LockedArray([1.0])
+    one, two = threads(2)
+    shared = [x.lock.gen_rlock()]
+    one.do(lambda: shared[0].acquire() and None)
+    two.do(lambda: shared[0].acquire() and None)
+    assert len(x.lock.holds()) == 2
+    waiter = start(x.fill, 5)
+    assert waiter.waits_for(x.lock) == "write"
+    shared.clear()
+    gc.collect()
+    waiter.result()
+    assert free(x)
+
+
+@ways
+def test_lock_below_is_let_go_in_another_thread(threads, take):
+    lock = rwlock.RWLockFair()
+    x = LockedArray([1.0, 2.0], lock=lock)
+    [other] = threads(1)
+    for make in (entered, begun):
+        kept = made_in(other, lambda: make(take(x)))
+        assert not lock.gen_wlock().acquire(blocking=False)
+        kept.clear()
+        gc.collect()
+        assert free(x)
+        foreign = lock.gen_wlock()
+        assert foreign.acquire(blocking=False)
+        foreign.release()
+    other.do(lambda: x.fill(3))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("take", ["x.write()", "la.acquire(write=(x, y))", "x.lock.gen_wlock()"])
+def test_thread_whose_guard_was_collected_elsewhere_forks(take):
+    run_isolated(
+        f"""
+import gc, os, threading, warnings
+import lockedarray as la
+
+warnings.simplefilter("ignore")  # of forking with threads
+x, y = la.zeros(3), la.zeros(3)
+kept, collected = [], threading.Event()
+guard = {take}
+guard.acquire()
+kept.append(guard)
+del guard
+
+def collect():
+    kept.clear()
+    gc.collect()
+    assert not x.lock.holds() and not y.lock.holds()
+    x.fill(1)
+    with x.write():
+        collected.set()
+        over.wait(20)
+
+over = threading.Event()
+thread = threading.Thread(target=collect, name="other")
+thread.start()
+assert collected.wait(20)
+pid = os.fork()
+if pid == 0:
+    assert not x.lock.holds() and not y.lock.holds()
+    x += 1
+    guard = {take}
+    with guard:
+        y += 1
+    os._exit(0 if x.tolist() == [2, 2, 2] and not x.lock.holds() else 1)
+assert os.waitpid(pid, 0)[1] == 0
+assert [entry.thread for entry in x.lock.holds()] == ["other"]
+over.set()
+thread.join(20)
+x += 1
+assert not x.lock.holds() and not y.lock.holds()
+"""
+    )
+
+
+def test_who_waits_is_woken_by_what_happens_and_not_by_a_clock(threads):
+    x = LockedArray([1.0])
+    [other] = threads(1)
+    delays = []
+    for _ in range(5):
+        kept = made_in(other, lambda: begun(x.lock.gen_wlock()))
+        done = []
+        waiter = start(lambda: x.fill(5) or done.append(time.monotonic()))
+        assert waiter.waits_for(x.lock) == "write"
+        began = time.monotonic()
+        kept.clear()
+        gc.collect()
+        waiter.result()
+        delays.append(done[0] - began)
+    assert min(delays) < 0.1, delays
+
+
+def test_thread_ends_while_another_acquires_what_it_had(threads):
+    x = LockedArray([1.0])
+    one, two = threads(2)
+    guards = made_in(one, lambda: x.write())
+    made_in(one, lambda: begun(guards[0])).pop().close()
+    with held_elsewhere(x.read()):
+        two.begin(lambda: guards[0].acquire())
+        assert two.waits_for(x.lock) == "write"
+        one.end()
+    two.wait()
+    assert guards[0].held
+    two.do(guards[0].release)
+    assert free(x)
+
+
+def test_generators_are_closed_by_another_thread_amid_the_work_of_many():
+    x = LockedArray(np.zeros(1, int))
+    suspended_ones, over = [], threading.Event()
+    closed = []
+
+    def work():
+        for _ in range(60):
+            suspended_ones.append(begun(x.write()))
+            x.at[0] += 1
+
+    def end_them():
+        while not over.is_set() or suspended_ones:
+            try:
+                suspended_ones.pop().close()
+                closed.append(1)
+            except IndexError:
+                time.sleep(0)
+
+    ender = start(end_them)
+    try:
+        together(work, work, work)
+    finally:
+        over.set()
+    ender.result()
+    assert x[0] == len(closed) == 180
+    assert free(x)
+
+
+# -- what is told of many --------------------------------------------------------------------------
+
+
+def test_holds_tells_all_of_two_thousand_and_a_timeout_names_the_holder(threads):
+    x = LockedArray(np.zeros(2000))
+    [other] = threads(1)
+    guards = []
+
+    def hold_each():
+        for i in range(2000):
+            guards.append(x[i : i + 1].write())
+            guards[-1].acquire()
+
+    other.do(hold_each)
+    entries = x.lock.holds()
+    assert len(entries) == 2000
+    assert {(entry.thread, entry.mode, entry.waiting) for entry in entries} == {
+        (other.call.name, "write", False)
+    }
+    if la.backend == "native":
+        assert len({entry.low for entry in entries}) == 2000
+    for part in (x, x[:1], x[-1:]):
+        with pytest.raises(la.LockTimeout, match=repr(other.call.name)):
+            part.read(timeout=0).acquire()
+    waiter = start(x[1999:].fill, 5)
+    assert waiter.waits_for(x.lock) == "write"
+    assert queued(x.lock) == [waiter.name]
+    assert len(x.lock.holds()) == 2001
+    other.do(lambda: [guard.release() for guard in guards] and None)
+    waiter.result()
+    assert free(x)
