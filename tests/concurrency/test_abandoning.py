@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 import time
 
@@ -37,6 +38,9 @@ def close(kept):
 
 def drop(kept):
     kept.clear()
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        # There an object that another thread made goes as soon as that thread runs, or here.
+        gc.collect()
 
 
 def drop_in_a_circle(kept):
