@@ -7,12 +7,13 @@
  *
  * A waiter that is interrupted is away while its handler runs, and keeps its
  * place in the queue. It cannot look for itself then, so it is granted the
- * lock where others would be signalled.
+ * lock where others would be signalled. A handler that waits itself steps
+ * aside as long: neither granted nor signalled, and in nobody's way.
  *
  * Checked: no two conflicting holds at once; no run ends with a thread asleep
  * (a lost wake-up) or with a hold that nobody gives back; whoever sleeps or is
- * away has somebody in the way, a hold or an older waiter; the state word
- * agrees with the lists.
+ * away, and has not stepped aside, has somebody in the way, a hold or an older
+ * waiter; the state word agrees with the lists.
  *
  * Wrong on purpose, to see that the checks see it:
  *   OLD_REENTRY     an interrupted waiter leaves the queue, and comes back to
@@ -22,6 +23,7 @@
  *                   nothing is in its way.
  *   OVERLOOK_AWAY   who is away is neither granted nor signalled
  *   KEEP_GRANT      a handler that raises forgets what was granted meanwhile
+ *   NO_SERVE        who steps aside does not look whether others may run now
  *
  * Not in the model: weak memory (ThreadSanitizer and the argument in
  * docs/design/region-lock.md); forks; owners and the graph, with what a
@@ -47,7 +49,9 @@ byte queue[N];              /* oldest first */
 byte queued;                /* how many */
 bool in_queue[N], signalled[N], granted[N], old[N], token[N];
 bool away[N];               /* runs a signal handler amid its wait */
+bool aside[N];              /* which waits for something else */
 bool inside[N];             /* has the lock, as the thread itself sees it */
+bool calm;                  /* no more timeouts or interrupts */
 #ifdef OLD_REENTRY
 bool in_front[N];           /* of the waiter that left the queue */
 bool was_old;               /* that one */
@@ -64,14 +68,17 @@ inline blocked_by_hold(t)
     blocked = ((t == 0 && (held[1] || held[2])) || (t != 0 && held[0]));
 }
 
-/* Sets blocked: does an older waiter? A newcomer is younger than all. */
+/*
+ * Sets blocked: does an older waiter? A newcomer is younger than all. Nobody
+ * queues behind a waiter that has stepped aside.
+ */
 inline blocked_by_queue(t, heed)
 {
     j = 0;
     do
     :: j < queued && queue[j] != t ->
         if
-        :: CONFLICT(t, queue[j]) && (old[queue[j]] || (heed && signalled[queue[j]])) ->
+        :: !aside[queue[j]] && CONFLICT(t, queue[j]) && (old[queue[j]] || (heed && signalled[queue[j]])) ->
             blocked = true
         :: else
         fi;
@@ -116,12 +123,12 @@ inline serve()
         :: else
         fi;
         if
-        :: blocked -> i++
+        :: blocked || aside[w] -> i++
 #ifdef OVERLOOK_AWAY
-        :: !blocked && away[w] -> i++
+        :: !blocked && away[w] && !aside[w] -> i++
         :: !blocked && old[w] && !away[w] ->
 #else
-        :: !blocked && (old[w] || away[w]) ->
+        :: !blocked && (old[w] || away[w]) && !aside[w] ->
 #endif
             dequeue(w);
             held[w] = true;
@@ -218,7 +225,7 @@ inline come_back(t, raised)
 
 #endif
 
-/* Whoever sleeps without a signal, or is away, has somebody in the way. */
+/* Whoever sleeps without a signal has somebody in the way; so has who is away. */
 inline check_queue()
 {
     i = 0;
@@ -230,7 +237,7 @@ inline check_queue()
         :: !blocked -> blocked_by_queue(w, true)
         :: else
         fi;
-        assert(blocked || signalled[w]);
+        assert(blocked || signalled[w] || aside[w]);
         assert(!(away[w] && signalled[w]));
         blocked = false;
         i++
@@ -278,6 +285,39 @@ inline leave()
     if :: wake[2] -> atomic { wake[2] = false; token[2] = true } :: else fi
 }
 
+/* A handler, which may wait for something else in between. */
+inline handler()
+{
+    if
+    :: skip
+#ifndef OLD_REENTRY
+    :: true ->
+        enter();
+        d_step {
+            if
+            :: in_queue[me] ->
+                aside[me] = true;
+#ifndef NO_SERVE
+                serve()
+#endif
+            :: else         /* granted meanwhile */
+            fi;
+            i = 0
+        };
+        leave();
+        enter();
+        d_step {
+            if
+            :: aside[me] -> aside[me] = false; serve()
+            :: else
+            fi;
+            i = 0
+        };
+        leave()
+#endif
+    fi
+}
+
 proctype thread(byte me)
 {
     byte turn, i, j, w;
@@ -309,8 +349,8 @@ proctype thread(byte me)
             :: in_queue[me] || granted[me] ->
                 if
                 :: atomic { token[me] -> token[me] = false }
-                :: me == GIVES_UP -> gave_up = true      /* time is up */
-                :: me == INTERRUPTED -> cut = true
+                :: !calm && me == GIVES_UP -> gave_up = true      /* time is up */
+                :: !calm && me == INTERRUPTED -> cut = true
                 fi;
                 if
                 :: atomic { granted[me] -> granted[me] = false;
@@ -342,8 +382,9 @@ proctype thread(byte me)
                 leave();
                 if
                 :: cut ->
-                    if                              /* the handler */
-                    :: gave_up = true               /* raises */
+                    handler();
+                    if
+                    :: gave_up = true               /* it raises */
                     :: skip
                     fi;
                     enter();
@@ -384,5 +425,6 @@ end:
 }
 
 init {
-    atomic { run thread(0); run thread(1); run thread(2); run clock() }
+    atomic { run thread(0); run thread(1); run thread(2); run clock() };
+    calm = true
 }
