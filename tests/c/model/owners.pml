@@ -17,7 +17,8 @@
  *
  * Parameters: THREADS, LOCKS; TWO_OWNERS for a second owner of thread 0; for
  * the first so many threads, HANDLES: signals interrupt their waits, and
- * TIMES_OUT: their waits may end at a time.
+ * TIMES_OUT: their waits may end at a time. ABANDONS: somebody else
+ * gives back what they hold, also while they wait.
  *
  * Wrong on purpose, to see that the checks see it:
  *   GRANT_INNER       who waits amid a wait does not step aside
@@ -67,6 +68,7 @@ bool aside[WAITERS];                /* and waits in it */
 
 /* Owners: how many holds, as their thread knows. */
 byte holds[THREADS + 1];
+byte abandoned[THREADS + 1];        /* of these, given back by others */
 
 /* The graph: the waiter in which a thread waits, plus 1. */
 bool graph;
@@ -170,15 +172,20 @@ inline check(l)
     i = 0; v = 0; blocked = false
 }
 
-inline give_back(o, l)
+inline take_off(l)
 {
-    assert(holder[l] == o && count[l] > 0 && holds[o] > 0);
-    holds[o]--;
     count[l]--;
     if
     :: count[l] == 0 -> holder[l] = NONE; serve(l)
     :: else
     fi
+}
+
+inline give_back(o, l)
+{
+    assert(holder[l] == o && count[l] > 0 && holds[o] > 0);
+    holds[o]--;
+    take_off(l)
 }
 
 /* What was granted is the thread's. */
@@ -304,6 +311,13 @@ inline forget(w)
     for_lock[w] = 0; by_owner[w] = 0; nested[w] = false
 }
 
+/* The records of abandoned holds leave the list of their owner. */
+inline recycle()
+{
+    holds[owner] = holds[owner] - abandoned[owner];
+    abandoned[owner] = 0
+}
+
 /*
  * Result: GOT; WAITS, it is queued; or REFUSED. (To take the mutex of the graph
  * and the step after it are one step here, which nobody can tell.)
@@ -311,6 +325,7 @@ inline forget(w)
 inline join(w, o, l)
 {
     atomic {
+        recycle();
         for_lock[w] = l;
         by_owner[w] = o;
         nested[w] = HOLDS_ANY(me, o);
@@ -389,6 +404,7 @@ inline step_back()
 inline take_in_handler(o, l)
 {
     d_step {                /* without a wait, if it can */
+        recycle();
         for_lock[INNER] = l;
         by_owner[INNER] = o;
         nested[INNER] = HOLDS_ANY(me, o);
@@ -425,7 +441,7 @@ inline take_in_handler(o, l)
     :: else
     fi;
     if
-    :: d_step { result == GOT -> give_back(o, l); forget(INNER) }
+    :: d_step { result == GOT && holder[l] == o -> give_back(o, l); forget(INNER) }
     :: d_step { result == GOT -> forget(INNER) }     /* and keeps it */
     :: d_step { else -> forget(INNER) }
     fi;
@@ -472,7 +488,8 @@ inline undo()
     :: else -> result = GOT
     fi;
     if
-    :: result == GOT -> give_back(by_owner[me], for_lock[me])
+    :: result == GOT && holder[for_lock[me]] == by_owner[me] ->
+        give_back(by_owner[me], for_lock[me])
     :: else
     fi;
     outer = ENDED
@@ -515,6 +532,7 @@ proctype thread(byte me)
 
     do
     :: atomic { holds[me] == 0 && (me != 0 || holds[THREADS] == 0) -> break }
+    :: d_step { abandoned[owner] > 0 -> recycle() }
     :: atomic { exchange(); choose(l) };
         if
         :: d_step { holder[l] == owner -> give_back(owner, l) }
@@ -523,15 +541,49 @@ proctype thread(byte me)
             outer = result;
             wait_outer()
         fi;
-        d_step { forget(me); l = 0; result = NOTHING; outer = NOTHING }
+        d_step { recycle(); forget(me); l = 0; result = NOTHING; outer = NOTHING }
     od
 }
+
+#ifdef ABANDONS
+
+/* Granted to this waiter, whose thread does not know yet. */
+#define PENDING(w) (granted[w] && for_lock[w] == l -> 1 : 0)
+
+/* Gives back what others hold, at any time. */
+proctype dropper()
+{
+    byte i, k, v, l;
+    bool blocked;
+
+    do
+    :: calm -> break
+    :: atomic {
+            choose(l);
+            d_step {
+                if
+                :: (holder[l] != NONE
+                    && count[l] > PENDING(BOUND(holder[l]))
+                                  + PENDING(BOUND(holder[l]) + THREADS)) ->
+                    abandoned[holder[l]]++;
+                    take_off(l)
+                :: else
+                fi;
+                l = 0
+            }
+        }
+    od
+}
+
+#endif
 
 init {
     byte i;
 
     atomic {
-
+#ifdef ABANDONS
+        run dropper();
+#endif
         do
         :: i < THREADS -> run thread(i); i++
         :: else -> break

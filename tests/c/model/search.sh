@@ -16,7 +16,7 @@ spin "${switches[@]/#/-D}" -a "$model" >spin.log || { cat spin.log; exit 1; }
 ${CC:-cc} -w -O2 -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
 ./pan -m3000000 >pan.log 2>&1 || true
 
-states=$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1 states/p' pan.log)
+states=$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1 states/p; s/^pan: elapsed time \(.*\) seconds/in \1 s/p' pan.log | paste -sd' ')
 error=$(sed -n 's/^pan:1: \(.*\) (at depth.*/\1/p' pan.log)
 if [ "$expected" = right ] && grep -q 'errors: 0' pan.log && ! grep -qE 'not completed|too small' pan.log; then
     echo "$run: right, $states"
