@@ -16,7 +16,6 @@ from lockedarray._portable.bases import (
     locked_method,
 )
 from lockedarray._portable.lock import Holds, exchange_owner, new_owner
-from lockedarray._portable.lock import RegionLock as RegionLockBase
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,

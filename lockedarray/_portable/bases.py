@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import Holds, RegionLock, this_owner
+from lockedarray._portable.lock import Holds, RegionLockBase, this_owner
 
 __all__ = [
     "ArrayBase",
@@ -28,7 +28,7 @@ class BufferBase:
 
     __slots__ = ("_facades", "extent", "frozen", "lock", "memory", "origin", "whole")
 
-    lock: RegionLock
+    lock: RegionLockBase
     frozen: bool  # nothing may be written any more
     whole: bool  # the lock is shared: each hold is of the whole memory
     memory: Any  # the current Memory
@@ -308,7 +308,7 @@ def locked_method(
     return general
 
 
-def lock_object(lock: RegionLock, write: bool) -> Any:
+def lock_object(lock: RegionLockBase, write: bool) -> Any:
     """Return a lock object that takes a whole lock, or None to have one made; here always None."""
     return None
 

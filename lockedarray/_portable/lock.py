@@ -47,7 +47,7 @@ from lockedarray._errors import (
 )
 from lockedarray._holding import holding
 
-__all__ = ["Holds", "Owner", "RegionLock", "exchange_owner", "new_owner"]
+__all__ = ["Holds", "Owner", "RegionLockBase", "exchange_owner", "new_owner"]
 
 HAND_OFF = 0.001
 """Seconds after which the first waiter is no longer overtaken by newcomers.
@@ -63,17 +63,18 @@ _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that o
 
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
 _serials = itertools.count(1)
-_locks: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
+_locks: weakref.WeakValueDictionary[int, RegionLockBase] = weakref.WeakValueDictionary()
 
 
 class _Thread:
     """What the locks know of one thread: what its owners hold and what it waits in."""
 
-    __slots__ = ("ended", "holds", "name", "waiter")
+    __slots__ = ("current", "ended", "holds", "name", "waiter")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.holds: dict[_Hold, RegionLock] = {}
+        self.current: _Owner | None = None
+        self.holds: dict[_Hold, RegionLockBase] = {}
         self.waiter: _Waiter | None = None
         self.ended = False
 
@@ -128,7 +129,7 @@ class _Ending:
         self._thread.ended = True
 
 
-def _end_of_hold(hold: _Hold, lock: RegionLock | None) -> None:
+def _end_of_hold(hold: _Hold, lock: RegionLockBase | None) -> None:
     """Give `hold` back, since its owner has ended; its guard no longer has it."""
     holds = hold.holds()
     guard = None if holds is None or holds.guard is None else holds.guard()
@@ -148,6 +149,7 @@ def this_owner() -> _Owner:
     except AttributeError:
         thread = _Thread(threading.current_thread().name)
         _local.own = _local.current = Owner(_Owner(thread))
+        thread.current = _local.own._owner
         _local.ending = _Ending(thread)
         return _local.own._owner
 
@@ -166,30 +168,34 @@ def new_owner() -> Owner:
     return Owner(_Owner(None))
 
 
-def exchange_owner(owner: Owner) -> Owner:
+def exchange_owner(owner: Owner | None) -> Owner | None:
     """Have `owner` hold and wait for what this thread takes from now on; return who did before.
 
-    It then stays with this thread, whoever is current there, and ends with it.
+    None is the owner that the thread began with. One that holds something stays bound to this
+    thread, whoever is current there, and ends with it, unless another thread makes it its own.
 
     Raises
     ------
     RuntimeError
-        `owner` is another thread's.
+        `owner` is the current one of another thread.
     """
-    if not isinstance(owner, Owner):
-        raise TypeError(f"exchange_owner() takes an owner, not {type(owner).__name__}")
+    if not isinstance(owner, Owner | None):
+        raise TypeError(f"exchange_owner() takes an owner or None, not {type(owner).__name__}")
     here = _this_thread()
-    return holding(_monitor, _exchange_locked, owner, here)
+    return holding(_monitor, _exchange_locked, owner or _local.own, here)
 
 
-def _exchange_locked(owner: Owner, here: _Thread) -> Owner:
+def _exchange_locked(owner: Owner, here: _Thread) -> Owner | None:
     thread = owner._owner.thread
-    if thread is not here:
-        if thread is not None and not thread.ended:
-            raise RuntimeError("an owner goes on in the thread where it was current")
-        owner._owner.thread = here
+    if thread is not here and thread is not None:
+        if thread.current is owner._owner and not thread.ended:
+            raise RuntimeError("another thread has this owner")
+        for hold in [hold for hold in thread.holds if hold.owner is owner._owner]:
+            here.holds[hold] = thread.holds.pop(hold)
+    owner._owner.thread = here
+    here.current = owner._owner
     previous, _local.current = _local.current, owner
-    return previous
+    return None if previous is _local.own else previous
 
 
 class _InnerLock(rwlock.Lockable):
@@ -255,7 +261,7 @@ class _Waiter:
 
     __slots__ = ("bell", "hold", "lock", "outer", "rung", "since", "thread")
 
-    def __init__(self, lock: RegionLock, hold: _Hold) -> None:
+    def __init__(self, lock: RegionLockBase, hold: _Hold) -> None:
         self.lock = lock
         self.hold = hold
         self.thread = hold.thread
@@ -275,7 +281,7 @@ class _Waiter:
         return self.thread.waiter is not self
 
 
-class RegionLock:
+class RegionLockBase:
     """A readers-writer lock with reentrancy, upgrade, fairness and a wait-for graph.
 
     Parameters
@@ -671,9 +677,9 @@ class Holds:
     __slots__ = ("__weakref__", "_holds", "guard", "owner")
 
     def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
-        modes: dict[RegionLock, bool] = {}
+        modes: dict[RegionLockBase, bool] = {}
         for wanted, write in requests:
-            lock = wanted if isinstance(wanted, RegionLock) else wanted._buffer.lock
+            lock = wanted if isinstance(wanted, RegionLockBase) else wanted._buffer.lock
             modes[lock] = modes.get(lock, False) or write
         self.owner = this_owner()
         self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
@@ -729,7 +735,7 @@ class Holds:
         """Release what is held; nothing happens to what is not."""
         self._release_all(iter(self._holds))
 
-    def _release_all(self, holds: Iterator[tuple[RegionLock, _Hold]]) -> None:
+    def _release_all(self, holds: Iterator[tuple[RegionLockBase, _Hold]]) -> None:
         for lock, hold in holds:
             try:
                 lock._release(hold)
@@ -746,7 +752,7 @@ class Holds:
         return any(hold in lock._holds for lock, hold in self._holds)
 
 
-def _all_locks() -> Iterator[RegionLock]:
+def _all_locks() -> Iterator[RegionLockBase]:
     return iter(list(_locks.values()))
 
 

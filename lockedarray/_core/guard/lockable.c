@@ -1,6 +1,6 @@
 /*
  * Lockable: one reader's or writer's lock object over a whole RegionLock, with
- * the interface of threading.Lock; lockedarray._guards has the same in Python,
+ * the interface of threading.Lock; lockedarray._guards.lockables has the same in Python,
  * for a RegionLock with somebody else's lock below.
  *
  * Threads may share it. The first has the object's own claim, and others that
@@ -313,10 +313,66 @@ la_lockable_enter(PyObject *object, PyObject *Py_UNUSED(unused))
     Py_RETURN_FALSE;
 }
 
-static PyObject *
-la_lockable_exit(PyObject *object, PyObject *const *Py_UNUSED(args),
-                 Py_ssize_t Py_UNUSED(nargs))
+/*
+ * A generator that is closed, or collected, in another thread than the one that went
+ * into the block leaves it there. Where several hold the lock by this object there is
+ * no telling whose it was.
+ */
+static bool
+la_lockable_leave(la_lockable *self)
 {
+    la_thread *thread = la_thread_self();
+    la_claim *other = NULL;
+    la_kept kept = {NULL, 0};
+    int held = 0;
+    bool mine;
+
+    /* Whoever takes a claim out of the object gives its hold back, and nobody else does. */
+    Py_BEGIN_CRITICAL_SECTION(self);
+    mine = thread == NULL || la_lockable_is_mine(self, thread);
+    held += self->busy && la_kept_is_held(self->own.kept);
+    for (la_claim *claim = self->others; claim != NULL; claim = claim->next) {
+        if (la_kept_is_held(claim->kept)) {
+            other = claim;
+            held++;
+        }
+    }
+    if (!mine && held == 1 && other != NULL) {
+        la_claim **at = &self->others;
+        while (*at != other) {
+            at = &(*at)->next;
+        }
+        *at = other->next;
+        kept = other->kept;
+    }
+    else if (!mine && held == 1) {
+        kept = self->own.kept;
+        self->own.kept.hold = NULL;
+    }
+    Py_END_CRITICAL_SECTION();
+    if (mine || held > 1) {
+        return false;
+    }
+    (void)la_abandon(kept, thread);
+    if (other != NULL) {
+        PyMem_RawFree(other);
+    }
+    else if (held == 1) {
+        Py_BEGIN_CRITICAL_SECTION(self);
+        self->busy = false;
+        Py_END_CRITICAL_SECTION();
+    }
+    return true;
+}
+
+static PyObject *
+la_lockable_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
+{
+    if (count > 0 && exception[0] != Py_None
+            && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)
+            && la_lockable_leave((la_lockable *)object)) {
+        Py_RETURN_NONE;
+    }
     return la_lockable_release(object, NULL);
 }
 
