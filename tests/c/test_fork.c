@@ -27,7 +27,7 @@ fork_and(void (*check)(void))
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-static la_hold other_x, other_y;
+static la_hold *other_x, *other_y;
 static atomic_int other_step;
 
 static void *
@@ -37,39 +37,37 @@ hold_and_wait(void *argument)
     (void)argument;
     other_x = hold_extent(LA_WRITE, 0, 8);
     other_y = hold_extent(LA_WRITE, 0, 8);
-    CHECK(la_acquire(&x, &other_x, self, LA_NEVER, NULL, NULL) == LA_OK);
+    CHECK(la_acquire(&x, other_x, self, LA_NEVER, NULL, NULL) == LA_OK);
     atomic_store(&other_step, 1);
-    CHECK(la_acquire(&y, &other_y, self, LA_NEVER, NULL, NULL) == LA_OK);
-    la_release(&other_y, self);
-    la_release(&other_x, self);
+    CHECK(la_acquire(&y, other_y, self, LA_NEVER, NULL, NULL) == LA_OK);
+    la_release(other_y, self);
+    la_release(other_x, self);
     return NULL;
 }
 
-static la_hold my_y, my_y_inside;
+static la_hold *my_y, *my_y_inside;
 
-static void
-count_holds(const la_hold_info *info, void *count)
+static bool
+is_mine(la_hold *hold, la_thread *self)
 {
-    *(int *)count += !info->waits;
+    return la_hold_is_of(hold, la_thread_owner(self));
 }
 
 static void
 check_child_of_a_holder(void)
 {
     la_thread *self = la_thread_self();
-    la_hold hold = hold_extent(LA_WRITE, 0, 8);
+    la_hold *hold = hold_extent(LA_WRITE, 0, 8);
     /* What the other thread held is free, and its Guard is nobody's. */
-    CHECK(la_try_acquire(&x, &hold, self));
-    la_release(&hold, self);
-    CHECK(atomic_load(&other_x.owner) == NULL);
+    CHECK(la_try_acquire(&x, hold, self));
+    la_release(hold, self);
+    CHECK(atomic_load(&other_x->owner) == NULL);
     /* Nobody waits; what this thread held it still holds, and can release. */
     CHECK(la_lock_count_waiters(&y, self) == 0);
-    CHECK(la_hold_is_mine(&my_y, self) && la_hold_is_mine(&my_y_inside, self));
-    int count = 0;
-    la_lock_visit(&y, self, count_holds, &count);
-    CHECK(count == 2);
-    la_release(&my_y_inside, self);
-    la_release(&my_y, self);
+    CHECK(is_mine(my_y, self) && is_mine(my_y_inside, self));
+    CHECK(la_lock_list(&y, self, NULL, 0) == 2);
+    la_release(my_y_inside, self);
+    la_release(my_y, self);
     CHECK(!la_thread_holds_any(self));
     CHECK(atomic_load(&x.state) == LA_FREE && atomic_load(&y.state) == LA_FREE);
 }
@@ -82,17 +80,17 @@ test_a_child_keeps_its_own_holds_only(void)
     la_lock_init(&y, 2);
     my_y = hold_extent(LA_WRITE, 0, 8);
     my_y_inside = hold_extent(LA_READ, 0, 4);
-    CHECK(la_try_acquire(&y, &my_y, self));
-    CHECK(la_try_acquire(&y, &my_y_inside, self));
+    CHECK(la_try_acquire(&y, my_y, self));
+    CHECK(la_try_acquire(&y, my_y_inside, self));
     pthread_t other = thread_start(hold_and_wait, NULL);
     until_step(&other_step, 1);
     until_waiters(&y, 1);
     fork_and(check_child_of_a_holder);
     /* The parent has lost nothing. */
-    la_hold hold = hold_extent(LA_READ, 0, 8);
-    CHECK(!la_try_acquire(&x, &hold, self));
-    la_release(&my_y, self);
-    la_release(&my_y_inside, self);
+    la_hold *hold = hold_extent(LA_READ, 0, 8);
+    CHECK(!la_try_acquire(&x, hold, self));
+    la_release(my_y, self);
+    la_release(my_y_inside, self);
     thread_join(other);
     CHECK(atomic_load(&x.state) == LA_FREE && atomic_load(&y.state) == LA_FREE);
 }
@@ -103,17 +101,19 @@ make_a_crowd(void *argument)
     uint64_t random = (uint64_t)(uintptr_t)argument;
     la_thread *self = la_thread_self();
     while (!atomic_load(&stop)) {
-        la_hold first = hold_extent(random_below(&random, 2) ? LA_READ : LA_WRITE,
-                                    random_below(&random, 8), 8);
-        la_hold second = hold_extent(LA_WRITE, random_below(&random, 8), 8);
+        la_hold *first = hold_extent(random_below(&random, 2) ? LA_READ : LA_WRITE,
+                                     random_below(&random, 8), 8);
+        la_hold *second = hold_extent(LA_WRITE, random_below(&random, 8), 8);
         la_lock *lock = random_below(&random, 2) ? &x : &y;
-        if (la_acquire(lock, &first, self, LA_NEVER, NULL, NULL) == LA_OK) {
-            if (la_acquire(lock == &x ? &y : &x, &second, self, LA_NEVER, NULL,
+        if (la_acquire(lock, first, self, LA_NEVER, NULL, NULL) == LA_OK) {
+            if (la_acquire(lock == &x ? &y : &x, second, self, LA_NEVER, NULL,
                            NULL) == LA_OK) {
-                la_release(&second, self);
+                la_release(second, self);
             }
-            la_release(&first, self);
+            la_release(first, self);
         }
+        la_hold_free(second, self);
+        la_hold_free(first, self);
     }
     return NULL;
 }
@@ -122,11 +122,11 @@ static void
 check_everything_is_free(void)
 {
     la_thread *self = la_thread_self();
-    la_hold a = hold_extent(LA_WRITE, 0, 64), b = hold_extent(LA_WRITE, 0, 64);
-    CHECK(la_try_acquire(&x, &a, self));
-    CHECK(la_try_acquire(&y, &b, self));
-    la_release(&a, self);
-    la_release(&b, self);
+    la_hold *a = hold_extent(LA_WRITE, 0, 64), *b = hold_extent(LA_WRITE, 0, 64);
+    CHECK(la_try_acquire(&x, a, self));
+    CHECK(la_try_acquire(&y, b, self));
+    la_release(a, self);
+    la_release(b, self);
     CHECK(atomic_load(&x.state) == LA_FREE && atomic_load(&y.state) == LA_FREE);
 }
 

@@ -26,7 +26,7 @@ typedef struct {
 
 /* One region, in the two forms that are compared. */
 typedef struct {
-    la_hold hold;
+    la_hold *hold;
     int row, rows, row_step, column, columns, column_step;
 } part;
 
@@ -50,8 +50,9 @@ part_choose(part *p, uint64_t *random, int writes_percent)
     p->column = random_below(random, COLUMNS);
     p->columns = 1 + random_below(random,
                                   (COLUMNS - 1 - p->column) / p->column_step + 1);
-    la_hold_init(&p->hold, mode);
-    la_region_set_array(&p->hold.region, 2,
+    p->hold = la_hold_new(la_thread_self(), mode);
+    CHECK(p->hold != NULL);
+    la_region_set_array(&p->hold->region, 2,
                         (intptr_t[]){p->rows, p->columns},
                         (intptr_t[]){p->row_step * COLUMNS, p->column_step}, 1,
                         p->row * COLUMNS + p->column);
@@ -65,7 +66,7 @@ part_each(operation *op, part *p, void (*act)(buffer *, int, la_mode, part *))
         for (int j = 0; j < p->columns; j++) {
             int at = (p->row + i * p->row_step) * COLUMNS
                      + p->column + j * p->column_step;
-            act(op->buffer, at, p->hold.mode, p);
+            act(op->buffer, at, p->hold->mode, p);
         }
     }
 }
@@ -120,7 +121,7 @@ operation_begin(operation *op, uint64_t *random, int writes_percent, la_thread *
     for (int i = 0; i < op->nparts; i++) {
         part_choose(&op->parts[i], random, writes_percent);
         if (i > 0) {
-            la_hold_chain(&op->parts[0].hold, &op->parts[i].hold);
+            la_hold_chain(op->parts[0].hold, op->parts[i].hold);
         }
     }
     int how = random_below(random, 8);
@@ -131,13 +132,16 @@ operation_begin(operation *op, uint64_t *random, int writes_percent, la_thread *
     else if (how == 1) {
         deadline = la_now() + random_below(random, 2000) * (LA_MILLISECOND / 1000);
     }
-    la_status status = la_acquire(&op->buffer->lock, &op->parts[0].hold, self,
+    la_status status = la_acquire(&op->buffer->lock, op->parts[0].hold, self,
                                   deadline, NULL, NULL);
     atomic_fetch_add_explicit(&outcomes[status], 1, memory_order_relaxed);
     CHECK(status != LA_INTERRUPTED);
     CHECK(status != LA_TIMEOUT || deadline != LA_NEVER);
     for (int i = 0; status == LA_OK && i < op->nparts; i++) {
         part_each(op, &op->parts[i], byte_enter);
+    }
+    if (status != LA_OK) {
+        la_hold_free(op->parts[0].hold, self);
     }
     return status;
 }
@@ -148,7 +152,8 @@ operation_end(operation *op, la_thread *self)
     for (int i = 0; i < op->nparts; i++) {
         part_each(op, &op->parts[i], byte_leave);
     }
-    la_release(&op->parts[0].hold, self);
+    la_release(op->parts[0].hold, self);
+    la_hold_free(op->parts[0].hold, self);
 }
 
 typedef struct {
@@ -247,17 +252,19 @@ run_pair(void *argument)
     la_thread *self = la_thread_self();
     int turns = *(int *)argument;
     for (int i = 0; i < turns; i++) {
-        la_hold outer = hold_extent(LA_WRITE, 0, 8);
-        la_hold inner = hold_extent(LA_READ, 0, 8);
-        CHECK(la_acquire(&pair_lock, &outer, self, LA_NEVER, NULL, NULL) == LA_OK);
+        la_hold *outer = hold_extent(LA_WRITE, 0, 8);
+        la_hold *inner = hold_extent(LA_READ, 0, 8);
+        CHECK(la_acquire(&pair_lock, outer, self, LA_NEVER, NULL, NULL) == LA_OK);
         pair_data++;
         if (i % 3 == 0) {
-            CHECK(la_try_acquire(&pair_lock, &inner, self));
+            CHECK(la_try_acquire(&pair_lock, inner, self));
             pair_data++;
-            la_release(&inner, self);
+            la_release(inner, self);
         }
         pair_data++;
-        la_release(&outer, self);
+        la_release(outer, self);
+        la_hold_free(inner, self);
+        la_hold_free(outer, self);
     }
     return NULL;
 }
