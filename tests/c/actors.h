@@ -196,21 +196,6 @@ until_old(void)
     }
 }
 
-static inline void
-ignore_signal(int signal_number)
-{
-    (void)signal_number;
-}
-
-/* From now on SIGUSR1 does no more than cut a sleep. */
-static inline void
-ignore_signals(void)
-{
-    struct sigaction action = { .sa_handler = ignore_signal,
-                                .sa_flags = SA_RESTART };
-    sigaction(SIGUSR1, &action, NULL);
-}
-
 /* -- cases ---------------------------------------------------------------------- */
 
 static la_lock x, y, z;

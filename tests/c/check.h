@@ -89,6 +89,21 @@ until_step(atomic_int *at, int step)
     }
 }
 
+static inline void
+ignore_signal(int signal_number)
+{
+    (void)signal_number;
+}
+
+/* From now on SIGUSR1 does no more than cut a sleep. */
+static inline void
+ignore_signals(void)
+{
+    struct sigaction action = { .sa_handler = ignore_signal,
+                                .sa_flags = SA_RESTART };
+    sigaction(SIGUSR1, &action, NULL);
+}
+
 /* A record from the pool of the calling thread, for one extent. */
 static inline la_hold *
 hold_extent(la_mode mode, int64_t low, int64_t size)
