@@ -419,6 +419,9 @@ abandon_what_is_handed_over(void *argument)
             atomic_store(&slot_states[i], 0);
             count++;
         }
+        else {
+            sched_yield();
+        }
     }
     atomic_fetch_add(&slots_abandoned, count);
     return NULL;
@@ -442,7 +445,7 @@ test_holds_are_abandoned_while_their_owner_goes_on(void)
     for (int i = 0; i < 2; i++) {
         threads[i] = thread_start(abandon_what_is_handed_over, (void *)(uintptr_t)(i + 1));
     }
-    for (int turn = 0; turn < 20000 * stress_scale(); turn++) {
+    for (int turn = 0; turn < 8000 * stress_scale(); turn++) {
         la_hold *own[NESTED];
         for (int i = 0; i < NESTED; i++) {
             int slot = random_below(&random, SLOTS);

@@ -193,6 +193,7 @@ test_a_fork_in_a_crowd_leaves_the_locks_free_in_the_child(void)
 enum { OWNERS = 3 };
 static la_owner *owners[OWNERS];
 static la_hold *owners_holds[OWNERS], *robbed;
+static la_lock gone_lock;
 
 /* The second one is current. */
 static void
@@ -201,9 +202,12 @@ check_child_of_several_owners(void)
     la_thread *self = la_thread_self();
     la_hold *hold = hold_extent(LA_WRITE, 0, 64);
     CHECK(la_thread_owner(self) == owners[1]);
+    for (size_t i = 0; i < sizeof(gone_lock); i++) {
+        CHECK(((unsigned char *)&gone_lock)[i] == 0xee);
+    }
     CHECK(la_lock_list(&x, self, NULL, 0) == OWNERS);
     CHECK(!try_acquire(&x, hold));
-    CHECK(try_acquire(&y, hold));       /* b's is gone, and what was abandoned */
+    CHECK(try_acquire(&y, hold));       /* b's are gone */
     release(hold);
     for (int i = 0; i < OWNERS; i++) {
         (void)la_owner_exchange(self, owners[i]);
@@ -251,12 +255,15 @@ test_a_child_keeps_the_holds_of_all_its_owners(void)
         owners_holds[i] = case_hold(LA_WRITE, 8 * i, 8);
         CHECK(acquire(&x, owners_holds[i]) == LA_OK);
     }
-    /* Of its own list, but nobody's: another thread has given it back. */
+    (void)la_owner_exchange(self, owners[1]);
+    /* In its list, but nobody's: another thread has given it back, and the lock is gone. */
+    la_lock_init(&gone_lock, 9);
     robbed = hold_extent(LA_WRITE, 32, 8);
-    CHECK(acquire(&y, robbed) == LA_OK);
+    CHECK(acquire(&gone_lock, robbed) == LA_OK);
     la_kept kept = la_hold_keep(robbed);
     actor_call(&b, call_abandon, &kept);
-    (void)la_owner_exchange(self, owners[1]);
+    la_lock_destroy(&gone_lock);
+    memset(&gone_lock, 0xee, sizeof(gone_lock));
     fork_and(check_child_of_several_owners);
     for (int i = 0; i < OWNERS; i++) {
         (void)la_owner_exchange(self, owners[i]);

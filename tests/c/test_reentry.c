@@ -201,6 +201,39 @@ test_a_handler_uses_other_locks_and_the_same_one(void)
     actor_stop(&c);
 }
 
+/* Nobody queues behind a waiter of the same owner, however old. */
+static void
+test_a_handler_does_not_queue_behind_the_wait_it_interrupts(void)
+{
+    host b;
+    actor c;
+    host_start(&b);
+    actor_start(&c);
+    la_hold *mine = case_hold(LA_READ, 0, 8), *bs = case_hold(LA_WRITE, 0, 8);
+    la_hold *my_second = case_hold(LA_READ, 0, 8);
+    CHECK(acquire(&x, mine) == LA_OK);
+    actor_wait(&b.actor, &x, bs);
+    until_old();
+    host_visit(&b);
+    b.visit.act = act_acquire_and_release;
+    b.visit.lock = &x;
+    b.visit.hold = case_hold(LA_READ, 0, 8);
+    b.visit.deadline = LA_NOW;
+    visit_act(&b.visit);
+    until_step(&b.visit.at, 3);
+    CHECK(b.visit.status == LA_OK);
+    actor_begin(&c, &x, my_second);             /* while others do */
+    until_waiters(&x, 2);
+    visit_end(&b.visit);
+    release(mine);
+    CHECK(actor_done(&b.actor) == LA_OK);
+    actor_release(&b.actor, bs);
+    CHECK(actor_done(&c) == LA_OK);
+    actor_release(&c, my_second);
+    actor_stop(&b.actor);
+    actor_stop(&c);
+}
+
 /* The handler waits; meanwhile the outer wait is passed over, and loses no place. */
 static void
 test_an_outer_wait_is_aside_while_its_handler_waits(void)
@@ -534,6 +567,7 @@ main(void)
     CASE(test_who_is_behind_a_waiter_that_raises_runs);
     CASE(test_waiters_that_come_back_in_another_order_all_run);
     CASE(test_a_handler_uses_other_locks_and_the_same_one);
+    CASE(test_a_handler_does_not_queue_behind_the_wait_it_interrupts);
     CASE(test_an_outer_wait_is_aside_while_its_handler_waits);
     CASE(test_an_outer_wait_that_stepped_back_in_is_granted);
     CASE(test_a_handler_waits_after_the_outer_wait_was_granted);
