@@ -570,6 +570,130 @@ test_an_owner_that_waits_stays_bound_to_its_thread(void)
     actor_stop(&c);
 }
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_THREAD__)
+#include <ucontext.h>
+
+/*
+ * Two owners with a stack each, as greenlets have. The handler of the first one's
+ * wait switches to the second, the handler of whose wait switches back: the first
+ * wait ends before the one inside it.
+ */
+static struct {
+    ucontext_t first, second;
+    la_owner *owner;
+    la_hold *outer, *inner;
+    actor *b;
+    la_hold *bs_x, *bs_y;
+    int step;
+} stacks;
+
+static int
+switch_back(void *context)
+{
+    (void)context;
+    if (stacks.step == 1) {
+        stacks.step = 2;
+        (void)become(NULL);
+        swapcontext(&stacks.second, &stacks.first);
+        (void)become(stacks.owner);
+    }
+    return 0;
+}
+
+static void
+run_second(void)
+{
+    la_wait_hooks hooks = { .check_interrupt = switch_back };
+    CHECK(la_acquire(&y, stacks.inner, la_thread_self(), LA_NEVER, &hooks, NULL) == LA_OK);
+    CHECK(is_mine(stacks.inner) && la_thread_self()->waiting == NULL);
+    release(stacks.inner);
+    (void)become(NULL);
+    stacks.step = 4;
+}
+
+static int
+switch_forth(void *context)
+{
+    (void)context;
+    if (stacks.step == 0) {
+        stacks.step = 1;
+        (void)become(stacks.owner);
+        swapcontext(&stacks.first, &stacks.second);
+        /* The inner wait has its place, and b lets go of what the outer one wants. */
+        CHECK(stacks.step == 2 && la_lock_count_waiters(&y, la_thread_self()) == 1);
+    }
+    return 0;
+}
+
+static atomic_bool second_interrupts_stop;
+
+static void *
+interrupt_and_let_go(void *target)
+{
+    la_thread *self = la_thread_self();
+    while (!atomic_load(&second_interrupts_stop)) {
+        pthread_kill(*(pthread_t *)target, SIGUSR1);
+        usleep(200);
+        /* Back in the outer wait, asleep: the inner one is aside. */
+        la_wakes wakes = {0};
+        la_lock_enter(&y, self);
+        bool aside = stacks.inner->aside;
+        la_lock_leave(&y, self, &wakes);
+        la_lock_enter(&x, self);
+        bool back = !stacks.outer->away && !stacks.outer->aside;
+        la_lock_leave(&x, self, &wakes);
+        if (aside && back && stacks.bs_x != NULL) {
+            actor_release(stacks.b, stacks.bs_y);
+            actor_release(stacks.b, stacks.bs_x);
+            stacks.bs_x = NULL;
+        }
+    }
+    return NULL;
+}
+
+static void
+test_a_wait_ends_before_the_one_inside_it(void)
+{
+    static char stack[256 * 1024];
+    actor b;
+    la_wait_hooks hooks = { .check_interrupt = switch_forth };
+    pthread_t me = pthread_self();
+    ignore_signals();
+    actor_start(&b);
+    memset(&stacks, 0, sizeof(stacks));
+    stacks.b = &b;
+    stacks.owner = owner_new();
+    stacks.outer = case_hold(LA_WRITE, 0, 8);
+    stacks.inner = case_hold(LA_WRITE, 0, 8);
+    stacks.bs_x = case_hold(LA_WRITE, 0, 8);
+    stacks.bs_y = case_hold(LA_WRITE, 0, 8);
+    getcontext(&stacks.second);
+    stacks.second.uc_stack.ss_sp = stack;
+    stacks.second.uc_stack.ss_size = sizeof(stack);
+    stacks.second.uc_link = &stacks.first;
+    makecontext(&stacks.second, run_second, 0);
+    actor_acquire(&b, &x, stacks.bs_x);
+    actor_acquire(&b, &y, stacks.bs_y);
+    atomic_store(&second_interrupts_stop, false);
+    pthread_t thread = thread_start(interrupt_and_let_go, &me);
+    CHECK(la_acquire(&x, stacks.outer, la_thread_self(), LA_NEVER, &hooks, NULL) == LA_OK);
+    CHECK(stacks.step == 2 && is_mine(stacks.outer));
+    CHECK(la_thread_self()->waiting == stacks.inner && stacks.inner->outer == NULL);
+    release(stacks.outer);
+    stacks.outer->lock = NULL;          /* as if the lock were gone */
+    stacks.step = 3;
+    (void)become(stacks.owner);
+    swapcontext(&stacks.first, &stacks.second);
+    CHECK(stacks.step == 4);
+    atomic_store(&second_interrupts_stop, true);
+    thread_join(thread);
+    owner_free(stacks.owner);
+    actor_stop(&b);
+}
+#else
+#define test_a_wait_ends_before_the_one_inside_it() ((void)0)
+#endif
+
 int
 main(void)
 {
@@ -586,5 +710,6 @@ main(void)
     CASE(test_an_owner_that_holds_nothing_queues_behind_an_old_waiter);
     CASE(test_a_thread_that_ends_gives_back_what_all_its_owners_hold);
     CASE(test_an_owner_that_waits_stays_bound_to_its_thread);
+    CASE(test_a_wait_ends_before_the_one_inside_it);
     return 0;
 }

@@ -219,6 +219,33 @@ la_waiter_set_aside(la_hold *outer, bool aside)
     la_lock_leave(outer->lock, outer->thread, &wakes);
 }
 
+/*
+ * Its thread goes on with this one. A handler may have switched stacks, as greenlets
+ * do: then waits that began inside this one last longer. They are around it from now
+ * on.
+ */
+static void
+la_waiter_resume(la_hold *waiter)
+{
+    la_thread *self = waiter->thread;
+    la_hold *innermost = atomic_load_explicit(&self->waiting, memory_order_relaxed);
+    la_hold *inner = innermost;
+
+    if (LA_LIKELY(innermost == waiter)) {
+        return;
+    }
+    la_graph_lock();            /* so that no fork finds it half done */
+    while (inner->outer != waiter) {
+        inner = inner->outer;
+    }
+    inner->outer = waiter->outer;
+    waiter->outer = innermost;
+    atomic_store_explicit(&self->waiting, waiter, memory_order_relaxed);
+    la_graph_unlock();
+    la_waiter_set_aside(innermost, true);
+    la_waiter_set_aside(waiter, false);
+}
+
 static void
 la_hook_call(void (*hook)(void *), const la_wait_hooks *hooks)
 {
@@ -251,7 +278,9 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
         if (status != LA_CALLED) {
             return status;
         }
-        if (hooks->check_interrupt(hooks->context) != 0) {
+        bool raised = hooks->check_interrupt(hooks->context) != 0;
+        la_waiter_resume(waiter);
+        if (raised) {
             if (la_waiter_leave(waiter, LA_INTERRUPTED) == LA_OK) {
                 la_release(waiter, waiter->thread);
             }
