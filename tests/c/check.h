@@ -89,13 +89,28 @@ until_step(atomic_int *at, int step)
     }
 }
 
-static inline la_hold
+static inline void
+ignore_signal(int signal_number)
+{
+    (void)signal_number;
+}
+
+/* From now on SIGUSR1 does no more than cut a sleep. */
+static inline void
+ignore_signals(void)
+{
+    struct sigaction action = { .sa_handler = ignore_signal,
+                                .sa_flags = SA_RESTART };
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+/* A record from the pool of the calling thread, for one extent. */
+static inline la_hold *
 hold_extent(la_mode mode, int64_t low, int64_t size)
 {
-    la_hold hold;
-    memset(&hold, 0, sizeof(hold));
-    hold.mode = mode;
-    la_region_set_extent(&hold.region, low, size);
+    la_hold *hold = la_hold_new(la_thread_self(), mode);
+    CHECK(hold != NULL);
+    la_region_set_extent(&hold->region, low, size);
     return hold;
 }
 

@@ -21,13 +21,11 @@ stay_inside(void *argument)
 static void
 test_a_process_ends_beside_a_thread_that_is_inside_a_lock(void)
 {
-    static la_hold first, second;
+    la_hold *first = hold_extent(LA_READ, 0, 8), *second = hold_extent(LA_READ, 8, 8);
     la_thread *self = la_thread_self();
     la_lock_init(&lock, 1);
-    first = hold_extent(LA_READ, 0, 8);
-    second = hold_extent(LA_READ, 8, 8);
-    CHECK(la_acquire(&lock, &first, self, LA_NOW, NULL, NULL) == LA_OK);
-    CHECK(la_acquire(&lock, &second, self, LA_NOW, NULL, NULL) == LA_OK);
+    CHECK(la_acquire(&lock, first, self, LA_NOW, NULL, NULL) == LA_OK);
+    CHECK(la_acquire(&lock, second, self, LA_NOW, NULL, NULL) == LA_OK);
     (void)thread_start(stay_inside, NULL);
     until_step(&at, 1);
 }

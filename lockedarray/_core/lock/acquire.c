@@ -196,26 +196,54 @@ la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
 }
 
 /*
- * The waits around this one, whose signal handlers called it, step aside for
- * as long as it lasts, or step back to their places. One that was granted before
- * is held from now on.
+ * The wait around this one, whose signal handler called it, steps aside for as
+ * long as it lasts, or steps back to its place. One that was granted before is held
+ * from now on. Waits around that one are aside already, and are so until it ends.
  */
 static void
-la_waiters_set_aside(la_hold *outer, bool aside)
+la_waiter_set_aside(la_hold *outer, bool aside)
 {
-    for (; outer != NULL; outer = outer->outer) {
-        la_wakes wakes = {0};
-
-        la_lock_enter(outer->lock, outer->thread);
-        if (outer->queued) {
-            outer->aside = aside;
-            la_queue_serve_locked(outer->lock, &wakes);
-        }
-        else {
-            la_waiter_accept(outer);
-        }
-        la_lock_leave(outer->lock, outer->thread, &wakes);
+    if (outer == NULL) {
+        return;
     }
+    la_wakes wakes = {0};
+
+    la_lock_enter(outer->lock, outer->thread);
+    if (outer->queued) {
+        outer->aside = aside;
+        la_queue_serve_locked(outer->lock, &wakes);
+    }
+    else {
+        la_waiter_accept(outer);
+    }
+    la_lock_leave(outer->lock, outer->thread, &wakes);
+}
+
+/*
+ * Its thread goes on with this one. A handler may have switched stacks, as greenlets
+ * do: then waits that began inside this one last longer. They are around it from now
+ * on.
+ */
+static void
+la_waiter_resume(la_hold *waiter)
+{
+    la_thread *self = waiter->thread;
+    la_hold *innermost = atomic_load_explicit(&self->waiting, memory_order_relaxed);
+    la_hold *inner = innermost;
+
+    if (LA_LIKELY(innermost == waiter)) {
+        return;
+    }
+    la_graph_lock();            /* so that no fork finds it half done */
+    while (inner->outer != waiter) {
+        inner = inner->outer;
+    }
+    inner->outer = waiter->outer;
+    waiter->outer = innermost;
+    atomic_store_explicit(&self->waiting, waiter, memory_order_relaxed);
+    la_graph_unlock();
+    la_waiter_set_aside(innermost, true);
+    la_waiter_set_aside(waiter, false);
 }
 
 static void
@@ -250,7 +278,9 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
         if (status != LA_CALLED) {
             return status;
         }
-        if (hooks->check_interrupt(hooks->context) != 0) {
+        bool raised = hooks->check_interrupt(hooks->context) != 0;
+        la_waiter_resume(waiter);
+        if (raised) {
             if (la_waiter_leave(waiter, LA_INTERRUPTED) == LA_OK) {
                 la_release(waiter, waiter->thread);
             }
@@ -288,13 +318,13 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     }
     /* Relaxed: only this thread writes it. */
     hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
-    la_waiters_set_aside(hold->outer, true);
+    la_waiter_set_aside(hold->outer, true);
     /* Release, twice: a fork that finds the thread queued finds its note, and one that
        finds the note gone finds the hold remembered, or the queue without it. */
     atomic_store_explicit(&self->waiting, hold, memory_order_release);
     status = la_waiter_wait(hold, deadline, hooks != NULL ? hooks : &none, deadlock);
     atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
-    la_waiters_set_aside(hold->outer, false);
+    la_waiter_set_aside(hold->outer, false);
     return status;
 }
 

@@ -136,6 +136,16 @@ la_wait_queue_again(la_hold *hold)
     }
 }
 
+/* What was in their way may be gone. All are away, so nobody has to be woken. */
+static void
+la_waits_serve(la_thread *self)
+{
+    for (la_hold *hold = la_thread_innermost(self); hold != NULL; hold = hold->outer) {
+        la_wakes wakes = {0};
+        la_queue_serve_locked(hold->lock, &wakes);
+    }
+}
+
 static bool
 la_owner_has(la_owner *owner, const la_hold *hold)
 {
@@ -189,6 +199,7 @@ la_fork_child(void)
         la_waits_settle(self);
         la_thread_each_owner(self, la_owner_list_again);
         la_wait_queue_again(la_thread_innermost(self));
+        la_waits_serve(self);
     }
     la_registry_fork_child();
 }

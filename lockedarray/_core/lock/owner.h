@@ -5,7 +5,8 @@
  * An owner is not a thread. A thread has one owner that is current, which can
  * be exchanged for another one (registry.h); what is acquired belongs to that
  * one, and whoever has it current gives it back. One that was exchanged while
- * it held something stays bound to the thread: there alone can it go on.
+ * it held something, or by a signal handler while it waited, stays bound to the
+ * thread: there alone can it go on.
  *
  * Records are reused and never freed: who has seen one may look at it at any
  * later time.

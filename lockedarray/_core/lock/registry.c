@@ -357,6 +357,19 @@ la_owner_free(la_owner *owner, la_thread *self)
     la_mutex_unlock(&la_registry_mutex);
 }
 
+/* Does the calling thread wait for it, and handles a signal at this moment? */
+static bool
+la_thread_waits_as(const la_thread *self, const la_owner *owner)
+{
+    /* Relaxed: only this thread writes it. */
+    const la_hold *waiter = atomic_load_explicit(&self->waiting, memory_order_relaxed);
+
+    while (waiter != NULL && waiter->wanted_by != owner) {
+        waiter = waiter->outer;
+    }
+    return waiter != NULL;
+}
+
 la_owner *
 la_owner_exchange(la_thread *self, la_owner *owner)
 {
@@ -374,11 +387,11 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     }
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);
-    if (la_owner_holds_any(before) || before == &self->own) {
+    if (la_owner_holds_any(before) || la_thread_waits_as(self, before)) {
         before->next = atomic_load_explicit(&self->others, memory_order_relaxed);
         atomic_store_explicit(&self->others, before, memory_order_relaxed);
     }
-    else {
+    else if (before != &self->own) {
         la_owner_bind(before, NULL);
     }
     la_owner_bind(owner, self);
@@ -420,6 +433,7 @@ la_registry_fork_child(void)
             la_owner_bind(owner, NULL);
         }
         atomic_store_explicit(&thread->others, NULL, memory_order_relaxed);
+        la_owner_bind(&thread->own, NULL);
         atomic_store_explicit(&thread->owner, &thread->own, memory_order_relaxed);
         atomic_store_explicit(&thread->inside, NULL, memory_order_relaxed);
         atomic_store_explicit(&thread->waiting, NULL, memory_order_relaxed);

@@ -31,7 +31,7 @@ struct la_thread {
     la_parker parker;
     uint64_t ident;                 /* what the system calls the thread */
 
-    _Atomic(la_owner *) others;     /* owners that hold something and are bound to it */
+    _Atomic(la_owner *) others;     /* bound to it, as they hold something, or wait */
     la_owner own;                   /* the one it begins with */
     la_thread *next;
     bool used;
