@@ -10,7 +10,7 @@ import weakref
 from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray._errors import closes_cycle, not_in_time
+from lockedarray._errors import closes_cycle, held_beside, not_in_time
 
 __all__ = ["RegionLockBase", "lock_object"]
 
@@ -255,6 +255,8 @@ def raise_deadlock(
     of_one_lock: bool,
 ) -> NoReturn:
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
+    if length == 1:
+        raise held_beside(lock.serial, write)
     names = _names()
     cycle = (_name(names, first), _name(names, last))
     raise closes_cycle(lock.serial, write, cycle, waits_for, length, of_one_lock)

@@ -115,7 +115,7 @@ crowd_turn(uint64_t *random, la_thread *self, const la_wait_hooks *hooks)
             la_release(second, self);
         }
         if (random_below(random, 4) == 0) {
-            la_abandon(la_hold_keep(first), self, NULL, NULL);
+            la_abandon(la_hold_keep(first), self);
             first = NULL;
         }
         else {
@@ -147,7 +147,7 @@ make_a_crowd(void *argument)
         la_hold_free(outer, self);
         crowd_turn(&random, self, &hooks);
     }
-    la_owner_free(owner, self, NULL, NULL);
+    la_owner_free(owner, self);
     return NULL;
 }
 
@@ -229,7 +229,7 @@ check_child_of_several_owners(void)
 static void
 call_abandon(la_thread *self, void *context)
 {
-    CHECK(la_abandon(*(la_kept *)context, self, NULL, NULL));
+    CHECK(la_abandon(*(la_kept *)context, self));
 }
 
 static void
@@ -275,9 +275,9 @@ test_a_child_keeps_the_holds_of_all_its_owners(void)
     actor_release(&b, bs);
     actor_stop(&b);
     for (int i = 0; i < OWNERS; i++) {
-        la_owner_free(owners[i], self, NULL, NULL);
+        la_owner_free(owners[i], self);
     }
-    la_owner_free(its, self, NULL, NULL);
+    la_owner_free(its, self);
 }
 
 /* -- threads that wait, are away or aside when they are gone -------------------- */
@@ -306,7 +306,7 @@ check_child_of_waiters(void)
     CHECK(try_acquire(&z, hold));
     release(hold);
     CHECK(gone_ended == 1 && !la_kept_is_held(gone_kept));
-    CHECK(!la_abandon(gone_kept, self, NULL, NULL));
+    CHECK(!la_abandon(gone_kept, self));
     check_free(&x);
     check_free(&y);
     check_free(&z);

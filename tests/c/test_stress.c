@@ -238,7 +238,7 @@ slot_empty(slot *s, la_thread *self)
     int full = 1;
     if (atomic_compare_exchange_strong(&s->state, &full, 2)) {
         /* False when its owner has ended meanwhile. */
-        int count = la_abandon(s->kept, self, NULL, NULL);
+        int count = la_abandon(s->kept, self);
         CHECK(!la_kept_is_held(s->kept));
         atomic_store(&s->state, 0);
         atomic_fetch_add_explicit(&abandons, count, memory_order_relaxed);
@@ -359,7 +359,7 @@ run_player(void *argument)
     }
     player_become(&p, 0);
     for (int i = 1; i < OWNERS; i++) {
-        la_owner_free(p.shares[i].owner, p.self, NULL, NULL);
+        la_owner_free(p.shares[i].owner, p.self);
     }
     atomic_store(&its->done, true);
     /* Some leave kept holds to the end of their threads. */
