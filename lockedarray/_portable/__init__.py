@@ -15,7 +15,7 @@ from lockedarray._portable.bases import (
     lock_object,
     locked_method,
 )
-from lockedarray._portable.lock import Holds, exchange_owner, new_owner
+from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, new_owner
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
