@@ -25,9 +25,9 @@ __all__ = [
     "exchange_owner",
     "guard_of_several",
     "is_temporary",
-    "lock_object",
     "locked_method",
     "locks_regions",
+    "new_lockable",
     "new_owner",
     "set_base",
     "set_data",
@@ -70,7 +70,7 @@ exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
 guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
-lock_object = _core.lock_object
+new_lockable = _core.new_lockable
 locked_method = _core.locked_method
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner

@@ -18,7 +18,7 @@ from lockedarray._array.construction import (
     is_adoptable,
     sharing,
 )
-from lockedarray._array.dispatch import roles
+from lockedarray._array.dispatch import function_roles
 from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
@@ -234,7 +234,7 @@ class LockedArray(Facade):
             raise TypeError("args must be a tuple.")
         if not isinstance(kwargs, dict):
             raise TypeError("kwargs must be a dict.")
-        if roles.is_creator(func):
+        if function_roles.is_creator(func):
             return created_like(self, func, args, kwargs)
         return call_function(func, args, dict(kwargs))  # the caller's may change meanwhile
 
@@ -507,8 +507,8 @@ connect(
     at_index=AtIndex,
     guard=Guard,
     wrapped=wrapped_view,
-    readers=roles.PLAIN_READERS,
-    writers=roles.PLAIN_WRITERS,
-    joiners=roles.PLAIN_JOINERS,
-    named_out=roles.NAMED_OUT,
+    readers=function_roles.PLAIN_READERS,
+    writers=function_roles.PLAIN_WRITERS,
+    joiners=function_roles.PLAIN_JOINERS,
+    named_out=function_roles.NAMED_OUT,
 )

@@ -28,7 +28,7 @@ from lockedarray._core._native import (
     set_length,
     set_writeable,
 )
-from lockedarray._core.lock import RegionLockBase, lock_object
+from lockedarray._core.lock import RegionLockBase, new_lockable
 
 locked_method = LockedMethod
 
@@ -53,9 +53,9 @@ __all__ = [
     "exchange_owner",
     "guard_of_several",
     "is_temporary",
-    "lock_object",
     "locked_method",
     "locks_regions",
+    "new_lockable",
     "new_owner",
     "set_base",
     "set_data",

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import lockedarray._core._native as _native
 from lockedarray._errors import closes_cycle, held_beside, not_in_time
 
-__all__ = ["RegionLockBase", "lock_object"]
+__all__ = ["RegionLockBase", "new_lockable"]
 
 _serials = itertools.count(1)
 
@@ -50,7 +50,7 @@ class RegionLockBase(_native.RegionLock):
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
 
 
-def lock_object(lock: RegionLockBase, write: bool) -> _native.Lockable | None:
+def new_lockable(lock: RegionLockBase, write: bool) -> _native.Lockable | None:
     """Return a lock object in C, or None of a lock with somebody else's below."""
     return _native.Lockable(lock, write) if lock._foreign is None else None
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from readerwriterlock import rwlock
 
-from lockedarray._cores import RegionLockBase, lock_object
+from lockedarray._cores import RegionLockBase, new_lockable
 from lockedarray._guards.lockables import Lockable
 from lockedarray._holding import holding
 
@@ -64,11 +64,11 @@ class RegionLock(RegionLockBase):
         by it for itself, and a thread that has taken it takes it no second time (RuntimeError, or
         False if it need not wait).  A `threading.Condition` can stand on it.
         """
-        return lock_object(self, False) or Lockable(self, False)
+        return new_lockable(self, False) or Lockable(self, False)
 
     def gen_wlock(self) -> Lockable:
         """Return a lock object that takes this lock, whole, for writing; see `gen_rlock`."""
-        return lock_object(self, True) or Lockable(self, True)
+        return new_lockable(self, True) or Lockable(self, True)
 
     def holds(self) -> list[HeldLock]:
         """Return who holds this lock, and who waits for it: to look at, when threads are stuck.

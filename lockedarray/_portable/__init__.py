@@ -12,8 +12,8 @@ from lockedarray._portable.bases import (
     GuardBase,
     connect,
     guard_of_several,
-    lock_object,
     locked_method,
+    new_lockable,
 )
 from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, new_owner
 from lockedarray._portable.memory import (
@@ -42,9 +42,9 @@ __all__ = [
     "exchange_owner",
     "guard_of_several",
     "is_temporary",
-    "lock_object",
     "locked_method",
     "locks_regions",
+    "new_lockable",
     "new_owner",
     "set_base",
     "set_data",

@@ -18,8 +18,8 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "connect",
-    "lock_object",
     "locked_method",
+    "new_lockable",
 ]
 
 
@@ -308,7 +308,7 @@ def locked_method(
     return general
 
 
-def lock_object(lock: RegionLockBase, write: bool) -> Any:
+def new_lockable(lock: RegionLockBase, write: bool) -> Any:
     """Return a lock object that takes a whole lock, or None to have one made; here always None."""
     return None
 

@@ -374,7 +374,7 @@ test_a_keeper_s_end_races_with_the_end_of_the_thread(void)
     uint64_t random = random_seed();
     int kept_first = 0, thread_first = 0;
     la_hold *mine = case_hold(LA_WRITE, 0, 128);
-    la_hold_ends = count_ended;
+    la_on_hold_end = count_ended;
     for (int turn = 0; turn < 500 * stress_scale(); turn++) {
         int abandoned = 0;
         atomic_store(&race_ended, 0);
@@ -397,7 +397,7 @@ test_a_keeper_s_end_races_with_the_end_of_the_thread(void)
         CHECK(try_acquire(&x, mine));
         release(mine);
     }
-    la_hold_ends = NULL;
+    la_on_hold_end = NULL;
     printf("(%d by keepers, %d by threads) ", kept_first, thread_first);
 }
 
@@ -496,7 +496,7 @@ test_holds_are_abandoned_while_their_owner_goes_on(void)
 int
 main(void)
 {
-    la_hold_ends = count_end;
+    la_on_hold_end = count_end;
     CASE(test_an_abandoned_hold_is_free_at_once);
     CASE(test_one_s_own_hold_is_abandoned_like_released);
     CASE(test_an_old_memory_of_a_record_that_is_used_again_does_nothing);

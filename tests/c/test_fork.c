@@ -328,7 +328,7 @@ test_gone_threads_that_wait_leave_nothing_in_the_child(void)
     host handed;
     host_start(&handed);
     gone_ended = 0;
-    la_hold_ends = count_ended;
+    la_on_hold_end = count_ended;
     actor_acquire(&b, &x, bs_x);
     actor_acquire(&b, &x, bs_too);
     actor_acquire(&b, &y, bs_y);
@@ -348,7 +348,7 @@ test_gone_threads_that_wait_leave_nothing_in_the_child(void)
     actor_release(&b, bs_too);
     CHECK(look(&x, granted).held && look(&x, first).away && look(&x, second).aside);
     fork_and(check_child_of_waiters);
-    la_hold_ends = NULL;
+    la_on_hold_end = NULL;
     la_hold_unkeep(bs_y);
     visit_end(&away.visit);
     visit_end(&handed.visit);

@@ -21,7 +21,7 @@ import lockedarray as la
 from catalogue import CATALOGUE, METHODS
 from catalogue.functions import FUNCTIONS, all_functions
 from catalogue.ufuncs import UFUNC_METHODS, UFUNCS, all_ufuncs
-from lockedarray._array.dispatch import roles
+from lockedarray._array.dispatch import function_roles
 from lockedarray._array.facade import Facade
 from lockedarray._cores import ArrayBase
 
@@ -123,7 +123,7 @@ def lock_of_function(name, entries):
     if any(entry.result == "own" for entry in entries):
         return "none (`like=`): makes a LockedArray of its own"
     function = entries[0].function
-    role = roles.WRITERS.get(function)
+    role = function_roles.WRITERS.get(function)
     written = ["`out`"] if any("out" in entry.kwargs for entry in entries) else []
     if role is not None:
         condition = f" if `{role.condition}={role.equals}`" if role.condition else ""
@@ -131,7 +131,7 @@ def lock_of_function(name, entries):
     if written:
         return f"write {' and '.join(written)}; read the rest"
     modes = _modes(entries)
-    return "none for a view; read where it copies" if function in roles.VIEWS else modes
+    return "none for a view; read where it copies" if function in function_roles.VIEWS else modes
 
 
 def _dispatched_by(name):

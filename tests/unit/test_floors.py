@@ -114,12 +114,12 @@ def test_the_floors_are_all_there_and_their_names_are_seen():
     for name, unit in {
         "la_acquire": "lock/acquire",
         "la_acquire_slow": "lock/acquire",
-        "la_hold_ends": "lock/registry",
+        "la_on_hold_end": "lock/registry",
         "la_hold": "lock/hold",
         "LA_LISTED": "lock/regionlock",
         "la_wanted": "guard/wanted",
         "la_arrays": "guard/arrays",
-        "la_lock_convert": "guard/lock_object",
+        "la_lock_convert": "guard/region_lock",
         "la_number_slots": "array/numbers",
         "la_operation_lock": "array/operation",
     }.items():

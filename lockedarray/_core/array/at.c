@@ -12,7 +12,7 @@
 #include "array/general.h"
 #include "array/index.h"
 #include "array/ufunc.h"
-#include "array/update.h"
+#include "array/at_update.h"
 
 typedef struct {
     PyObject_HEAD

@@ -112,8 +112,8 @@ la_buffer_set_lock(PyObject *object, PyObject *lock, void *Py_UNUSED(closure))
 {
     la_buffer_object *self = (la_buffer_object *)object;
 
-    if (lock == NULL || !PyObject_TypeCheck(lock, la_lock_type)
-            || ((la_lock_object *)lock)->lock == NULL) {
+    if (lock == NULL || !PyObject_TypeCheck(lock, la_region_lock_type)
+            || ((la_region_lock *)lock)->lock == NULL) {
         PyErr_SetString(PyExc_TypeError, "the lock of a Buffer is a RegionLock");
         return -1;
     }

@@ -10,7 +10,7 @@
 
 typedef struct {
     PyObject_HEAD
-    PyObject *lock;         /* la_lock_object, or NULL before __init__ */
+    PyObject *lock;         /* la_region_lock, or NULL before __init__ */
     /*
      * Set under the write lock of everything, for good. Release, and acquire
      * by readers, which then take no lock: all that was written is seen.
@@ -41,7 +41,7 @@ la_is_frozen(const la_buffer_object *buffer)
 }
 
 /* The lock of a facade that is not special; NULL: the general path. */
-static inline la_lock_object *
+static inline la_region_lock *
 la_facade_lock(PyObject *object)
 {
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(object)->buffer;
@@ -49,7 +49,7 @@ la_facade_lock(PyObject *object)
     if (!LA_LIKELY(buffer != NULL) || PyDataType_REFCHK(la_fields(object)->descr)) {
         return NULL;
     }
-    la_lock_object *lock = (la_lock_object *)buffer->lock;
+    la_region_lock *lock = (la_region_lock *)buffer->lock;
     return lock != NULL && lock->below == NULL ? lock : NULL;
 }
 

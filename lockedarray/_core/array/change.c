@@ -108,7 +108,7 @@ static int
 la_view_change(PyObject *array, PyObject *index, PyObject *value,
                const la_view_update_of *update)
 {
-    la_lock_object *lock = la_facade_lock(array);
+    la_region_lock *lock = la_facade_lock(array);
     la_target target;
     la_operation operation;
     la_region now;

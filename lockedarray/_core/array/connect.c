@@ -11,7 +11,7 @@
 
 /* What guards ask of arrays. */
 
-static la_lock_object *
+static la_region_lock *
 la_guarded_lock(PyObject *array)
 {
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
@@ -20,7 +20,7 @@ la_guarded_lock(PyObject *array)
         PyErr_Format(PyExc_TypeError, "no lock: %R", array);
         return NULL;
     }
-    return (la_lock_object *)buffer->lock;
+    return (la_region_lock *)buffer->lock;
 }
 
 static void
@@ -29,10 +29,10 @@ la_guarded_region(PyObject *array, la_region *region)
     la_facade_region(array, (la_buffer_object *)la_facade_of(array)->buffer, region);
 }
 
-static la_lock_object *
+static la_region_lock *
 la_guarded_want(PyObject *array, la_mode mode, la_hold *hold)
 {
-    la_lock_object *lock = la_facade_lock(array);
+    la_region_lock *lock = la_facade_lock(array);
     la_facade *facade = la_facade_of(array);
     la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
 

@@ -100,7 +100,7 @@ static inline char *
 la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
                 la_hold **hold, bool *error)
 {
-    la_lock_object *lock = la_facade_lock(array);
+    la_region_lock *lock = la_facade_lock(array);
 
     *hold = NULL;
     *error = false;

@@ -6,7 +6,7 @@
 int
 la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
 {
-    la_lock_object *lock = la_facade_lock(facade);
+    la_region_lock *lock = la_facade_lock(facade);
 
     if (lock == NULL) {
         return -1;
@@ -40,7 +40,7 @@ la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
 }
 
 la_operand *
-la_operation_add_part(la_operation *operation, PyObject *facade, la_lock_object *lock,
+la_operation_add_part(la_operation *operation, PyObject *facade, la_region_lock *lock,
                       la_mode mode)
 {
     la_operand *operand = &operation->operands[operation->count++];

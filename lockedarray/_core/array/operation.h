@@ -35,7 +35,7 @@
 typedef struct {
     PyObject *facade;           /* the caller's reference */
     la_buffer_object *buffer;   /* the facade's reference */
-    la_lock_object *lock;       /* the buffer's */
+    la_region_lock *lock;       /* the buffer's */
     la_mode mode;
     bool locks;                 /* not frozen */
     bool is_part;               /* of what the facade shows; the caller checks it */
@@ -59,7 +59,7 @@ int la_operation_add(la_operation *operation, PyObject *facade, la_mode mode);
  * is returned. There is room for it.
  */
 la_operand *la_operation_add_part(la_operation *operation, PyObject *facade,
-                                  la_lock_object *lock, la_mode mode);
+                                  la_region_lock *lock, la_mode mode);
 
 /* 0, LA_GENERAL or -1; after 0 everything is held. */
 int la_operation_lock(la_operation *operation);

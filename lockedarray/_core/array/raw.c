@@ -170,5 +170,5 @@ la_raw_hold_ends(la_hold *hold)
 void
 la_raw_connect(void)
 {
-    la_hold_ends = la_raw_hold_ends;
+    la_on_hold_end = la_raw_hold_ends;
 }

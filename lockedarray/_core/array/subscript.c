@@ -129,7 +129,7 @@ la_subscript(PyObject *array, PyObject *index)
 static LA_COLD void
 la_item_check(PyObject *array, Py_ssize_t i)
 {
-    la_lock_object *lock = la_facade_lock(array);
+    la_region_lock *lock = la_facade_lock(array);
     la_operation operation = {.count = 0};
 
     if (lock == NULL || i < la_fields(array)->dimensions[0]) {

@@ -5,7 +5,7 @@
 #ifndef LOCKEDARRAY_CORE_GUARD_ARRAYS_H_
 #define LOCKEDARRAY_CORE_GUARD_ARRAYS_H_
 
-#include "guard/lock_object.h"
+#include "guard/region_lock.h"
 
 /* What functions return, besides 0 for success and -1 for an error: not done in C. */
 #define LA_GENERAL 1
@@ -14,7 +14,7 @@
 typedef struct {
     bool (*is_array)(PyObject *object);
     /* Its lock, borrowed; NULL with an error if it has none yet. */
-    la_lock_object *(*lock_of)(PyObject *array);
+    la_region_lock *(*lock_of)(PyObject *array);
     /* What it shows now: only a resize, which has all of it, changes that. */
     void (*region_of)(PyObject *array, la_region *region);
     /*
@@ -22,7 +22,7 @@ typedef struct {
      * hold its region, and its Buffer as the subject. NULL without an error: the
      * general version locks it.
      */
-    la_lock_object *(*want)(PyObject *array, la_mode mode, la_hold *hold);
+    la_region_lock *(*want)(PyObject *array, la_mode mode, la_hold *hold);
     /* Is that what is wanted still? */
     bool (*is_current)(PyObject *array, const la_hold *hold);
     /* A new reference to a raw view that nobody else has; NULL with an error. */

@@ -6,7 +6,7 @@
  * with the guard: with its release, its last reference, in whatever thread, or the
  * thread that acquired. The last does not touch the guard, which finds out by
  * itself: its holds are given back then, and its raw views read-only (by
- * la_hold_ends; the hold knows its raw view, which the guard keeps).
+ * la_on_hold_end; the hold knows its raw view, which the guard keeps).
  *
  * The state says who may touch the other fields:
  *

@@ -69,7 +69,7 @@ la_guarded_want(la_guarded *self, la_thread *thread)
     for (int i = 0; i < self->count; i++) {
         la_guarded_array *guarded = &self->arrays[i];
         la_hold *hold = guarded->hold = la_hold_make(thread, guarded->mode);
-        la_lock_object *lock = hold == NULL ? NULL
+        la_region_lock *lock = hold == NULL ? NULL
             : la_arrays.want(guarded->array, guarded->mode, hold);
 
         if (!LA_LIKELY(lock != NULL)) {

@@ -12,7 +12,7 @@
 #include "guard/wanted.h"
 
 typedef struct {
-    la_lock_object *lock;       /* a reference, as the next one */
+    la_region_lock *lock;       /* a reference, as the next one */
     PyObject *array;            /* the region is its; NULL: all of the lock */
     la_mode mode;
     la_hold *hold;              /* while it is wanted or held */
@@ -45,15 +45,15 @@ la_request_set(la_request *request, PyObject *what, PyObject *write)
     if (writes < 0) {
         return -1;
     }
-    if (PyObject_TypeCheck(what, la_lock_type) && ((la_lock_object *)what)->lock != NULL) {
-        request->lock = (la_lock_object *)Py_NewRef(what);
+    if (PyObject_TypeCheck(what, la_region_lock_type) && ((la_region_lock *)what)->lock != NULL) {
+        request->lock = (la_region_lock *)Py_NewRef(what);
     }
     else if (la_arrays.is_array(what)) {
-        la_lock_object *lock = la_arrays.lock_of(what);
+        la_region_lock *lock = la_arrays.lock_of(what);
         if (lock == NULL) {
             return -1;
         }
-        request->lock = (la_lock_object *)Py_NewRef((PyObject *)lock);
+        request->lock = (la_region_lock *)Py_NewRef((PyObject *)lock);
         request->array = Py_NewRef(what);
     }
     else {
@@ -260,7 +260,7 @@ la_holds_pause_below(la_holds_object *self, int i, int64_t deadline)
 
 /* Are the requests for this lock, or for any if it is NULL, as their arrays are? */
 static bool
-la_holds_are_current(la_holds_object *self, la_lock_object *lock)
+la_holds_are_current(la_holds_object *self, la_region_lock *lock)
 {
     for (Py_ssize_t i = 0; i < self->count; i++) {
         la_request *request = &self->requests[i];

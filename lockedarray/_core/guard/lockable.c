@@ -22,7 +22,7 @@ struct la_claim {
 
 typedef struct {
     PyObject_HEAD
-    la_lock_object *lock;
+    la_region_lock *lock;
     la_claim own;
     la_claim *others;
     la_mode mode;
@@ -45,17 +45,17 @@ la_lockable_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "Lockable() takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "O!p", la_lock_type, &lock, &write)) {
+    if (!PyArg_ParseTuple(args, "O!p", la_region_lock_type, &lock, &write)) {
         return NULL;
     }
-    if (((la_lock_object *)lock)->lock == NULL) {
+    if (((la_region_lock *)lock)->lock == NULL) {
         PyErr_SetString(PyExc_ValueError, "a RegionLock whose __init__ was not called");
         return NULL;
     }
     la_lockable *self = (la_lockable *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->mode = write ? LA_WRITE : LA_READ;
-        self->lock = (la_lock_object *)Py_NewRef(lock);
+        self->lock = (la_region_lock *)Py_NewRef(lock);
     }
     return (PyObject *)self;
 }

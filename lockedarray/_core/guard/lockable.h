@@ -4,7 +4,7 @@
 #ifndef LOCKEDARRAY_CORE_GUARD_LOCKABLE_H_
 #define LOCKEDARRAY_CORE_GUARD_LOCKABLE_H_
 
-#include "guard/lock_object.h"
+#include "guard/region_lock.h"
 
 int la_lockable_add(PyObject *module);
 

@@ -34,7 +34,7 @@ la_blocker_ident(const la_hold_info *info, const void *context)
 }
 
 void
-la_refusal_raise(la_status status, la_lock_object *lock, const la_hold *hold,
+la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                  const la_deadlock *deadlock)
 {
     PyObject *words, *result = NULL;
@@ -49,7 +49,7 @@ la_refusal_raise(la_status status, la_lock_object *lock, const la_hold *hold,
     if (status == LA_TIMEOUT) {
         words = la_words("raise_timeout");
         if (words != NULL) {
-            PyObject *holders = la_lock_object_list(lock, la_blocker_ident, hold);
+            PyObject *holders = la_region_lock_list(lock, la_blocker_ident, hold);
             result = holders == NULL ? NULL
                 : PyObject_CallFunction(words, "OiO", lock, write, holders);
             Py_XDECREF(holders);

@@ -4,10 +4,10 @@
 #ifndef LOCKEDARRAY_CORE_GUARD_REFUSAL_H_
 #define LOCKEDARRAY_CORE_GUARD_REFUSAL_H_
 
-#include "guard/lock_object.h"
+#include "guard/region_lock.h"
 
 /* Raises what a status other than LA_OK means; the lock was not taken. */
-void la_refusal_raise(la_status status, la_lock_object *lock, const la_hold *hold,
+void la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                       const la_deadlock *deadlock);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_REFUSAL_H_ */

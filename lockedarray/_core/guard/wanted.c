@@ -10,7 +10,7 @@
 /* -- one ------------------------------------------------------------------------ */
 
 LA_COLD int
-la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
                      int64_t deadline)
 {
     la_deadlock deadlock = {0};

@@ -9,11 +9,11 @@
 #ifndef LOCKEDARRAY_CORE_GUARD_WANTED_H_
 #define LOCKEDARRAY_CORE_GUARD_WANTED_H_
 
-#include "guard/lock_object.h"
+#include "guard/region_lock.h"
 
 /* A hold, with all that is chained to it, and of which lock. */
 typedef struct {
-    la_lock_object *lock;       /* the caller's reference */
+    la_region_lock *lock;       /* the caller's reference */
     la_hold *hold;
 } la_wanted;
 
@@ -24,12 +24,12 @@ typedef struct {
  */
 int la_wanted_order(la_wanted *wanted, int count);
 
-int la_hold_acquire_slow(la_lock_object *lock, la_hold *hold, la_thread *self,
+int la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
                          int64_t deadline);
 
 /* la_acquire, with the GIL or the thread state let go while it waits: 0, or -1 with an error. */
 static inline int
-la_hold_acquire(la_lock_object *lock, la_hold *hold, la_thread *self,
+la_hold_acquire(la_region_lock *lock, la_hold *hold, la_thread *self,
                 int64_t deadline)
 {
     if (LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {

@@ -98,8 +98,8 @@ la_owner_lose(la_owner *owner)
 {
     for (la_hold *hold = la_owner_newest(owner); hold != NULL; hold = hold->older) {
         if (la_hold_is_kept(hold)) {
-            if (la_hold_ends != NULL) {
-                la_hold_ends(hold);
+            if (la_on_hold_end != NULL) {
+                la_on_hold_end(hold);
             }
             la_hold_unkeep(hold);
         }

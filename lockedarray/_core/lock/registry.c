@@ -14,7 +14,7 @@ static la_mutex la_registry_mutex;
 static la_thread *la_registry;          /* every record; only ever grows */
 static la_owner *la_owners_unused;      /* by la_owner.next */
 
-void (*la_hold_ends)(la_hold *hold);
+void (*la_on_hold_end)(la_hold *hold);
 
 static void la_thread_end(la_thread *self);
 
@@ -148,8 +148,8 @@ la_kept_is_mine(la_kept kept, const la_thread *self)
 static void
 la_hold_end(la_hold *hold)
 {
-    if (la_hold_ends != NULL) {
-        la_hold_ends(hold);
+    if (la_on_hold_end != NULL) {
+        la_on_hold_end(hold);
     }
     la_hold_unkeep(hold);
 }

@@ -29,7 +29,7 @@ la_thread_self(void)
  * called under the registry's mutex, in any thread, and also in a forked child: it
  * may write to memory, and do no more.
  */
-extern void (*la_hold_ends)(la_hold *hold);
+extern void (*la_on_hold_end)(la_hold *hold);
 
 /* Does the calling thread give this one back, when its keeper does? */
 bool la_kept_is_mine(la_kept kept, const la_thread *self);

@@ -9,7 +9,7 @@
  * there, an int as int64, and a narrower element is computed in these and cast.
  */
 #include "array/element.h"
-#include "array/update.h"
+#include "array/at_update.h"
 
 #include <float.h>
 #include <math.h>

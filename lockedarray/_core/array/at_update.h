@@ -1,8 +1,8 @@
 /*
  * What one element becomes by an update: see update.c.
  */
-#ifndef LOCKEDARRAY_CORE_ARRAY_UPDATE_H_
-#define LOCKEDARRAY_CORE_ARRAY_UPDATE_H_
+#ifndef LOCKEDARRAY_CORE_ARRAY_AT_UPDATE_H_
+#define LOCKEDARRAY_CORE_ARRAY_AT_UPDATE_H_
 
 #include "array/numpy.h"
 
@@ -28,4 +28,4 @@ bool la_update(la_update_kind kind, const PyArray_Descr *descr, char *address, P
 /* Does the element equal the number? False: that is not told here. */
 bool la_equals(const PyArray_Descr *descr, const char *address, PyObject *value, bool *equal);
 
-#endif  /* LOCKEDARRAY_CORE_ARRAY_UPDATE_H_ */
+#endif  /* LOCKEDARRAY_CORE_ARRAY_AT_UPDATE_H_ */

@@ -1,13 +1,13 @@
 /*
  * RegionLock: the C lock in a Python object, and the list of its holds.
  */
-#include "guard/lock_object.h"
+#include "guard/region_lock.h"
 
-PyTypeObject *la_lock_type;
+PyTypeObject *la_region_lock_type;
 
 /* Copies of all that is held or waited for: as many as `count` says; NULL with an error. */
 static la_hold_info *
-la_lock_object_infos(la_lock_object *self, size_t *count)
+la_region_lock_infos(la_region_lock *self, size_t *count)
 {
     la_thread *thread = la_thread_here();
     size_t room = 16;
@@ -29,12 +29,12 @@ la_lock_object_infos(la_lock_object *self, size_t *count)
 }
 
 PyObject *
-la_lock_object_list(la_lock_object *self, la_lock_convert convert, const void *context)
+la_region_lock_list(la_region_lock *self, la_lock_convert convert, const void *context)
 {
     size_t count = 0;
     PyObject *list = PyList_New(0);
     la_hold_info *infos = list == NULL || self->lock == NULL ? NULL
-        : la_lock_object_infos(self, &count);
+        : la_region_lock_infos(self, &count);
 
     if (infos == NULL && PyErr_Occurred()) {
         Py_CLEAR(list);
@@ -51,10 +51,10 @@ la_lock_object_list(la_lock_object *self, la_lock_convert convert, const void *c
 }
 
 static int
-la_lock_object_init(PyObject *object, PyObject *args, PyObject *kwargs)
+la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"serial", "below", NULL};
-    la_lock_object *self = (la_lock_object *)object;
+    la_region_lock *self = (la_region_lock *)object;
     unsigned long long serial;
     PyObject *below = Py_None;
 
@@ -80,24 +80,24 @@ la_lock_object_init(PyObject *object, PyObject *args, PyObject *kwargs)
 }
 
 static int
-la_lock_object_traverse(PyObject *object, visitproc visit, void *arg)
+la_region_lock_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    Py_VISIT(((la_lock_object *)object)->below);
+    Py_VISIT(((la_region_lock *)object)->below);
     Py_VISIT(Py_TYPE(object));
     return 0;
 }
 
 static int
-la_lock_object_clear(PyObject *object)
+la_region_lock_clear(PyObject *object)
 {
-    Py_CLEAR(((la_lock_object *)object)->below);
+    Py_CLEAR(((la_region_lock *)object)->below);
     return 0;
 }
 
 static void
-la_lock_object_dealloc(PyObject *object)
+la_region_lock_dealloc(PyObject *object)
 {
-    la_lock_object *self = (la_lock_object *)object;
+    la_region_lock *self = (la_region_lock *)object;
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
@@ -112,16 +112,16 @@ la_lock_object_dealloc(PyObject *object)
 }
 
 static PyObject *
-la_lock_object_serial(PyObject *object, void *Py_UNUSED(closure))
+la_region_lock_serial(PyObject *object, void *Py_UNUSED(closure))
 {
-    la_lock *lock = ((la_lock_object *)object)->lock;
+    la_lock *lock = ((la_region_lock *)object)->lock;
     return PyLong_FromUnsignedLongLong(lock == NULL ? 0 : lock->serial);
 }
 
 static PyObject *
-la_lock_object_below(PyObject *object, void *Py_UNUSED(closure))
+la_region_lock_below(PyObject *object, void *Py_UNUSED(closure))
 {
-    PyObject *below = ((la_lock_object *)object)->below;
+    PyObject *below = ((la_region_lock *)object)->below;
     return Py_NewRef(below == NULL ? Py_None : below);
 }
 
@@ -144,44 +144,44 @@ la_entry(const la_hold_info *info, const void *Py_UNUSED(context))
 }
 
 static PyObject *
-la_lock_object_entries(PyObject *object, PyObject *Py_UNUSED(unused))
+la_region_lock_entries(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    return la_lock_object_list((la_lock_object *)object, la_entry, NULL);
+    return la_region_lock_list((la_region_lock *)object, la_entry, NULL);
 }
 
-static PyGetSetDef la_lock_object_getset[] = {
-    {"serial", la_lock_object_serial, NULL, "Place in the order of all locks.", NULL},
-    {"below", la_lock_object_below, NULL, "Somebody else's lock that is taken, too.", NULL},
+static PyGetSetDef la_region_lock_getset[] = {
+    {"serial", la_region_lock_serial, NULL, "Place in the order of all locks.", NULL},
+    {"below", la_region_lock_below, NULL, "Somebody else's lock that is taken, too.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyMethodDef la_lock_object_methods[] = {
-    {"entries", la_lock_object_entries, METH_NOARGS,
+static PyMethodDef la_region_lock_methods[] = {
+    {"entries", la_region_lock_entries, METH_NOARGS,
      "Who holds or waits: (thread ident, mode, waits, low, high) each."},
     {NULL, NULL, 0, NULL},
 };
 
-static PyType_Slot la_lock_object_slots[] = {
-    {Py_tp_init, la_lock_object_init},
+static PyType_Slot la_region_lock_slots[] = {
+    {Py_tp_init, la_region_lock_init},
     {Py_tp_new, PyType_GenericNew},
-    {Py_tp_dealloc, la_lock_object_dealloc},
-    {Py_tp_traverse, la_lock_object_traverse},
-    {Py_tp_clear, la_lock_object_clear},
-    {Py_tp_getset, la_lock_object_getset},
-    {Py_tp_methods, la_lock_object_methods},
+    {Py_tp_dealloc, la_region_lock_dealloc},
+    {Py_tp_traverse, la_region_lock_traverse},
+    {Py_tp_clear, la_region_lock_clear},
+    {Py_tp_getset, la_region_lock_getset},
+    {Py_tp_methods, la_region_lock_methods},
     {0, NULL},
 };
 
-static PyType_Spec la_lock_object_spec = {
+static PyType_Spec la_region_lock_spec = {
     .name = "lockedarray._core._native.RegionLock",
-    .basicsize = sizeof(la_lock_object),
+    .basicsize = sizeof(la_region_lock),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
-    .slots = la_lock_object_slots,
+    .slots = la_region_lock_slots,
 };
 
 int
-la_lock_object_add(PyObject *module)
+la_region_lock_add(PyObject *module)
 {
-    la_lock_type = (PyTypeObject *)PyType_FromSpec(&la_lock_object_spec);
-    return la_lock_type == NULL ? -1 : PyModule_AddType(module, la_lock_type);
+    la_region_lock_type = (PyTypeObject *)PyType_FromSpec(&la_region_lock_spec);
+    return la_region_lock_type == NULL ? -1 : PyModule_AddType(module, la_region_lock_type);
 }
