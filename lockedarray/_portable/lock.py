@@ -58,7 +58,7 @@ between, which takes longer than they do.
 """
 
 _TURNS = 4  # tries of a thread that wants several locks before it holds one while it waits
-_NAP = 0.5 if sys.platform == "win32" else None  # there Ctrl-C wakes nobody: seconds between looks
+_NAP = 0.5  # seconds between looks of a waiter, lest an asynchronous exception lost who rings
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
 
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
@@ -332,15 +332,12 @@ class RegionLockBase:
             if holding(_monitor, self._join_locked, waiter):
                 return
             while True:
-                limit = None if deadline is None else deadline - time.monotonic()
-                if limit is not None and limit <= 0:
+                limit = _NAP if deadline is None else min(_NAP, deadline - time.monotonic())
+                if limit <= 0:
                     raise self._not_in_time(hold)
                 if not self._own:  # its other users do not ring
-                    limit = poll if limit is None else min(poll, limit)
+                    limit = min(poll, limit)
                     poll = min(2 * poll, _LAST_POLL)
-                if _NAP is not None:
-                    limit = _NAP if limit is None else min(limit, _NAP)
-                limit = -1 if limit is None else min(limit, threading.TIMEOUT_MAX)
                 waiter.bell.acquire(timeout=limit)
                 if holding(_monitor, self._woken_locked, waiter):
                     return
