@@ -125,7 +125,7 @@ la_view_change(PyObject *array, PyObject *index, PyObject *value,
     operation.count = 0;
     if (la_is_facade(value)) {
         if (update == NULL && la_target_is(&target, array, value)) {
-            return 0;
+            return 0;       /* the end of x[2:5] += v: the elements are there already */
         }
         value_at = la_operation_add(&operation, value, LA_READ);
         if (value_at < 0) {

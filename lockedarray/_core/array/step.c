@@ -1,7 +1,7 @@
 /*
- * In one step for all other threads: under the GIL everything is that does not let
- * go of it; without one, the world is stopped, inside the first callback of
- * PyUnstable_GC_VisitObjects.
+ * In one step for all other threads. With a GIL, whatever does not let go of it is
+ * one step. Without one, the world is stopped: inside the first callback of
+ * PyUnstable_GC_VisitObjects no other thread runs.
  */
 #include "array/step.h"
 

@@ -2,11 +2,11 @@
  * GuardBase: guards of one array and of several, held without a word of Python.
  * Whatever is special about an array is for the general versions in Python.
  *
- * A guard keeps a hold for each lock, and a raw view for each array. Both end
- * with the guard: with its release, its last reference, in whatever thread, or the
- * thread that acquired. The last does not touch the guard, which finds out by
- * itself: its holds are given back then, and its raw views read-only (by
- * la_on_hold_end; the hold knows its raw view, which the guard keeps).
+ * A guard keeps a hold for each lock, and a raw view for each array. It gives both
+ * back when it is released, and when nobody refers to it any more, in whatever
+ * thread. The end of the thread that acquired gives the holds back without touching
+ * the guard, and makes the raw views read-only (by la_on_hold_end, which is in
+ * array/raw.c: the hold knows its raw view). The guard finds that out by itself.
  *
  * The state says who may touch the other fields:
  *

@@ -2,9 +2,9 @@
  * Guarded: the arrays of a guard, locked together for as long as it is held.
  *
  * There is a hold for each lock, which is kept, and a raw view for each array,
- * which its hold knows. Whoever gives the holds back instead (the end of the thread
- * that took them) makes the raw views read-only by that, and does not touch what is
- * here: so look whether they are held.
+ * which its hold knows. The end of the thread that took the holds gives them back, and
+ * makes the raw views read-only, without a change here. So who wants to know whether
+ * they are held asks the holds.
  */
 #ifndef LOCKEDARRAY_CORE_GUARD_GUARDED_H_
 #define LOCKEDARRAY_CORE_GUARD_GUARDED_H_

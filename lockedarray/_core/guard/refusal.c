@@ -1,5 +1,6 @@
 /*
- * The errors of locks. Their words are in Python, in lockedarray._core.lock.
+ * The errors of locks. lockedarray._core.lock raises them, as it has the names of
+ * threads; their words are in lockedarray._errors.
  */
 #include "guard/refusal.h"
 

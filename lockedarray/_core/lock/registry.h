@@ -3,8 +3,8 @@
  * thread, and what becomes of their holds when they end, or when whoever keeps a
  * hold is gone.
  *
- * The last two exclude each other by the registry's mutex: of a hold that is
- * kept, exactly one of its keeper's end and its thread's end gives it back.
+ * The end of a thread and the end of a keeper exclude each other by the registry's
+ * mutex: exactly one of the two gives a kept hold back.
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_REGISTRY_H_
 #define LOCKEDARRAY_CORE_LOCK_REGISTRY_H_
@@ -25,9 +25,10 @@ la_thread_self(void)
 
 /*
  * What the floor above does to a hold, with all that is chained to it, that
- * somebody else than its keeper is about to give back; NULL for nothing. It is
- * called under the registry's mutex, in any thread, and also in a forked child: it
- * may write to memory, and do no more.
+ * somebody else than its keeper is about to give back; NULL for nothing. (It is set by
+ * array/raw.c, which makes raw views read-only.) It is called under the registry's
+ * mutex, in any thread, and also in a forked child: it may write to memory, and do no
+ * more.
  */
 extern void (*la_on_hold_end)(la_hold *hold);
 
