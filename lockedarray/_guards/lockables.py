@@ -91,7 +91,7 @@ class Lockable:
         self.acquire()
         return False
 
-    def __exit__(self, kind: type[BaseException] | None = None, *_exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
         if kind is None or not issubclass(kind, GeneratorExit) or self._mine() is not None:
             self.release()
             return
