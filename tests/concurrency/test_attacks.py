@@ -43,3 +43,26 @@ def test_threads_that_share_a_guard_never_lose_it(several):
         call.result()
     assert not guard.held
     assert free(x, y)
+
+
+@only_native
+def test_guard_that_was_garbage_is_not_acquired_by_the_general_version():
+    x = LockedArray([0.0], lock=RWLockFair())
+    back = []
+
+    class Back:
+        def __del__(self):
+            back.append(self.guard)
+
+    garbage = Back()
+    garbage.guard, garbage.self = x.write(), garbage
+    garbage.guard.acquire()
+    del garbage
+    gc.collect()
+    guard = back.pop()
+    assert not guard.held
+    with pytest.raises(RuntimeError, match="was garbage"):
+        guard.acquire()
+    assert not guard.held
+    del guard
+    assert free(x)

@@ -198,6 +198,13 @@ la_guard_acquire_general(la_guard *self)
     la_thread *thread = la_thread_here();
     PyObject *yielded = NULL;
 
+    if (PyObject_GC_IsFinalized((PyObject *)self)) {
+        /* The interpreter finalizes an object once, and its end comes too late to run Python. */
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this guard was garbage, and is not acquired again; make another one");
+        la_guard_set_state(self, LA_GUARD_FREE);
+        return NULL;
+    }
     if (thread != NULL) {
         yielded = PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_acquire);
     }
