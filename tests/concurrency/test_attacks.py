@@ -66,3 +66,69 @@ def test_guard_that_was_garbage_is_not_acquired_by_the_general_version():
     assert not guard.held
     del guard
     assert free(x)
+
+
+@only_native
+def test_owner_of_a_thread_that_ended_is_let_go():
+    owner = new_owner()
+    before = sys.getrefcount(owner)
+
+    def end_as_another():
+        exchange_owner(owner)
+
+    start(end_as_another).result()
+    assert sys.getrefcount(owner) == before
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="compiles a thread in C")
+def test_next_state_of_a_thread_ends_what_it_holds_though_a_finalizer_came_after_the_last_end():
+    run_isolated(
+        """
+import ctypes, os, shutil, subprocess, sys, tempfile, threading
+import lockedarray as la
+
+x, kept, seen, local = la.zeros(8), [], [], threading.local()
+
+class Late:
+    def __del__(self):  # the thread's state is ending
+        with x[4:].write():
+            pass
+
+@ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+def call(*_):  # in a thread of C: each call has a thread state of its own
+    seen.append(len(x.lock.holds()))
+    with x.write():  # first, lest the finalizer comes before the end that it is to come after
+        pass
+    local.late = Late()
+    guard = x[:2].write()
+    guard.acquire()
+    kept.append(guard)
+    return 1
+
+compiler = shutil.which("cc")
+if compiler is None:
+    sys.exit()
+folder = tempfile.mkdtemp()
+with open(folder + "/thread.c", "w") as file:
+    file.write('''
+#include <pthread.h>
+#include <stddef.h>
+static void *run(void *call) {
+    for (int i = 0; i < 4; i++) ((int (*)(void *, void *))call)(NULL, NULL);
+    return NULL;
+}
+void start(void *call) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, run, call);
+    pthread_join(thread, NULL);
+}
+''')
+clean = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+subprocess.run([compiler, "-shared", "-fPIC", "-pthread", "-o", folder + "/thread.so", folder + "/thread.c"],
+               env=clean, check=True)
+ctypes.CDLL(folder + "/thread.so").start(call)
+shutil.rmtree(folder)
+assert seen == [0, 0, 0, 0], seen
+assert not any(guard.held for guard in kept)
+"""
+    )
