@@ -132,3 +132,37 @@ assert seen == [0, 0, 0, 0], seen
 assert not any(guard.held for guard in kept)
 """
     )
+
+
+def test_what_a_daemon_thread_is_granted_at_the_end_of_the_interpreter_is_free():
+    out = run_isolated(
+        """
+import sys, threading, time
+import lockedarray as la
+
+x = la.zeros(4)
+with x.write(timeout=0.001):
+    pass
+guard = x.write()
+guard.acquire()
+threading.Thread(target=lambda: x.write().acquire(), daemon=True).start()
+while not any(hold.waiting for hold in x.lock.holds()):
+    time.sleep(0.001)
+time.sleep(0.01)  # long enough to be handed the lock
+
+class Last:
+    def __init__(self):
+        self.guard, self.array, self.sleep, self.out = guard, x, time.sleep, sys.stdout
+
+    def __del__(self):
+        self.guard.release()
+        self.sleep(0.1)
+        with self.array.write(timeout=10):
+            self.out.write("free")
+            self.out.flush()
+
+sys.modules["last"] = Last()
+del guard
+"""
+    )
+    assert out == "free"

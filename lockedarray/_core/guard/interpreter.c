@@ -29,13 +29,15 @@ la_before_wait(void *context)
 
 /*
  * When the interpreter ends, a daemon thread that comes back ends there and
- * then (before Python 3.14). Its hold may have been granted by now and is on
- * its stack: so the thread does not end, but stays away for good. (Not the one
- * that ends the interpreter, whose finalizers may wait as ever.)
+ * then (before Python 3.14), in the middle of its wait. So it stays away for good,
+ * and holds nothing any more: what it was waiting for may have been granted to it by
+ * now. (Not the thread that ends the interpreter, whose finalizers may wait as ever,
+ * also for what this one had.)
  */
 static void
 la_stay_away(void *Py_UNUSED(unused))
 {
+    la_thread_end_holds(la_thread_current);
     for (;;) {
         la_sleep_long();
     }
