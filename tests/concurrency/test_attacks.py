@@ -166,3 +166,76 @@ del guard
 """
     )
     assert out == "free"
+
+
+@only_native
+def test_owner_amid_an_operation_is_not_taken_by_another_thread():
+    x, owner, refused = LockedArray([1.0]), new_owner(), []
+
+    def elsewhere():
+        with pytest.raises(RuntimeError):
+            exchange_owner(owner)
+        refused.append(True)
+
+    def switch(*_):
+        before = exchange_owner(None)
+        start(elsewhere).result()
+        exchange_owner(before)
+
+    exchange_owner(owner)
+    with np.errstate(divide="call", call=switch):
+        np.divide(x, 0.0, out=x)
+    exchange_owner(None)
+    assert refused
+    assert free(x)
+
+
+@only_native
+@pytest.mark.skipif(
+    not hasattr(signal, "pthread_kill"), reason="signals are sent to a thread of choice"
+)
+def test_owner_amid_a_wait_is_not_taken_by_another_thread():
+    run_isolated(
+        """
+import signal, threading, time
+import lockedarray as la
+from lockedarray._cores import exchange_owner, new_owner
+
+x, owner, held, go, results = la.zeros(3), new_owner(), threading.Event(), threading.Event(), []
+
+def hold():
+    with x.write():
+        held.set()
+        go.wait(30)
+
+def steal():
+    try:
+        exchange_owner(owner)
+    except RuntimeError:
+        results.append("refused")
+
+def strike(*_):
+    before = exchange_owner(None)
+    thief = threading.Thread(target=steal)
+    thief.start()
+    thief.join(30)
+    exchange_owner(before)
+    go.set()
+
+def watch():
+    while not any(hold.waiting for hold in x.lock.holds()):
+        time.sleep(0.001)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+signal.signal(signal.SIGUSR1, strike)
+threading.Thread(target=hold).start()
+assert held.wait(30)
+threading.Thread(target=watch).start()
+exchange_owner(owner)
+with x.write():
+    pass
+exchange_owner(None)
+assert results == ["refused"], results
+assert not x.lock.holds()
+"""
+    )
