@@ -239,3 +239,22 @@ assert results == ["refused"], results
 assert not x.lock.holds()
 """
     )
+
+
+def test_resize_by_the_code_of_a_foreign_lock_while_another_one_is_held():
+    x = LockedArray(np.zeros(4))
+    lock = RWLockFair()
+    y = LockedArray(np.zeros(4), lock=lock)
+    generate = lock.gen_wlock
+
+    def gen_wlock():
+        lock.gen_wlock = generate
+        x.resize(100)
+        return generate()
+
+    lock.gen_wlock = gen_wlock
+    with la.acquire(write=(x, y)) as (raw, _):
+        assert raw.shape == (100,)
+        with pytest.raises(la.LockTimeout):
+            start(lambda: x[50:].write(timeout=0).acquire()).result()
+    assert free(x, y)
