@@ -39,7 +39,7 @@ typedef struct {
      * Acquire where HELD or FREE is read, release where they are stored: who
      * sees one of them sees the fields that go with it.
      */
-    _Atomic(int) state;
+    _Atomic(uint64_t) word;     /* the state, and above it how often it has changed */
     _Atomic(la_owner *) owner;  /* who acquired; relaxed, since only compared */
     la_guarded guarded;         /* no arrays: the general version knows them */
     /* Of several: what acquire() was given, an array, a tuple of them, or None. */
@@ -53,31 +53,52 @@ static struct {
     PyObject *holds, *raws;     /* what a general guard took, and yields */
 } la_guard_names;
 
-static inline bool
-la_guard_change(la_guard *self, int from, int to)
+#define LA_GUARD_STATES 4
+
+static inline int
+la_guard_state_in(uint64_t word)
 {
-    return atomic_compare_exchange_strong_explicit(&self->state, &from, to,
-                                                   memory_order_acquire,
-                                                   memory_order_relaxed);
+    return (int)(word % LA_GUARD_STATES);
 }
 
+static inline uint64_t
+la_guard_next_word(uint64_t word, int state)
+{
+    return word - word % LA_GUARD_STATES + LA_GUARD_STATES + (unsigned)state;
+}
+
+/*
+ * From what was seen to another state, if nobody has changed anything since: a guard
+ * that is held again is not the one that was seen.
+ */
+static inline bool
+la_guard_change(la_guard *self, uint64_t seen, int state)
+{
+    return atomic_compare_exchange_strong_explicit(
+        &self->word, &seen, la_guard_next_word(seen, state),
+        memory_order_acquire, memory_order_relaxed);
+}
+
+/* By the only one who may, at this moment. */
 static inline void
 la_guard_set_state(la_guard *self, int state)
 {
-    atomic_store_explicit(&self->state, state, memory_order_release);
+    uint64_t word = atomic_load_explicit(&self->word, memory_order_relaxed);
+    atomic_store_explicit(&self->word, la_guard_next_word(word, state), memory_order_release);
 }
 
 /* One whose thread has ended is free. */
-static inline int
-la_guard_get_state(la_guard *self)
+static inline uint64_t
+la_guard_look(la_guard *self)
 {
-    int state = atomic_load_explicit(&self->state, memory_order_acquire);
+    uint64_t word = atomic_load_explicit(&self->word, memory_order_acquire);
 
-    if (state == LA_GUARD_HELD && !la_guarded_is_held(&self->guarded)) {
-        la_guard_change(self, LA_GUARD_HELD, LA_GUARD_FREE);
-        state = LA_GUARD_FREE;
+    /* If somebody takes it meanwhile, what is_held says means nothing, and the word is another. */
+    while (la_guard_state_in(word) == LA_GUARD_HELD && !la_guarded_is_held(&self->guarded)) {
+        la_guard_change(self, word, LA_GUARD_FREE);
+        word = atomic_load_explicit(&self->word, memory_order_acquire);
     }
-    return state;
+    return word;
 }
 
 /* Has the calling thread the owner that acquired as its current one? */
@@ -175,8 +196,18 @@ static PyObject *
 la_guard_acquire_general(la_guard *self)
 {
     la_thread *thread = la_thread_here();
-    PyObject *yielded = thread == NULL ? NULL
-        : PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_acquire);
+    PyObject *yielded = NULL;
+
+    if (PyObject_GC_IsFinalized((PyObject *)self)) {
+        /* The interpreter finalizes an object once, and its end comes too late to run Python. */
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this guard was garbage, and is not acquired again; make another one");
+        la_guard_set_state(self, LA_GUARD_FREE);
+        return NULL;
+    }
+    if (thread != NULL) {
+        yielded = PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_acquire);
+    }
 
     if (yielded == NULL) {
         PyObject *type, *value, *traceback;
@@ -249,8 +280,10 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
 
-    if (la_guard_get_state(self) != LA_GUARD_FREE
-            || !la_guard_change(self, LA_GUARD_FREE, LA_GUARD_BUSY)) {
+    uint64_t word = la_guard_look(self);
+
+    if (la_guard_state_in(word) != LA_GUARD_FREE
+            || !la_guard_change(self, word, LA_GUARD_BUSY)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this guard is held already; make another one: x.write() nests");
         return NULL;
@@ -279,14 +312,15 @@ static PyObject *
 la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
-    int state = la_guard_get_state(self);
+    uint64_t word = la_guard_look(self);
+    int state = la_guard_state_in(word);
 
-    if (LA_LIKELY(state == LA_GUARD_HELD && la_guard_is_by_this_owner(self)
-                  && la_guard_change(self, LA_GUARD_HELD, LA_GUARD_BUSY))) {
-        la_guard_let_go(self, la_thread_current);
-        Py_RETURN_NONE;
-    }
-    if (state == LA_GUARD_GENERAL && la_guard_is_by_this_owner(self)) {
+    if (LA_LIKELY(state >= LA_GUARD_GENERAL && la_guard_is_by_this_owner(self)
+                  && la_guard_change(self, word, LA_GUARD_BUSY))) {
+        if (LA_LIKELY(state == LA_GUARD_HELD)) {
+            la_guard_let_go(self, la_thread_current);
+            Py_RETURN_NONE;
+        }
         return la_guard_release_general(self);
     }
     PyErr_SetString(PyExc_RuntimeError, state >= LA_GUARD_GENERAL
@@ -300,12 +334,16 @@ static void
 la_guard_finalize(PyObject *object)
 {
     la_guard *self = (la_guard *)object;
-    int state = la_guard_get_state(self);
+    uint64_t word = la_guard_look(self);
+    int state = la_guard_state_in(word);
 
+    if (state < LA_GUARD_GENERAL || !la_guard_change(self, word, LA_GUARD_BUSY)) {
+        return;         /* nobody's, or somebody else gives it back at this moment */
+    }
     if (state == LA_GUARD_GENERAL) {
         la_guard_end(self);
     }
-    else if (state == LA_GUARD_HELD && la_guard_change(self, LA_GUARD_HELD, LA_GUARD_BUSY)) {
+    else {
         la_guarded_abandon(&self->guarded);
         la_guard_set_state(self, LA_GUARD_FREE);
     }
@@ -363,7 +401,8 @@ la_guard_traverse(PyObject *object, visitproc visit, void *arg)
 static PyObject *
 la_guard_get_held(PyObject *object, void *Py_UNUSED(closure))
 {
-    return PyBool_FromLong(la_guard_get_state((la_guard *)object) >= LA_GUARD_GENERAL);
+    return PyBool_FromLong(la_guard_state_in(la_guard_look((la_guard *)object))
+                           >= LA_GUARD_GENERAL);
 }
 
 static PyObject *
@@ -408,8 +447,10 @@ static PyObject *
 la_guard_end_method(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
+    uint64_t word = la_guard_look(self);
 
-    if (la_guard_get_state(self) == LA_GUARD_GENERAL) {
+    if (la_guard_state_in(word) == LA_GUARD_GENERAL
+            && la_guard_change(self, word, LA_GUARD_BUSY)) {
         la_guard_end(self);
     }
     Py_RETURN_NONE;

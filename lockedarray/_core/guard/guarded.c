@@ -147,6 +147,8 @@ la_guarded_take(la_guarded *self, la_thread *thread, double timeout)
     for (int i = 0; i < self->locks; i++) {
         self->kept[i] = la_hold_keep(self->wanted[i].hold);
     }
+    atomic_store_explicit(&self->seen_hold, self->kept[0].hold, memory_order_relaxed);
+    atomic_store_explicit(&self->seen_turn, self->kept[0].turn, memory_order_relaxed);
     return 0;
 }
 

@@ -25,6 +25,9 @@ typedef struct {
     la_guarded_array *arrays;
     la_wanted *wanted;          /* as many as arrays, and so is the next one */
     la_kept *kept;
+    /* The first of them, for whoever looks while another one may take: relaxed. */
+    _Atomic(la_hold *) seen_hold;
+    _Atomic(uint64_t) seen_turn;
     /* What these point to, where there is one array. */
     la_guarded_array one_array;
     la_wanted one_wanted;
@@ -47,10 +50,16 @@ int la_guarded_traverse(const la_guarded *self, visitproc visit, void *arg);
  */
 int la_guarded_take(la_guarded *self, la_thread *thread, double timeout);
 
+/*
+ * Is held what was taken? While another thread takes, the answer means nothing; but the
+ * question may be asked.
+ */
 static inline bool
 la_guarded_is_held(const la_guarded *self)
 {
-    return la_kept_is_held(self->kept[0]);
+    return la_kept_is_held((la_kept){
+        atomic_load_explicit(&self->seen_hold, memory_order_relaxed),
+        atomic_load_explicit(&self->seen_turn, memory_order_relaxed)});
 }
 
 /*

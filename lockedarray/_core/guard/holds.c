@@ -330,23 +330,39 @@ la_holds_acquire_own(la_holds_object *self, la_thread *thread, int64_t deadline)
     }
 }
 
+/* Gives the first locks back, and what is below them; others' code may set an error. */
+static void
+la_holds_undo(la_holds_object *self, int count, la_thread *thread)
+{
+    while (count-- > 0) {
+        if (self->taken[count].below) {
+            self->taken[count].below = false;
+            la_holds_tell_below(self, count, "give_back");
+        }
+        la_release(self->wanted[count].hold, thread);
+    }
+}
+
 /* The same, where others' locks are below some; they are taken in order. */
 static int
 la_holds_acquire_with_below(la_holds_object *self, la_thread *thread, int64_t deadline)
 {
-    for (int i = 0; i < self->locks; i++) {
-        if (la_holds_acquire_one(self, i, thread, deadline) < 0) {
-            while (i-- > 0) {
-                if (self->taken[i].below) {
-                    self->taken[i].below = false;
-                    la_holds_tell_below(self, i, "give_back");
-                }
-                la_release(self->wanted[i].hold, thread);
+    for (;;) {
+        for (int i = 0; i < self->locks; i++) {
+            if (la_holds_acquire_one(self, i, thread, deadline) < 0) {
+                la_holds_undo(self, i, thread);
+                return -1;
             }
+        }
+        if (la_holds_are_current(self, NULL)) {
+            return 0;
+        }
+        /* Others' code, or a signal handler, has resized what was locked before. */
+        la_holds_undo(self, self->locks, thread);
+        if (PyErr_Occurred()) {
             return -1;
         }
     }
-    return 0;
 }
 
 /* Is anything held? Not if the thread that held it ended, or is not in this process. */

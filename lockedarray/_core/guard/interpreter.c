@@ -29,13 +29,15 @@ la_before_wait(void *context)
 
 /*
  * When the interpreter ends, a daemon thread that comes back ends there and
- * then (before Python 3.14). Its hold may have been granted by now and is on
- * its stack: so the thread does not end, but stays away for good. (Not the one
- * that ends the interpreter, whose finalizers may wait as ever.)
+ * then (before Python 3.14), in the middle of its wait. So it stays away for good,
+ * and holds nothing any more: what it was waiting for may have been granted to it by
+ * now. (Not the thread that ends the interpreter, whose finalizers may wait as ever,
+ * also for what this one had.)
  */
 static void
 la_stay_away(void *Py_UNUSED(unused))
 {
+    la_thread_end_holds(la_thread_current);
     for (;;) {
         la_sleep_long();
     }
@@ -112,9 +114,15 @@ la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
 typedef struct {
     PyObject_HEAD
     la_thread *thread;
+    uint64_t state;             /* its id */
 } la_ending;
 
 LA_THREAD_LOCAL PyObject *la_ending_here;
+
+/* The id of the thread state that ended here last. */
+static LA_THREAD_LOCAL uint64_t la_ended_here;
+
+void (*la_state_ends)(la_thread *thread);
 
 static PyTypeObject *la_ending_type;
 
@@ -129,8 +137,13 @@ la_ending_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     if (object == la_ending_here) {
+        la_ending *self = (la_ending *)object;
         la_ending_here = NULL;
-        la_thread_end_holds(((la_ending *)object)->thread);
+        la_ended_here = self->state;
+        la_thread_end_holds(self->thread);
+        if (la_state_ends != NULL) {
+            la_state_ends(self->thread);
+        }
     }
     type->tp_free(object);
     Py_DECREF(type);
@@ -140,8 +153,14 @@ LA_COLD int
 la_ending_watch_slow(void)
 {
     la_thread *thread = la_thread_here();
-    PyObject *dict = thread == NULL ? NULL : PyThreadState_GetDict();       /* borrowed */
+    uint64_t state = PyThreadState_GetID(PyThreadState_Get());
 
+    if (thread != NULL && state == la_ended_here) {
+        /* Its dict was cleared, and nobody would clear another one. What a finalizer keeps
+           now is given back with the thread, or with its next state. */
+        return 0;
+    }
+    PyObject *dict = thread == NULL ? NULL : PyThreadState_GetDict();       /* borrowed */
     if (dict == NULL) {
         if (!PyErr_Occurred()) {
             PyErr_SetString(PyExc_RuntimeError, "a thread without a state");
@@ -153,6 +172,7 @@ la_ending_watch_slow(void)
         return -1;
     }
     ending->thread = thread;
+    ending->state = state;
     int result = PyDict_SetItemString(dict, "lockedarray.ending", (PyObject *)ending);
     if (result == 0) {
         la_ending_here = (PyObject *)ending;    /* the dict's */

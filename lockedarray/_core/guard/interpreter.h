@@ -59,6 +59,9 @@ la_ending_watch(void)
     return LA_LIKELY(la_ending_here != NULL) ? 0 : la_ending_watch_slow();
 }
 
+/* Called after that, in the thread whose state ends; NULL for nothing. */
+extern void (*la_state_ends)(la_thread *thread);
+
 void la_interpreter_fork_child(void);
 int la_interpreter_add(PyObject *module);
 

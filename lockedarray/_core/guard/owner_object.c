@@ -71,6 +71,14 @@ la_owner_object_exchange(PyObject *Py_UNUSED(module), PyObject *given)
     return before == NULL ? Py_NewRef(Py_None) : before;
 }
 
+/* The thread's next state, if any, begins with the owner that the thread began with. */
+static void
+la_owner_object_leave(la_thread *thread)
+{
+    la_owner_exchange(thread, NULL);
+    Py_CLEAR(la_owner_here);
+}
+
 static PyMethodDef la_owner_functions[] = {
     {"new_owner", la_owner_object_new, METH_NOARGS,
      "A new owner, which holds nothing."},
@@ -95,6 +103,7 @@ static PyType_Spec la_owner_spec = {
 int
 la_owner_object_add(PyObject *module)
 {
+    la_state_ends = la_owner_object_leave;
     la_owner_type = (PyTypeObject *)PyType_FromSpec(&la_owner_spec);
     return la_owner_type == NULL ? -1 : PyModule_AddFunctions(module, la_owner_functions);
 }

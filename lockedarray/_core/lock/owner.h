@@ -5,8 +5,9 @@
  * An owner is not a thread. A thread has one owner that is current, which can
  * be exchanged for another one (registry.h); what is acquired belongs to that
  * one, and whoever has it current gives it back. One that was exchanged while
- * it held something, or by a signal handler while it waited, stays bound to the
- * thread: there alone can it go on.
+ * it held something stays bound to the thread, until another one makes it current.
+ * But one that was in the middle of a wait (whose signal handler exchanged it) or of an
+ * operation can go on there alone.
  *
  * Records are reused and never freed: who has seen one may look at it at any
  * later time.
@@ -19,7 +20,7 @@
  *   thread             written under the registry's mutex
  *   waits, visited,    under the mutex of the wait-for graph
  *   parent, next_visit
- *   next               under the registry's mutex
+ *   next, stays        under the registry's mutex
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_OWNER_H_
 #define LOCKEDARRAY_CORE_LOCK_OWNER_H_
@@ -45,6 +46,7 @@ struct la_owner {
     uint64_t visited;
 
     la_owner *next;                 /* bound to the same thread, or unused */
+    bool stays;                     /* bound, and can go on there alone */
 };
 
 /* Does it hold anything? Relaxed: for the thread in which it is current. */

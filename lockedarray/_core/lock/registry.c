@@ -370,6 +370,18 @@ la_thread_waits_as(const la_thread *self, const la_owner *owner)
     return waiter != NULL;
 }
 
+/* Is it in the middle of an operation? */
+static bool
+la_owner_operates(const la_owner *owner)
+{
+    const la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
+
+    while (hold != NULL && !hold->in_operation) {
+        hold = hold->older;
+    }
+    return hold != NULL;
+}
+
 la_owner *
 la_owner_exchange(la_thread *self, la_owner *owner)
 {
@@ -381,13 +393,15 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     }
     la_mutex_lock(&la_registry_mutex);
     la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
-    if (thread != NULL && la_thread_owner(thread) == owner) {
+    if (thread != NULL
+            && (la_thread_owner(thread) == owner || (thread != self && owner->stays))) {
         la_mutex_unlock(&la_registry_mutex);
-        return owner;           /* current elsewhere */
+        return owner;           /* current elsewhere, or to go on there */
     }
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);
-    if (la_owner_holds_any(before) || la_thread_waits_as(self, before)) {
+    before->stays = la_thread_waits_as(self, before) || la_owner_operates(before);
+    if (la_owner_holds_any(before) || before->stays) {
         before->next = atomic_load_explicit(&self->others, memory_order_relaxed);
         atomic_store_explicit(&self->others, before, memory_order_relaxed);
     }

@@ -63,7 +63,8 @@ void la_owner_free(la_owner *owner, la_thread *self);
 /*
  * Makes an owner, which is current in no thread, the current one of the calling
  * thread; NULL: the one that the thread began with. Returns the one before, NULL if
- * that was it; or `owner` itself if it is current elsewhere, and nothing is changed.
+ * that was it; or `owner` itself if it is current elsewhere, or can go on in another
+ * thread alone (owner.h), and nothing is changed.
  */
 la_owner *la_owner_exchange(la_thread *self, la_owner *owner);
 
