@@ -18,6 +18,7 @@ from threads import start
 only_native = pytest.mark.skipif(la.backend != "native", reason="about the native core")
 
 
+@only_native
 @pytest.mark.parametrize("several", [False, True])
 def test_threads_that_share_a_guard_never_lose_it(several):
     x, y = LockedArray([0.0]), LockedArray([0.0])
@@ -134,6 +135,7 @@ assert not any(guard.held for guard in kept)
     )
 
 
+@only_native
 def test_what_a_daemon_thread_is_granted_at_the_end_of_the_interpreter_is_free():
     out = run_isolated(
         """
