@@ -73,6 +73,9 @@ class Guard(GuardBase):
         holds.acquire(timeout)
         for array, write in wanted:
             array._lend(write, raws)
+        if not holds.are_current():  # a handler or finalizer came in between, and resized
+            self._give_back()
+            return self._general_acquire()
         here = _held_here()
         self._ident = here._ident
         here.add(self)

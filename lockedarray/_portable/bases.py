@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import Holds, RegionLockBase, this_owner
+from lockedarray._portable.lock import Holds, RegionLockBase, in_one_step, this_owner
 
 __all__ = [
     "ArrayBase",
@@ -178,10 +178,24 @@ for _name, _ufunc in {
     setattr(AtIndexBase, _name, _method)
 
 
-class GuardBase:
-    """What a core knows of a guard: whether it is held."""
+class _Acquisition:
+    """One acquisition of a guard: under way or, if `held`, done; by which call it ends."""
 
-    __slots__ = ("__weakref__", "_owner", "_state")
+    __slots__ = ("held", "released_by")
+
+    def __init__(self) -> None:
+        self.held = False
+        self.released_by: object = None
+
+
+class GuardBase:
+    """What a core knows of a guard: by which acquisition it is held, if by any.
+
+    Threads may share a guard.  What decides between them is one step each: `_begin` and
+    `_begin_release`.
+    """
+
+    __slots__ = ("__weakref__", "_acquisition", "_owner")
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     # What a guard that a core made is for.
@@ -194,18 +208,32 @@ class GuardBase:
     _give_back: Callable[[], None]
 
     def __init__(self) -> None:
-        self._state = _FREE
+        self._acquisition: _Acquisition | None = None
         self._owner: Any = None  # who acquired it last
 
     @property
     def held(self) -> bool:
         """Whether the guard holds its locks."""
-        return self._state == _HELD
+        acquisition = self._acquisition
+        return acquisition is not None and acquisition.held
 
     def _end(self) -> None:
         """Release the guard whose owner has ended, or that nobody refers to any more."""
         self._give_back()
-        self._state = _FREE
+        self._acquisition = None
+
+    def _begin(self, acquisition: _Acquisition) -> None:
+        if self._acquisition is None:
+            self._acquisition = acquisition
+
+    def _begin_release(self, call: object) -> None:
+        acquisition = self._acquisition
+        if acquisition is None or not acquisition.held or self._holds is None:
+            raise RuntimeError("this guard is not held: it was released already, or never acquired")
+        if not self._holds.held_by_this_thread():
+            raise RuntimeError("a guard is released by the thread that acquired it")
+        acquisition.released_by = call
+        acquisition.held = False
 
     def acquire(self) -> Any:
         """Take the locks and return the raw views.
@@ -225,18 +253,20 @@ class GuardBase:
         RuntimeError
             This guard is held already, or another thread is acquiring it.
         """
-        if self._state != _FREE:
-            raise RuntimeError("this guard is held already; make another one: x.write() nests")
         _have_room(_DEEPEST)
-        self._state = _TAKING
+        acquisition = _Acquisition()
         try:
+            in_one_step(self._begin, acquisition)
+            if self._acquisition is not acquisition:
+                raise RuntimeError("this guard is held already; make another one: x.write() nests")
             yielded = self._general_acquire()
             if (holds := self._holds) is not None:
                 self._owner = holds.owner
                 holds.guard = weakref.ref(self)
-            self._state = _HELD
+            acquisition.held = True
         except BaseException:
-            self._end()
+            if self._acquisition is acquisition:
+                self._end()
             raise
         return yielded
 
@@ -248,15 +278,17 @@ class GuardBase:
         RuntimeError
             The guard is not held, or was acquired by another thread.
         """
-        if self._state != _HELD or self._holds is None:
-            raise RuntimeError("this guard is not held: it was released already, or never acquired")
-        if not self._holds.held_by_this_thread():
-            raise RuntimeError("a guard is released by the thread that acquired it")
+        call = object()
         try:
+            in_one_step(self._begin_release, call)
             self._general_release()
         finally:
-            if self._holds is None:
-                self._state = _FREE
+            acquisition = self._acquisition
+            if acquisition is not None and acquisition.released_by is call:
+                if self._holds is None:
+                    self._acquisition = None
+                else:  # others' locks, or Ctrl-C
+                    acquisition.held = True
 
     def __enter__(self) -> Any:
         return self.acquire()
@@ -269,14 +301,14 @@ class GuardBase:
 
     def _is_elsewhere(self) -> bool:
         """Whether another owner than the current one acquired it, and nobody takes it now."""
-        return self._state != _TAKING and self._owner not in (None, this_owner())
+        acquisition = self._acquisition
+        is_busy = acquisition is not None and not acquisition.held
+        return not is_busy and self._owner not in (None, this_owner())
 
     def __del__(self) -> None:
-        if getattr(self, "_state", _FREE) == _HELD:  # nothing may be written any more
+        if getattr(self, "_acquisition", None) is not None:  # nothing may be written any more
             self._end()
 
-
-_FREE, _TAKING, _HELD = range(3)
 
 _DEEPEST = 16  # more calls than are inside one another where locks are taken or given back
 

@@ -33,7 +33,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from readerwriterlock import rwlock
 
@@ -47,7 +47,9 @@ from lockedarray._errors import (
 )
 from lockedarray._holding import holding
 
-__all__ = ["Holds", "Owner", "RegionLockBase", "exchange_owner", "new_owner"]
+__all__ = ["Holds", "Owner", "RegionLockBase", "exchange_owner", "in_one_step", "new_owner"]
+
+_R = TypeVar("_R")
 
 HAND_OFF = 0.001
 """Seconds after which the first waiter is no longer overtaken by newcomers.
@@ -158,6 +160,11 @@ def _this_thread() -> _Thread:
     thread = this_owner().thread
     assert thread is not None
     return thread
+
+
+def in_one_step(act: Callable[..., _R], *args: Any) -> _R:
+    """Return ``act(*args)``, called while no other thread does anything to a lock."""
+    return holding(_monitor, act, *args)
 
 
 def new_owner() -> Owner:
@@ -739,6 +746,10 @@ class Holds:
             except BaseException:  # of others' locks, or Ctrl-C: the rest is released
                 self._release_all(holds)
                 raise
+
+    def are_current(self) -> bool:
+        """Whether they are of all that the arrays show: as they are of whole Buffers, always."""
+        return True
 
     def held_by_this_thread(self) -> bool:
         """Whether the one that took the holds is the calling thread, or its current owner."""

@@ -36,11 +36,21 @@ def close(kept):
     kept.pop().close()
 
 
+def collect():
+    """Collect garbage, with what goes because of it.
+
+    Without a GIL an object that another thread made goes as soon as that thread runs, or when garbage is
+    collected: so what such an object was the last to refer to takes a second time.
+    """
+    gc.collect()
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        gc.collect()
+
+
 def drop(kept):
     kept.clear()
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        # There an object that another thread made goes as soon as that thread runs, or here.
-        gc.collect()
+        collect()
 
 
 def drop_in_a_circle(kept):
@@ -101,7 +111,7 @@ def test_generator_that_ends_in_another_thread_lets_go_at_once(threads, no_garba
     if end is drop_in_a_circle:
         assert not free(x)
         del kept
-        gc.collect()
+        collect()
     assert free(x)
     x += 1  # by a thread that holds nothing, and waits for nobody
     with x.write(timeout=0):
@@ -126,7 +136,7 @@ def test_end_of_a_generator_in_another_thread_wakes_who_waits(threads, no_garbag
         assert waiter.waits_for(x.lock) == "write"
     end(kept)
     del kept
-    gc.collect()
+    collect()
     for waiter in waiters:
         waiter.result()
     assert x.tolist() == [5, 5]
@@ -152,7 +162,7 @@ def test_raw_view_turns_read_only_when_it_is_let_go_in_another_thread(threads, m
     kept = made_in(other, make)
     assert writable(raws[0])
     kept.clear()
-    gc.collect()
+    collect()
     assert free(x)
     assert not writable(raws[0])
 
@@ -175,7 +185,7 @@ def test_other_exceptions_do_not_let_go_in_another_thread(threads, take):
     assert x.lock.holds() == entries
     kept.clear()
     guards.clear()
-    gc.collect()
+    collect()
     assert free(x)
 
 
@@ -261,7 +271,7 @@ def test_guard_that_is_collected_in_another_thread_lets_go_at_once(threads, no_g
     if end is drop_in_a_circle:
         assert not waiter.done
         del kept
-        gc.collect()
+        collect()
     waiter.result()
     assert free(x)
     other.do(lambda: x.fill(6))
@@ -277,7 +287,7 @@ def test_thread_whose_guard_is_collected_elsewhere_ends_as_ever(threads, take):
     second = made_in(two, lambda: entered(take(x))) if take is WAYS["read"] else []
     kept[0].pop(0)
     kept[0][:0] = []
-    gc.collect()
+    collect()
     assert free(x) or second
     assert not free(y)
     one.end()  # gives back what is left
@@ -297,7 +307,7 @@ def test_guard_is_collected_while_its_thread_waits_for_another_lock(threads, tak
         with pytest.raises(la.DeadlockError):
             x.fill(3)
         kept.clear()
-        gc.collect()
+        collect()
         x.fill(4)  # it waits for this thread, but has nothing any more
         with x.write():
             pass
@@ -316,7 +326,7 @@ def test_lock_object_that_threads_share_lets_go_of_all_of_them(threads):
     waiter = start(x.fill, 5)
     assert waiter.waits_for(x.lock) == "write"
     shared.clear()
-    gc.collect()
+    collect()
     waiter.result()
     assert free(x)
 
@@ -330,7 +340,7 @@ def test_lock_below_is_let_go_in_another_thread(threads, take):
         kept = made_in(other, lambda: make(take(x)))
         assert not lock.gen_wlock().acquire(blocking=False)
         kept.clear()
-        gc.collect()
+        collect()
         assert free(x)
         foreign = lock.gen_wlock()
         assert foreign.acquire(blocking=False)
@@ -393,7 +403,7 @@ def test_who_waits_for_a_lock_object_is_woken_by_its_end(threads):
         waiter = start(x.fill, 5)
         assert waiter.waits_for(x.lock) == "write"
         kept.clear()
-        gc.collect()
+        collect()
         waiter.result()
 
 

@@ -18,7 +18,6 @@ from threads import start
 only_native = pytest.mark.skipif(la.backend != "native", reason="about the native core")
 
 
-@only_native
 @pytest.mark.parametrize("several", [False, True])
 def test_threads_that_share_a_guard_never_lose_it(several):
     x, y = LockedArray([0.0]), LockedArray([0.0])

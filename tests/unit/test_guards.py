@@ -14,6 +14,7 @@ import pytest
 import lockedarray as la
 from arrange import free, held_elsewhere
 from lockedarray import LockedArray
+from threads import start
 
 GUARDS = {
     "read": lambda x, **k: x.read(**k),
@@ -640,3 +641,28 @@ def test_guards_that_a_finalizer_takes_while_raw_views_are_listed_do_no_harm():
     for guard in taken:
         guard.release()
     assert free(x)
+
+
+def test_guard_holds_all_that_it_yields_though_a_handler_resized_amid_its_acquisition():
+    x = LockedArray(np.array([1, 2], dtype=object))
+    before = sys.gettrace()
+    lent = []
+
+    def resize_when_lent(frame, event, argument):
+        if frame.f_code.co_name == "_lend":  # the lock is held, the raw view not made yet
+            lent.append(frame.f_code.co_name)
+            if len(lent) == 1:
+                x.resize(100)
+
+    sys.settrace(resize_when_lent)
+    try:
+        guard = x.write()
+        raw = guard.acquire()
+    finally:
+        sys.settrace(before)
+    assert lent
+    assert raw.shape == (100,)
+    with pytest.raises(la.LockTimeout):
+        start(lambda: x[50:].write(timeout=0).acquire()).result()
+    guard.release()
+    assert not raw.flags.writeable

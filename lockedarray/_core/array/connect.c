@@ -8,6 +8,7 @@
 #include "array/subscript.h"
 #include "array/temporary.h"
 #include "guard/guard.h"
+#include "guard/refusal.h"
 
 /* What guards ask of arrays. */
 
@@ -106,6 +107,9 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     }
     if (la_class != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "the core is connected already");
+        return NULL;
+    }
+    if (la_refusal_connect() < 0) {
         return NULL;
     }
     la_connected.wrapped = Py_NewRef(wrapped);

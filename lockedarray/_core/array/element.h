@@ -96,7 +96,7 @@ la_element_offset(const char *address, const la_buffer_object *buffer)
  * else for the general path. `hold` is the lock; NULL where there is none to be
  * given back, as of a reader of what is frozen.
  */
-static inline char *
+static LA_ALWAYS_INLINE char *
 la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
                 la_hold **hold, bool *error)
 {

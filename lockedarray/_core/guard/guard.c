@@ -74,9 +74,17 @@ la_guard_next_word(uint64_t word, int state)
 static inline bool
 la_guard_change(la_guard *self, uint64_t seen, int state)
 {
+#ifdef Py_GIL_DISABLED
     return atomic_compare_exchange_strong_explicit(
         &self->word, &seen, la_guard_next_word(seen, state),
         memory_order_acquire, memory_order_relaxed);
+#else
+    if (atomic_load_explicit(&self->word, memory_order_relaxed) != seen) {
+        return false;
+    }
+    atomic_store_explicit(&self->word, la_guard_next_word(seen, state), memory_order_relaxed);
+    return true;
+#endif
 }
 
 /* By the only one who may, at this moment. */

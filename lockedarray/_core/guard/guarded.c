@@ -5,15 +5,6 @@
 
 /* -- which arrays --------------------------------------------------------------- */
 
-void
-la_guarded_init_one(la_guarded *self, PyObject *array, la_mode mode)
-{
-    self->arrays = &self->one_array;
-    self->wanted = &self->one_wanted;
-    self->kept = &self->one_kept;
-    la_guarded_add(self, array, mode);
-}
-
 int
 la_guarded_init_several(la_guarded *self, size_t count)
 {
@@ -25,15 +16,6 @@ la_guarded_init_several(la_guarded *self, size_t count)
         return -1;
     }
     return 0;
-}
-
-void
-la_guarded_add(la_guarded *self, PyObject *array, la_mode mode)
-{
-    la_guarded_array *added = &self->arrays[self->count++];
-
-    added->array = Py_NewRef(array);
-    added->mode = mode;
 }
 
 void

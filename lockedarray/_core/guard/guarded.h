@@ -34,11 +34,26 @@ typedef struct {
     la_kept one_kept;
 } la_guarded;
 
-void la_guarded_init_one(la_guarded *self, PyObject *array, la_mode mode);
-
 /* Room for so many, to be added: 0, or -1 with an error. */
 int la_guarded_init_several(la_guarded *self, size_t count);
-void la_guarded_add(la_guarded *self, PyObject *array, la_mode mode);
+
+static inline void
+la_guarded_add(la_guarded *self, PyObject *array, la_mode mode)
+{
+    la_guarded_array *added = &self->arrays[self->count++];
+
+    added->array = Py_NewRef(array);
+    added->mode = mode;
+}
+
+static inline void
+la_guarded_init_one(la_guarded *self, PyObject *array, la_mode mode)
+{
+    self->arrays = &self->one_array;
+    self->wanted = &self->one_wanted;
+    self->kept = &self->one_kept;
+    la_guarded_add(self, array, mode);
+}
 
 /* Nothing is held. */
 void la_guarded_clear(la_guarded *self);

@@ -493,6 +493,14 @@ la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
 }
 
 static PyObject *
+la_holds_current(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+
+    return PyBool_FromLong(!la_holds_any(self) || la_holds_are_current(self, NULL));
+}
+
+static PyObject *
 la_holds_held(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     return PyBool_FromLong(la_holds_any((la_holds_object *)object));
@@ -541,6 +549,8 @@ static PyMethodDef la_holds_methods[] = {
      "Take every lock, within a timeout (seconds, None: for ever), or raise and hold none."},
     {"release", la_holds_release, METH_NOARGS,
      "Give back what is held, in whatever thread."},
+    {"are_current", la_holds_current, METH_NOARGS,
+     "Whether what is held is what the arrays show now."},
     {"held_by_this_thread", la_holds_mine, METH_NOARGS,
      "Whether the current owner of the calling thread is the one that took the holds."},
     {"held", la_holds_held, METH_NOARGS, "Whether they are held: its thread has not ended."},

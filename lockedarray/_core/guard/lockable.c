@@ -142,15 +142,18 @@ la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
 {
     la_thread *thread = la_thread_here();
     la_claim *other = NULL, *ended = NULL;
-    bool mine, is_own;
+    bool mine = false, is_own;
 
     if (thread == NULL || la_ending_watch() < 0) {
         return LA_INTERRUPTED;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
-    ended = la_lockable_take_other(self, NULL);
-    mine = la_lockable_is_mine(self, thread);
-    is_own = !mine && (!self->busy || la_claim_is_nobodys(&self->own));
+    is_own = !self->busy && self->others == NULL;
+    if (!LA_LIKELY(is_own)) {
+        ended = la_lockable_take_other(self, NULL);
+        mine = la_lockable_is_mine(self, thread);
+        is_own = !mine && (!self->busy || la_claim_is_nobodys(&self->own));
+    }
     if (is_own) {
         self->own.kept.hold = NULL;
         self->busy = true;

@@ -4,18 +4,23 @@
  */
 #include "guard/refusal.h"
 
+static PyObject *la_words_module;
+
+int
+la_refusal_connect(void)
+{
+    la_words_module = PyImport_ImportModule("lockedarray._core.lock");
+    return la_words_module == NULL ? -1 : 0;
+}
+
 static PyObject *
 la_words(const char *name)
 {
-    static PyObject *module;
-
-    if (module == NULL) {
-        module = PyImport_ImportModule("lockedarray._core.lock");
-        if (module == NULL) {
-            return NULL;
-        }
+    if (la_words_module == NULL) {
+        PyErr_SetString(PyExc_SystemError, "lockedarray: a lock before connect()");
+        return NULL;
     }
-    return PyObject_GetAttrString(module, name);
+    return PyObject_GetAttrString(la_words_module, name);
 }
 
 /* The ident of another owner's thread, whose hold is in the way of the one given. */

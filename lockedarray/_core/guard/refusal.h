@@ -6,6 +6,9 @@
 
 #include "guard/region_lock.h"
 
+/* Has the words at hand, while modules can still be imported: 0, or -1 with an error. */
+int la_refusal_connect(void);
+
 /* Raises what a status other than LA_OK means; the lock was not taken. */
 void la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                       const la_deadlock *deadlock);

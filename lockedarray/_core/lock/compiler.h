@@ -11,9 +11,11 @@
 #if defined(__GNUC__) || defined(__clang__)
 #define LA_LIKELY(x) __builtin_expect(!!(x), 1)
 #define LA_COLD __attribute__((cold, noinline))
+#define LA_ALWAYS_INLINE inline __attribute__((always_inline))
 #else
 #define LA_LIKELY(x) (x)
 #define LA_COLD
+#define LA_ALWAYS_INLINE inline
 #endif
 
 /*

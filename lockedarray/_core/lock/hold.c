@@ -10,7 +10,7 @@
 #define LA_BLOCK 32             /* records that are allocated together */
 
 static la_mutex la_pool_mutex;
-static la_hold *la_pool;        /* under the mutex; by la_hold.next */
+static la_hold *la_pool;        /* under the mutex; by la_hold.pooled */
 
 /* A record that some thread left, or NULL. */
 static la_hold *
@@ -19,7 +19,7 @@ la_pool_take(void)
     la_mutex_lock(&la_pool_mutex);
     la_hold *hold = la_pool;
     if (hold != NULL) {
-        la_pool = hold->next;
+        la_pool = hold->pooled;
     }
     la_mutex_unlock(&la_pool_mutex);
     return hold;
@@ -35,7 +35,7 @@ la_hold_new_slow(la_thread *self)
     }
     la_hold *hold = self->pool;
     if (hold != NULL) {
-        self->pool = hold->next;
+        self->pool = hold->pooled;
         return hold;
     }
     hold = la_pool_take();
@@ -87,12 +87,12 @@ la_pool_give(la_thread *thread)
     if (first == NULL) {
         return;
     }
-    while (last->next != NULL) {
-        last = last->next;
+    while (last->pooled != NULL) {
+        last = last->pooled;
     }
     thread->pool = NULL;
     la_mutex_lock(&la_pool_mutex);
-    last->next = la_pool;
+    last->pooled = la_pool;
     la_pool = first;
     la_mutex_unlock(&la_pool_mutex);
 }

@@ -39,11 +39,12 @@ struct la_hold {
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
     _Atomic(la_owner *) owner;          /* NULL while not held */
     la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
-    la_hold *next, *previous;           /* of the lock's list or queue; next: of a pool */
-    la_hold *also;
+    la_hold *next, *previous;           /* of the lock's list or queue */
+    la_hold *also;                      /* NULL in a pool */
     la_mode mode;
-    bool in_operation;                  /* of one call: code under it must not move the memory */
+    uint32_t in_operation;              /* of one call: code under it must not move the memory */
 
+    la_hold *pooled;                    /* the next one in its pool */
     _Atomic(uint64_t) turn;
     /* What the floors above know it by. The lock only hands it on. */
     const void *subject;
@@ -80,7 +81,7 @@ la_hold_new(la_thread *self, la_mode mode)
     la_hold *hold = self->pool;
 
     if (LA_LIKELY(hold != NULL)) {
-        self->pool = hold->next;
+        self->pool = hold->pooled;
     }
     else {
         hold = la_hold_new_slow(self);
@@ -89,7 +90,6 @@ la_hold_new(la_thread *self, la_mode mode)
         }
     }
     hold->mode = mode;
-    hold->also = NULL;
     hold->in_operation = false;
     return hold;
 }
@@ -101,7 +101,10 @@ static inline void
 la_hold_free(la_hold *hold, la_thread *self)
 {
     if (LA_LIKELY(hold->also == NULL)) {
-        hold->next = self->pool;
+        /* The last one out is the first one back, as a rule; and a store costs more. */
+        if (hold->pooled != self->pool) {
+            hold->pooled = self->pool;
+        }
         self->pool = hold;
     }
     else {
@@ -170,6 +173,14 @@ la_kept_is_held(la_kept kept)
 {
     return kept.hold != NULL
            && atomic_load_explicit(&kept.hold->turn, memory_order_relaxed) == kept.turn;
+}
+
+/* Does the calling thread give it back, when its keeper does? */
+static inline bool
+la_kept_is_mine(la_kept kept, const la_thread *self)
+{
+    /* A record that serves another thread by now has another turn. */
+    return la_kept_is_held(kept) && la_hold_is_of(kept.hold, la_thread_owner(self));
 }
 
 /*

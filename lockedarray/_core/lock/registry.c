@@ -138,13 +138,6 @@ la_thread_first(void)
 
 /* -- what is kept ------------------------------------------------------------- */
 
-bool
-la_kept_is_mine(la_kept kept, const la_thread *self)
-{
-    /* A record that serves another thread by now has another turn. */
-    return la_kept_is_held(kept) && la_hold_is_of(kept.hold, la_thread_owner(self));
-}
-
 static void
 la_hold_end(la_hold *hold)
 {

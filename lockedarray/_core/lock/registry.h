@@ -32,9 +32,6 @@ la_thread_self(void)
  */
 extern void (*la_on_hold_end)(la_hold *hold);
 
-/* Does the calling thread give this one back, when its keeper does? */
-bool la_kept_is_mine(la_kept kept, const la_thread *self);
-
 /*
  * Gives back a hold that its keeper leaves, in whatever thread; its lock is free at
  * once. False if it was given back before.

@@ -25,7 +25,7 @@ typedef struct la_lock la_lock;
 
 struct la_thread {
     _Atomic(la_owner *) owner;      /* the current one, never NULL */
-    la_hold *pool;                  /* records to be used next, by la_hold.next */
+    la_hold *pool;                  /* records to be used next, by la_hold.pooled */
     _Atomic(la_lock *) inside;      /* whose mutex it may have */
     _Atomic(la_hold *) waiting;     /* in a queue, the innermost first, by outer */
     la_parker parker;
