@@ -293,7 +293,7 @@ class GuardBase:
     def __enter__(self) -> Any:
         return self.acquire()
 
-    def __exit__(self, kind: type[BaseException] | None = None, *_exception: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
         if kind is not None and issubclass(kind, GeneratorExit) and self._is_elsewhere():
             self._end()  # a generator that is closed or collected here stood in its ``with``
         else:
