@@ -13,7 +13,7 @@
 /* What guards ask of arrays. */
 
 static la_region_lock *
-la_guarded_lock(PyObject *array)
+la_arrays_lock(PyObject *array)
 {
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
 
@@ -25,13 +25,13 @@ la_guarded_lock(PyObject *array)
 }
 
 static void
-la_guarded_region(PyObject *array, la_region *region)
+la_arrays_region(PyObject *array, la_region *region)
 {
     la_facade_region(array, (la_buffer_object *)la_facade_of(array)->buffer, region);
 }
 
 static la_region_lock *
-la_guarded_want(PyObject *array, la_mode mode, la_hold *hold)
+la_arrays_want(PyObject *array, la_mode mode, la_hold *hold)
 {
     la_region_lock *lock = la_facade_lock(array);
     la_facade *facade = la_facade_of(array);
@@ -46,7 +46,7 @@ la_guarded_want(PyObject *array, la_mode mode, la_hold *hold)
 }
 
 static bool
-la_guarded_is_current(PyObject *array, const la_hold *hold)
+la_arrays_is_current(PyObject *array, const la_hold *hold)
 {
     la_facade *facade = la_facade_of(array);
     la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
@@ -62,10 +62,10 @@ la_arrays_connect(void)
 {
     la_arrays = (la_arrays_type){
         .is_array = la_is_facade,
-        .lock_of = la_guarded_lock,
-        .region_of = la_guarded_region,
-        .want = la_guarded_want,
-        .is_current = la_guarded_is_current,
+        .lock_of = la_arrays_lock,
+        .region_of = la_arrays_region,
+        .want = la_arrays_want,
+        .is_current = la_arrays_is_current,
         .raw_take = la_raw_take,
         .raw_end = la_raw_end,
         .raw_keep = la_raw_keep,

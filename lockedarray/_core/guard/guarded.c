@@ -18,21 +18,6 @@ la_guarded_init_several(la_guarded *self, size_t count)
     return 0;
 }
 
-void
-la_guarded_clear(la_guarded *self)
-{
-    for (int i = 0; i < self->count; i++) {
-        Py_CLEAR(self->arrays[i].raw);
-        Py_CLEAR(self->arrays[i].array);
-    }
-    self->count = 0;
-    if (self->arrays != &self->one_array) {
-        PyMem_Free(self->arrays);
-        PyMem_Free(self->wanted);
-        PyMem_Free(self->kept);
-    }
-}
-
 int
 la_guarded_traverse(const la_guarded *self, visitproc visit, void *arg)
 {
@@ -65,7 +50,7 @@ la_guarded_want(la_guarded *self, la_thread *thread)
         hold->shown = NULL;
         self->wanted[i] = (la_wanted){lock, hold};
     }
-    self->locks = self->count == 1 ? 1 : la_wanted_order(self->wanted, self->count);
+    self->locks = la_wanted_order(self->wanted, self->count);
     return 0;
 }
 
@@ -79,6 +64,12 @@ la_guarded_is_current(const la_guarded *self)
         }
     }
     return true;
+}
+
+static int64_t
+la_guarded_deadline(double timeout)
+{
+    return timeout < 0 ? LA_NEVER : la_deadline_after(timeout);
 }
 
 /* Locks the arrays, as they are now: 0, LA_GENERAL or -1. */
@@ -101,18 +92,73 @@ la_guarded_lock(la_guarded *self, la_thread *thread, int64_t deadline)
     }
 }
 
-int
-la_guarded_take(la_guarded *self, la_thread *thread, double timeout)
+/* The same of one array, which is what most guards are of: 0, LA_GENERAL or -1. */
+static LA_ALWAYS_INLINE int
+la_guarded_lock_one(la_guarded_array *guarded, la_thread *thread, double timeout)
 {
-    if (la_ending_watch() < 0) {
+    for (;;) {
+        la_hold *hold = guarded->hold = la_hold_make(thread, guarded->mode);
+        if (hold == NULL) {
+            return -1;
+        }
+        la_region_lock *lock = la_arrays.want(guarded->array, guarded->mode, hold);
+        if (!LA_LIKELY(lock != NULL)) {
+            la_hold_free(hold, thread);
+            return LA_GENERAL;
+        }
+        if (!LA_LIKELY(la_lock_claim(lock->lock, hold, thread))
+                && la_hold_acquire_slow(lock, hold, thread, la_guarded_deadline(timeout)) < 0) {
+            la_hold_free(hold, thread);
+            return -1;
+        }
+        if (LA_LIKELY(la_arrays.is_current(guarded->array, hold))) {
+            return 0;
+        }
+        la_release(hold, thread);       /* a resize or a freeze came in between */
+        la_hold_free(hold, thread);
+    }
+}
+
+/* What is locked is kept from now on. */
+static inline void
+la_guarded_keep(la_guarded *self, int i, la_hold *hold)
+{
+    self->kept[i] = la_hold_keep(hold);
+    if (i == 0) {
+        atomic_store_explicit(&self->seen_hold, hold, memory_order_relaxed);
+        atomic_store_explicit(&self->seen_turn, self->kept[0].turn, memory_order_relaxed);
+    }
+}
+
+static inline int
+la_guarded_take_one(la_guarded *self, la_thread *thread, double timeout)
+{
+    la_guarded_array *guarded = self->arrays;
+
+    Py_CLEAR(guarded->raw);
+    int result = la_guarded_lock_one(guarded, thread, timeout);
+    if (result != 0) {
+        return result;
+    }
+    PyObject *raw = la_arrays.raw_take(guarded->array, guarded->mode);
+    if (raw == NULL) {
+        la_release(guarded->hold, thread);
+        la_hold_free(guarded->hold, thread);
         return -1;
     }
-    /* Those that the end of a thread left, if any; this may run Python, and so resize. */
+    guarded->raw = guarded->hold->shown = raw;
+    self->locks = 1;
+    la_guarded_keep(self, 0, guarded->hold);
+    return 0;
+}
+
+static int
+la_guarded_take_several(la_guarded *self, la_thread *thread, double timeout)
+{
     for (int i = 0; i < self->count; i++) {
         Py_CLEAR(self->arrays[i].raw);
     }
-    int result = la_guarded_lock(self, thread,
-                                 timeout < 0 ? LA_NEVER : la_deadline_after(timeout));
+    int result = la_guarded_lock(self, thread, la_guarded_deadline(timeout));
     if (result != 0) {
         return result;
     }
@@ -123,38 +169,59 @@ la_guarded_take(la_guarded *self, la_thread *thread, double timeout)
             la_wanted_release(self->wanted, self->locks, thread);
             return -1;
         }
-        guarded->raw = raw;
-        guarded->hold->shown = raw;
+        guarded->raw = guarded->hold->shown = raw;
     }
     for (int i = 0; i < self->locks; i++) {
-        self->kept[i] = la_hold_keep(self->wanted[i].hold);
+        la_guarded_keep(self, i, self->wanted[i].hold);
     }
-    atomic_store_explicit(&self->seen_hold, self->kept[0].hold, memory_order_relaxed);
-    atomic_store_explicit(&self->seen_turn, self->kept[0].turn, memory_order_relaxed);
     return 0;
+}
+
+/*
+ * Raw views that the end of a thread left, if any, are let go first: that may run
+ * Python, and so resize.
+ */
+int
+la_guarded_take(la_guarded *self, la_thread *thread, double timeout)
+{
+    if (la_ending_watch() < 0) {
+        return -1;
+    }
+    return LA_LIKELY(self->count == 1) ? la_guarded_take_one(self, thread, timeout)
+                                       : la_guarded_take_several(self, thread, timeout);
+}
+
+static inline void
+la_guarded_release_hold(la_hold *hold, la_thread *thread)
+{
+    la_hold_unkeep(hold);
+    la_release(hold, thread);
+    la_hold_free(hold, thread);
 }
 
 PyObject *
 la_guarded_release(la_guarded *self, la_thread *thread)
 {
-    PyObject *dropped = NULL;
+    if (LA_LIKELY(self->count == 1)) {
+        la_guarded_array *guarded = self->arrays;
+        PyObject *raw = guarded->raw;
 
+        guarded->raw = NULL;
+        guarded->hold->shown = NULL;
+        raw = la_arrays.raw_keep(guarded->array, raw);      /* locked still */
+        la_guarded_release_hold(self->kept[0].hold, thread);
+        return raw;
+    }
     for (int i = 0; i < self->count; i++) {
         la_guarded_array *guarded = &self->arrays[i];
         guarded->hold->shown = NULL;
-        /* Locked still. What comes back, if anything, is let go later. */
+        /* What comes back, if anything, is let go later. */
         guarded->raw = la_arrays.raw_keep(guarded->array, guarded->raw);
     }
-    if (self->count == 1) {
-        dropped = self->arrays->raw;
-        self->arrays->raw = NULL;
-    }
     for (int i = self->locks - 1; i >= 0; i--) {
-        la_hold_unkeep(self->kept[i].hold);
-        la_release(self->kept[i].hold, thread);
-        la_hold_free(self->kept[i].hold, thread);
+        la_guarded_release_hold(self->kept[i].hold, thread);
     }
-    return dropped;
+    return NULL;
 }
 
 LA_COLD void

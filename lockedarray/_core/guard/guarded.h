@@ -23,14 +23,13 @@ typedef struct {
     int count;                  /* how many arrays; 0: none that are known in C */
     int locks;                  /* how many of `wanted` and `kept` are set, while they are held */
     la_guarded_array *arrays;
-    la_wanted *wanted;          /* as many as arrays, and so is the next one */
-    la_kept *kept;
+    la_kept *kept;              /* as many as arrays, and so is the next one */
+    la_wanted *wanted;          /* of several arrays */
     /* The first of them, for whoever looks while another one may take: relaxed. */
     _Atomic(la_hold *) seen_hold;
     _Atomic(uint64_t) seen_turn;
     /* What these point to, where there is one array. */
     la_guarded_array one_array;
-    la_wanted one_wanted;
     la_kept one_kept;
 } la_guarded;
 
@@ -50,13 +49,26 @@ static inline void
 la_guarded_init_one(la_guarded *self, PyObject *array, la_mode mode)
 {
     self->arrays = &self->one_array;
-    self->wanted = &self->one_wanted;
     self->kept = &self->one_kept;
     la_guarded_add(self, array, mode);
 }
 
 /* Nothing is held. */
-void la_guarded_clear(la_guarded *self);
+static inline void
+la_guarded_clear(la_guarded *self)
+{
+    for (int i = 0; i < self->count; i++) {
+        Py_CLEAR(self->arrays[i].raw);
+        Py_CLEAR(self->arrays[i].array);
+    }
+    self->count = 0;
+    if (self->arrays != &self->one_array) {
+        PyMem_Free(self->arrays);
+        PyMem_Free(self->wanted);
+        PyMem_Free(self->kept);
+    }
+}
+
 int la_guarded_traverse(const la_guarded *self, visitproc visit, void *arg);
 
 /*
