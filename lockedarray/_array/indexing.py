@@ -1,6 +1,6 @@
 """What an index selects, as far as its type tells.
 
-The native core has the rule for views in C (``_core/array/subscript.c``); the tests hold the two
+The native core has the rule for views in C (``_core/array/index.c``); the tests hold the two
 against each other, and against NumPy.
 """
 
