@@ -131,7 +131,9 @@ def test_no_reader_sees_half_of_a_write(read):
 
     def look():
         looks = 0
-        while not over.is_set() or looks < 3:
+        while (
+            not over.wait(0.0001) or looks < 3
+        ):  # else the GIL may go from reader to reader for seconds
             seen = read(x)
             assert (seen == seen.flat[0]).all(), seen
             looks += 1
