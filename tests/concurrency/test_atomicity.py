@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -126,6 +127,7 @@ def test_no_reader_sees_half_of_a_write(read):
             x.fill(i + 0.5)
             with x.write() as raw:
                 raw[:5000] = i
+                time.sleep(0.0005)  # who would look without the lock, looks now
                 raw[5000:] = i
         over.set()
 
