@@ -55,7 +55,7 @@ def outcomes(array):
     for index in INDICES:
         try:
             yield index, array[index]
-        except (IndexError, ValueError):
+        except (IndexError, ValueError, DeprecationWarning):  # older NumPys only warn of some
             pass
 
 
