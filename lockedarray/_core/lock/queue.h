@@ -43,7 +43,7 @@ void la_lock_enter(la_lock *lock, la_thread *self);
 /* Gives the mutex back, and wakes. */
 void la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes);
 
-/* The same in a forked child, and without a look at the state word there. */
+/* In a forked child: a hold that its owner keeps is put into the emptied list again. */
 void la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner);
 
 void la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner);
