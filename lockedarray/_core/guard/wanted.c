@@ -81,8 +81,7 @@ la_wanted_give_up(const la_wanted *wanted, int count, int but, la_thread *self)
     }
 }
 
-/* Have those who meet these holds know that they may be given back at once. */
-static void
+void
 la_wanted_mark(const la_wanted *wanted, int count, bool trying)
 {
     for (int i = 0; i < count; i++) {
