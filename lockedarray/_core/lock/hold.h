@@ -75,10 +75,11 @@ struct la_hold {
     bool signalled;                     /* woken to look, and has not looked yet */
     bool away;                          /* handles a signal, and cannot look */
     bool aside;                         /* waits for something else meanwhile */
+    la_visit visit;
+    la_hold *wake_next;
+    /* Not beside the others, which compilers read together. */
     _Atomic(bool) granted;
     _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */
-    la_hold *wake_next;
-    la_visit visit;
 
     la_region region;                   /* last, since most of it is unused */
 };

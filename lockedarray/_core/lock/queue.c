@@ -98,7 +98,8 @@ la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes)
 static void
 la_wakes_add(la_wakes *wakes, la_hold *waiter)
 {
-    if (atomic_load_explicit(&waiter->waking, memory_order_relaxed)) {
+    /* Acquire: pairs with the release of who had it before, and has read wake_next. */
+    if (atomic_load_explicit(&waiter->waking, memory_order_acquire)) {
         return;
     }
     atomic_store_explicit(&waiter->waking, true, memory_order_relaxed);
