@@ -218,8 +218,8 @@ static inline void
 check_free(la_lock *lock)
 {
     CHECK(atomic_load(&lock->state) == LA_FREE);
-    CHECK(lock->holds == NULL && lock->first_waiter == NULL);
-    CHECK(lock->last_waiter == NULL);
+    CHECK(lock->holds.first == NULL && lock->waiters.first == NULL);
+    CHECK(lock->waiters.last == NULL);
     CHECK(atomic_load(&lock->mutex.word) == 0);
     la_lock_destroy(lock);
 }

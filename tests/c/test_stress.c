@@ -422,8 +422,8 @@ run_threads(void *(*run)(void *), int turns, int nested, int writes_percent)
     }
     for (int i = 0; i < LOCKS; i++) {
         CHECK(atomic_load(&buffers[i].lock.state) == LA_FREE);
-        CHECK(buffers[i].lock.holds == NULL);
-        CHECK(buffers[i].lock.first_waiter == NULL);
+        CHECK(buffers[i].lock.holds.first == NULL);
+        CHECK(buffers[i].lock.waiters.first == NULL);
         CHECK(atomic_load(&buffers[i].lock.mutex.word) == 0);
         la_lock_destroy(&buffers[i].lock);
     }

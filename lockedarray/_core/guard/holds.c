@@ -348,12 +348,15 @@ static int
 la_holds_acquire_with_below(la_holds_object *self, la_thread *thread, int64_t deadline)
 {
     for (;;) {
+        la_wanted_mark(self->wanted, self->locks, deadline == LA_NOW);
         for (int i = 0; i < self->locks; i++) {
             if (la_holds_acquire_one(self, i, thread, deadline) < 0) {
                 la_holds_undo(self, i, thread);
+                la_wanted_mark(self->wanted, self->locks, false);
                 return -1;
             }
         }
+        la_wanted_mark(self->wanted, self->locks, false);
         if (la_holds_are_current(self, NULL)) {
             return 0;
         }

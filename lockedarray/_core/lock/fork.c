@@ -142,7 +142,10 @@ la_waits_serve(la_thread *self)
 {
     for (la_hold *hold = la_thread_innermost(self); hold != NULL; hold = hold->outer) {
         la_wakes wakes = {0};
-        la_queue_serve_locked(hold->lock, &wakes);
+        if (hold->queued) {
+            la_queue_offer_locked(hold, &wakes);
+        }
+        atomic_store_explicit(&hold->waking, false, memory_order_relaxed);
     }
 }
 

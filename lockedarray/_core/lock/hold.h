@@ -21,8 +21,8 @@
  * Who may touch what: the thread that fills it in, until it is published by
  * the lock's state word or under the lock's mutex. Then mode, region and also
  * do not change; next, previous and what belongs to waiting is under the lock's
- * mutex; older and newer are the owner's (owner.h); turn, subject and shown its
- * thread's, or under the registry's mutex.
+ * mutex, but visit, which is under the graph's; older and newer are the owner's
+ * (owner.h); turn, subject and shown its thread's, or under the registry's mutex.
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_HOLD_H_
 #define LOCKEDARRAY_CORE_LOCK_HOLD_H_
@@ -34,6 +34,16 @@ typedef enum {
     LA_READ,
     LA_WRITE,
 } la_mode;
+
+/* What a walk through the wait-for graph notes of a waiter; see cycles.h. */
+typedef struct {
+    uint64_t walk;                      /* the last one that met it */
+    la_hold *from;                      /* who waits for it */
+    la_hold *next;                      /* whom the walk met after it */
+    bool in_graph;                      /* its owner may be waited for, and it does not leave */
+    bool soft;                          /* who waits for it stands behind it */
+    uint64_t ticket;                    /* what its place was then */
+} la_visit;
 
 struct la_hold {
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
@@ -50,8 +60,13 @@ struct la_hold {
     const void *subject;
     void *shown;
 
+    /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
+    _Atomic(bool) trying;
+
     /* While it waits. */
     int64_t since;
+    uint64_t ticket;                    /* its place in the queue */
+    uint64_t heeds;                     /* it stands behind those with a ticket below this */
     la_thread *thread;                  /* which sleeps */
     la_owner *wanted_by;                /* whose it will be */
     la_hold *outer;                     /* the thread waited for this one first */
@@ -60,8 +75,11 @@ struct la_hold {
     bool signalled;                     /* woken to look, and has not looked yet */
     bool away;                          /* handles a signal, and cannot look */
     bool aside;                         /* waits for something else meanwhile */
-    /* Set as the last thing that another thread does to this waiter. */
+    la_visit visit;
+    la_hold *wake_next;
+    /* Not beside the others, which compilers read together. */
     _Atomic(bool) granted;
+    _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */
 
     la_region region;                   /* last, since most of it is unused */
 };

@@ -18,8 +18,7 @@
  *                      the end of the thread takes, and in a forked child
  *   abandoned          pushed to under the registry's mutex, taken by its thread
  *   thread             written under the registry's mutex
- *   waits, visited,    under the mutex of the wait-for graph
- *   parent, next_visit
+ *   waits              under the mutex of the wait-for graph
  *   next, stays        under the registry's mutex
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_OWNER_H_
@@ -41,9 +40,6 @@ struct la_owner {
     _Atomic(uint64_t) ident;        /* of that thread, or of the last one */
 
     la_hold *waits;                 /* set while it waits and is waited for */
-    la_owner *parent;
-    la_owner *next_visit;
-    uint64_t visited;
 
     la_owner *next;                 /* bound to the same thread, or unused */
     bool stays;                     /* bound, and can go on there alone */

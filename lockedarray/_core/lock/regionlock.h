@@ -32,7 +32,7 @@
 #ifndef LOCKEDARRAY_CORE_LOCK_REGIONLOCK_H_
 #define LOCKEDARRAY_CORE_LOCK_REGIONLOCK_H_
 
-#include "lock/hold.h"
+#include "lock/hold_set.h"
 
 #define LA_CACHE_LINE 64
 
@@ -41,17 +41,17 @@
 #define LA_LISTED ((uintptr_t)2)
 
 /*
- * Fits in one cache line; to keep neighbours off it, align the allocation
- * that it is part of to LA_CACHE_LINE.
+ * The state word and the mutex are in one cache line; to keep neighbours off it,
+ * align the allocation that it is part of to LA_CACHE_LINE.
  */
 struct la_lock {
     _Atomic(uintptr_t) state;
     la_mutex mutex;
-    /* The lists; under the mutex. */
-    la_hold *holds;
-    la_hold *first_waiter;              /* who has waited longest */
-    la_hold *last_waiter;
     uint64_t serial;                    /* the caller's, for its lock order */
+    /* The lists; under the mutex. */
+    la_hold_set holds;
+    la_hold_set waiters;                /* who has waited longest is the first */
+    uint64_t tickets;                   /* how many have queued */
 };
 
 static inline void
@@ -59,9 +59,9 @@ la_lock_init(la_lock *lock, uint64_t serial)
 {
     atomic_init(&lock->state, LA_FREE);
     la_mutex_init(&lock->mutex);
-    lock->holds = NULL;
-    lock->first_waiter = NULL;
-    lock->last_waiter = NULL;
+    la_hold_set_init(&lock->holds);
+    la_hold_set_init(&lock->waiters);
+    lock->tickets = 0;
     lock->serial = serial;
 }
 

@@ -157,7 +157,7 @@ la_abandon_locked(la_hold *hold, la_thread *self)
 
     la_lock_enter(lock, self);
     la_holds_unlink_locked(lock, hold);
-    la_queue_serve_locked(lock, &wakes);
+    la_queue_serve_locked(hold, &wakes);
     la_lock_leave(lock, self, &wakes);
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     hold->lock = NULL;          /* for a fork: the lock may be gone from now on */
