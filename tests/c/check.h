@@ -19,15 +19,10 @@
      (fprintf(stderr, "%s:%d: in %s: check failed: %s\n", \
               __FILE__, __LINE__, __func__, #condition), abort()))
 
-/* Seconds that a test has; a program may define less. */
-#ifndef TEST_SECONDS
-#define TEST_SECONDS 300
-#endif
-
-/* Runs one test, if LA_ONLY does not name others. */
+/* Runs one test, which has five minutes, if LA_ONLY does not name others. */
 #define RUN(test) \
     (is_wanted(#test) \
-     ? (alarm(TEST_SECONDS), printf("%s ... ", #test), fflush(stdout), test(), (void)puts("ok")) \
+     ? (alarm(300), printf("%s ... ", #test), fflush(stdout), test(), (void)puts("ok")) \
      : (void)0)
 
 /* Is LA_ONLY not set, or a part of the name? */

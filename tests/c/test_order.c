@@ -7,7 +7,6 @@
  * once the lock counts as many waiters as it should. `old` is a waiter of more than a
  * millisecond: before that anybody may run past it.
  */
-#define TEST_SECONDS 60
 #include "visits.h"
 
 static actor a, b, c, d, e;
@@ -249,7 +248,7 @@ test_a_try_of_a_nested_thread_fails_behind_an_old_waiter_and_leaves_no_trace(voi
 /* -- a baton among nested readers ------------------------------------------------------- */
 
 #define BATON_READERS 4
-#define BATON_ROUNDS 20
+#define BATON_ROUNDS 10
 
 static struct {
     atomic_int old;             /* the writer of this round has waited for long */
@@ -885,7 +884,7 @@ test_a_writer_gives_up_while_the_cycle_through_it_is_opened(void)
     la_hold *as_y = case_hold(LA_WRITE, 0, 8), *as_x = case_hold(LA_READ, 0, 8);
     la_hold *bs_x = case_hold(LA_WRITE, 0, 8), *cs_x = case_hold(LA_READ, 0, 8);
     la_hold *cs_y = case_hold(LA_READ, 0, 8);
-    for (int times = 0; times < 300 * stress_scale(); times++) {
+    for (int times = 0; times < 50 * stress_scale(); times++) {
         actor_acquire(&a, &y, as_y);
         actor_acquire(&c, &x, cs_x);
         int64_t end = la_now() + 4 * LA_MILLISECOND;
