@@ -749,6 +749,92 @@ test_a_try_makes_nobody_else_overtake(void)
     gives(&c, cs_x);
 }
 
+/* -- tries of several locks ---------------------------------------------------------------- */
+
+static void
+try_marks(la_hold *hold, bool trying)
+{
+    atomic_store(&hold->trying, trying);
+}
+
+/* Not an answer yet: it can go either way as long as b has not made up its mind. */
+static void
+check_undecided(actor *who)
+{
+    usleep(20 * 1000);
+    CHECK(actor_is_busy(who));
+}
+
+/* b has x at this moment, but may give it back at once, if it does not get something else. */
+static void
+test_a_try_outlasts_the_try_of_another(void)
+{
+    la_hold *bs_x = case_hold(LA_WRITE, 0, 8), *as_x = case_hold(LA_READ, 0, 16);
+    for (int way = 0; way < 4; way++) {
+        bool nested = way & 1, stays = way & 2;
+        la_hold *elsewhere = nested ? takes(&a, &y, LA_READ, 0, 8) : NULL;
+        try_marks(bs_x, true);
+        actor_acquire(&b, &x, bs_x);
+        begins(&a, &x, as_x, LA_NOW);
+        check_undecided(&a);
+        CHECK(la_lock_count_waiters(&x, la_thread_self()) == 0);
+        if (stays) {
+            try_marks(bs_x, false);
+            CHECK(actor_done(&a) == LA_TIMEOUT);
+            gives(&b, bs_x);
+        }
+        else {
+            gives(&b, bs_x);
+            RUNS(&a);
+            gives(&a, as_x);
+        }
+        try_marks(bs_x, false);
+        if (nested) {
+            gives(&a, elsewhere);
+        }
+    }
+}
+
+/* The same for one who overtakes: the try of b is as short, whoever waits. */
+static void
+test_a_try_that_overtakes_outlasts_the_try_of_another(void)
+{
+    la_hold *outer = takes(&a, &x, LA_READ, 8, 8), *bs_x = case_hold(LA_WRITE, 0, 8);
+    la_hold *write = waits_long(&c, &x, LA_WRITE, 8, 8), *inner = case_hold(LA_READ, 0, 16);
+    try_marks(bs_x, true);
+    actor_acquire(&b, &x, bs_x);
+    begins(&a, &x, inner, LA_NOW);
+    check_undecided(&a);
+    gives(&b, bs_x);
+    RUNS(&a);
+    CHECK(QUEUES(&x, &c));
+    try_marks(bs_x, false);
+    gives(&a, inner);
+    gives(&a, outer);
+    RUNS(&c);
+    gives(&c, write);
+}
+
+/* Behind an old waiter, or another's hold, there is nothing to be outlasted. */
+static void
+test_a_try_does_not_outlast_a_try_in_vain(void)
+{
+    la_hold *bs_x = case_hold(LA_READ, 0, 8), *ds_x = takes(&d, &x, LA_READ, 16, 8);
+    try_marks(bs_x, true);
+    actor_acquire(&b, &x, bs_x);
+    CHECK(fails(&a, &x, LA_WRITE, 0, 24));
+    la_hold *write = waits_long(&c, &x, LA_WRITE, 20, 8);
+    CHECK(fails(&a, &x, LA_WRITE, 0, 28));
+    la_hold *elsewhere = takes(&a, &y, LA_READ, 0, 8);
+    CHECK(fails(&a, &x, LA_WRITE, 0, 28));
+    gives(&a, elsewhere);
+    gives(&b, bs_x);
+    try_marks(bs_x, false);
+    gives(&d, ds_x);
+    RUNS(&c);
+    gives(&c, write);
+}
+
 /* -- a ring ------------------------------------------------------------------------------- */
 
 #define RING 6
@@ -1325,6 +1411,29 @@ test_a_waiter_that_was_away_overtakes_when_it_comes_back(void)
     actor_stop(&h.actor);
 }
 
+/*
+ * h waits for one of several locks, and will try the others then. It is granted this one
+ * while its handler runs, which may be for long: no try lasts that long.
+ */
+static void
+test_a_try_does_not_outlast_a_handler(void)
+{
+    host h;
+    host_start(&h);
+    la_hold *bs_x = takes(&b, &x, LA_WRITE, 0, 8), *hs_x = case_hold(LA_WRITE, 0, 8);
+    try_marks(hs_x, true);
+    actor_wait(&h.actor, &x, hs_x);
+    host_visit(&h);
+    gives(&b, bs_x);
+    CHECK(look(&x, hs_x).held);
+    CHECK(fails(&c, &x, LA_READ, 0, 8));
+    visit_end(&h.visit);
+    RUNS(&h.actor);
+    gives(&h.actor, hs_x);
+    try_marks(hs_x, false);
+    actor_stop(&h.actor);
+}
+
 int
 main(void)
 {
@@ -1351,6 +1460,9 @@ main(void)
     SCENE(test_the_first_of_a_row_of_waiters_overtakes);
     SCENE(test_a_cycle_with_two_soft_edges_is_opened_at_one);
     SCENE(test_a_try_makes_nobody_else_overtake);
+    SCENE(test_a_try_outlasts_the_try_of_another);
+    SCENE(test_a_try_that_overtakes_outlasts_the_try_of_another);
+    SCENE(test_a_try_does_not_outlast_a_try_in_vain);
     SCENE(test_a_ring_of_readers_and_writers_gets_round);
     SCENE(test_a_cycle_over_a_young_waiter_is_seen);
     SCENE(test_a_nested_reader_runs_when_the_writer_in_front_gives_up);
@@ -1368,5 +1480,6 @@ main(void)
     SCENE(test_a_waiter_that_comes_back_with_more_runs_at_once);
     SCENE(test_a_waiter_that_is_away_is_overtaken);
     SCENE(test_a_waiter_that_was_away_overtakes_when_it_comes_back);
+    SCENE(test_a_try_does_not_outlast_a_handler);
     return 0;
 }
