@@ -118,20 +118,6 @@ la_holds_unlink_locked(la_lock *lock, la_hold *hold)
 }
 
 bool
-la_holds_conflict(const la_hold *a, const la_hold *b)
-{
-    for (; a != NULL; a = a->also) {
-        for (const la_hold *part = b; part != NULL; part = part->also) {
-            if ((a->mode == LA_WRITE || part->mode == LA_WRITE)
-                    && la_regions_conflict(&a->region, &part->region)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-bool
 la_holds_block_locked(const la_lock *lock, const la_hold *hold,
                       const la_owner *owner)
 {

@@ -25,6 +25,7 @@
 #ifndef LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 #define LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 
+#include "lock/hold_set.h"
 #include "lock/regionlock.h"
 
 /* A waiter this old is handed the lock; newcomers queue behind it. */
@@ -52,9 +53,6 @@ void la_holds_unlink_locked(la_lock *lock, la_hold *hold);
 /* Does a hold of another owner conflict with this one? */
 bool la_holds_block_locked(const la_lock *lock, const la_hold *hold,
                            const la_owner *owner);
-
-/* Do any two parts of the two conflict? (Owners are the caller's business.) */
-bool la_holds_conflict(const la_hold *a, const la_hold *b);
 
 /* May a newcomer run, or a waiter that looks? */
 bool la_may_run_locked(const la_hold *waiter);
