@@ -42,7 +42,7 @@
  * when most members conflict, as they may have to look at all the tickets that
  * have been. Then the next members by ticket are the ones to look at. It is not
  * known beforehand which of the two is the better way, so they take turns, each
- * with eight times the steps of the turn before.
+ * with four times the steps of the turn before.
  *
  * Each tree is a treap (Seidel and Aragon 1996): a search tree by its order and
  * a heap by priorities, which are random, so its height is expected to be about
@@ -57,8 +57,8 @@ LA_THREAD_LOCAL uint64_t la_hold_set_visits;
 #define LA_COUNT_VISIT() ((void)0)
 #endif
 
-#define LA_TURN 4               /* steps of the first turn */
-#define LA_TURN_FACTOR 8
+#define LA_TURN 8               /* steps of the first turn */
+#define LA_TURN_FACTOR 4
 
 bool
 la_holds_conflict(const la_hold *a, const la_hold *b)
