@@ -20,7 +20,7 @@
  *
  * Who may touch what: the thread that fills it in, until it is published by
  * the lock's state word or under the lock's mutex. Then mode, region and also
- * do not change; next, previous and what belongs to waiting is under the lock's
+ * do not change; what belongs to the set and to waiting is under the lock's
  * mutex, but visit, which is under the graph's; older and newer are the owner's
  * (owner.h); turn, subject and shown its thread's, or under the registry's mutex.
  */
@@ -45,11 +45,29 @@ typedef struct {
     uint64_t ticket;                    /* what its place was then */
 } la_visit;
 
+/*
+ * One part of a chain, in the index of a large set (hold_set.c): in a tree by
+ * region, and the head of the chain also in one by ticket.
+ */
+typedef struct {
+    la_hold *left, *right;
+    int64_t low, high;                  /* what the tree by region goes by */
+    /* Of all that is below it and of itself: */
+    int64_t highest;
+    uint64_t least, greatest;           /* tickets */
+    la_owner *sole;                     /* whose it is; NULL: of several owners */
+
+    la_hold *head;                      /* of the chain */
+    la_hold **root;                     /* of its tree; NULL: an empty region is in none */
+    uint64_t priority;                  /* random; none below has a higher one */
+    la_hold *earlier, *later;           /* the tree by ticket */
+} la_node;
+
+/* What is used when nobody else is there comes first, and so lies together. */
 struct la_hold {
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
     _Atomic(la_owner *) owner;          /* NULL while not held */
     la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
-    la_hold *next, *previous;           /* of the lock's list or queue */
     la_hold *also;                      /* NULL in a pool */
     la_mode mode;
     uint32_t in_operation;              /* of one call: code under it must not move the memory */
@@ -63,9 +81,15 @@ struct la_hold {
     /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
     _Atomic(bool) trying;
 
+    /* While it is a member of a set. */
+    la_hold *next, *previous;
+    la_owner *whose;                    /* it is, or will be */
+
+    la_region region;                   /* most of it is unused, as a rule */
+
     /* While it waits. */
+    uint64_t ticket;                    /* its place among the waiters of the lock */
     int64_t since;
-    uint64_t ticket;                    /* its place in the queue */
     uint64_t heeds;                     /* it stands behind those with a ticket below this */
     la_thread *thread;                  /* which sleeps */
     la_owner *wanted_by;                /* whose it will be */
@@ -81,7 +105,7 @@ struct la_hold {
     _Atomic(bool) granted;
     _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */
 
-    la_region region;                   /* last, since most of it is unused */
+    la_node node;                       /* last, since few sets are that large */
 };
 
 /* A hold that is kept beyond one call, by who remembers this. */

@@ -28,6 +28,7 @@
 #ifndef LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 #define LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 
+#include "lock/hold_set.h"
 #include "lock/regionlock.h"
 
 /* A waiter this old is handed the lock; newcomers queue behind it. */
