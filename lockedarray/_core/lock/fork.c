@@ -107,6 +107,7 @@ la_owner_lose(la_owner *owner)
     }
     atomic_store_explicit(&owner->holds, NULL, memory_order_relaxed);
     atomic_store_explicit(&owner->abandoned, NULL, memory_order_relaxed);
+    owner->operations = 0;
 }
 
 static void

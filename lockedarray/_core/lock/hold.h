@@ -70,7 +70,7 @@ struct la_hold {
     la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
     la_hold *also;                      /* NULL in a pool */
     la_mode mode;
-    uint32_t in_operation;              /* of one call: code under it must not move the memory */
+    uint32_t in_operation;              /* 1: of one call; code under it must not move the memory */
 
     la_hold *pooled;                    /* the next one in its pool */
     _Atomic(uint64_t) turn;
@@ -132,7 +132,7 @@ la_hold_new(la_thread *self, la_mode mode)
         }
     }
     hold->mode = mode;
-    hold->in_operation = false;
+    hold->in_operation = 0;
     return hold;
 }
 
@@ -234,6 +234,7 @@ la_owner_remember(la_owner *owner, la_hold *hold)
 {
     la_hold *older = atomic_load_explicit(&owner->holds, memory_order_relaxed);
 
+    owner->operations += hold->in_operation;
     hold->older = older;
     if (older != NULL) {
         older->newer = hold;
@@ -244,6 +245,7 @@ la_owner_remember(la_owner *owner, la_hold *hold)
 static inline void
 la_owner_forget(la_owner *owner, la_hold *hold)
 {
+    owner->operations -= hold->in_operation;
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     if (LA_LIKELY(atomic_load_explicit(&owner->holds, memory_order_relaxed) == hold)) {
         atomic_store_explicit(&owner->holds, hold->older, memory_order_release);

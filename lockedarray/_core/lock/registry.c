@@ -191,62 +191,21 @@ la_abandon(la_kept kept, la_thread *self)
     return held;
 }
 
-static void
-la_owner_visit_kept(la_owner *owner, void (*visit)(la_hold *hold, void *context),
-                    void *context)
-{
-    /* Relaxed: the list is the calling thread's. */
-    for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
-            hold != NULL; hold = hold->older) {
-        for (la_hold *part = la_hold_is_kept(hold) ? hold : NULL; part != NULL;
-                part = part->also) {
-            visit(part, context);
-        }
-    }
-}
-
 void
-la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *context),
-                     void *context)
+la_lock_visit_mine(la_lock *lock, la_thread *self,
+                   void (*visit)(la_hold *hold, void *context), void *context)
 {
+    la_wakes wakes = {0};
+
     la_mutex_lock(&la_registry_mutex);
-    la_owner_visit_kept(la_thread_owner(self), visit, context);
-    for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
-            owner != NULL; owner = owner->next) {
-        la_owner_visit_kept(owner, visit, context);
+    la_lock_enter(lock, self);
+    for (la_hold *hold = lock->holds; hold != NULL; hold = hold->next) {
+        if (la_hold_is_of(hold, la_thread_owner(self))) {
+            visit(hold, context);
+        }
     }
+    la_lock_leave(lock, self, &wakes);
     la_mutex_unlock(&la_registry_mutex);
-}
-
-static bool
-la_owner_operates_on(la_owner *owner, const void *subject)
-{
-    for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
-            hold != NULL; hold = hold->older) {
-        for (la_hold *part = hold->in_operation ? hold : NULL; part != NULL;
-                part = part->also) {
-            if (part->subject == subject) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-bool
-la_thread_operates_on(const la_thread *self, const void *subject)
-{
-    bool found = la_owner_operates_on(la_thread_owner(self), subject);
-
-    if (atomic_load_explicit(&self->others, memory_order_relaxed) != NULL) {
-        la_mutex_lock(&la_registry_mutex);
-        for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
-                owner != NULL; owner = owner->next) {
-            found |= la_owner_operates_on(owner, subject);
-        }
-        la_mutex_unlock(&la_registry_mutex);
-    }
-    return found;
 }
 
 /* -- the end of a thread ------------------------------------------------------ */
@@ -267,6 +226,27 @@ la_owner_end_locked(la_owner *owner, la_thread *self)
     }
 }
 
+/* Out of the list of owners that its thread has beside the current one. */
+static void
+la_owner_unbind_locked(la_owner *owner)
+{
+    la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
+
+    if (owner->beside) {
+        if (owner->next != NULL) {
+            owner->next->previous = owner->previous;
+        }
+        if (owner->previous != NULL) {
+            owner->previous->next = owner->next;
+        }
+        else {
+            atomic_store_explicit(&thread->others, owner->next, memory_order_relaxed);
+        }
+        owner->beside = false;
+    }
+    la_owner_bind(owner, NULL);
+}
+
 static void
 la_thread_end_holds_locked(la_thread *self)
 {
@@ -275,8 +255,7 @@ la_thread_end_holds_locked(la_thread *self)
     la_owner_end_locked(la_thread_owner(self), self);
     while ((owner = atomic_load_explicit(&self->others, memory_order_relaxed)) != NULL) {
         la_owner_end_locked(owner, self);
-        atomic_store_explicit(&self->others, owner->next, memory_order_relaxed);
-        la_owner_bind(owner, NULL);
+        la_owner_unbind_locked(owner);
     }
 }
 
@@ -319,24 +298,17 @@ la_owner_new(void)
     return owner != NULL ? owner : calloc(1, sizeof(la_owner));
 }
 
-/* Out of the list of owners that its thread has beside the current one. */
+/* Into that list. */
 static void
-la_owner_unbind_locked(la_owner *owner)
+la_owner_put_beside_locked(la_owner *owner, la_thread *thread)
 {
-    la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
-    la_owner *first = thread == NULL ? NULL
-        : atomic_load_explicit(&thread->others, memory_order_relaxed);
-
-    if (first == owner) {
-        atomic_store_explicit(&thread->others, owner->next, memory_order_relaxed);
+    owner->previous = NULL;
+    owner->next = atomic_load_explicit(&thread->others, memory_order_relaxed);
+    if (owner->next != NULL) {
+        owner->next->previous = owner;
     }
-    for (la_owner *other = first; other != NULL; other = other->next) {
-        if (other->next == owner) {
-            other->next = owner->next;
-            break;
-        }
-    }
-    la_owner_bind(owner, NULL);
+    atomic_store_explicit(&thread->others, owner, memory_order_relaxed);
+    owner->beside = true;
 }
 
 void
@@ -363,18 +335,6 @@ la_thread_waits_as(const la_thread *self, const la_owner *owner)
     return waiter != NULL;
 }
 
-/* Is it in the middle of an operation? */
-static bool
-la_owner_operates(const la_owner *owner)
-{
-    const la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
-
-    while (hold != NULL && !hold->in_operation) {
-        hold = hold->older;
-    }
-    return hold != NULL;
-}
-
 la_owner *
 la_owner_exchange(la_thread *self, la_owner *owner)
 {
@@ -393,10 +353,9 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     }
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);
-    before->stays = la_thread_waits_as(self, before) || la_owner_operates(before);
+    before->stays = la_thread_waits_as(self, before) || before->operations != 0;
     if (la_owner_holds_any(before) || before->stays) {
-        before->next = atomic_load_explicit(&self->others, memory_order_relaxed);
-        atomic_store_explicit(&self->others, before, memory_order_relaxed);
+        la_owner_put_beside_locked(before, self);
     }
     else if (before != &self->own) {
         la_owner_bind(before, NULL);
@@ -437,6 +396,7 @@ la_registry_fork_child(void)
         owner->waits = NULL;
         la_owner_bind(owner, NULL);
         for (owner = thread->others; owner != NULL; owner = owner->next) {
+            owner->beside = false;
             la_owner_bind(owner, NULL);
         }
         atomic_store_explicit(&thread->others, NULL, memory_order_relaxed);
