@@ -199,7 +199,7 @@ la_lock_visit_mine(la_lock *lock, la_thread *self,
 
     la_mutex_lock(&la_registry_mutex);
     la_lock_enter(lock, self);
-    for (la_hold *hold = lock->holds; hold != NULL; hold = hold->next) {
+    for (la_hold *hold = lock->holds.first; hold != NULL; hold = hold->next) {
         if (la_hold_is_of(hold, la_thread_owner(self))) {
             visit(hold, context);
         }
