@@ -26,7 +26,9 @@ la_waiter_try(la_hold *waiter, bool may_join)
     la_wakes wakes = {0};
     la_status status = LA_TIMEOUT;
 
-    la_lock_enter(waiter->lock, waiter->thread);
+    if (la_lock_enter_or_add(waiter, waiter->wanted_by, waiter->thread)) {
+        return LA_OK;
+    }
     if (la_may_run_locked(waiter)) {
         la_waiter_take_locked(waiter);
         status = LA_OK;
@@ -335,7 +337,10 @@ la_release_slow(la_hold *hold, la_thread *self)
     la_owner *owner = la_hold_owner(hold);
     la_wakes wakes = {0};
 
-    la_lock_enter(lock, self);
+    if (la_lock_enter_or_drop(hold, self)) {
+        la_owner_forget(owner, hold);
+        return;
+    }
     la_holds_unlink_locked(lock, hold);
     la_queue_serve_locked(lock, &wakes);
     la_owner_forget(owner, hold);
