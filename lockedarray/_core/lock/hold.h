@@ -3,7 +3,8 @@
  *
  *   idle       in a pool, or being filled in
  *   waiting    in the queue of its lock: `queued` (queue.h)
- *   held       `owner` is set, and the lock has it, inline or in its list
+ *   held       `owner` is set, and the lock has it: inline, in its list, or in
+ *              a slot
  *
  * A hold is never on a stack above which Python code may run: greenlets copy
  * such stacks away. It lives in a record from the pool of its thread, and goes
@@ -21,8 +22,9 @@
  * Who may touch what: the thread that fills it in, until it is published by
  * the lock's state word or under the lock's mutex. Then mode, region and also
  * do not change; what belongs to the set and to waiting is under the lock's
- * mutex, but visit, which is under the graph's; older and newer are the owner's
- * (owner.h); turn, subject and shown its thread's, or under the registry's mutex.
+ * mutex, but visit, which is under the graph's; slot as bias.h says; older and newer
+ * are the owner's (owner.h); turn, subject and shown its thread's, or under the
+ * registry's mutex.
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_HOLD_H_
 #define LOCKEDARRAY_CORE_LOCK_HOLD_H_
@@ -65,8 +67,10 @@ typedef struct {
 
 /* What is used when nobody else is there comes first, and so lies together. */
 struct la_hold {
+    _Alignas(LA_CACHE_LINE)             /* two threads' holds have no line in common */
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
     _Atomic(la_owner *) owner;          /* NULL while not held */
+    _Atomic(la_slot *) slot;            /* where it is, if it is in one; else NULL */
     la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
     la_hold *also;                      /* NULL in a pool */
     la_mode mode;

@@ -11,7 +11,6 @@
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
 static la_mutex la_registry_mutex;
-static la_thread *la_registry;          /* every record; only ever grows */
 static la_owner *la_owners_unused;      /* by la_owner.next */
 
 void (*la_on_hold_end)(la_hold *hold);
@@ -96,21 +95,12 @@ la_owner_bind(la_owner *owner, la_thread *thread)
 static la_thread *
 la_registry_take_locked(void)
 {
-    la_thread *thread = la_registry;
+    la_thread *thread = la_thread_first();
 
     while (thread != NULL && thread->used) {
         thread = thread->next;
     }
-    if (thread == NULL) {
-        thread = calloc(1, sizeof(*thread));
-        if (thread != NULL) {
-            la_parker_init(&thread->parker);
-            atomic_init(&thread->owner, &thread->own);
-            thread->next = la_registry;
-            la_registry = thread;
-        }
-    }
-    return thread;
+    return thread != NULL ? thread : la_thread_new_locked();
 }
 
 LA_COLD la_thread *
@@ -128,12 +118,6 @@ la_thread_begin_slow(void)
     }
     la_mutex_unlock(&la_registry_mutex);
     return self;
-}
-
-la_thread *
-la_thread_first(void)
-{
-    return la_registry;
 }
 
 /* -- what is kept ------------------------------------------------------------- */
@@ -155,10 +139,11 @@ la_abandon_locked(la_hold *hold, la_thread *self)
     la_lock *lock = hold->lock;
     la_wakes wakes = {0};
 
-    la_lock_enter(lock, self);
-    la_holds_unlink_locked(lock, hold);
-    la_queue_serve_locked(hold, &wakes);
-    la_lock_leave(lock, self, &wakes);
+    if (!la_lock_enter_or_drop(hold, self)) {
+        la_holds_unlink_locked(lock, hold);
+        la_queue_serve_locked(hold, &wakes);
+        la_lock_leave(lock, self, &wakes);
+    }
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     hold->lock = NULL;          /* for a fork: the lock may be gone from now on */
     hold->next = atomic_load_explicit(&owner->abandoned, memory_order_relaxed);
@@ -388,7 +373,7 @@ la_registry_fork_child(void)
 {
     la_pool_fork_child();
     la_mutex_init(&la_registry_mutex);
-    for (la_thread *thread = la_registry; thread != NULL; thread = thread->next) {
+    for (la_thread *thread = la_thread_first(); thread != NULL; thread = thread->next) {
         if (thread == la_thread_current) {
             continue;
         }

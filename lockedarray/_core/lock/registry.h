@@ -63,9 +63,6 @@ void la_owner_free(la_owner *owner, la_thread *self);
  */
 la_owner *la_owner_exchange(la_thread *self, la_owner *owner);
 
-/* All records ever made, for a fork. */
-la_thread *la_thread_first(void);
-
 void la_registry_fork_prepare(void);
 void la_registry_fork_parent(void);
 /* Gives back the records of all threads but the calling one. */
