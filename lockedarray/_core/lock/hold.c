@@ -42,11 +42,13 @@ la_hold_new_slow(la_thread *self)
     if (hold != NULL) {
         return hold;
     }
-    /* Records are never freed, and so may lie in one block. */
-    la_hold *block = calloc(LA_BLOCK, sizeof(la_hold));
-    if (block == NULL) {
+    /* Records are never freed, and so may lie in one block, from its first line on. */
+    char *memory = calloc(1, LA_BLOCK * sizeof(la_hold) + LA_CACHE_LINE - 1);
+    if (memory == NULL) {
         return NULL;
     }
+    uintptr_t line = (uintptr_t)memory + LA_CACHE_LINE - 1;
+    la_hold *block = (la_hold *)(line - line % LA_CACHE_LINE);
     for (int i = LA_BLOCK - 1; i > 0; i--) {
         la_hold_free(&block[i], self);
     }

@@ -34,8 +34,6 @@
 
 #include "lock/hold.h"
 
-#define LA_CACHE_LINE 64
-
 #define LA_FREE ((uintptr_t)0)
 #define LA_INLINE ((uintptr_t)1)        /* a bit beside an address */
 #define LA_LISTED ((uintptr_t)2)
