@@ -128,7 +128,7 @@ random_region(la_region *region, kind which, uint64_t *random)
         region->ncombs = 1 + random_below(random, LA_REGION_COMBS);
         for (int i = 0; i < region->ncombs; i++) {
             la_comb *comb = &region->combs[i];
-            comb->window = random_below(random, 2) ? 0 : 2 * ROW;
+            comb->window = (uint64_t[]){0, 0, 2 * ROW, 100}[random_below(random, 4)];
             comb->period = (uint64_t[]){ROW, 2 * ROW, 24, 8}[random_below(random, 4)];
             comb->low = random_next(random) % comb->period;
             comb->length = 1 + random_next(random) % (comb->period - 1);
@@ -502,11 +502,20 @@ a_whole(la_hold *hold, int64_t i, int64_t n)
     la_region_set_whole(&hold->region);
 }
 
-/* One of n / 100 rows. */
+/* Of an array with three axes: the period of the first one does not tell these apart. */
+static void
+a_column_of_planes(la_hold *hold, int64_t i, int64_t n)
+{
+    intptr_t row = (intptr_t)n * 8;
+    la_region_set_array(&hold->region, 3, (intptr_t[]){5, 10, 1},
+                        (intptr_t[]){10 * row, row, 8}, 8, (intptr_t)i * 8);
+}
+
+/* Of 100 there are 10 rows with 10 each, of 10 000 a hundred with a hundred each. */
 static void
 a_hot_row(la_hold *hold, int64_t i, int64_t n)
 {
-    a_row(hold, i % (n / 100), n);
+    a_row(hold, i % (n == FEW ? 10 : 100), n);
 }
 
 typedef struct {
@@ -598,6 +607,7 @@ test_questions_grow_by_the_logarithm(void)
     check_growth("columns", a_column, LA_WRITE, LA_WRITE, other, false);
     check_growth("shifted pairs of columns", a_shifted_pair_of_columns, LA_READ, LA_WRITE,
                  other, false);
+    check_growth("columns of planes", a_column_of_planes, LA_WRITE, LA_WRITE, other, false);
     check_growth("all of it, by the owner", a_whole, LA_WRITE, LA_WRITE, me, false);
     check_growth("rows, by the owner", a_row, LA_WRITE, LA_WRITE, me, false);
     check_growth("reads among reads", a_whole, LA_READ, LA_READ, other, false);
@@ -678,9 +688,9 @@ test_walks_in_turn_grow_by_the_logarithm(void)
     check_walk_growth("columns, all wanted", a_column, a_whole, FEW, FEW, MANY);
     check_walk_growth("all of it, all wanted", a_whole, a_whole, FEW, FEW, MANY);
     check_walk_growth("rows, one wanted", a_row, a_row, FEW, 1, 1);
+    check_walk_growth("hot rows, one wanted", a_hot_row, a_hot_row, FEW, 10, 100);
     /* Of a hundred, these would be few enough to look at all. */
     check_walk_growth("rows, a tenth wanted", a_row, a_tenth, 1000, 100, 1000);
-    check_walk_growth("hot rows, one wanted", a_hot_row, a_hot_row, 1000, 100, 100);
 }
 
 #endif

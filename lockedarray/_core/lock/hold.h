@@ -49,17 +49,22 @@ typedef struct {
 
 /*
  * One part of a chain, in the index of a large set (hold_set.c): in a tree by
- * region, and the head of the chain also in one by ticket.
+ * region, and the head of the chain also in one by ticket. Two cache lines: a
+ * question needs no more than the first one of most nodes that it looks at.
  */
 typedef struct {
-    la_hold *left, *right;
-    int64_t low, high;                  /* what the tree by region goes by */
+    _Alignas(LA_CACHE_LINE) la_hold *left;
+    la_hold *right;
+    int64_t low;                        /* where its range starts */
     /* Of all that is below it and of itself: */
     int64_t highest;
     uint64_t least, greatest;           /* tickets */
     la_owner *sole;                     /* whose it is; NULL: of several owners */
-
     la_hold *head;                      /* of the chain */
+
+    int64_t high;                       /* where its range ends */
+    uint64_t ticket;                    /* the head's */
+    la_owner *whose;
     la_hold **root;                     /* of its tree; NULL: an empty region is in none */
     uint64_t priority;                  /* random; none below has a higher one */
     la_hold *earlier, *later;           /* the tree by ticket */

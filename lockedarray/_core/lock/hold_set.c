@@ -74,6 +74,12 @@ la_holds_conflict(const la_hold *a, const la_hold *b)
     return false;
 }
 
+static bool
+la_ticket_precedes(const la_hold *a, const la_hold *b)
+{
+    return a->node.ticket != b->node.ticket ? a->node.ticket < b->node.ticket : (uintptr_t)a < (uintptr_t)b;
+}
+
 /* The trees by region. */
 
 static bool
@@ -82,8 +88,7 @@ la_region_precedes(const la_hold *a, const la_hold *b)
     if (a->node.low != b->node.low) {
         return a->node.low < b->node.low;
     }
-    uint64_t a_ticket = a->node.head->ticket, b_ticket = b->node.head->ticket;
-    return a_ticket != b_ticket ? a_ticket < b_ticket : (uintptr_t)a < (uintptr_t)b;
+    return la_ticket_precedes(a, b);
 }
 
 /* What a node says of all below it also holds for `other`. */
@@ -109,8 +114,8 @@ static void
 la_region_update(la_node *node)
 {
     node->highest = node->high;
-    node->least = node->greatest = node->head->ticket;
-    node->sole = node->head->whose;
+    node->least = node->greatest = node->ticket;
+    node->sole = node->whose;
     if (node->left != NULL) {
         la_region_include(node, &node->left->node);
     }
@@ -175,26 +180,34 @@ la_region_insert(la_hold **root, la_hold *part)
     *root = part;
 }
 
-static la_hold *
-la_region_without(la_hold *tree, la_hold *part)
+/*
+ * True when the tree says something else now of what it has. Most often that is
+ * soon not so, and all above need not be looked at again.
+ */
+static bool
+la_region_remove(la_hold **root, la_hold *part)
 {
+    la_hold *tree = *root;
+
     LA_COUNT_VISIT();
     if (tree == part) {
-        return la_region_join(part->node.left, part->node.right);
+        *root = la_region_join(part->node.left, part->node.right);
+        return true;
     }
-    la_hold **side = la_region_precedes(part, tree) ? &tree->node.left : &tree->node.right;
-    *side = la_region_without(*side, part);
-    la_region_update(&tree->node);
-    return tree;
+    bool left = la_region_precedes(part, tree);
+    if (!la_region_remove(left ? &tree->node.left : &tree->node.right, part)) {
+        return false;
+    }
+    la_node *node = &tree->node;
+    int64_t highest = node->highest;
+    uint64_t least = node->least, greatest = node->greatest;
+    const la_owner *sole = node->sole;
+    la_region_update(node);
+    return node->highest != highest || node->least != least || node->greatest != greatest
+           || node->sole != sole;
 }
 
 /* The tree by ticket. */
-
-static bool
-la_ticket_precedes(const la_hold *a, const la_hold *b)
-{
-    return a->ticket != b->ticket ? a->ticket < b->ticket : (uintptr_t)a < (uintptr_t)b;
-}
 
 static void
 la_ticket_insert(la_hold **root, la_hold *hold)
@@ -328,6 +341,8 @@ la_part_index(la_hold_set *set, la_hold *part, la_hold *head)
     la_node *node = &part->node;
 
     node->head = head;
+    node->ticket = head->ticket;
+    node->whose = head->whose;
     node->priority = la_priority(part);
     node->root = NULL;
     if (la_region_is_empty(&part->region)) {
@@ -386,7 +401,7 @@ la_hold_set_remove_slow(la_hold_set *set, la_hold *hold)
     }
     for (la_hold *part = hold; part != NULL; part = part->also) {
         if (part->node.root != NULL) {
-            *part->node.root = la_region_without(*part->node.root, part);
+            la_region_remove(part->node.root, part);
         }
     }
     if (set->tickets != NULL) {
@@ -414,10 +429,10 @@ typedef struct {
 
 /* Whatever its regions are? */
 static bool
-la_query_wants(const la_query *query, la_hold *member)
+la_query_wants(const la_query *query, const la_node *node)
 {
-    return member->ticket >= query->from && member->ticket <= query->last
-           && member->whose != query->except && member != query->wanted;
+    return node->ticket >= query->from && node->ticket <= query->last
+           && node->whose != query->except && node->head != query->wanted;
 }
 
 static void
@@ -441,11 +456,11 @@ la_query_enters(const la_query *query, const la_node *node)
            && (node->sole == NULL || node->sole != query->except);
 }
 
-/* Goes deeper where the least ticket is first, so that it leaves out more. */
+/* In the order of `low`, and so of those with the same low the least ticket first. */
 static void
 la_query_tree(la_query *query, la_hold *at)
 {
-    while (at != NULL && !query->done && !query->tired) {
+    for (; at != NULL && !query->done && !query->tired; at = at->node.right) {
         LA_COUNT_VISIT();
         if (!la_query_enters(query, &at->node)) {
             return;
@@ -455,27 +470,15 @@ la_query_tree(la_query *query, la_hold *at)
             return;
         }
         query->steps--;
-        la_hold *first = at->node.left, *second = NULL;
-        if (at->node.low < query->high) {
-            la_hold *head = at->node.head;
-            if (la_query_wants(query, head)
-                    && la_regions_conflict(&at->region, &query->part->region)
-                    && (query->accept == NULL || query->accept(head, query->context))) {
-                la_query_found(query, head);
-            }
-            second = at->node.right;
-            if (first == NULL || (second != NULL
-                                  && second->node.least < first->node.least)) {
-                second = first;
-                first = at->node.right;
-            }
+        la_query_tree(query, at->node.left);
+        if (at->node.low >= query->high || query->done || query->tired) {
+            return;
         }
-        if (second == NULL) {
-            at = first;
-        }
-        else {
-            la_query_tree(query, first);
-            at = second;
+        la_hold *head = at->node.head;
+        if (at->node.high > query->low && la_query_wants(query, &at->node)
+                && la_regions_conflict(&at->region, &query->part->region)
+                && (query->accept == NULL || query->accept(head, query->context))) {
+            la_query_found(query, head);
         }
     }
 }
@@ -559,13 +562,13 @@ la_query_tickets(la_query *query, la_hold *at)
 {
     while (at != NULL) {
         LA_COUNT_VISIT();
-        if (at->ticket >= query->from) {
+        if (at->node.ticket >= query->from) {
             la_query_tickets(query, at->node.earlier);
-            if (query->done || query->tired || at->ticket > query->last) {
+            if (query->done || query->tired || at->node.ticket > query->last) {
                 return;
             }
             if (query->steps == 0) {
-                query->from = at->ticket;       /* to go on with */
+                query->from = at->node.ticket;       /* to go on with */
                 query->tired = true;
                 return;
             }
@@ -689,6 +692,7 @@ la_part_check(const la_hold_set *set, const la_hold *part, const la_hold *head)
     const la_node *node = &part->node;
 
     LA_ASSERT(node->head == head);
+    LA_ASSERT(node->ticket == head->ticket && node->whose == head->whose);
     if (la_region_is_empty(&part->region)) {
         LA_ASSERT(node->root == NULL);
         return false;
