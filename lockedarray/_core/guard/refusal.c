@@ -25,24 +25,28 @@ la_words(const char *name)
     return PyObject_GetAttrString(la_words_module, name);
 }
 
+#define LA_FEW_THREADS 16
+
 /* The idents of the threads of which a hold is in the way: a list, or NULL with an error. */
 static PyObject *
 la_blocking_threads(la_region_lock *lock, const la_hold *hold)
 {
     la_thread *thread = la_thread_here();
-    size_t room = 0, count = 0;
-    uint64_t *idents = NULL;
+    uint64_t few[LA_FEW_THREADS], *many = NULL, *idents = few;
+    size_t room = LA_FEW_THREADS, count = 0;
 
-    while (thread != NULL
-            && (count = la_lock_blockers(lock->lock, hold, thread, idents, room)) > room) {
-        PyMem_RawFree(idents);
+    if (thread == NULL) {
+        return NULL;
+    }
+    while ((count = la_lock_blockers(lock->lock, hold, thread, idents, room)) > room) {
+        PyMem_RawFree(many);
         room = 2 * count;
-        idents = PyMem_RawMalloc(room * sizeof(uint64_t));
-        if (idents == NULL) {
+        idents = many = PyMem_RawMalloc(room * sizeof(uint64_t));
+        if (many == NULL) {
             return PyErr_NoMemory();
         }
     }
-    PyObject *list = thread == NULL ? NULL : PyList_New((Py_ssize_t)count);
+    PyObject *list = PyList_New((Py_ssize_t)count);
     for (size_t i = 0; list != NULL && i < count; i++) {
         PyObject *ident = PyLong_FromUnsignedLongLong(idents[i]);
         if (ident == NULL) {
@@ -51,7 +55,7 @@ la_blocking_threads(la_region_lock *lock, const la_hold *hold)
         }
         PyList_SET_ITEM(list, (Py_ssize_t)i, ident);
     }
-    PyMem_RawFree(idents);
+    PyMem_RawFree(many);
     return list;
 }
 
