@@ -81,6 +81,14 @@ thread_join(pthread_t thread)
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+/* Does nobody hold it, seen while nobody uses it? (A hold in a slot is not seen.) */
+static inline bool
+is_unheld(la_lock *lock)
+{
+    uintptr_t state = atomic_load(&lock->state);
+    return (state == LA_FREE || state == LA_BIASED) && lock->holds.count == 0;
+}
+
 /* Until `count` threads wait for the lock. */
 static inline void
 until_waiters(la_lock *lock, int count)

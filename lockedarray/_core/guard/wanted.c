@@ -25,14 +25,19 @@ la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
 
 /* -- several -------------------------------------------------------------------- */
 
+/* By the lock, and of one lock a write first. */
+static uint64_t
+la_wanted_place(const la_wanted *wanted)
+{
+    return 2 * wanted->lock->lock->serial + (wanted->hold->mode != LA_WRITE);
+}
+
 static int
 la_wanted_compare(const void *a, const void *b)
 {
-    const la_wanted *first = a, *second = b;
-    uint64_t x = first->lock->lock->serial, y = second->lock->lock->serial;
+    uint64_t x = ((const la_wanted *)a)->place, y = ((const la_wanted *)b)->place;
 
-    return x != y ? (x > y) - (x < y)
-        : (second->hold->mode == LA_WRITE) - (first->hold->mode == LA_WRITE);
+    return (x > y) - (x < y);
 }
 
 #define LA_FEW 8        /* so many are sorted faster without calls */
@@ -47,7 +52,7 @@ la_wanted_sort(la_wanted *wanted, int count)
     for (int i = 1; i < count; i++) {
         la_wanted moved = wanted[i];
         int at = i;
-        for (; at > 0 && la_wanted_compare(&moved, &wanted[at - 1]) < 0; at--) {
+        for (; at > 0 && moved.place < wanted[at - 1].place; at--) {
             wanted[at] = wanted[at - 1];
         }
         wanted[at] = moved;
@@ -58,8 +63,15 @@ int
 la_wanted_order(la_wanted *wanted, int count)
 {
     int locks = 0;
+    bool sorted = true;
 
-    la_wanted_sort(wanted, count);
+    for (int i = 0; i < count; i++) {
+        wanted[i].place = la_wanted_place(&wanted[i]);
+        sorted = sorted && (i == 0 || wanted[i - 1].place <= wanted[i].place);
+    }
+    if (!sorted) {
+        la_wanted_sort(wanted, count);
+    }
     for (int i = 0; i < count; i++) {
         if (locks > 0 && wanted[locks - 1].lock == wanted[i].lock) {
             la_hold_chain(wanted[locks - 1].hold, wanted[i].hold);

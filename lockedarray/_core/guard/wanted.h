@@ -15,6 +15,7 @@
 typedef struct {
     la_region_lock *lock;       /* the caller's reference */
     la_hold *hold;
+    uint64_t place;             /* in lock order; la_wanted_order sets it */
 } la_wanted;
 
 /*

@@ -25,7 +25,9 @@ la_waiter_try(la_hold *waiter, bool may_join)
 {
     la_wakes wakes = {0};
 
-    la_lock_enter(waiter->lock, waiter->thread);
+    if (la_lock_enter_or_add(waiter, waiter->wanted_by, waiter->thread)) {
+        return LA_NOTHING;
+    }
     la_obstacle obstacle = la_obstacle_locked(waiter);
     if (obstacle == LA_NOTHING) {
         la_waiter_take_locked(waiter);
@@ -445,7 +447,10 @@ la_release_slow(la_hold *hold, la_thread *self)
     la_owner *owner = la_hold_owner(hold);
     la_wakes wakes = {0};
 
-    la_lock_enter(lock, self);
+    if (la_lock_enter_or_drop(hold, self)) {
+        la_owner_forget(owner, hold);
+        return;
+    }
     la_holds_unlink_locked(lock, hold);
     la_queue_serve_locked(hold, &wakes);
     la_owner_forget(owner, hold);

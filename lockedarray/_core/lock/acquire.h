@@ -92,7 +92,7 @@ la_try_in_turn(la_lock *lock, la_hold *hold, la_thread *self)
 static inline void
 la_release(la_hold *hold, la_thread *self)
 {
-    if (!LA_LIKELY(la_lock_unclaim(hold))) {
+    if (!LA_LIKELY(la_lock_unclaim(hold, self))) {
         la_release_slow(hold, self);
     }
 }

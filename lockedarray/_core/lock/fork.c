@@ -13,7 +13,8 @@
  *                   cleared after.
  *   thread.waiting  the same, for the holds by which it is in queues.
  *
- * The locks that these name are emptied, then the survivor's own holds are
+ * The locks that these name are emptied, as are the slots of all threads (a hold in one is
+ * among those of its owner), then the survivor's own holds are
  * listed again, and its waits (it may have forked in a signal handler) queued
  * again. All other locks are free, or held by the survivor alone.
  *
@@ -107,6 +108,7 @@ la_owner_lose(la_owner *owner)
     }
     atomic_store_explicit(&owner->holds, NULL, memory_order_relaxed);
     atomic_store_explicit(&owner->abandoned, NULL, memory_order_relaxed);
+    owner->operations = 0;
 }
 
 static void
@@ -188,6 +190,7 @@ la_fork_child(void)
     la_graph_fork_child();
     for (la_thread *thread = la_thread_first(); thread != NULL;
             thread = thread->next) {
+        la_bias_fork_child(thread);
         if (thread->used) {
             la_thread_empty_locks(thread);
         }

@@ -6,31 +6,122 @@
 
 static void la_lock_check_locked(const la_lock *lock);
 
-void
-la_lock_enter(la_lock *lock, la_thread *self)
+/* Is a part of it a write? */
+static bool
+la_hold_writes(const la_hold *hold)
+{
+    while (hold != NULL && hold->mode != LA_WRITE) {
+        hold = hold->also;
+    }
+    return hold != NULL;
+}
+
+static void
+la_lock_take_mutex(la_lock *lock, la_thread *self)
 {
     /* Relaxed: the release in la_mutex_lock orders it for a fork. */
     atomic_store_explicit(&self->inside, lock, memory_order_relaxed);
     la_mutex_lock(&lock->mutex);
+}
 
+static void
+la_lock_give_mutex(la_lock *lock, la_thread *self)
+{
+    la_mutex_unlock(&lock->mutex);
+    /* Release: a fork that finds it cleared finds the mutex free. */
+    atomic_store_explicit(&self->inside, NULL, memory_order_release);
+}
+
+/* The bias has ended: what is in slots comes into the list. */
+static void
+la_lock_list_slots_locked(la_lock *lock)
+{
+    la_hold *hold = la_bias_revoke_locked(lock), *next;
+
+    for (; hold != NULL; hold = next) {
+        next = hold->next;
+        la_holds_link_locked(lock, hold, la_hold_owner(hold));
+    }
+}
+
+/* Brings the lock into the list form. */
+static void
+la_lock_list_all_locked(la_lock *lock)
+{
     /* Relaxed: the compare-and-swap decides; LISTED is the mutex's alone. */
     uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
     while (state != LA_LISTED) {
         /*
          * Acquire: pairs with the release of who claimed, whose hold is read
          * from here on, and with the release of who set FREE, after whom the
-         * caller of la_acquire comes next.
+         * caller of la_acquire comes next. Sequentially consistent: it comes before
+         * the look at the slots (la_lock_claim_slot).
          */
         if (atomic_compare_exchange_weak_explicit(
                 &lock->state, &state, LA_LISTED,
-                memory_order_acquire, memory_order_relaxed)) {
-            if (state != LA_FREE) {
+                memory_order_seq_cst, memory_order_relaxed)) {
+            if (state == LA_BIASED) {
+                la_lock_list_slots_locked(lock);
+            }
+            else if (state != LA_FREE) {
                 la_hold *hold = (la_hold *)(state & ~LA_INLINE);
-                la_hold_set_add(&lock->holds, hold, la_hold_owner(hold));
+                la_holds_link_locked(lock, hold, la_hold_owner(hold));
             }
             break;
         }
     }
+}
+
+void
+la_lock_enter(la_lock *lock, la_thread *self)
+{
+    la_lock_take_mutex(lock, self);
+    la_lock_list_all_locked(lock);
+}
+
+/* Under the mutex, where nobody else ends a bias. */
+static bool
+la_lock_is_biased_locked(const la_lock *lock)
+{
+    return atomic_load_explicit(&lock->state, memory_order_relaxed) == LA_BIASED;
+}
+
+bool
+la_lock_enter_or_add(la_hold *hold, la_owner *owner, la_thread *self)
+{
+    la_lock *lock = hold->lock;
+
+    la_lock_take_mutex(lock, self);
+    if (la_lock_is_biased_locked(lock) && !la_hold_writes(hold)) {
+        la_owner_remember(owner, hold);
+        la_holds_link_locked(lock, hold, owner);
+        la_lock_give_mutex(lock, self);
+        return true;
+    }
+    la_lock_list_all_locked(lock);
+    return false;
+}
+
+bool
+la_lock_enter_or_drop(la_hold *hold, la_thread *self)
+{
+    la_lock *lock = hold->lock;
+
+    la_lock_take_mutex(lock, self);
+    if (la_lock_is_biased_locked(lock)) {
+        /* Relaxed: under the mutex only who gives it back, as this one does, changes it. */
+        la_slot *slot = atomic_load_explicit(&hold->slot, memory_order_relaxed);
+        if (slot != NULL) {
+            la_bias_take_locked(hold, slot);
+        }
+        else {
+            la_holds_unlink_locked(lock, hold);
+        }
+        la_lock_give_mutex(lock, self);
+        return true;
+    }
+    la_lock_list_all_locked(lock);
+    return false;
 }
 
 /* The state word that the lists ask for; takes a single hold off its list. */
@@ -39,20 +130,23 @@ la_lock_settle_locked(la_lock *lock)
 {
     uintptr_t state = LA_LISTED;
 
-    if (lock->waiters.count == 0) {
-        if (lock->holds.count == 0) {
-            state = LA_FREE;
-        }
-        else if (lock->holds.count == 1) {
-            la_hold *hold = lock->holds.first;
-            state = (uintptr_t)hold | LA_INLINE;
-            la_hold_set_remove(&lock->holds, hold);
-        }
+    if (lock->waiters.count > 0) {
+        lock->reads = 0;
+    }
+    else if (la_bias_is_due_locked(lock)) {
+        state = LA_BIASED;
+    }
+    else if (lock->holds.count == 0) {
+        state = LA_FREE;
+    }
+    else if (lock->holds.count == 1) {
+        state = (uintptr_t)lock->holds.first | LA_INLINE;
+        la_holds_unlink_locked(lock, lock->holds.first);
     }
     if (state != LA_LISTED) {
         /*
-         * Release: pairs with the acquire of la_lock_claim and la_lock_enter,
-         * and with that of la_lock_unclaim. After it the hold may be gone.
+         * Release: pairs with the acquire of la_lock_claim, la_lock_claim_slot and
+         * la_lock_enter, and with that of la_lock_unclaim. After it the hold may be gone.
          */
         atomic_store_explicit(&lock->state, state, memory_order_release);
     }
@@ -84,9 +178,7 @@ la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes)
 {
     la_lock_check_locked(lock);
     la_lock_settle_locked(lock);
-    la_mutex_unlock(&lock->mutex);
-    /* Release: a fork that finds it cleared finds the mutex free. */
-    atomic_store_explicit(&self->inside, NULL, memory_order_release);
+    la_lock_give_mutex(lock, self);
     la_wakes_make(wakes);
 }
 
@@ -119,11 +211,13 @@ la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner)
     LA_ASSERT(hold->lock == lock);
     atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
     la_hold_set_add(&lock->holds, hold, owner);
+    lock->writes += la_hold_writes(hold);
 }
 
 void
 la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner)
 {
+    atomic_store_explicit(&hold->slot, NULL, memory_order_relaxed);
     la_holds_link_locked(lock, hold, owner);
     atomic_store_explicit(&lock->state, LA_LISTED, memory_order_relaxed);
 }
@@ -132,6 +226,7 @@ void
 la_holds_unlink_locked(la_lock *lock, la_hold *hold)
 {
     la_hold_set_remove(&lock->holds, hold);
+    lock->writes -= la_hold_writes(hold);
 }
 
 la_hold *
@@ -342,16 +437,20 @@ la_lock_check_locked(const la_lock *lock)
 {
     int checked = 0;
 
+    uint32_t writes = 0;
     LA_ASSERT(atomic_load_explicit(&lock->state, memory_order_relaxed)
               == LA_LISTED);
-    for (la_hold *hold = lock->holds.first; hold != NULL && checked < LA_CHECKED;
-            hold = hold->next, checked++) {
+    const la_hold *hold = lock->holds.first;
+    for (; hold != NULL && checked < LA_CHECKED; hold = hold->next, checked++) {
         LA_ASSERT(hold->lock == lock && !hold->queued);
+        LA_ASSERT(atomic_load_explicit(&hold->slot, memory_order_relaxed) == NULL);
+        writes += la_hold_writes(hold);
         la_owner *owner = atomic_load_explicit(&hold->owner,
                                                memory_order_relaxed);
         LA_ASSERT(owner != NULL);
         LA_ASSERT(la_hold_set_find(&lock->holds, hold, owner, NULL, NULL) == NULL);
     }
+    LA_ASSERT(hold != NULL || lock->writes == writes);
     const la_hold *older = NULL;
     /* Who was old when the queue was last served still is. */
     int64_t old = lock->waiters.first == NULL ? 0 : la_now() - LA_HAND_OFF_NS;

@@ -14,7 +14,8 @@
  * Invariant, whenever the mutex is free:
  *   1. No two holds conflict.
  *   2. The state word says what the lists say: LA_FREE when both are empty,
- *      LA_INLINE for one hold and no waiter, else LA_LISTED.
+ *      LA_INLINE for one hold and no waiter, else LA_LISTED. Or it is LA_BIASED:
+ *      nobody waits, and nothing but reads is held.
  *   3. The queue is ordered by age, oldest first.
  *   4. A waiter that is neither signalled nor aside is truly blocked: a hold is
  *      in its way, or an older waiter is that it heeds.
@@ -28,7 +29,8 @@
 #ifndef LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 #define LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 
-#include "lock/regionlock.h"
+#include "lock/bias.h"
+#include "lock/hold_set.h"
 
 /* A waiter this old is handed the lock; newcomers queue behind it. */
 #define LA_HAND_OFF_NS LA_MILLISECOND
@@ -43,6 +45,15 @@ typedef struct {
 
 /* Takes the mutex and brings the lock into the list form. */
 void la_lock_enter(la_lock *lock, la_thread *self);
+
+/*
+ * A biased lock stays so when a read is added to the list, for which there is no slot, or
+ * which is a chain; or when one is taken out, wherever it is. True: so it was done, and
+ * the mutex is free again. (The owner has remembered the one that was added, and has yet to
+ * forget the other.) False: as la_lock_enter.
+ */
+bool la_lock_enter_or_add(la_hold *hold, la_owner *owner, la_thread *self);
+bool la_lock_enter_or_drop(la_hold *hold, la_thread *self);
 
 /* Gives the mutex back, and wakes. */
 void la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes);
