@@ -102,6 +102,7 @@ docs: $(VENV)/.docs $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/locks.py
+	$(VENV)/bin/python benchmarks/growth.py
 	$(VENV)/bin/python benchmarks/operations.py $(ARGS)
 
 demo: .venv-demo/.installed

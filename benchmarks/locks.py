@@ -1,10 +1,12 @@
 """The RegionLock beside the locks that people use instead, all in one run.
 
 1. In C (``locks_c.c``, compiled here): hold and release beside ``pthread_rwlock`` and
-   ``pthread_mutex``, and the longest waits among eight readers and eight writers.
+   ``pthread_mutex``, and the longest waits of readers and writers, up to 64 threads.
 2. From Python: hold and release beside `threading.Lock` and `readerwriterlock.rwlock.RWLockFair`.
 3. Throughput of two threads that write disjoint parts of one 2 MB array, ``np.sin(v, out=v)``,
    beside the same program on a plain array without any lock.
+4. The longest wait of a writer of one array beside threads that read two, ours alone and with
+   others' locks below; and how often threads wake that wait for a lock.
 
 Run with ``python benchmarks/locks.py [--seconds S]``.  The contenders take turns in short rounds,
 and the medians are compared, since other programs share the machine.
@@ -13,6 +15,7 @@ and the medians are compared, since other programs share the machine.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import platform
 import shutil
@@ -117,10 +120,91 @@ def _together(views: list, calls: int) -> float:
     return time.perf_counter() - start
 
 
+def two_arrays(seconds: float, takers: int = 8) -> None:
+    """The longest waits of a writer of the last of two arrays that others read together."""
+    below: dict[str, Callable[[], dict]] = {
+        "two arrays": dict,
+        "two arrays, lock=RWLockFair()": lambda: {"lock": rwlock.RWLockFair()},
+    }
+    print(f"{f'{takers} threads that read two arrays':38} longest waits, ms (turns)")
+    for name, options in below.items():
+        x, y = (la.LockedArray(np.zeros(8), **options()) for _ in range(2))
+        guards = [functools.partial(la.acquire, read=(x, y))] * takers + [y.write]
+        waits = _waits(guards, seconds)
+        theirs, last = [wait for turns in waits[:takers] for wait in turns], waits[-1]
+        print(
+            f"{name:38} of a writer of the last {max(last) * 1e3:8.1f} ({len(last)}), "
+            f"theirs {max(theirs) * 1e3:8.1f} ({len(theirs)})",
+            flush=True,
+        )
+    print()
+
+
+def _waits(guards: list[Callable[[], la.Guard]], seconds: float) -> list[list[float]]:
+    """How long each of so many threads waited for each guard that it took, in that time."""
+    waits: list[list[float]] = [[] for _ in guards]
+    stop = threading.Event()
+
+    def work(make: Callable[[], la.Guard], waited: list[float]) -> None:
+        while not waited or not stop.is_set():
+            start = time.perf_counter()
+            with make():
+                waited.append(time.perf_counter() - start)
+                sum(range(200))
+
+    threads = [
+        threading.Thread(target=work, args=given) for given in zip(guards, waits, strict=True)
+    ]
+    for thread in reversed(threads):
+        thread.start()
+    time.sleep(seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return waits
+
+
+def wake_ups(waiting: int = 200, seconds: float = 2) -> None:
+    """How often threads wake that wait for a lock, all of them together (on Linux)."""
+    if not Path("/proc/self/task").exists():
+        print("no /proc: wake-ups are not counted\n")
+        return
+    x = la.zeros(8)
+    guard = x.write()
+    guard.acquire()
+
+    def wait() -> None:
+        with x.write():
+            pass
+
+    threads = [threading.Thread(target=wait) for _ in range(waiting)]
+    for thread in threads:
+        thread.start()
+    while sum(held.waiting for held in x.lock.holds()) < waiting:
+        time.sleep(0.01)
+    before, start = _switches(threads), time.perf_counter()
+    time.sleep(seconds)
+    rate = (_switches(threads) - before) / (time.perf_counter() - start)
+    guard.release()
+    for thread in threads:
+        thread.join()
+    print(f"{waiting} waiting threads: {rate:.0f} wake-ups a second\n")
+
+
+def _switches(threads: list[threading.Thread]) -> int:
+    """How often these threads have gone to sleep so far."""
+    counted = 0
+    for thread in threads:
+        for line in Path(f"/proc/self/task/{thread.native_id}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            counted += int(value) if name == "voluntary_ctxt_switches" else 0
+    return counted
+
+
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=2, help="of each crowd in C")
+    parser.add_argument("--seconds", type=float, default=2, help="of each crowd")
     arguments = parser.parse_args()
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     print(
@@ -131,6 +215,8 @@ def main() -> None:
     in_c(arguments.seconds)
     from_python()
     two_writers()
+    two_arrays(arguments.seconds)
+    wake_ups()
 
 
 if __name__ == "__main__":

@@ -7,10 +7,13 @@
  *      pthread_rwlock pair of the same mode.
  *   2. The longest wait of a writer among 8 readers that read in a loop, and
  *      of a reader among 8 writers, for ours and for pthread_rwlock.
+ *   3. The longest waits of readers and of writers in crowds of both, up to 64
+ *      threads; for ours also where each reader is inside a hold of a lock of its
+ *      own. A writer that is kept out waits until the end of its part.
  *
  * Build: cc -O2 -std=gnu11 -pthread -Ilockedarray/_core \
  *            benchmarks/locks_c.c lockedarray/_core/lock/*.c -o locks_c
- * Run:   ./locks_c [seconds of each part of 2, default 2]
+ * Run:   ./locks_c [seconds of each line of 2 and 3, default 2]
  *
  * What this does not show: many threads at once on many cores, where the
  * mutex around the list of holds is what readers share.
@@ -281,6 +284,78 @@ measure_longest_wait(bool ours, la_mode crowd_mode, double seconds)
     fflush(stdout);
 }
 
+/* Part 3: crowds of both modes. */
+#define LARGEST_CROWD 64
+
+static void *
+member_run_nested(void *argument)
+{
+    la_thread *self = la_thread_self();
+    la_lock own;
+    la_lock_init(&own, 0);
+    la_hold *outer = hold_new(LA_READ, self);
+    la_region_set_whole(&outer->region);
+    if (la_acquire(&own, outer, self, LA_NEVER, NULL, NULL) != LA_OK) {
+        abort();
+    }
+    member_run(argument);
+    hold_release(outer, self);
+    la_lock_destroy(&own);
+    return NULL;
+}
+
+static void
+print_longest_of(const char *mode, const member *members, int count)
+{
+    int64_t longest = 0, turns = 0;
+
+    for (int i = 0; i < count; i++) {
+        longest = members[i].longest > longest ? members[i].longest : longest;
+        turns += members[i].turns;
+    }
+    printf(" a %s %9.3f ms (%lld turns)", mode, (double)longest / 1e6, (long long)turns);
+}
+
+static void
+measure_mixed_crowd(bool ours, bool nested, int readers, int writers, double seconds)
+{
+    pthread_t threads[LARGEST_CROWD];
+    member members[LARGEST_CROWD];
+
+    atomic_store(&crowd_stop, false);
+    for (int i = 0; i < readers + writers; i++) {
+        bool reads = i < readers;
+        members[i] = (member){ .ours = ours, .mode = reads ? LA_READ : LA_WRITE };
+        pthread_create(&threads[i], NULL, reads && nested ? member_run_nested : member_run,
+                       &members[i]);
+    }
+    usleep((useconds_t)(seconds * 1e6));
+    atomic_store(&crowd_stop, true);
+    for (int i = 0; i < readers + writers; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    printf("%-15s %2d %s and %2d writer%s: longest wait of",
+           ours ? "RegionLock:" : "pthread_rwlock:", readers,
+           nested ? "nested readers" : "readers", writers, writers > 1 ? "s" : "");
+    print_longest_of("reader", members, readers);
+    printf(", of");
+    print_longest_of("writer", members + readers, writers);
+    printf("\n");
+    fflush(stdout);
+}
+
+static void
+measure_mixed_crowds(double seconds)
+{
+    for (int ours = 1; ours >= 0; ours--) {
+        measure_mixed_crowd(ours, false, CROWD, CROWD, seconds);
+        measure_mixed_crowd(ours, false, LARGEST_CROWD / 2, LARGEST_CROWD / 2, seconds);
+    }
+    measure_mixed_crowd(true, true, CROWD / 2, 1, seconds);
+    measure_mixed_crowd(true, true, CROWD, CROWD, seconds);
+    measure_mixed_crowd(true, true, LARGEST_CROWD / 2, LARGEST_CROWD / 2, seconds);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -301,6 +376,7 @@ main(int argc, char **argv)
         measure_longest_wait(ours, LA_READ, seconds);
         measure_longest_wait(ours, LA_WRITE, seconds);
     }
+    measure_mixed_crowds(seconds);
     la_lock_destroy(&region_lock);
     return 0;
 }

@@ -30,9 +30,8 @@ class RegionLockBase(_native.RegionLock):
 
     def _entries(self) -> list[tuple[str, str, bool, int | None, int | None]]:
         """Return who holds, and then who waits: (thread, mode, waiting, first byte, end)."""
-        names = _names()
         entries = self.entries() if self._foreign is None else self._entries_over_foreign()
-        return [(_name(names, ident), *rest) for ident, *rest in entries]
+        return [(_name(ident), *rest) for ident, *rest in entries]
 
     def _entries_over_foreign(self) -> list[Any]:
         """The entries, of which some have this lock for a moment only, to try the one below."""
@@ -225,23 +224,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def _names() -> dict[int | None, str]:
+def _name(ident: int) -> str:
     # Not by enumerate(): a thread that did not survive the interpreter's end may have its lock.
-    active = threading._active.copy()  # type: ignore[attr-defined]
-    return {ident: thread.name for ident, thread in active.items()}
-
-
-def _name(names: dict[int | None, str], ident: int) -> str:
-    return names.get(ident, f"thread {ident}")
+    thread = threading._active.get(ident)  # type: ignore[attr-defined]
+    return f"thread {ident}" if thread is None else thread.name
 
 
 def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoReturn:
     """Raise LockTimeout, naming who is in the way."""
-    names = _names()
     foreign = lock._foreign is not None
     if foreign:  # who only tries, gives it back if the lock below is taken
         holders = [ident for ident in holders if ident not in lock.below.waiting]
-    known = (_name(names, ident) for ident in holders)
+    known = (_name(ident) for ident in set(holders))
     raise not_in_time(lock.serial, write, known, foreign)
 
 
@@ -257,6 +251,5 @@ def raise_deadlock(
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
     if length == 1:
         raise held_beside(lock.serial, write)
-    names = _names()
-    cycle = (_name(names, first), _name(names, last))
+    cycle = (_name(first), _name(last))
     raise closes_cycle(lock.serial, write, cycle, waits_for, length, of_one_lock)

@@ -217,9 +217,9 @@ case_hold(la_mode mode, int64_t low, int64_t size)
 static inline void
 check_free(la_lock *lock)
 {
-    CHECK(atomic_load(&lock->state) == LA_FREE);
-    CHECK(lock->holds == NULL && lock->first_waiter == NULL);
-    CHECK(lock->last_waiter == NULL);
+    CHECK(is_unheld(lock));
+    CHECK(lock->holds.first == NULL && lock->waiters.first == NULL);
+    CHECK(lock->waiters.last == NULL);
     CHECK(atomic_load(&lock->mutex.word) == 0);
     la_lock_destroy(lock);
 }
@@ -247,6 +247,43 @@ teardown(void)
         CHECK(la_hold_owner(case_holds[i]) == NULL && !case_holds[i]->queued);
         la_hold_free(case_holds[i], self);
     }
+}
+
+/* -- bias ------------------------------------------------------------------------ */
+
+static inline bool
+is_biased(la_lock *lock)
+{
+    return atomic_load(&lock->state) == LA_BIASED;
+}
+
+/* How many of the holds in slots of the calling thread are of this lock. */
+static inline int
+count_slots(la_lock *lock)
+{
+    la_thread *self = la_thread_self();
+    int count = 0;
+    for (int i = 0; i < LA_SLOTS; i++) {
+        count += atomic_load(&self->slots[i]) == lock;
+    }
+    return count;
+}
+
+/* Reads beside a read until the lock is biased. Nobody else uses it. */
+static inline void
+until_biased(la_lock *lock)
+{
+    la_thread *self = la_thread_self();
+    la_hold *outer = hold_extent(LA_READ, 0, 8), *inner = hold_extent(LA_READ, 0, 8);
+    CHECK(try_acquire(lock, outer));
+    while (!is_biased(lock)) {
+        CHECK(try_acquire(lock, inner));
+        release(inner);
+    }
+    release(outer);
+    la_hold_free(inner, self);
+    la_hold_free(outer, self);
+    CHECK(is_biased(lock));
 }
 
 #define CASE(test) (setup(), RUN(test), teardown())

@@ -559,6 +559,116 @@ test_a_wait_that_is_aside_goes_on_in_a_child(void)
     actor_stop(&b);
 }
 
+static la_hold *in_slot, *in_list, *others_in_slot;
+
+static void
+check_child_of_readers(void)
+{
+    la_thread *self = la_thread_self();
+    la_hold *write = hold_extent(LA_WRITE, 0, 8);
+    /* Only what this thread holds is left, and it is in the list. */
+    CHECK(la_hold_owner(others_in_slot) == NULL);
+    CHECK(is_mine(in_slot) && is_mine(in_list));
+    CHECK(look(&x, in_slot).held && look(&x, in_list).held);
+    CHECK(la_lock_list(&x, self, NULL, 0) == 1 + LA_SLOTS);
+    CHECK(count_slots(&x) == 0 && count_slots(&y) == 0);
+    CHECK(try_acquire(&y, write));      /* biased, and nobody holds it */
+    release(write);
+    while (la_owner_holds_any(la_thread_owner(self))) {
+        release(self->own.holds);
+    }
+    CHECK(try_acquire(&x, write));
+    release(write);
+    for (la_thread *thread = la_thread_first(); thread != NULL; thread = thread->next) {
+        for (int i = 0; i < LA_SLOTS; i++) {
+            CHECK(atomic_load(&thread->slots[i]) == NULL);
+        }
+    }
+    /* All slots can be used again. */
+    until_biased(&x);
+    for (int i = 0; i < LA_SLOTS; i++) {
+        CHECK(try_acquire(&x, hold_extent(LA_READ, 0, 8)));
+    }
+    CHECK(count_slots(&x) == LA_SLOTS);
+}
+
+static void
+test_a_child_keeps_what_it_holds_in_slots(void)
+{
+    actor b;
+    actor_start(&b);
+    la_hold *mine[LA_SLOTS + 1];
+    others_in_slot = case_hold(LA_READ, 0, 8);
+    until_biased(&x);
+    until_biased(&y);
+    for (int i = 0; i <= LA_SLOTS; i++) {
+        mine[i] = case_hold(LA_READ, 0, 8);
+        CHECK(acquire(&x, mine[i]) == LA_OK);
+    }
+    in_slot = mine[0];
+    in_list = mine[LA_SLOTS];
+    actor_acquire(&b, &x, others_in_slot);
+    CHECK(is_biased(&x) && is_biased(&y) && count_slots(&x) == LA_SLOTS);
+    fork_and(check_child_of_readers);
+    /* The parent has lost nothing. */
+    CHECK(is_biased(&x) && count_slots(&x) == LA_SLOTS);
+    for (int i = 0; i <= LA_SLOTS; i++) {
+        release(mine[i]);
+    }
+    CHECK(look(&x, others_in_slot).held);
+    actor_release(&b, others_in_slot);
+    actor_stop(&b);
+}
+
+/* In the crowd: they read, mostly, and so are in slots or being taken out of them. */
+static void *
+read_mostly(void *argument)
+{
+    la_thread *self = la_thread_self();
+    uint64_t random = (uint64_t)(uintptr_t)argument;
+    while (!atomic_load(&stop)) {
+        la_mode mode = random_below(&random, 1000) == 0 ? LA_WRITE : LA_READ;
+        la_hold *hold = hold_extent(mode, 0, 8);
+        CHECK(la_acquire(&x, hold, self, LA_NEVER, NULL, NULL) == LA_OK);
+        la_release(hold, self);
+        la_hold_free(hold, self);
+    }
+    return NULL;
+}
+
+static void
+check_child_of_a_crowd_of_readers(void)
+{
+    la_thread *self = la_thread_self();
+    la_hold *hold = hold_extent(LA_WRITE, 0, 8);
+    CHECK(la_lock_list(&x, self, NULL, 0) == 0);
+    CHECK(try_acquire(&x, hold));
+    release(hold);
+    until_biased(&x);
+    CHECK(try_acquire(&x, hold));
+    release(hold);
+}
+
+static void
+test_a_fork_in_a_crowd_of_readers_leaves_the_lock_free(void)
+{
+    pthread_t threads[3];
+    int biased = 0;
+    atomic_store(&stop, false);
+    for (uintptr_t i = 0; i < 3; i++) {
+        threads[i] = thread_start(read_mostly, (void *)(i + 1));
+    }
+    for (int i = 0; i < 40 * stress_scale(); i++) {
+        biased += is_biased(&x);
+        fork_and(check_child_of_a_crowd_of_readers);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < 3; i++) {
+        thread_join(threads[i]);
+    }
+    printf("(biased in %d) ", biased);
+}
+
 int
 main(void)
 {
@@ -570,5 +680,7 @@ main(void)
     CASE(test_a_wait_goes_on_in_a_child_s_child);
     CASE(test_a_wait_that_is_aside_goes_on_in_a_child);
     CASE(test_a_fork_in_a_crowd_leaves_the_locks_free_in_the_child);
+    CASE(test_a_child_keeps_what_it_holds_in_slots);
+    CASE(test_a_fork_in_a_crowd_of_readers_leaves_the_lock_free);
     return 0;
 }

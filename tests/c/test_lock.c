@@ -559,7 +559,7 @@ test_old_waiters_are_served_in_order(void)
 }
 
 static void
-test_a_thread_that_holds_something_does_not_queue(void)
+test_a_thread_that_holds_something_else_queues_as_well(void)
 {
     actor b, c;
     actor_start(&b);
@@ -571,13 +571,34 @@ test_a_thread_that_holds_something_does_not_queue(void)
     until_old();
     CHECK(!try_acquire(&x, read));
     CHECK(acquire(&y, other) == LA_OK);
-    CHECK(try_acquire(&x, read));
-    release(read);
+    CHECK(!try_acquire(&x, read));
+    CHECK(la_lock_count_waiters(&x, la_thread_self()) == 1);
     release(other);
     actor_release(&b, its);
     CHECK(actor_done(&c) == LA_OK);
     actor_release(&c, write);
     actor_stop(&b);
+    actor_stop(&c);
+}
+
+static void
+test_who_would_wait_for_itself_in_the_queue_overtakes(void)
+{
+    actor c;
+    actor_start(&c);
+    la_hold *mine = case_hold(LA_READ, 0, 8), *write = case_hold(LA_WRITE, 0, 8);
+    la_hold *again = case_hold(LA_READ, 0, 8), *once_more = case_hold(LA_READ, 0, 8);
+    CHECK(acquire(&x, mine) == LA_OK);
+    actor_wait(&c, &x, write);
+    until_old();
+    CHECK(try_acquire(&x, again));
+    CHECK(acquire(&x, once_more) == LA_OK);
+    CHECK(actor_is_busy(&c));
+    release(once_more);
+    release(again);
+    release(mine);
+    CHECK(actor_done(&c) == LA_OK);
+    actor_release(&c, write);
     actor_stop(&c);
 }
 
@@ -754,7 +775,8 @@ main(void)
     CASE(test_newcomers_queue_behind_an_old_waiter);
     CASE(test_an_old_waiter_is_handed_the_lock);
     CASE(test_old_waiters_are_served_in_order);
-    CASE(test_a_thread_that_holds_something_does_not_queue);
+    CASE(test_a_thread_that_holds_something_else_queues_as_well);
+    CASE(test_who_would_wait_for_itself_in_the_queue_overtakes);
     CASE(test_several_regions_in_one_step);
     CASE(test_a_thread_that_ends_releases_what_it_holds);
     CASE(test_a_thread_that_ends_wakes_who_waits);

@@ -376,9 +376,9 @@ test_owners_take_turns_in_a_thread(void)
     }
 }
 
-/* A thread of which no owner holds anything queues, whichever owner is current. */
+/* Whichever owner is current, and whatever the thread's others hold elsewhere. */
 static void
-test_an_owner_that_holds_nothing_queues_behind_an_old_waiter(void)
+test_an_owner_queues_behind_an_old_waiter(void)
 {
     actor b, c;
     actor_start(&b);
@@ -392,13 +392,11 @@ test_an_owner_that_holds_nothing_queues_behind_an_old_waiter(void)
     (void)become(owner);
     CHECK(!la_thread_holds_any(la_thread_self()));
     CHECK(!try_acquire(&x, mine));
-    /* While another owner of the thread holds something, it must not. */
     (void)become(NULL);
     CHECK(acquire(&y, apart) == LA_OK);
     (void)become(owner);
     CHECK(la_thread_holds_any(la_thread_self()));
-    CHECK(try_acquire(&x, mine));
-    release(mine);
+    CHECK(!try_acquire(&x, mine));
     (void)become(NULL);
     release(apart);
     actor_release(&b, bs);
@@ -406,6 +404,31 @@ test_an_owner_that_holds_nothing_queues_behind_an_old_waiter(void)
     actor_release(&c, cs);
     owner_free(owner);
     actor_stop(&b);
+    actor_stop(&c);
+}
+
+/* Who is in front waits for another owner of the same thread, which can not go on. */
+static void
+test_an_owner_overtakes_who_waits_for_its_thread(void)
+{
+    actor c;
+    actor_start(&c);
+    la_owner *owner = owner_new();
+    la_hold *cs = case_hold(LA_WRITE, 0, 8), *mine = case_hold(LA_READ, 0, 8);
+    la_hold *other = case_hold(LA_READ, 0, 8);
+    CHECK(acquire(&x, other) == LA_OK);
+    actor_wait(&c, &x, cs);
+    until_old();
+    (void)become(owner);
+    CHECK(try_acquire(&x, mine));
+    release(mine);
+    CHECK(acquire(&x, mine) == LA_OK);
+    release(mine);
+    (void)become(NULL);
+    release(other);
+    CHECK(actor_done(&c) == LA_OK);
+    actor_release(&c, cs);
+    owner_free(owner);
     actor_stop(&c);
 }
 
@@ -703,7 +726,8 @@ main(void)
     CASE(test_an_owner_goes_on_in_another_thread);
     CASE(test_freeing_an_owner_gives_back_what_it_holds);
     CASE(test_owners_take_turns_in_a_thread);
-    CASE(test_an_owner_that_holds_nothing_queues_behind_an_old_waiter);
+    CASE(test_an_owner_queues_behind_an_old_waiter);
+    CASE(test_an_owner_overtakes_who_waits_for_its_thread);
     CASE(test_a_thread_that_ends_gives_back_what_all_its_owners_hold);
     CASE(test_an_owner_that_waits_stays_bound_to_its_thread);
     CASE(test_a_wait_ends_before_the_one_inside_it);

@@ -24,7 +24,7 @@ test_an_interrupted_waiter_keeps_its_place(void)
             until_old();
             actor_wait(&c, &x, cs);
         }
-        CHECK(x.first_waiter == bs);
+        CHECK(x.waiters.first == bs);
         visit_end(&b.visit);
         until_old();
     }
@@ -153,7 +153,7 @@ test_waiters_that_come_back_in_another_order_all_run(void)
         }
         for (int i = 0; i < HOSTS; i++) {
             visit_end(&hosts[order[i]].visit);
-            CHECK(x.first_waiter == holds[0] && x.last_waiter == holds[2]);
+            CHECK(x.waiters.first == holds[0] && x.waiters.last == holds[2]);
         }
         until_old();
         release(mine);
@@ -258,7 +258,7 @@ test_an_outer_wait_is_aside_while_its_handler_waits(void)
         b.visit.hold = case_hold(LA_WRITE, 0, 8);
         visit_act(&b.visit);
         until_waiters(&y, 1);
-        CHECK(look(&x, bs).queued && look(&x, bs).aside && x.first_waiter == bs);
+        CHECK(look(&x, bs).queued && look(&x, bs).aside && x.waiters.first == bs);
         release(mine);                  /* nothing is in the way of b, but it waits */
         CHECK(actor_done(&c) == LA_OK);
         CHECK(look(&x, bs).queued && look(&x, cs).held);

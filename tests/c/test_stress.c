@@ -421,9 +421,8 @@ run_threads(void *(*run)(void *), int turns, int nested, int writes_percent)
         thread_join(threads[i]);
     }
     for (int i = 0; i < LOCKS; i++) {
-        CHECK(atomic_load(&buffers[i].lock.state) == LA_FREE);
-        CHECK(buffers[i].lock.holds == NULL);
-        CHECK(buffers[i].lock.first_waiter == NULL);
+        CHECK(is_unheld(&buffers[i].lock));
+        CHECK(buffers[i].lock.waiters.first == NULL);
         CHECK(atomic_load(&buffers[i].lock.mutex.word) == 0);
         la_lock_destroy(&buffers[i].lock);
     }
@@ -441,6 +440,19 @@ static void
 test_no_two_conflicting_holds_at_once_with_many_writers(void)
 {
     run_threads(run_plan, 4000, 1, 90);
+}
+
+/* The bias comes and goes. */
+static void
+test_no_two_conflicting_holds_at_once_with_few_writers(void)
+{
+    run_threads(run_plan, 20000, 1, 1);
+}
+
+static void
+test_no_deadlock_when_threads_hold_several_with_few_writers(void)
+{
+    run_threads(run_plan, 10000, NESTED, 1);
 }
 
 static void
@@ -508,6 +520,8 @@ main(void)
 {
     RUN(test_no_two_conflicting_holds_at_once);
     RUN(test_no_two_conflicting_holds_at_once_with_many_writers);
+    RUN(test_no_two_conflicting_holds_at_once_with_few_writers);
+    RUN(test_no_deadlock_when_threads_hold_several_with_few_writers);
     RUN(test_no_deadlock_when_threads_hold_several);
     RUN(test_no_two_conflicting_holds_at_once_whatever_happens_to_them);
     RUN(test_the_inline_hold_and_the_list_change_places);

@@ -108,7 +108,7 @@ look(la_lock *lock, la_hold *hold)
     la_wakes wakes = {0};
     la_lock_enter(lock, la_thread_self());
     sight seen = {false, hold->queued, hold->away, hold->aside};
-    for (la_hold *held = lock->holds; held != NULL; held = held->next) {
+    for (la_hold *held = lock->holds.first; held != NULL; held = held->next) {
         seen.held |= held == hold;
     }
     la_lock_leave(lock, la_thread_self(), &wakes);

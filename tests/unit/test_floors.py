@@ -119,7 +119,7 @@ def test_the_floors_are_all_there_and_their_names_are_seen():
         "LA_LISTED": "lock/regionlock",
         "la_wanted": "guard/wanted",
         "la_arrays": "guard/arrays",
-        "la_lock_convert": "guard/region_lock",
+        "la_region_lock_type": "guard/region_lock",
         "la_number_slots": "array/numbers",
         "la_operation_lock": "array/operation",
     }.items():

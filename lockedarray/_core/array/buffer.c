@@ -311,24 +311,53 @@ la_buffer_known(PyObject *object, PyObject *Py_UNUSED(unused))
 static PyObject *
 la_buffer_guarded(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    return la_guarded_raws(object);
+    la_buffer_object *self = (la_buffer_object *)object;
+
+    if (self->lock == NULL) {
+        return PyList_New(0);
+    }
+    return la_guarded_raws((la_region_lock *)self->lock, object);
+}
+
+/* Is one of the holds of an operation of this Buffer's? */
+typedef struct {
+    const void *buffer;
+    bool found;
+} la_operating;
+
+static void
+la_operating_look(la_hold *hold, void *context)
+{
+    la_operating *operating = context;
+
+    for (hold = hold->in_operation ? hold : NULL; hold != NULL; hold = hold->also) {
+        operating->found |= hold->subject == operating->buffer;
+    }
 }
 
 static PyObject *
 la_buffer_in_operation(PyObject *object, PyObject *Py_UNUSED(unused))
 {
+    la_buffer_object *self = (la_buffer_object *)object;
     la_thread *thread = la_thread_self();
+    la_operating operating = {object, false};
 
-    return PyBool_FromLong(thread != NULL && la_thread_operates_on(thread, object));
+    if (thread != NULL && self->lock != NULL && la_thread_owner(thread)->operations != 0) {
+        la_lock_visit_mine(((la_region_lock *)self->lock)->lock, thread, la_operating_look,
+                           &operating);
+    }
+    return PyBool_FromLong(operating.found);
 }
 
 static PyMethodDef la_buffer_methods[] = {
     {"know", la_buffer_know_method, METH_O, "Have an array among the known ones while it lives."},
     {"known", la_buffer_known, METH_NOARGS, "The live LockedArrays on this Buffer."},
     {"guarded", la_buffer_guarded, METH_NOARGS,
-     "The raw views of guards of this core by which the calling thread holds this Buffer."},
+     "The raw views of guards of this core by which the calling thread holds this Buffer, all\n"
+     "of whose lock it has to write."},
     {"in_operation", la_buffer_in_operation, METH_NOARGS,
-     "Whether the calling thread is inside an operation that this core does by itself."},
+     "Whether the calling thread, which has all of the lock to write, is inside an operation\n"
+     "that this core does by itself."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -126,7 +126,7 @@ la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
     else {
         la_region_set_whole(&taken->region);
     }
-    taken->in_operation = true;
+    taken->in_operation = 1;
     taken->subject = buffer;
     if (la_hold_acquire(lock, taken, thread, LA_NEVER) < 0) {
         la_hold_free(taken, thread);

@@ -92,7 +92,7 @@ la_operation_want(la_operation *operation)
             return -1;
         }
         la_region_copy(&hold->region, &operand->region);
-        hold->in_operation = true;
+        hold->in_operation = 1;
         hold->subject = operand->buffer;
         operation->wanted[count++] = (la_wanted){operand->lock, hold};
     }

@@ -247,17 +247,22 @@ la_guarded_census_take(la_hold *hold, void *context)
 {
     la_guarded_census *census = context;
 
-    if (hold->subject != census->buffer || hold->shown == NULL) {
+    if (!la_hold_is_kept(hold)) {
         return;
     }
-    if (census->count < census->room) {
-        census->raws[census->count] = Py_NewRef((PyObject *)hold->shown);
+    for (; hold != NULL; hold = hold->also) {
+        if (hold->subject != census->buffer || hold->shown == NULL) {
+            continue;
+        }
+        if (census->count < census->room) {
+            census->raws[census->count] = Py_NewRef((PyObject *)hold->shown);
+        }
+        census->count++;
     }
-    census->count++;
 }
 
 PyObject *
-la_guarded_raws(const void *buffer)
+la_guarded_raws(const la_region_lock *lock, const void *buffer)
 {
     la_guarded_census census = {.buffer = buffer};
     la_thread *thread = la_thread_here();
@@ -267,7 +272,7 @@ la_guarded_raws(const void *buffer)
     }
     for (;;) {
         census.count = 0;
-        la_thread_visit_kept(thread, la_guarded_census_take, &census);
+        la_lock_visit_mine(lock->lock, thread, la_guarded_census_take, &census);
         if (census.count <= census.room) {
             break;
         }

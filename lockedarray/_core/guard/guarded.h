@@ -99,9 +99,9 @@ PyObject *la_guarded_release(la_guarded *self, la_thread *thread);
 void la_guarded_abandon(la_guarded *self);
 
 /*
- * The raw views by which the calling thread keeps arrays on a Buffer: a list, or NULL
- * with an error.
+ * The raw views by which the calling thread keeps arrays on a Buffer, all of whose lock
+ * it has to write: a list, or NULL with an error.
  */
-PyObject *la_guarded_raws(const void *buffer);
+PyObject *la_guarded_raws(const la_region_lock *lock, const void *buffer);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_GUARDED_H_ */

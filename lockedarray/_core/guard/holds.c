@@ -7,6 +7,8 @@
  */
 #include "guard/holds.h"
 
+#include <stdlib.h>
+
 #include "guard/arrays.h"
 #include "guard/refusal.h"
 #include "guard/wanted.h"
@@ -27,7 +29,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     Py_ssize_t count;
-    la_request *requests;
+    la_request *requests;       /* in lock order, so those of one lock stand together */
     la_wanted *wanted;          /* what they are together, in lock order */
     la_taken *taken;            /* by lock */
     int locks;                  /* how many of the last two are set */
@@ -62,6 +64,38 @@ la_request_set(la_request *request, PyObject *what, PyObject *write)
     }
     request->mode = writes ? LA_WRITE : LA_READ;
     return 0;
+}
+
+static uint64_t
+la_request_serial(const la_request *request)
+{
+    return request->lock->lock->serial;
+}
+
+static int
+la_request_compare(const void *a, const void *b)
+{
+    uint64_t x = la_request_serial(a), y = la_request_serial(b);
+
+    return (x > y) - (x < y);
+}
+
+/* The first request for this lock. */
+static Py_ssize_t
+la_holds_first_of(const la_holds_object *self, const la_region_lock *lock)
+{
+    Py_ssize_t low = 0, high = self->count;
+
+    while (low < high) {
+        Py_ssize_t middle = low + (high - low) / 2;
+        if (la_request_serial(&self->requests[middle]) < lock->lock->serial) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low;
 }
 
 static PyObject *
@@ -104,6 +138,7 @@ la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             goto fail;
         }
     }
+    qsort(self->requests, (size_t)count, sizeof(la_request), la_request_compare);
     la_thread *thread = la_thread_here();
     if (thread == NULL) {
         goto fail;
@@ -262,9 +297,11 @@ la_holds_pause_below(la_holds_object *self, int i, int64_t deadline)
 static bool
 la_holds_are_current(la_holds_object *self, la_region_lock *lock)
 {
-    for (Py_ssize_t i = 0; i < self->count; i++) {
-        la_request *request = &self->requests[i];
-        if ((lock == NULL || request->lock == lock) && !la_request_is_current(request)) {
+    for (Py_ssize_t i = lock == NULL ? 0 : la_holds_first_of(self, lock); i < self->count; i++) {
+        if (lock != NULL && self->requests[i].lock != lock) {
+            break;
+        }
+        if (!la_request_is_current(&self->requests[i])) {
             return false;
         }
     }
@@ -279,10 +316,9 @@ la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t de
     int taken;
 
     for (;;) {
-        for (Py_ssize_t k = 0; k < self->count; k++) {
-            if (self->requests[k].lock == wanted->lock) {
-                la_request_set_region(&self->requests[k]);
-            }
+        for (Py_ssize_t k = la_holds_first_of(self, wanted->lock);
+                k < self->count && self->requests[k].lock == wanted->lock; k++) {
+            la_request_set_region(&self->requests[k]);
         }
         if (la_hold_acquire(wanted->lock, wanted->hold, thread, deadline) < 0) {
             taken = -1;
@@ -348,12 +384,15 @@ static int
 la_holds_acquire_with_below(la_holds_object *self, la_thread *thread, int64_t deadline)
 {
     for (;;) {
+        la_wanted_mark(self->wanted, self->locks, deadline == LA_NOW);
         for (int i = 0; i < self->locks; i++) {
             if (la_holds_acquire_one(self, i, thread, deadline) < 0) {
                 la_holds_undo(self, i, thread);
+                la_wanted_mark(self->wanted, self->locks, false);
                 return -1;
             }
         }
+        la_wanted_mark(self->wanted, self->locks, false);
         if (la_holds_are_current(self, NULL)) {
             return 0;
         }

@@ -4,6 +4,8 @@
  */
 #include "guard/refusal.h"
 
+#include "lock/blockers.h"
+
 static PyObject *la_words_module;
 
 int
@@ -23,20 +25,38 @@ la_words(const char *name)
     return PyObject_GetAttrString(la_words_module, name);
 }
 
-/* The ident of another owner's thread, whose hold is in the way of the one given. */
-static PyObject *
-la_blocker_ident(const la_hold_info *info, const void *context)
-{
-    bool blocks = false;
+#define LA_FEW_THREADS 16
 
-    for (const la_hold *part = context; part != NULL; part = part->also) {
-        blocks |= (part->mode == LA_WRITE || info->mode == LA_WRITE)
-            && la_regions_conflict(&part->region, &info->region);
-    }
-    if (!blocks || info->waits || info->owner == la_thread_owner(la_thread_current)) {
+/* The idents of the threads of which a hold is in the way: a list, or NULL with an error. */
+static PyObject *
+la_blocking_threads(la_region_lock *lock, const la_hold *hold)
+{
+    la_thread *thread = la_thread_here();
+    uint64_t few[LA_FEW_THREADS], *many = NULL, *idents = few;
+    size_t room = LA_FEW_THREADS, count = 0;
+
+    if (thread == NULL) {
         return NULL;
     }
-    return PyLong_FromUnsignedLongLong(info->thread);
+    while ((count = la_lock_blockers(lock->lock, hold, thread, idents, room)) > room) {
+        PyMem_RawFree(many);
+        room = 2 * count;
+        idents = many = PyMem_RawMalloc(room * sizeof(uint64_t));
+        if (many == NULL) {
+            return PyErr_NoMemory();
+        }
+    }
+    PyObject *list = PyList_New((Py_ssize_t)count);
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *ident = PyLong_FromUnsignedLongLong(idents[i]);
+        if (ident == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, ident);
+    }
+    PyMem_RawFree(many);
+    return list;
 }
 
 void
@@ -55,7 +75,7 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
     if (status == LA_TIMEOUT) {
         words = la_words("raise_timeout");
         if (words != NULL) {
-            PyObject *holders = la_region_lock_list(lock, la_blocker_ident, hold);
+            PyObject *holders = la_blocking_threads(lock, hold);
             result = holders == NULL ? NULL
                 : PyObject_CallFunction(words, "OiO", lock, write, holders);
             Py_XDECREF(holders);

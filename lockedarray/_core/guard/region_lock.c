@@ -28,28 +28,6 @@ la_region_lock_infos(la_region_lock *self, size_t *count)
     return NULL;
 }
 
-PyObject *
-la_region_lock_list(la_region_lock *self, la_lock_convert convert, const void *context)
-{
-    size_t count = 0;
-    PyObject *list = PyList_New(0);
-    la_hold_info *infos = list == NULL || self->lock == NULL ? NULL
-        : la_region_lock_infos(self, &count);
-
-    if (infos == NULL && PyErr_Occurred()) {
-        Py_CLEAR(list);
-    }
-    for (size_t i = 0; list != NULL && i < count; i++) {
-        PyObject *object = convert(&infos[i], context);
-        if (object == NULL ? PyErr_Occurred() != NULL : PyList_Append(list, object) < 0) {
-            Py_CLEAR(list);
-        }
-        Py_XDECREF(object);
-    }
-    PyMem_RawFree(infos);
-    return list;
-}
-
 static int
 la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
@@ -135,7 +113,7 @@ la_offset_or_none(int64_t offset)
 }
 
 static PyObject *
-la_entry(const la_hold_info *info, const void *Py_UNUSED(context))
+la_entry(const la_hold_info *info)
 {
     return Py_BuildValue("(KsNNN)", (unsigned long long)info->thread,
                          info->mode == LA_WRITE ? "write" : "read",
@@ -146,7 +124,21 @@ la_entry(const la_hold_info *info, const void *Py_UNUSED(context))
 static PyObject *
 la_region_lock_entries(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    return la_region_lock_list((la_region_lock *)object, la_entry, NULL);
+    la_region_lock *self = (la_region_lock *)object;
+    size_t count = 0;
+    la_hold_info *infos = self->lock == NULL ? NULL : la_region_lock_infos(self, &count);
+    PyObject *list = infos == NULL && PyErr_Occurred() ? NULL : PyList_New((Py_ssize_t)count);
+
+    for (size_t i = 0; list != NULL && i < count; i++) {
+        PyObject *entry = la_entry(&infos[i]);
+        if (entry == NULL) {
+            Py_CLEAR(list);
+            break;
+        }
+        PyList_SET_ITEM(list, (Py_ssize_t)i, entry);
+    }
+    PyMem_RawFree(infos);
+    return list;
 }
 
 static PyGetSetDef la_region_lock_getset[] = {

@@ -15,13 +15,6 @@ typedef struct {
 
 extern PyTypeObject *la_region_lock_type;
 
-/* Makes an object of what is listed; NULL without an error leaves it out. */
-typedef PyObject *(*la_lock_convert)(const la_hold_info *info, const void *context);
-
-/* A list of what `convert` makes of each region held or waited for. */
-PyObject *la_region_lock_list(la_region_lock *lock, la_lock_convert convert,
-                              const void *context);
-
 int la_region_lock_add(PyObject *module);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_REGION_LOCK_H_ */

@@ -25,14 +25,19 @@ la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
 
 /* -- several -------------------------------------------------------------------- */
 
+/* By the lock, and of one lock a write first. */
+static uint64_t
+la_wanted_place(const la_wanted *wanted)
+{
+    return 2 * wanted->lock->lock->serial + (wanted->hold->mode != LA_WRITE);
+}
+
 static int
 la_wanted_compare(const void *a, const void *b)
 {
-    const la_wanted *first = a, *second = b;
-    uint64_t x = first->lock->lock->serial, y = second->lock->lock->serial;
+    uint64_t x = ((const la_wanted *)a)->place, y = ((const la_wanted *)b)->place;
 
-    return x != y ? (x > y) - (x < y)
-        : (second->hold->mode == LA_WRITE) - (first->hold->mode == LA_WRITE);
+    return (x > y) - (x < y);
 }
 
 #define LA_FEW 8        /* so many are sorted faster without calls */
@@ -47,7 +52,7 @@ la_wanted_sort(la_wanted *wanted, int count)
     for (int i = 1; i < count; i++) {
         la_wanted moved = wanted[i];
         int at = i;
-        for (; at > 0 && la_wanted_compare(&moved, &wanted[at - 1]) < 0; at--) {
+        for (; at > 0 && moved.place < wanted[at - 1].place; at--) {
             wanted[at] = wanted[at - 1];
         }
         wanted[at] = moved;
@@ -58,8 +63,15 @@ int
 la_wanted_order(la_wanted *wanted, int count)
 {
     int locks = 0;
+    bool sorted = true;
 
-    la_wanted_sort(wanted, count);
+    for (int i = 0; i < count; i++) {
+        wanted[i].place = la_wanted_place(&wanted[i]);
+        sorted = sorted && (i == 0 || wanted[i - 1].place <= wanted[i].place);
+    }
+    if (!sorted) {
+        la_wanted_sort(wanted, count);
+    }
     for (int i = 0; i < count; i++) {
         if (locks > 0 && wanted[locks - 1].lock == wanted[i].lock) {
             la_hold_chain(wanted[locks - 1].hold, wanted[i].hold);
@@ -81,22 +93,42 @@ la_wanted_give_up(const la_wanted *wanted, int count, int but, la_thread *self)
     }
 }
 
+void
+la_wanted_mark(const la_wanted *wanted, int count, bool trying)
+{
+    for (int i = 0; i < count; i++) {
+        /* Relaxed: see la_obstacle_locked. */
+        atomic_store_explicit(&wanted[i].hold->trying, trying, memory_order_relaxed);
+    }
+}
+
+/* One after the other, with those before in hand. */
+static int
+la_wanted_acquire_in_order(const la_wanted *wanted, int count, la_thread *self,
+                           int64_t deadline)
+{
+    for (int i = 0; i < count; i++) {
+        if (la_hold_acquire(wanted[i].lock, wanted[i].hold, self, deadline) < 0) {
+            la_wanted_give_up(wanted, i, -1, self);
+            return -1;
+        }
+    }
+    return 0;
+}
+
 #define LA_TURNS 4
 
 /*
- * Who holds something overtakes those who wait for the next lock, or there would be
- * waits that the graph does not know; so threads that take the same locks again and
- * again would keep all others from the last one. Hence, a few times, a thread that holds
- * nothing waits for one of its locks in turn, holding no other, and then tries those.
+ * A few times, a thread that holds nothing waits for one of the locks in turn, holding
+ * no other, and then tries those: 1, 0 if it never got all, or -1.
  */
-int
-la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
+static int
+la_wanted_acquire_in_turn(const la_wanted *wanted, int count, la_thread *self,
                           int64_t deadline)
 {
-    int turns = la_thread_holds_any(self) ? 0 : LA_TURNS;
     int next = 0;
 
-    for (int turn = 0; turn < turns; turn++) {
+    for (int turn = 0; turn < LA_TURNS; turn++) {
         int tried = 0;
         if (la_hold_acquire(wanted[next].lock, wanted[next].hold, self, deadline) < 0) {
             return -1;
@@ -106,17 +138,41 @@ la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
             tried++;
         }
         if (LA_LIKELY(tried == count)) {
-            return 0;
+            return 1;
         }
         la_wanted_give_up(wanted, tried, next, self);
         la_release(wanted[next].hold, self);
         next = tried;
     }
-    for (int i = 0; i < count; i++) {
-        if (la_hold_acquire(wanted[i].lock, wanted[i].hold, self, deadline) < 0) {
-            la_wanted_give_up(wanted, i, -1, self);
-            return -1;
-        }
-    }
     return 0;
+}
+
+/*
+ * Whoever waits for a lock with others in hand keeps all from those that could do
+ * without the one that is missing; so that is the last resort, and for a thread that
+ * holds something anyway. It is in order, as then those who do it wait for each other
+ * least, and in the queue of each lock, as always, so that nobody starves.
+ *
+ * Who does not wait takes all or none; what it has in hand until it knows is marked, for
+ * others who do not wait.
+ */
+int
+la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
+                          int64_t deadline)
+{
+    bool waits = deadline != LA_NOW;
+    int result = 0;
+
+    la_wanted_mark(wanted, count, true);
+    if (waits && !la_thread_holds_any(self)) {
+        result = la_wanted_acquire_in_turn(wanted, count, self, deadline);
+    }
+    if (waits && result == 0) {
+        la_wanted_mark(wanted, count, false);
+    }
+    if (result == 0) {
+        result = la_wanted_acquire_in_order(wanted, count, self, deadline);
+    }
+    la_wanted_mark(wanted, count, false);
+    return result < 0 ? -1 : 0;
 }

@@ -15,6 +15,7 @@
 typedef struct {
     la_region_lock *lock;       /* the caller's reference */
     la_hold *hold;
+    uint64_t place;             /* in lock order; la_wanted_order sets it */
 } la_wanted;
 
 /*
@@ -37,6 +38,12 @@ la_hold_acquire(la_region_lock *lock, la_hold *hold, la_thread *self,
     }
     return la_hold_acquire_slow(lock, hold, self, deadline);
 }
+
+/*
+ * Has those who do not wait, and meet these holds, know that they may be given back at
+ * once. No hold that goes back to its pool is marked.
+ */
+void la_wanted_mark(const la_wanted *wanted, int count, bool trying);
 
 int la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
                               int64_t deadline);

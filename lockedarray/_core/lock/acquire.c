@@ -19,24 +19,24 @@ la_waiter_take_locked(la_hold *waiter)
     la_holds_link_locked(waiter->lock, waiter, waiter->wanted_by);
 }
 
-/* Takes the hold if it can; else joins the queue if it may. */
-static la_status
+/* Takes the hold if nothing is in its way; else joins the queue if it may. */
+static la_obstacle
 la_waiter_try(la_hold *waiter, bool may_join)
 {
     la_wakes wakes = {0};
-    la_status status = LA_TIMEOUT;
 
-    la_lock_enter(waiter->lock, waiter->thread);
-    if (la_may_run_locked(waiter)) {
+    if (la_lock_enter_or_add(waiter, waiter->wanted_by, waiter->thread)) {
+        return LA_NOTHING;
+    }
+    la_obstacle obstacle = la_obstacle_locked(waiter);
+    if (obstacle == LA_NOTHING) {
         la_waiter_take_locked(waiter);
-        status = LA_OK;
     }
     else if (may_join) {
         la_queue_append_locked(waiter);
-        status = LA_WAITING;
     }
     la_lock_leave(waiter->lock, waiter->thread, &wakes);
-    return status;
+    return obstacle;
 }
 
 /*
@@ -66,7 +66,7 @@ la_waiter_leave_locked(la_hold *waiter, la_status status, la_wakes *wakes)
         return LA_OK;
     }
     la_queue_remove_locked(waiter);
-    la_queue_serve_locked(waiter->lock, wakes);
+    la_queue_serve_locked(waiter, wakes);
     return status;
 }
 
@@ -74,7 +74,7 @@ la_waiter_leave_locked(la_hold *waiter, la_status status, la_wakes *wakes)
 static la_status
 la_waiter_look_locked(la_hold *waiter, la_wakes *wakes)
 {
-    if (la_may_run_locked(waiter)) {
+    if (la_obstacle_locked(waiter) == LA_NOTHING) {
         la_queue_remove_locked(waiter);
         la_waiter_take_locked(waiter);
         return LA_OK;
@@ -82,7 +82,7 @@ la_waiter_look_locked(la_hold *waiter, la_wakes *wakes)
     if (waiter->signalled) {
         /* Somebody was faster. Others may have stepped back for this one. */
         waiter->signalled = false;
-        la_queue_serve_locked(waiter->lock, wakes);
+        la_queue_serve_locked(waiter, wakes);
     }
     return LA_WAITING;
 }
@@ -109,17 +109,43 @@ la_waiter_woken_locked(la_hold *waiter, la_wake_reason reason,
     return LA_WAITING;
 }
 
+/*
+ * How long a thread sleeps that has signals to look for, before it looks. A signal ends
+ * the sleep, but for one that comes just before it; so each time is twice the one
+ * before. Where signals end no sleep there is no other way. A debug build goes without,
+ * so that a lost wake-up is a hang and not a delay.
+ */
+#if !LA_SIGNAL_ENDS_SLEEP
+#define LA_FIRST_SLICE (20 * LA_MILLISECOND)
+#elif defined(LA_DEBUG)
+#define LA_FIRST_SLICE (3600000 * LA_MILLISECOND)
+#else
+#define LA_FIRST_SLICE (100 * LA_MILLISECOND)
+#endif
+
+static int64_t
+la_slice_after(int64_t slice)
+{
+    return LA_SIGNAL_ENDS_SLEEP && slice < LA_NEVER / 4 ? 2 * slice : slice;
+}
+
 /* Sleeps until there is a result, or a signal to look for. */
 static la_status
-la_waiter_sleep(la_hold *waiter, int64_t deadline, bool interruptible)
+la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t slice)
 {
     la_lock *lock = waiter->lock;
     la_thread *self = waiter->thread;
+    bool interruptible = slice != LA_NEVER;
+    int64_t look = interruptible ? la_now() + slice : LA_NEVER;
     la_status status = LA_WAITING;
 
     while (status == LA_WAITING) {
-        la_wake_reason reason = la_park(&self->parker, deadline);
+        la_wake_reason reason = la_park(&self->parker, look < deadline ? look : deadline);
         la_wakes wakes = {0};
+
+        if (reason == LA_LATE && look < deadline) {
+            reason = LA_CUT;
+        }
 
         /* Acquire: pairs with the release in la_waiter_grant_locked, and so
            sees all that was written under the lock. */
@@ -184,7 +210,7 @@ la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
     }
     else {
         waiter->nested = nested;
-        status = la_waiter_try(waiter, true);
+        status = la_waiter_try(waiter, true) == LA_NOTHING ? LA_OK : LA_WAITING;
     }
     if (nested) {
         if (status == LA_WAITING && la_graph_add_locked(waiter, deadlock)) {
@@ -211,7 +237,12 @@ la_waiter_set_aside(la_hold *outer, bool aside)
     la_lock_enter(outer->lock, outer->thread);
     if (outer->queued) {
         outer->aside = aside;
-        la_queue_serve_locked(outer->lock, &wakes);
+        if (aside) {
+            la_queue_serve_locked(outer, &wakes);
+        }
+        else {
+            la_queue_offer_locked(outer, &wakes);
+        }
     }
     else {
         la_waiter_accept(outer);
@@ -260,6 +291,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
                la_deadlock *deadlock)
 {
     bool comes_back = false;
+    int64_t slice = hooks->check_interrupt != NULL ? LA_FIRST_SLICE : LA_NEVER;
 
     for (;;) {
         la_status status = la_waiter_join(waiter, comes_back, deadlock);
@@ -270,7 +302,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
             return status;
         }
         la_hook_call(hooks->before_wait, hooks);
-        status = la_waiter_sleep(waiter, deadline, hooks->check_interrupt != NULL);
+        status = la_waiter_sleep(waiter, deadline, slice);
         if (waiter->nested) {
             la_graph_remove(waiter);
         }
@@ -287,7 +319,94 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
             return LA_INTERRUPTED;
         }
         comes_back = true;
+        slice = la_slice_after(slice);
     }
+}
+
+/*
+ * A try that older waiters are in the way of: it joins them, finds out which of them it
+ * has to overtake, looks, and leaves. For a thread that may be waited for.
+ */
+static la_status
+la_waiter_try_in_graph(la_hold *waiter)
+{
+    la_wakes wakes = {0};
+    la_status status = la_waiter_join(waiter, false, NULL);
+
+    if (status == LA_OK) {
+        return LA_OK;
+    }
+    if (status == LA_WAITING) {
+        la_graph_remove(waiter);
+    }
+    la_lock_enter(waiter->lock, waiter->thread);
+    status = waiter->queued ? la_waiter_look_locked(waiter, &wakes) : LA_WAITING;
+    if (status == LA_WAITING) {
+        status = la_waiter_leave_locked(waiter, LA_TIMEOUT, &wakes);
+    }
+    la_lock_leave(waiter->lock, waiter->thread, &wakes);
+    return status;
+}
+
+/* A try that nothing is in the way of but others' tries: those last for moments. */
+#define LA_TRY_NS (50 * LA_MILLISECOND / 1000)
+
+static la_obstacle
+la_waiter_outlast(la_hold *waiter, const la_wait_hooks *hooks)
+{
+    la_obstacle obstacle;
+
+    la_hook_call(hooks->before_wait, hooks);
+    do {
+        (void)la_park(&waiter->thread->parker, la_now() + LA_TRY_NS);
+        obstacle = la_waiter_try(waiter, false);
+    } while (obstacle == LA_HELD_IN_TRYING);
+    la_hook_call(hooks->after_wait, hooks);
+    return obstacle;
+}
+
+/* Whoever has it in a list of whom to wake is about to be done with it. */
+static void
+la_waiter_await_wakers(la_hold *waiter)
+{
+    /* Acquire: pairs with the release of la_wakes_make. */
+    while (atomic_load_explicit(&waiter->waking, memory_order_acquire)) {
+        (void)la_park(&waiter->thread->parker, LA_NEVER);
+    }
+}
+
+/* In the queue, as long as it takes, or for one look. */
+static la_status
+la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
+                  const la_wait_hooks *hooks, la_deadlock *deadlock)
+{
+    la_thread *self = hold->thread;
+    la_status status;
+
+    /* Relaxed: only this thread writes it. */
+    hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
+    la_waiter_set_aside(hold->outer, true);
+    /* Release, twice: a fork that finds the thread queued finds its note, and one that
+       finds the note gone finds the hold remembered, or the queue without it. */
+    atomic_store_explicit(&self->waiting, hold, memory_order_release);
+    status = may_wait ? la_waiter_wait(hold, deadline, hooks, deadlock)
+                      : la_waiter_try_in_graph(hold);
+    la_waiter_await_wakers(hold);
+    atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
+    la_waiter_set_aside(hold->outer, false);
+    return status;
+}
+
+/* A newcomer heeds everybody. */
+static void
+la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
+{
+    hold->lock = lock;      /* before it is remembered anywhere: see fork.c */
+    hold->thread = self;
+    hold->wanted_by = la_thread_owner(self);
+    hold->heeds = UINT64_MAX;
+    hold->queued = false;
+    atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
 }
 
 /*
@@ -302,30 +421,23 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     static const la_wait_hooks none = {0};
     bool may_wait = deadline == LA_NEVER
                     || (deadline != LA_NOW && deadline > la_now());
-    la_status status = LA_TIMEOUT;
+    bool nested = la_thread_holds_any(self);
 
-    hold->lock = lock;      /* before it is remembered anywhere: see fork.c */
-    hold->thread = self;
-    hold->wanted_by = la_thread_owner(self);
-    hold->nested = la_thread_holds_any(self);
-    hold->queued = false;
-    atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
-    if (hold->nested || !may_wait) {
-        status = la_waiter_try(hold, false);
+    hooks = hooks != NULL ? hooks : &none;
+    la_waiter_begin(lock, hold, self);
+    if (nested || !may_wait) {
+        la_obstacle obstacle = la_waiter_try(hold, false);
+        if (obstacle == LA_HELD_IN_TRYING && !may_wait) {
+            obstacle = la_waiter_outlast(hold, hooks);
+        }
+        if (obstacle == LA_NOTHING) {
+            return LA_OK;
+        }
+        if (!may_wait && !(nested && obstacle == LA_OLDER_WAITER)) {
+            return LA_TIMEOUT;
+        }
     }
-    if (status == LA_OK || !may_wait) {
-        return status;
-    }
-    /* Relaxed: only this thread writes it. */
-    hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
-    la_waiter_set_aside(hold->outer, true);
-    /* Release, twice: a fork that finds the thread queued finds its note, and one that
-       finds the note gone finds the hold remembered, or the queue without it. */
-    atomic_store_explicit(&self->waiting, hold, memory_order_release);
-    status = la_waiter_wait(hold, deadline, hooks != NULL ? hooks : &none, deadlock);
-    atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
-    la_waiter_set_aside(hold->outer, false);
-    return status;
+    return la_acquire_queued(hold, may_wait, deadline, hooks, deadlock);
 }
 
 LA_COLD void
@@ -335,20 +447,19 @@ la_release_slow(la_hold *hold, la_thread *self)
     la_owner *owner = la_hold_owner(hold);
     la_wakes wakes = {0};
 
-    la_lock_enter(lock, self);
+    if (la_lock_enter_or_drop(hold, self)) {
+        la_owner_forget(owner, hold);
+        return;
+    }
     la_holds_unlink_locked(lock, hold);
-    la_queue_serve_locked(lock, &wakes);
+    la_queue_serve_locked(hold, &wakes);
     la_owner_forget(owner, hold);
     la_lock_leave(lock, self, &wakes);
 }
 
-/* As one that holds nothing: the queue is in its way. */
 LA_COLD bool
 la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self)
 {
-    hold->lock = lock;
-    hold->thread = self;
-    hold->wanted_by = la_thread_owner(self);
-    hold->nested = hold->queued = false;
-    return la_waiter_try(hold, false) == LA_OK;
+    la_waiter_begin(lock, hold, self);
+    return la_waiter_try(hold, false) == LA_NOTHING;
 }

@@ -79,8 +79,8 @@ la_try_acquire(la_lock *lock, la_hold *hold, la_thread *self)
 }
 
 /*
- * Takes the hold if that needs no waiting, but before nobody who has waited for
- * long, even if the thread holds other locks.
+ * Takes the hold if nothing is in its way at this moment, though that may be a hold of
+ * somebody who is trying, or a waiter behind whom to queue would close a cycle.
  */
 static inline bool
 la_try_in_turn(la_lock *lock, la_hold *hold, la_thread *self)
@@ -92,7 +92,7 @@ la_try_in_turn(la_lock *lock, la_hold *hold, la_thread *self)
 static inline void
 la_release(la_hold *hold, la_thread *self)
 {
-    if (!LA_LIKELY(la_lock_unclaim(hold))) {
+    if (!LA_LIKELY(la_lock_unclaim(hold, self))) {
         la_release_slow(hold, self);
     }
 }

@@ -31,6 +31,9 @@
 #define LA_THREAD_LOCAL _Thread_local
 #endif
 
+/* Threads that write to different lines do not slow each other down. */
+#define LA_CACHE_LINE 64
+
 /* One turn of a spin loop: tells the processor that somebody else works. */
 #if defined(_MSC_VER)
 #include <intrin.h>

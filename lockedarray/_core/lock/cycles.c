@@ -1,6 +1,6 @@
 /*
  * The wait-for graph: a breadth-first walk, without allocation, along links
- * in the owners' records. The argument that it refuses each wait that closes
+ * in the waiters' records. The argument that it refuses each wait that closes
  * a cycle, and no other, is in docs/design/region-lock.md.
  */
 #include "lock/cycles.h"
@@ -26,15 +26,51 @@ la_graph_fork_child(void)
     la_mutex_init(&la_graph_mutex);
 }
 
+/* -- the walk ------------------------------------------------------------------- */
+
+/* From a waiter that begins to wait. */
+typedef struct {
+    la_hold *origin;
+    la_hold *tail;              /* whom it met last */
+    bool hard_only;
+    /* Of a cycle: who waits for the origin, and whether by a soft edge. */
+    la_hold *last;
+    bool last_is_soft;
+} la_walk;
+
+static bool
+la_hold_in_graph(const la_hold *waiter)
+{
+    return waiter->wanted_by->waits == waiter;
+}
+
+/* True when the edge closes a cycle. */
+static bool
+la_walk_along(la_walk *walk, la_hold *from, la_hold *to, bool soft)
+{
+    if (to == walk->origin) {
+        walk->last = from;
+        walk->last_is_soft = soft;
+        return true;
+    }
+    if (to->visit.walk != la_graph_walks) {
+        to->visit = (la_visit){la_graph_walks, from, NULL, la_hold_in_graph(to), soft,
+                               to->ticket};
+        walk->tail->visit.next = to;
+        walk->tail = to;
+    }
+    return false;
+}
+
 /*
- * The owner for which one waits who waits for this one: itself, if it waits;
- * the one that waits in the thread to which it is bound; or NULL.
+ * The waiter for which one waits who waits for this owner: its own; that of another
+ * owner in the thread to which it is bound; or NULL.
  */
-static la_owner *
-la_graph_following(la_owner *owner)
+static la_hold *
+la_owner_waiter(const la_owner *owner)
 {
     if (owner->waits != NULL) {
-        return owner;
+        return owner->waits;
     }
     /*
      * Relaxed: of a thread that waits, both stay as they are, and its entry
@@ -44,94 +80,163 @@ la_graph_following(la_owner *owner)
     la_owner *current = thread == NULL ? NULL : la_thread_owner(thread);
 
     return current != NULL && current != owner && current->waits != NULL
-           && current->waits->thread == thread ? current : NULL;
+           && current->waits->thread == thread ? current->waits : NULL;
+}
+
+typedef struct {
+    la_walk *walk;
+    la_hold *waiter;
+} la_walk_step;
+
+static bool
+la_walk_to_holder(la_hold *hold, void *context)
+{
+    la_walk_step *step = context;
+    /* Relaxed: linked, so the owner changes under the mutex only. */
+    la_hold *to = la_owner_waiter(atomic_load_explicit(&hold->owner, memory_order_relaxed));
+
+    return to != NULL && la_walk_along(step->walk, step->waiter, to, false);
+}
+
+/* Along all edges of one waiter; under the mutex of its lock. */
+static bool
+la_walk_from_locked(la_walk *walk, la_hold *waiter)
+{
+    la_walk_step step = {walk, waiter};
+
+    if (la_hold_set_find(&waiter->lock->holds, waiter, waiter->wanted_by, la_walk_to_holder,
+                         &step) != NULL) {
+        return true;
+    }
+    for (la_hold *older = walk->hard_only ? NULL : la_queue_in_front_locked(waiter, 0, true);
+            older != NULL; older = la_queue_in_front_locked(waiter, older->ticket + 1, true)) {
+        if (la_walk_along(walk, waiter, older, true)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /*
- * Appends to the walk the owners that are in the way of one, wait themselves
- * and have not been met before. True when one of them is `origin`.
+ * From one that was met by a hard edge, or the origin, which are in the graph; and from
+ * those in front of it, which need not be, and are therefore not looked at later.
  */
 static bool
-la_graph_step(la_owner *owner, const la_owner *origin, la_owner **tail)
+la_walk_step_from(la_walk *walk, la_hold *waiter)
 {
-    const la_hold *waiter = owner->waits;
     la_lock *lock = waiter->lock;
-    bool found = false;
+    la_hold *before = walk->tail;
+    bool closed = false;
 
     la_mutex_lock(&lock->mutex);
     /* Not queued any more: it was handed the lock, or gives up. While it is
        queued, all holds are in the list. */
-    for (la_hold *hold = waiter->queued ? lock->holds : NULL;
-            hold != NULL && !found; hold = hold->next) {
-        /* Relaxed: linked, so the owner changes under the mutex only. */
-        la_owner *blocker = atomic_load_explicit(&hold->owner,
-                                                 memory_order_relaxed);
-        if (blocker == owner || !la_holds_conflict(hold, waiter)) {
-            continue;
-        }
-        la_owner *following = la_graph_following(blocker);
-        found = following == origin;
-        if (!found && following != NULL && following->visited != la_graph_walks) {
-            following->visited = la_graph_walks;
-            following->parent = owner;
-            following->next_visit = NULL;
-            (*tail)->next_visit = following;
-            *tail = following;
+    if (waiter->queued) {
+        closed = la_walk_from_locked(walk, waiter);
+        for (la_hold *met = before->visit.next; met != NULL && !closed;
+                met = met->visit.next) {
+            closed = met->visit.soft && la_walk_from_locked(walk, met);
         }
     }
     la_mutex_unlock(&lock->mutex);
-    return found;
+    return closed;
 }
+
+/* Is there a way from the origin back to it? */
+static bool
+la_walk_closes(la_walk *walk, la_hold *origin, bool hard_only)
+{
+    bool closed = false;
+
+    la_graph_walks++;
+    origin->visit = (la_visit){la_graph_walks, NULL, NULL, true, false, origin->ticket};
+    *walk = (la_walk){.origin = origin, .tail = origin, .hard_only = hard_only};
+    for (la_hold *waiter = origin; waiter != NULL && !closed; waiter = waiter->visit.next) {
+        closed = !waiter->visit.soft && la_walk_step_from(walk, waiter);
+    }
+    return closed;
+}
+
+/* -- what becomes of a cycle ------------------------------------------------------ */
 
 static uint64_t
-la_owner_ident(const la_owner *owner)
+la_hold_ident(const la_hold *waiter)
 {
-    return atomic_load_explicit(&owner->ident, memory_order_relaxed);
+    return atomic_load_explicit(&waiter->wanted_by->ident, memory_order_relaxed);
 }
 
+/* Of hard edges: all of its waiters are in the graph. */
 static void
-la_graph_describe(const la_owner *last, const la_owner *origin,
-                  la_deadlock *deadlock)
+la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
 {
-    const la_lock *lock = origin->waits->lock;
-    const la_owner *first = last;
+    const la_hold *origin = walk->origin, *first = walk->last;
 
-    deadlock->last = la_owner_ident(last);
-    deadlock->length = last == origin ? 1 : 2;
-    deadlock->of_one_lock = last->waits->lock == lock;
-    while (first != origin && first->parent != origin) {
-        first = first->parent;
+    deadlock->last = la_hold_ident(walk->last);
+    deadlock->length = walk->last == origin ? 1 : 2;
+    deadlock->of_one_lock = walk->last->lock == origin->lock;
+    while (first != origin && first->visit.from != origin) {
+        first = first->visit.from;
         deadlock->length++;
-        deadlock->of_one_lock &= first->waits->lock == lock;
+        deadlock->of_one_lock &= first->lock == origin->lock;
     }
-    deadlock->blocker = la_owner_ident(first);
-    deadlock->waits_for = first->waits->lock->serial;
+    deadlock->blocker = la_hold_ident(first);
+    deadlock->waits_for = first->lock->serial;
+}
+
+/*
+ * Dissolves a cycle of which an edge is soft. One who is in the graph overtakes: in a row
+ * of soft edges, which are all of one lock, that is the first, to which a hard edge leads;
+ * and of several such the one nearest to the origin, which may be the origin itself.
+ */
+static void
+la_walk_overtake(const la_walk *walk)
+{
+    la_hold *origin = walk->origin;
+    la_hold *overtakes = NULL, *to = origin;
+    uint64_t place = 0;
+    bool soft = walk->last_is_soft;
+
+    for (la_hold *from = walk->last;; from = from->visit.from) {
+        if (soft && from->visit.in_graph) {
+            overtakes = from;
+            place = to->visit.ticket;
+        }
+        if (from == origin) {
+            break;
+        }
+        to = from;
+        soft = from->visit.soft;
+    }
+    LA_ASSERT(overtakes != NULL);
+
+    la_wakes wakes = {0};
+    la_lock *lock = overtakes->lock;
+    la_lock_enter(lock, origin->thread);
+    if (overtakes->queued && place < overtakes->heeds) {
+        overtakes->heeds = place;
+        la_queue_offer_locked(overtakes, &wakes);
+    }
+    la_lock_leave(lock, origin->thread, &wakes);
 }
 
 bool
 la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
 {
-    la_owner *origin = waiter->wanted_by;
-    la_owner *tail = origin;
-    la_owner *owner = origin;
-    bool found = false;
+    la_walk walk;
 
-    la_graph_walks++;
-    origin->waits = waiter;
-    origin->visited = la_graph_walks;
-    origin->parent = NULL;
-    origin->next_visit = NULL;
-    while (owner != NULL && !found) {
-        found = la_graph_step(owner, origin, &tail);
-        if (found && deadlock != NULL) {
-            la_graph_describe(owner, origin, deadlock);
+    waiter->wanted_by->waits = waiter;
+    if (la_walk_closes(&walk, waiter, true)) {
+        if (deadlock != NULL) {
+            la_walk_describe(&walk, deadlock);
         }
-        owner = owner->next_visit;
+        waiter->wanted_by->waits = NULL;
+        return true;
     }
-    if (found) {
-        origin->waits = NULL;
+    /* Each time one of them heeds fewer; and hard edges come only to who does not wait. */
+    while (la_walk_closes(&walk, waiter, false)) {
+        la_walk_overtake(&walk);
     }
-    return found;
+    return false;
 }
 
 void

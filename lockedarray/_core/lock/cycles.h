@@ -2,21 +2,26 @@
  * The wait-for graph over all locks of the process: would this wait close a
  * cycle?
  *
- * Edges are not stored; they are read off the lists of holds when somebody
- * asks:
+ * Its nodes are waiters. Edges are not stored; they are read off the lists when
+ * somebody asks:
  *
- *   - from an owner that waits to each owner whose hold is in its way;
- *   - from an owner that does not wait, but is bound to a thread in which
- *     another owner waits, to that one: the thread has to come back first.
+ *   - hard, from a waiter to the one by which the owner of a hold waits that is in
+ *     its way, or by which another owner waits in the thread to which that one is
+ *     bound: the thread has to come back first;
+ *   - soft, from a waiter to each older one of the same lock that it heeds. It does
+ *     not matter whether that one is aside, or young: so an edge to it is there from
+ *     the beginning, and never comes into being later.
  *
- * A thread of which no owner holds anything is waited for by nobody and so in
- * no cycle: it never comes here.
+ * A cycle of hard edges is a deadlock, and is refused. One that has a soft edge is
+ * dissolved: who stands behind another overtakes it.
  *
  * Invariant, whenever the graph's mutex is free: owner.waits is set for each
  * owner that waits in a thread that holds something. While it is set, its
  * thread acquires nothing and releases nothing (an outer wait is aside, see
  * queue.h). It leaves la_acquire only after clearing it under this mutex, so
- * what it waits by stays readable.
+ * what it waits by stays readable. A waiter whose thread holds nothing may leave
+ * at any time: it is looked at under its lock's mutex alone. No hard edge goes
+ * to it, and when it comes nobody stands behind it; so it closes no cycle.
  *
  * Lock order: the graph's mutex, then the mutex of one lock after the other.
  */
@@ -40,7 +45,8 @@ void la_graph_unlock(void);
 
 /*
  * Enters the waiter, which is queued, into the graph. True when it closes a
- * cycle; it has been left out of the graph then, and `deadlock` filled in.
+ * cycle; it has been left out of the graph then, and `deadlock` filled in. Where
+ * waiters overtake others for its sake, they are offered the lock; it may be one.
  */
 bool la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock);
 

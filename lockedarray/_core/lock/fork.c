@@ -13,7 +13,8 @@
  *                   cleared after.
  *   thread.waiting  the same, for the holds by which it is in queues.
  *
- * The locks that these name are emptied, then the survivor's own holds are
+ * The locks that these name are emptied, as are the slots of all threads (a hold in one is
+ * among those of its owner), then the survivor's own holds are
  * listed again, and its waits (it may have forked in a signal handler) queued
  * again. All other locks are free, or held by the survivor alone.
  *
@@ -107,6 +108,7 @@ la_owner_lose(la_owner *owner)
     }
     atomic_store_explicit(&owner->holds, NULL, memory_order_relaxed);
     atomic_store_explicit(&owner->abandoned, NULL, memory_order_relaxed);
+    owner->operations = 0;
 }
 
 static void
@@ -142,7 +144,10 @@ la_waits_serve(la_thread *self)
 {
     for (la_hold *hold = la_thread_innermost(self); hold != NULL; hold = hold->outer) {
         la_wakes wakes = {0};
-        la_queue_serve_locked(hold->lock, &wakes);
+        if (hold->queued) {
+            la_queue_offer_locked(hold, &wakes);
+        }
+        atomic_store_explicit(&hold->waking, false, memory_order_relaxed);
     }
 }
 
@@ -185,6 +190,7 @@ la_fork_child(void)
     la_graph_fork_child();
     for (la_thread *thread = la_thread_first(); thread != NULL;
             thread = thread->next) {
+        la_bias_fork_child(thread);
         if (thread->used) {
             la_thread_empty_locks(thread);
         }

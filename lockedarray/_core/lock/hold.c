@@ -43,10 +43,11 @@ la_hold_new_slow(la_thread *self)
         return hold;
     }
     /* Records are never freed, and so may lie in one block. */
-    la_hold *block = calloc(LA_BLOCK, sizeof(la_hold));
-    if (block == NULL) {
+    char *memory = calloc(1, LA_BLOCK * sizeof(la_hold) + LA_CACHE_LINE);
+    if (memory == NULL) {
         return NULL;
     }
+    la_hold *block = (la_hold *)(memory + LA_CACHE_LINE - (uintptr_t)memory % LA_CACHE_LINE);
     for (int i = LA_BLOCK - 1; i > 0; i--) {
         la_hold_free(&block[i], self);
     }

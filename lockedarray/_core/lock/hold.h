@@ -3,7 +3,8 @@
  *
  *   idle       in a pool, or being filled in
  *   waiting    in the queue of its lock: `queued` (queue.h)
- *   held       `owner` is set, and the lock has it, inline or in its list
+ *   held       `owner` is set, and the lock has it: inline, in its list, or in
+ *              a slot
  *
  * A hold is never on a stack above which Python code may run: greenlets copy
  * such stacks away. It lives in a record from the pool of its thread, and goes
@@ -20,9 +21,10 @@
  *
  * Who may touch what: the thread that fills it in, until it is published by
  * the lock's state word or under the lock's mutex. Then mode, region and also
- * do not change; next, previous and what belongs to waiting is under the lock's
- * mutex; older and newer are the owner's (owner.h); turn, subject and shown its
- * thread's, or under the registry's mutex.
+ * do not change; what belongs to the set and to waiting is under the lock's
+ * mutex, but visit, which is under the graph's; slot as bias.h says; older and newer
+ * are the owner's (owner.h); turn, subject and shown its thread's, or under the
+ * registry's mutex.
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_HOLD_H_
 #define LOCKEDARRAY_CORE_LOCK_HOLD_H_
@@ -35,14 +37,49 @@ typedef enum {
     LA_WRITE,
 } la_mode;
 
+/* What a walk through the wait-for graph notes of a waiter; see cycles.h. */
+typedef struct {
+    uint64_t walk;                      /* the last one that met it */
+    la_hold *from;                      /* who waits for it */
+    la_hold *next;                      /* whom the walk met after it */
+    bool in_graph;                      /* its owner may be waited for, and it does not leave */
+    bool soft;                          /* who waits for it stands behind it */
+    uint64_t ticket;                    /* what its place was then */
+} la_visit;
+
+/*
+ * One part of a chain, in the index of a large set (hold_set.c): in a tree by
+ * region, and the head of the chain also in one by ticket. Two cache lines: a
+ * question needs no more than the first one of most nodes that it looks at.
+ */
+typedef struct {
+    _Alignas(LA_CACHE_LINE) la_hold *left;
+    la_hold *right;
+    int64_t low;                        /* where its range starts */
+    /* Of all that is below it and of itself: */
+    int64_t highest;
+    uint64_t least, greatest;           /* tickets */
+    la_owner *sole;                     /* whose it is; NULL: of several owners */
+    la_hold *head;                      /* of the chain */
+
+    int64_t high;                       /* where its range ends */
+    uint64_t ticket;                    /* the head's */
+    la_owner *whose;
+    la_hold **root;                     /* of its tree; NULL: an empty region is in none */
+    uint64_t priority;                  /* random; none below has a higher one */
+    la_hold *earlier, *later;           /* the tree by ticket */
+} la_node;
+
+/* What is used when nobody else is there comes first, and so lies together. */
 struct la_hold {
+    _Alignas(LA_CACHE_LINE)             /* two threads' holds have no line in common */
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
     _Atomic(la_owner *) owner;          /* NULL while not held */
+    _Atomic(la_slot *) slot;            /* where it is, if it is in one; else NULL */
     la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
-    la_hold *next, *previous;           /* of the lock's list or queue */
     la_hold *also;                      /* NULL in a pool */
     la_mode mode;
-    uint32_t in_operation;              /* of one call: code under it must not move the memory */
+    uint32_t in_operation;              /* 1: of one call; code under it must not move the memory */
 
     la_hold *pooled;                    /* the next one in its pool */
     _Atomic(uint64_t) turn;
@@ -50,8 +87,19 @@ struct la_hold {
     const void *subject;
     void *shown;
 
+    /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
+    _Atomic(bool) trying;
+
+    /* While it is a member of a set. */
+    la_hold *next, *previous;
+    la_owner *whose;                    /* it is, or will be */
+
+    la_region region;                   /* most of it is unused, as a rule */
+
     /* While it waits. */
+    uint64_t ticket;                    /* its place among the waiters of the lock */
     int64_t since;
+    uint64_t heeds;                     /* it stands behind those with a ticket below this */
     la_thread *thread;                  /* which sleeps */
     la_owner *wanted_by;                /* whose it will be */
     la_hold *outer;                     /* the thread waited for this one first */
@@ -60,10 +108,13 @@ struct la_hold {
     bool signalled;                     /* woken to look, and has not looked yet */
     bool away;                          /* handles a signal, and cannot look */
     bool aside;                         /* waits for something else meanwhile */
-    /* Set as the last thing that another thread does to this waiter. */
+    la_visit visit;
+    la_hold *wake_next;
+    /* Not beside the others, which compilers read together. */
     _Atomic(bool) granted;
+    _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */
 
-    la_region region;                   /* last, since most of it is unused */
+    la_node node;                       /* last, since few sets are that large */
 };
 
 /* A hold that is kept beyond one call, by who remembers this. */
@@ -90,7 +141,7 @@ la_hold_new(la_thread *self, la_mode mode)
         }
     }
     hold->mode = mode;
-    hold->in_operation = false;
+    hold->in_operation = 0;
     return hold;
 }
 
@@ -192,6 +243,7 @@ la_owner_remember(la_owner *owner, la_hold *hold)
 {
     la_hold *older = atomic_load_explicit(&owner->holds, memory_order_relaxed);
 
+    owner->operations += hold->in_operation;
     hold->older = older;
     if (older != NULL) {
         older->newer = hold;
@@ -202,6 +254,7 @@ la_owner_remember(la_owner *owner, la_hold *hold)
 static inline void
 la_owner_forget(la_owner *owner, la_hold *hold)
 {
+    owner->operations -= hold->in_operation;
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     if (LA_LIKELY(atomic_load_explicit(&owner->holds, memory_order_relaxed) == hold)) {
         atomic_store_explicit(&owner->holds, hold->older, memory_order_release);

@@ -13,14 +13,14 @@
  * later time.
  *
  * Who may touch what:
- *   holds              written by the thread in which the owner is current or
+ *   holds, operations  written by the thread in which the owner is current or
  *                      bound; read by others under the registry's mutex, which
  *                      the end of the thread takes, and in a forked child
  *   abandoned          pushed to under the registry's mutex, taken by its thread
  *   thread             written under the registry's mutex
- *   waits, visited,    under the mutex of the wait-for graph
- *   parent, next_visit
- *   next, stays        under the registry's mutex
+ *   waits              under the mutex of the wait-for graph
+ *   next, previous,    under the registry's mutex
+ *   beside, stays
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_OWNER_H_
 #define LOCKEDARRAY_CORE_LOCK_OWNER_H_
@@ -39,13 +39,12 @@ struct la_owner {
     _Atomic(la_hold *) abandoned;   /* given back by others, by la_hold.next */
     _Atomic(la_thread *) thread;    /* where it is current, or bound; or NULL */
     _Atomic(uint64_t) ident;        /* of that thread, or of the last one */
+    uint32_t operations;            /* how many of its holds are of one operation */
 
     la_hold *waits;                 /* set while it waits and is waited for */
-    la_owner *parent;
-    la_owner *next_visit;
-    uint64_t visited;
 
-    la_owner *next;                 /* bound to the same thread, or unused */
+    la_owner *next, *previous;      /* bound to the same thread; or, by next, unused */
+    bool beside;                    /* among those others of its thread */
     bool stays;                     /* bound, and can go on there alone */
 };
 

@@ -8,29 +8,26 @@
 
 #include "lock/parker.h"
 
-/*
- * The longest sleep without a look at the caller's interrupt check. On Linux
- * a signal ends the sleep at once, and the slice is there only for one that
- * arrives between the caller's last check and the system call. A debug build
- * goes without, so that a lost wake-up is a hang and not a delay.
- */
-#if !defined(__linux__) || defined(LA_PARKER_PORTABLE)
-#define LA_SLICE_NS (20 * LA_MILLISECOND)
-#elif defined(LA_DEBUG)
-#define LA_SLICE_NS (3600 * LA_SECOND)
-#else
-#define LA_SLICE_NS (250 * LA_MILLISECOND)
-#endif
-
 #define LA_SPINS 100
 #define LA_SECOND (1000 * LA_MILLISECOND)
 
-/* How long to sleep now, at most; *is_slice when the deadline is later. */
+/*
+ * The longest sleep in one call of the system, so that the numbers fit, or, where it
+ * goes by the wall clock, which may jump, because of that. After it the thread sleeps
+ * again.
+ */
+#if defined(_WIN32) || defined(__linux__) || defined(__APPLE__)
+#define LA_LONGEST_NS (1000000 * LA_SECOND)
+#else
+#define LA_LONGEST_NS LA_SECOND
+#endif
+
+/* How long to sleep now; *is_last when that is until the deadline. */
 static int64_t
-la_slice(int64_t now, int64_t deadline, bool *is_slice)
+la_sleep_time(int64_t now, int64_t deadline, bool *is_last)
 {
-    *is_slice = deadline > now + LA_SLICE_NS;
-    return *is_slice ? LA_SLICE_NS : deadline - now;
+    *is_last = deadline <= now + LA_LONGEST_NS;
+    return *is_last ? deadline - now : LA_LONGEST_NS;
 }
 
 #if defined(_WIN32)
@@ -55,18 +52,18 @@ la_now(void)
 la_wake_reason
 la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
 {
-    bool is_slice;
+    bool is_last;
     int64_t now = la_now();
     if (deadline <= now) {
         return LA_LATE;
     }
-    int64_t time = la_slice(now, deadline, &is_slice);
+    int64_t time = la_sleep_time(now, deadline, &is_last);
     DWORD milliseconds = (DWORD)((time + LA_MILLISECOND - 1) / LA_MILLISECOND);
     if (WaitOnAddress((volatile VOID *)word, &expected, sizeof(expected),
                       milliseconds)) {
         return LA_WOKEN;
     }
-    return is_slice ? LA_CUT : LA_LATE;
+    return is_last ? LA_LATE : LA_WOKEN;
 }
 
 void
@@ -115,12 +112,12 @@ la_now(void)
 la_wake_reason
 la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
 {
-    bool is_slice;
+    bool is_last;
     int64_t now = la_now();
     if (deadline <= now) {
         return LA_LATE;
     }
-    int64_t time = la_slice(now, deadline, &is_slice);
+    int64_t time = la_sleep_time(now, deadline, &is_last);
     struct timespec timeout = {
         .tv_sec = (time_t)(time / LA_SECOND),
         .tv_nsec = (long)(time % LA_SECOND),
@@ -133,7 +130,7 @@ la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
         return LA_WOKEN;
     }
     if (errno == ETIMEDOUT) {
-        return is_slice ? LA_CUT : LA_LATE;
+        return is_last ? LA_LATE : LA_WOKEN;
     }
     return LA_CUT;      /* EINTR */
 }
@@ -191,8 +188,7 @@ la_bucket_sleep(la_bucket *bucket, int64_t time)
     return pthread_cond_timedwait_relative_np(&bucket->changed, &bucket->mutex,
                                               &timeout);
 #else
-    /* The wall clock may jump; slices are short, and the deadline is checked
-       by the monotonic clock. */
+    /* The deadline is checked by the monotonic clock. */
     clock_gettime(CLOCK_REALTIME, &timeout);
     time += timeout.tv_nsec;
     timeout.tv_sec += (time_t)(time / LA_SECOND);
@@ -204,12 +200,12 @@ la_bucket_sleep(la_bucket *bucket, int64_t time)
 la_wake_reason
 la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
 {
-    bool is_slice;
+    bool is_last;
     int64_t now = la_now();
     if (deadline <= now) {
         return LA_LATE;
     }
-    int64_t time = la_slice(now, deadline, &is_slice);
+    int64_t time = la_sleep_time(now, deadline, &is_last);
     la_bucket *bucket = la_bucket_of(word);
     la_wake_reason reason = LA_WOKEN;
 
@@ -218,7 +214,7 @@ la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
        looks again with an acquire. */
     if (atomic_load_explicit(word, memory_order_relaxed) == expected
             && la_bucket_sleep(bucket, time) != 0) {
-        reason = is_slice ? LA_CUT : LA_LATE;
+        reason = is_last ? LA_LATE : LA_WOKEN;
     }
     pthread_mutex_unlock(&bucket->mutex);
     return reason;

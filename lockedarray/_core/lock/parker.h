@@ -24,18 +24,24 @@
 #define LA_NEVER INT64_MAX
 #define LA_MILLISECOND INT64_C(1000000)
 
+#if defined(__linux__) && !defined(LA_PARKER_PORTABLE)
+#define LA_SIGNAL_ENDS_SLEEP 1
+#else
+#define LA_SIGNAL_ENDS_SLEEP 0
+#endif
+
 typedef enum {
     LA_WOKEN,           /* the word changed, somebody called la_wake, or no reason */
-    LA_CUT,             /* a signal arrived, or may have: ask the caller */
+    LA_CUT,             /* a signal arrived, or may have */
     LA_LATE,            /* the deadline has passed */
 } la_wake_reason;
 
 int64_t la_now(void);
 
 /*
- * Sleeps while *word == expected. Returns LA_CUT at the latest after
- * LA_SLICE_NS where the system does not end a sleep for a signal, or can miss
- * the one that arrives just before it.
+ * Sleeps while *word == expected, until the deadline. A signal with a handler ends
+ * it with LA_CUT where LA_SIGNAL_ENDS_SLEEP; but one that arrives just before the
+ * system call is missed.
  */
 la_wake_reason la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected,
                               int64_t deadline);

@@ -3,18 +3,22 @@
  * that wait, and the rule for who may run.
  *
  * A waiter is in the queue from the moment when it first waits until it is
- * granted the lock or gives up; its place is by its age. While its thread
- * handles a signal it is *away*: it cannot look for itself. While that handler
- * waits for a lock in turn, it is *aside*: nothing is granted to it, for an
- * owner gets no hold while it waits (cycles.h), and nobody stands behind it.
+ * granted the lock or gives up; its place, its ticket, is by its age. It stands
+ * behind the older waiters with which it conflicts, whatever its thread holds;
+ * but where that closed a cycle, behind those alone that are in front of whom it
+ * had to overtake (`heeds`, which cycles.c lowers). While its thread handles a
+ * signal it is *away*: it cannot look for itself. While that handler waits for a
+ * lock in turn, it is *aside*: nothing is granted to it, for an owner gets no
+ * hold while it waits (cycles.h), and nobody stands behind it.
  *
  * Invariant, whenever the mutex is free:
  *   1. No two holds conflict.
  *   2. The state word says what the lists say: LA_FREE when both are empty,
- *      LA_INLINE for one hold and no waiter, else LA_LISTED.
+ *      LA_INLINE for one hold and no waiter, else LA_LISTED. Or it is LA_BIASED:
+ *      nobody waits, and nothing but reads is held.
  *   3. The queue is ordered by age, oldest first.
  *   4. A waiter that is neither signalled nor aside is truly blocked: a hold is
- *      in its way, or, if it is not nested, an older waiter is.
+ *      in its way, or an older waiter is that it heeds.
  * The fourth is why no wake-up is lost; la_queue_serve_locked restores it
  * after each step that takes a hold or a waiter away.
  *
@@ -25,20 +29,31 @@
 #ifndef LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 #define LOCKEDARRAY_CORE_LOCK_QUEUE_H_
 
-#include "lock/regionlock.h"
+#include "lock/bias.h"
+#include "lock/hold_set.h"
 
 /* A waiter this old is handed the lock; newcomers queue behind it. */
 #define LA_HAND_OFF_NS LA_MILLISECOND
 
-/* Threads to wake once the mutex is free. */
-#define LA_WAKES 8
+/*
+ * Waiters to wake once the mutex is free, by wake_next. None of them leaves
+ * la_acquire before it was woken.
+ */
 typedef struct {
-    int count;
-    la_thread *threads[LA_WAKES];
+    la_hold *first, *last;
 } la_wakes;
 
 /* Takes the mutex and brings the lock into the list form. */
 void la_lock_enter(la_lock *lock, la_thread *self);
+
+/*
+ * A biased lock stays so when a read is added to the list, for which there is no slot, or
+ * which is a chain; or when one is taken out, wherever it is. True: so it was done, and
+ * the mutex is free again. (The owner has remembered the one that was added, and has yet to
+ * forget the other.) False: as la_lock_enter.
+ */
+bool la_lock_enter_or_add(la_hold *hold, la_owner *owner, la_thread *self);
+bool la_lock_enter_or_drop(la_hold *hold, la_thread *self);
 
 /* Gives the mutex back, and wakes. */
 void la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes);
@@ -49,25 +64,37 @@ void la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_unlink_locked(la_lock *lock, la_hold *hold);
 
-/* Does a hold of another owner conflict with this one? */
-bool la_holds_block_locked(const la_lock *lock, const la_hold *hold,
-                           const la_owner *owner);
+/* What is in the way of a newcomer, or of a waiter that looks. */
+typedef enum {
+    LA_NOTHING,
+    LA_HELD_IN_TRYING,      /* holds of operations that may give them back at once */
+    LA_OLDER_WAITER,
+    LA_HELD_BY_OTHERS,
+} la_obstacle;
 
-/* Do any two parts of the two conflict? (Owners are the caller's business.) */
-bool la_holds_conflict(const la_hold *a, const la_hold *b);
-
-/* May a newcomer run, or a waiter that looks? */
-bool la_may_run_locked(const la_hold *waiter);
+la_obstacle la_obstacle_locked(const la_hold *waiter);
 
 void la_queue_append_locked(la_hold *waiter);
 void la_queue_remove_locked(la_hold *waiter);
 
 /*
- * Hands the lock to each waiter that may run and is old enough or away, and
- * signals each other one that may run. To be called after each step that takes
- * away a hold, a waiter, or a signal.
+ * The first waiter with a ticket of at least `from` behind which this one stands, or
+ * would if none were aside; NULL if there is none. A newcomer heeds all.
  */
-void la_queue_serve_locked(la_lock *lock, la_wakes *wakes);
+la_hold *la_queue_in_front_locked(const la_hold *waiter, uint64_t from, bool if_none_aside);
+
+/*
+ * Hands the lock to a waiter if it may run and is old enough or away, or signals it if
+ * it may run. To be called when it has less to heed than before.
+ */
+void la_queue_offer_locked(la_hold *waiter, la_wakes *wakes);
+
+/*
+ * Offers the lock to each waiter that conflicts with this hold or waiter, the oldest
+ * first. To be called after each step that takes one away, or the signal of one, or
+ * its place in the way of others.
+ */
+void la_queue_serve_locked(const la_hold *gone, la_wakes *wakes);
 
 /*
  * For people who debug, for messages and for tests: what is held, and then what

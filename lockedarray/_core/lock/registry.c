@@ -11,7 +11,6 @@
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
 static la_mutex la_registry_mutex;
-static la_thread *la_registry;          /* every record; only ever grows */
 static la_owner *la_owners_unused;      /* by la_owner.next */
 
 void (*la_on_hold_end)(la_hold *hold);
@@ -96,21 +95,12 @@ la_owner_bind(la_owner *owner, la_thread *thread)
 static la_thread *
 la_registry_take_locked(void)
 {
-    la_thread *thread = la_registry;
+    la_thread *thread = la_thread_first();
 
     while (thread != NULL && thread->used) {
         thread = thread->next;
     }
-    if (thread == NULL) {
-        thread = calloc(1, sizeof(*thread));
-        if (thread != NULL) {
-            la_parker_init(&thread->parker);
-            atomic_init(&thread->owner, &thread->own);
-            thread->next = la_registry;
-            la_registry = thread;
-        }
-    }
-    return thread;
+    return thread != NULL ? thread : la_thread_new_locked();
 }
 
 LA_COLD la_thread *
@@ -128,12 +118,6 @@ la_thread_begin_slow(void)
     }
     la_mutex_unlock(&la_registry_mutex);
     return self;
-}
-
-la_thread *
-la_thread_first(void)
-{
-    return la_registry;
 }
 
 /* -- what is kept ------------------------------------------------------------- */
@@ -155,10 +139,11 @@ la_abandon_locked(la_hold *hold, la_thread *self)
     la_lock *lock = hold->lock;
     la_wakes wakes = {0};
 
-    la_lock_enter(lock, self);
-    la_holds_unlink_locked(lock, hold);
-    la_queue_serve_locked(lock, &wakes);
-    la_lock_leave(lock, self, &wakes);
+    if (!la_lock_enter_or_drop(hold, self)) {
+        la_holds_unlink_locked(lock, hold);
+        la_queue_serve_locked(hold, &wakes);
+        la_lock_leave(lock, self, &wakes);
+    }
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     hold->lock = NULL;          /* for a fork: the lock may be gone from now on */
     hold->next = atomic_load_explicit(&owner->abandoned, memory_order_relaxed);
@@ -191,62 +176,21 @@ la_abandon(la_kept kept, la_thread *self)
     return held;
 }
 
-static void
-la_owner_visit_kept(la_owner *owner, void (*visit)(la_hold *hold, void *context),
-                    void *context)
-{
-    /* Relaxed: the list is the calling thread's. */
-    for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
-            hold != NULL; hold = hold->older) {
-        for (la_hold *part = la_hold_is_kept(hold) ? hold : NULL; part != NULL;
-                part = part->also) {
-            visit(part, context);
-        }
-    }
-}
-
 void
-la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *context),
-                     void *context)
+la_lock_visit_mine(la_lock *lock, la_thread *self,
+                   void (*visit)(la_hold *hold, void *context), void *context)
 {
+    la_wakes wakes = {0};
+
     la_mutex_lock(&la_registry_mutex);
-    la_owner_visit_kept(la_thread_owner(self), visit, context);
-    for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
-            owner != NULL; owner = owner->next) {
-        la_owner_visit_kept(owner, visit, context);
+    la_lock_enter(lock, self);
+    for (la_hold *hold = lock->holds.first; hold != NULL; hold = hold->next) {
+        if (la_hold_is_of(hold, la_thread_owner(self))) {
+            visit(hold, context);
+        }
     }
+    la_lock_leave(lock, self, &wakes);
     la_mutex_unlock(&la_registry_mutex);
-}
-
-static bool
-la_owner_operates_on(la_owner *owner, const void *subject)
-{
-    for (la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
-            hold != NULL; hold = hold->older) {
-        for (la_hold *part = hold->in_operation ? hold : NULL; part != NULL;
-                part = part->also) {
-            if (part->subject == subject) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-bool
-la_thread_operates_on(const la_thread *self, const void *subject)
-{
-    bool found = la_owner_operates_on(la_thread_owner(self), subject);
-
-    if (atomic_load_explicit(&self->others, memory_order_relaxed) != NULL) {
-        la_mutex_lock(&la_registry_mutex);
-        for (la_owner *owner = atomic_load_explicit(&self->others, memory_order_relaxed);
-                owner != NULL; owner = owner->next) {
-            found |= la_owner_operates_on(owner, subject);
-        }
-        la_mutex_unlock(&la_registry_mutex);
-    }
-    return found;
 }
 
 /* -- the end of a thread ------------------------------------------------------ */
@@ -267,6 +211,27 @@ la_owner_end_locked(la_owner *owner, la_thread *self)
     }
 }
 
+/* Out of the list of owners that its thread has beside the current one. */
+static void
+la_owner_unbind_locked(la_owner *owner)
+{
+    la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
+
+    if (owner->beside) {
+        if (owner->next != NULL) {
+            owner->next->previous = owner->previous;
+        }
+        if (owner->previous != NULL) {
+            owner->previous->next = owner->next;
+        }
+        else {
+            atomic_store_explicit(&thread->others, owner->next, memory_order_relaxed);
+        }
+        owner->beside = false;
+    }
+    la_owner_bind(owner, NULL);
+}
+
 static void
 la_thread_end_holds_locked(la_thread *self)
 {
@@ -275,8 +240,7 @@ la_thread_end_holds_locked(la_thread *self)
     la_owner_end_locked(la_thread_owner(self), self);
     while ((owner = atomic_load_explicit(&self->others, memory_order_relaxed)) != NULL) {
         la_owner_end_locked(owner, self);
-        atomic_store_explicit(&self->others, owner->next, memory_order_relaxed);
-        la_owner_bind(owner, NULL);
+        la_owner_unbind_locked(owner);
     }
 }
 
@@ -319,24 +283,17 @@ la_owner_new(void)
     return owner != NULL ? owner : calloc(1, sizeof(la_owner));
 }
 
-/* Out of the list of owners that its thread has beside the current one. */
+/* Into that list. */
 static void
-la_owner_unbind_locked(la_owner *owner)
+la_owner_put_beside_locked(la_owner *owner, la_thread *thread)
 {
-    la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
-    la_owner *first = thread == NULL ? NULL
-        : atomic_load_explicit(&thread->others, memory_order_relaxed);
-
-    if (first == owner) {
-        atomic_store_explicit(&thread->others, owner->next, memory_order_relaxed);
+    owner->previous = NULL;
+    owner->next = atomic_load_explicit(&thread->others, memory_order_relaxed);
+    if (owner->next != NULL) {
+        owner->next->previous = owner;
     }
-    for (la_owner *other = first; other != NULL; other = other->next) {
-        if (other->next == owner) {
-            other->next = owner->next;
-            break;
-        }
-    }
-    la_owner_bind(owner, NULL);
+    atomic_store_explicit(&thread->others, owner, memory_order_relaxed);
+    owner->beside = true;
 }
 
 void
@@ -363,18 +320,6 @@ la_thread_waits_as(const la_thread *self, const la_owner *owner)
     return waiter != NULL;
 }
 
-/* Is it in the middle of an operation? */
-static bool
-la_owner_operates(const la_owner *owner)
-{
-    const la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_relaxed);
-
-    while (hold != NULL && !hold->in_operation) {
-        hold = hold->older;
-    }
-    return hold != NULL;
-}
-
 la_owner *
 la_owner_exchange(la_thread *self, la_owner *owner)
 {
@@ -393,10 +338,9 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     }
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);
-    before->stays = la_thread_waits_as(self, before) || la_owner_operates(before);
+    before->stays = la_thread_waits_as(self, before) || before->operations != 0;
     if (la_owner_holds_any(before) || before->stays) {
-        before->next = atomic_load_explicit(&self->others, memory_order_relaxed);
-        atomic_store_explicit(&self->others, before, memory_order_relaxed);
+        la_owner_put_beside_locked(before, self);
     }
     else if (before != &self->own) {
         la_owner_bind(before, NULL);
@@ -429,7 +373,7 @@ la_registry_fork_child(void)
 {
     la_pool_fork_child();
     la_mutex_init(&la_registry_mutex);
-    for (la_thread *thread = la_registry; thread != NULL; thread = thread->next) {
+    for (la_thread *thread = la_thread_first(); thread != NULL; thread = thread->next) {
         if (thread == la_thread_current) {
             continue;
         }
@@ -437,6 +381,7 @@ la_registry_fork_child(void)
         owner->waits = NULL;
         la_owner_bind(owner, NULL);
         for (owner = thread->others; owner != NULL; owner = owner->next) {
+            owner->beside = false;
             la_owner_bind(owner, NULL);
         }
         atomic_store_explicit(&thread->others, NULL, memory_order_relaxed);

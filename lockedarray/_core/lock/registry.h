@@ -39,14 +39,12 @@ extern void (*la_on_hold_end)(la_hold *hold);
 bool la_abandon(la_kept kept, la_thread *self);
 
 /*
- * Calls `visit`, under the registry's mutex, for each kept hold of all owners of the
- * calling thread, and each that is chained to one.
+ * Calls `visit`, under the registry's mutex and the lock's, for each hold of the lock
+ * that is the current owner's of the calling thread: it may look, and no more. While
+ * that one has all of the lock to write, nobody else has any.
  */
-void la_thread_visit_kept(la_thread *self, void (*visit)(la_hold *hold, void *context),
-                          void *context);
-
-/* Does the thread hold this subject by a hold that is of one operation? */
-bool la_thread_operates_on(const la_thread *self, const void *subject);
+void la_lock_visit_mine(la_lock *lock, la_thread *self,
+                        void (*visit)(la_hold *hold, void *context), void *context);
 
 /* The calling thread ends: gives back all that its owners hold. */
 void la_thread_end_holds(la_thread *self);
@@ -64,9 +62,6 @@ void la_owner_free(la_owner *owner, la_thread *self);
  * thread alone (owner.h), and nothing is changed.
  */
 la_owner *la_owner_exchange(la_thread *self, la_owner *owner);
-
-/* All records ever made, for a fork. */
-la_thread *la_thread_first(void);
 
 void la_registry_fork_prepare(void);
 void la_registry_fork_parent(void);

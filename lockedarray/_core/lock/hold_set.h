@@ -1,0 +1,102 @@
+/*
+ * A set of holds: those that a lock has, or those that wait for it.
+ *
+ * It is a list. Up to LA_SET_LIST members nothing more is needed: a question
+ * looks at each of them. A larger set also has an index by region (hold_set.c),
+ * so that a question costs about the logarithm of the number of members and
+ * not that number, as long as few of them are in the way.
+ *
+ * All of it is under the mutex of the lock, so nothing is allocated: the index
+ * is made of the nodes in the holds. While a hold is a member, its mode, its
+ * region, its ticket, whose it is, and all that is chained to it do not change.
+ */
+#ifndef LOCKEDARRAY_CORE_LOCK_HOLD_SET_H_
+#define LOCKEDARRAY_CORE_LOCK_HOLD_SET_H_
+
+#include "lock/hold.h"
+
+/* With more members it gets an index; with fewer than the second, loses it. */
+#define LA_SET_LIST 16
+#define LA_SET_LIST_AGAIN 8
+
+typedef struct {
+    la_hold *first, *last;      /* as they were added, by la_hold.next and .previous */
+    size_t count;
+
+    bool indexed;
+    /* The index: trees of the parts of all members, by mode. */
+    la_hold *extents[2];        /* by extent, but for those ... */
+    la_hold *spans[2];          /* ... with a comb of this period, by its span */
+    uint64_t period;
+    la_hold *tickets;           /* the heads; NULL until somebody has asked for it */
+} la_hold_set;
+
+static inline void
+la_hold_set_init(la_hold_set *set)
+{
+    *set = (la_hold_set){0};
+}
+
+/* Out of line parts of the two below, where there is, or should be, an index. */
+void la_hold_set_add_slow(la_hold_set *set, la_hold *hold);
+void la_hold_set_remove_slow(la_hold_set *set, la_hold *hold);
+
+/* As the last. Whose it is (or will be), with all that is chained to it: `owner`. */
+static inline void
+la_hold_set_add(la_hold_set *set, la_hold *hold, la_owner *owner)
+{
+    hold->whose = owner;
+    hold->next = NULL;
+    hold->previous = set->last;
+    *(set->last != NULL ? &set->last->next : &set->first) = hold;
+    set->last = hold;
+    set->count++;
+    if (!LA_LIKELY(!set->indexed && set->count <= LA_SET_LIST)) {
+        la_hold_set_add_slow(set, hold);
+    }
+}
+
+/* Its next and previous stay as they were. */
+static inline void
+la_hold_set_remove(la_hold_set *set, la_hold *hold)
+{
+    *(hold->next != NULL ? &hold->next->previous : &set->last) = hold->previous;
+    *(hold->previous != NULL ? &hold->previous->next : &set->first) = hold->next;
+    set->count--;
+    if (!LA_LIKELY(!set->indexed)) {
+        la_hold_set_remove_slow(set, hold);
+    }
+}
+
+/* Do any two parts of the two conflict? (Owners are the caller's business.) */
+bool la_holds_conflict(const la_hold *a, const la_hold *b);
+
+/*
+ * A member that conflicts with `wanted`, whose owner is not `except`, and that
+ * `accept` (which may be NULL) returns true for; in any order; NULL if there is
+ * none. Never `wanted` itself, be it a member or not. `except` NULL: nobody's is
+ * left out. `accept` may be called for one member several times, and must not
+ * change the set.
+ */
+la_hold *la_hold_set_find(const la_hold_set *set, const la_hold *wanted,
+                          const la_owner *except,
+                          bool (*accept)(la_hold *found, void *context), void *context);
+
+/*
+ * The member with the least ticket of at least `from` and less than `before`
+ * that conflicts with `wanted`, but never `wanted` itself; NULL if there is none.
+ * To go through all: the next `from` is the ticket found and one. In between
+ * members may be added and removed.
+ */
+la_hold *la_hold_set_next(const la_hold_set *set, const la_hold *wanted,
+                          uint64_t from, uint64_t before);
+
+#ifdef LA_DEBUG
+/* Aborts when something is wrong; looks at all members. */
+void la_hold_set_check(const la_hold_set *set);
+
+/* How many nodes and members this thread's questions and changes have looked at. */
+extern LA_THREAD_LOCAL uint64_t la_hold_set_visits;
+#endif
+
+#endif  /* LOCKEDARRAY_CORE_LOCK_HOLD_SET_H_ */
