@@ -153,9 +153,20 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t slice)
             la_waiter_accept(waiter);
             return LA_OK;
         }
+        /* Who goes away is out of the graph at the same moment. */
+        bool may_go_away = waiter->nested && interruptible && reason == LA_CUT;
+        if (may_go_away) {
+            la_graph_lock();
+        }
         la_lock_enter(lock, self);
         status = la_waiter_woken_locked(waiter, reason, interruptible, &wakes);
+        if (status == LA_CALLED) {
+            waiter->wanted_by->waits = NULL;
+        }
         la_lock_leave(lock, self, &wakes);
+        if (may_go_away) {
+            la_graph_unlock();
+        }
     }
     return status;
 }
@@ -303,7 +314,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
         }
         la_hook_call(hooks->before_wait, hooks);
         status = la_waiter_sleep(waiter, deadline, slice);
-        if (waiter->nested) {
+        if (waiter->nested && status != LA_CALLED) {
             la_graph_remove(waiter);
         }
         la_hook_call(hooks->after_wait, hooks);
@@ -348,19 +359,24 @@ la_waiter_try_in_graph(la_hold *waiter)
     return status;
 }
 
-/* A try that nothing is in the way of but others' tries: those last for moments. */
+/*
+ * A try that nothing is in the way of but others' tries. Those last for moments, but that
+ * is up to others' code, where others' locks are below; so not for ever.
+ */
 #define LA_TRY_NS (50 * LA_MILLISECOND / 1000)
+#define LA_TRIES_NS (1000 * LA_MILLISECOND)
 
 static la_obstacle
 la_waiter_outlast(la_hold *waiter, const la_wait_hooks *hooks)
 {
+    int64_t last = la_now() + LA_TRIES_NS;
     la_obstacle obstacle;
 
     la_hook_call(hooks->before_wait, hooks);
     do {
         (void)la_park(&waiter->thread->parker, la_now() + LA_TRY_NS);
         obstacle = la_waiter_try(waiter, false);
-    } while (obstacle == LA_HELD_IN_TRYING);
+    } while (obstacle == LA_HELD_IN_TRYING && la_now() < last);
     la_hook_call(hooks->after_wait, hooks);
     return obstacle;
 }

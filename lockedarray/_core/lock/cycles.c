@@ -212,7 +212,9 @@ la_walk_overtake(const la_walk *walk)
     la_wakes wakes = {0};
     la_lock *lock = overtakes->lock;
     la_lock_enter(lock, origin->thread);
-    if (overtakes->queued && place < overtakes->heeds) {
+    /* Is the other one there still? If not, then neither is the cycle. */
+    if (overtakes->queued
+            && la_hold_set_next(&lock->waiters, overtakes, place, place + 1) != NULL) {
         overtakes->heeds = place;
         la_queue_offer_locked(overtakes, &wakes);
     }
@@ -232,7 +234,8 @@ la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
         waiter->wanted_by->waits = NULL;
         return true;
     }
-    /* Each time one of them heeds fewer; and hard edges come only to who does not wait. */
+    /* Each time one of them heeds fewer, or has left; and hard edges come only to who does
+       not wait. */
     while (la_walk_closes(&walk, waiter, false)) {
         la_walk_overtake(&walk);
     }
