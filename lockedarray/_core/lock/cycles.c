@@ -36,6 +36,10 @@ typedef struct {
     /* Of a cycle: who waits for the origin, and whether by a soft edge. */
     la_hold *last;
     bool last_is_soft;
+    /* Of the lock at which it is: those with a ticket below this that conflict with the
+       wide one have been met. */
+    const la_hold *wide;
+    uint64_t met;
 } la_walk;
 
 static bool
@@ -108,11 +112,21 @@ la_walk_from_locked(la_walk *walk, la_hold *waiter)
                          &step) != NULL) {
         return true;
     }
-    for (la_hold *older = walk->hard_only ? NULL : la_queue_in_front_locked(waiter, 0, true);
-            older != NULL; older = la_queue_in_front_locked(waiter, older->ticket + 1, true)) {
+    if (walk->hard_only) {
+        return false;
+    }
+    bool is_narrow = walk->wide != NULL && la_hold_excludes(walk->wide, waiter);
+    uint64_t from = is_narrow ? walk->met : 0;
+    for (la_hold *older = la_queue_in_front_locked(waiter, from, true); older != NULL;
+            older = la_queue_in_front_locked(waiter, older->ticket + 1, true)) {
         if (la_walk_along(walk, waiter, older, true)) {
             return true;
         }
+    }
+    if (walk->wide == NULL ? la_hold_excludes(waiter, waiter)
+                           : la_hold_excludes(waiter, walk->wide)) {
+        walk->wide = waiter;
+        walk->met = waiter->heeds;
     }
     return false;
 }
@@ -128,6 +142,7 @@ la_walk_step_from(la_walk *walk, la_hold *waiter)
     la_hold *before = walk->tail;
     bool closed = false;
 
+    walk->wide = NULL;
     la_mutex_lock(&lock->mutex);
     /* Not queued any more: it was handed the lock, or gives up. While it is
        queued, all holds are in the list. */
