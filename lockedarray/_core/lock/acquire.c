@@ -164,7 +164,7 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t *slice)
         }
         la_lock_enter(lock, self);
         status = la_waiter_woken_locked(waiter, reason, interruptible, &wakes);
-        if (status == LA_CALLED) {
+        if (status == LA_CALLED && waiter->nested) {
             waiter->wanted_by->waits = NULL;
         }
         la_lock_leave(lock, self, &wakes);
