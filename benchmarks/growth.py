@@ -119,7 +119,7 @@ def drop_all(held: list[la.Guard]) -> float:
 def guards_of_arrays(n: int) -> Costs:
     """Measure beside guards of N arrays that the calling thread holds."""
     parts = [la.zeros(4) for _ in range(n)]
-    costs = least([taking_and_giving_back(parts) for _ in range(2)])
+    costs = least([taking_and_giving_back(parts) for _ in range(4)])
     x, other = la.zeros(4), la.zeros(4)
     held = take(parts)
     for statement in (
@@ -145,7 +145,7 @@ def guards_of_parts(make: Callable[[int], la.LockedArray], cut: Any) -> Callable
     def measure(n: int) -> Costs:
         x = make(n + 1)
         parts, part = [cut(x, i) for i in range(n)], cut(x, n)
-        costs = least([taking_and_giving_back(parts) for _ in range(2)])
+        costs = least([taking_and_giving_back(parts) for _ in range(4)])
         held = take(parts)
         costs |= acts_beside(x, part, n)
         costs["x.write() of all, for each"] = cost("with x.write(): pass", x=x) / n

@@ -5,22 +5,24 @@
  *      its pool and put back. All contenders in one run, in turn, many short
  *      rounds; the best and the median round are printed, and the ratio to the
  *      pthread_rwlock pair of the same mode.
- *   2. The longest wait of a writer among 8 readers that read in a loop, and
+ *   2. Throughput of 1 to 16 threads that read in a loop, with no writes and with one
+ *      in 100, in 10 and in 2, for ours and for pthread_rwlock.
+ *   3. What it costs a writer to end the bias towards readers, with the records of
+ *      2, 16 and 64 threads to look at.
+ *   4. The longest wait of a writer among 8 readers that read in a loop, and
  *      of a reader among 8 writers, for ours and for pthread_rwlock.
- *   3. The longest waits of readers and of writers in crowds of both, up to 64
+ *   5. The longest waits of readers and of writers in crowds of both, up to 64
  *      threads; for ours also where each reader is inside a hold of a lock of its
  *      own. A writer that is kept out waits until the end of its part.
  *
  * Build: cc -O2 -std=gnu11 -pthread -Ilockedarray/_core \
  *            benchmarks/locks_c.c lockedarray/_core/lock/*.c -o locks_c
- * Run:   ./locks_c [seconds of each line of 2 and 3, default 2]
- *
- * What this does not show: many threads at once on many cores, where the
- * mutex around the list of holds is what readers share.
+ * Run:   ./locks_c [seconds of each line of 4 and 5, default 2]
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lock/registry.h"
@@ -193,7 +195,201 @@ measure_pairs(void)
     }
 }
 
-/* Part 2: a crowd in one mode, and one thread in the other. */
+/* Part 2: threads that read, and write now and then. */
+#define READERS 16
+#define READERS_SECONDS 0.2
+
+typedef struct {
+    _Alignas(LA_CACHE_LINE) bool ours;
+    int writes_in;          /* one turn of so many writes; 0: none */
+    int64_t turns;
+} reader;
+
+static _Alignas(LA_CACHE_LINE) atomic_bool readers_stop;
+static _Alignas(LA_CACHE_LINE) volatile int looked_at;
+
+static void
+reader_turn(const reader *self, la_thread *record, bool writes)
+{
+    if (self->ours) {
+        la_hold *hold = hold_new(writes ? LA_WRITE : LA_READ, record);
+        la_region_set_extent(&hold->region, 0, 8);
+        hold_acquire(hold, record);
+        looked_at = writes ? looked_at + 1 : looked_at;
+        hold_release(hold, record);
+        return;
+    }
+    if (writes) {
+        pthread_rwlock_wrlock(&rwlock);
+        looked_at++;
+    }
+    else {
+        pthread_rwlock_rdlock(&rwlock);
+        (void)looked_at;
+    }
+    pthread_rwlock_unlock(&rwlock);
+}
+
+static void *
+reader_run(void *argument)
+{
+    reader *self = argument;
+    la_thread *record = la_thread_self();
+    int64_t turns = 0;
+
+    while (!atomic_load_explicit(&readers_stop, memory_order_relaxed)) {
+        turns++;
+        reader_turn(self, record, self->writes_in != 0 && turns % self->writes_in == 0);
+    }
+    self->turns = turns;
+    return NULL;
+}
+
+/* Million turns a second, of all together. */
+static double
+readers_together(bool ours, int count, int writes_in)
+{
+    pthread_t threads[READERS];
+    static reader readers[READERS];
+    int64_t turns = 0, start = la_now();
+
+    atomic_store(&readers_stop, false);
+    for (int i = 0; i < count; i++) {
+        readers[i] = (reader){ .ours = ours, .writes_in = writes_in };
+        pthread_create(&threads[i], NULL, reader_run, &readers[i]);
+    }
+    usleep((useconds_t)(READERS_SECONDS * 1e6));
+    atomic_store(&readers_stop, true);
+    for (int i = 0; i < count; i++) {
+        pthread_join(threads[i], NULL);
+        turns += readers[i].turns;
+    }
+    return (double)turns * 1e3 / (double)(la_now() - start);
+}
+
+static void
+measure_readers(void)
+{
+    static const int writes_in[] = {0, 100, 10, 2};
+
+    printf("%-38s", "million pairs a second, of threads:");
+    for (int count = 1; count <= READERS; count *= 2) {
+        printf(" %7d", count);
+    }
+    printf("\n");
+    for (int i = 0; i < 4; i++) {
+        for (int ours = 1; ours >= 0; ours--) {
+            char name[40];
+            snprintf(name, sizeof(name), writes_in[i] == 0 ? "%s, reads" : "%s, one write in %d",
+                     ours ? "RegionLock" : "pthread_rwlock", writes_in[i]);
+            printf("%-38s", name);
+            for (int count = 1; count <= READERS; count *= 2) {
+                printf(" %7.2f", readers_together(ours, count, writes_in[i]));
+                fflush(stdout);
+            }
+            printf("\n");
+        }
+    }
+}
+
+/*
+ * Part 3: threads that each read once, all together, and then sleep; and a writer that
+ * ends the bias meanwhile, and so finds their slots in the caches of other cores.
+ */
+#define SLEEPERS 64
+#define ENDS 200
+
+static struct {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int round, done;
+    bool stop;
+} sleepers = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, false };
+
+static void *
+sleeper_run(void *argument)
+{
+    int round = 0;
+
+    (void)argument;
+    pthread_mutex_lock(&sleepers.mutex);
+    while (!sleepers.stop) {
+        if (sleepers.round == round) {
+            pthread_cond_wait(&sleepers.changed, &sleepers.mutex);
+            continue;
+        }
+        round = sleepers.round;
+        hold_and_release(LA_READ, 0, 8);
+        sleepers.done++;
+        pthread_cond_broadcast(&sleepers.changed);
+    }
+    pthread_mutex_unlock(&sleepers.mutex);
+    return NULL;
+}
+
+static void
+sleepers_read(int count)
+{
+    pthread_mutex_lock(&sleepers.mutex);
+    sleepers.round++;
+    sleepers.done = 0;
+    pthread_cond_broadcast(&sleepers.changed);
+    while (sleepers.done != count) {
+        pthread_cond_wait(&sleepers.changed, &sleepers.mutex);
+    }
+    pthread_mutex_unlock(&sleepers.mutex);
+}
+
+/* Reads beside a read are what makes a lock biased. */
+static void
+make_biased(la_thread *self)
+{
+    la_hold *outer = hold_new(LA_READ, self);
+
+    la_region_set_extent(&outer->region, 0, 8);
+    hold_acquire(outer, self);
+    while (atomic_load(&region_lock.state) != LA_BIASED) {
+        hold_and_release(LA_READ, 0, 8);
+    }
+    hold_release(outer, self);
+}
+
+static void
+measure_ends(void)
+{
+    pthread_t threads[SLEEPERS];
+    la_thread *self = la_thread_self();
+    double times[ENDS];
+    int count = 0;
+
+    printf("%-26s %8s %8s\n", "to end the bias, ns", "best", "median");
+    for (int wanted = 2; wanted <= SLEEPERS; wanted *= wanted == 2 ? 8 : 4) {
+        for (; count < wanted - 1; count++) {
+            pthread_create(&threads[count], NULL, sleeper_run, NULL);
+        }
+        for (int i = 0; i < ENDS; i++) {
+            make_biased(self);
+            sleepers_read(count);
+            int64_t start = la_now();
+            la_hold *hold = hold_new(LA_WRITE, self);
+            la_region_set_extent(&hold->region, 0, 8);
+            hold_acquire(hold, self);
+            times[i] = (double)(la_now() - start);
+            hold_release(hold, self);
+        }
+        qsort(times, ENDS, sizeof(double), by_value);
+        printf("  of %2d threads             %8.0f %8.0f\n", wanted, times[0], times[ENDS / 2]);
+    }
+    pthread_mutex_lock(&sleepers.mutex);
+    sleepers.stop = true;
+    pthread_cond_broadcast(&sleepers.changed);
+    pthread_mutex_unlock(&sleepers.mutex);
+    for (int i = 0; i < count; i++) {
+        pthread_join(threads[i], NULL);
+    }
+}
+
+/* Part 4: a crowd in one mode, and one thread in the other. */
 static atomic_bool crowd_stop;
 
 static void
@@ -372,6 +568,15 @@ main(int argc, char **argv)
 
     printf("%ld cores\n", sysconf(_SC_NPROCESSORS_ONLN));
     measure_pairs();
+    /* In a process of its own, for records stay when their threads are gone. */
+    fflush(stdout);
+    if (fork() == 0) {
+        measure_ends();
+        fflush(stdout);
+        _exit(0);
+    }
+    wait(NULL);
+    measure_readers();
     for (int ours = 1; ours >= 0; ours--) {
         measure_longest_wait(ours, LA_READ, seconds);
         measure_longest_wait(ours, LA_WRITE, seconds);

@@ -98,7 +98,8 @@ random_region(la_region *region, kind which, uint64_t *random)
         box(region, start, 0, ROWS - 1, 1, 4 + random_below(random, 5), 1 + columns / 2, 1, 8);
         break;
     case DEEP:      /* the same bytes as 4 x 3 x COLUMNS */
-        la_region_set_array(region, 3, (intptr_t[]){4, 1 + random_below(random, 3), 1 + columns / 3},
+        la_region_set_array(region, 3,
+                            (intptr_t[]){4, 1 + random_below(random, 3), 1 + columns / 3},
                             (intptr_t[]){3 * ROW, ROW, 8}, 8, start + (column % 3) * 8);
         break;
     case FLAT_STEP:
@@ -106,7 +107,8 @@ random_region(la_region *region, kind which, uint64_t *random)
                             8, start + column * 8);
         break;
     case SHORT:     /* less than a row, across the end of one */
-        la_region_set_extent(region, start + row * ROW + column * 8, 8 + 8 * random_below(random, COLUMNS - 1));
+        la_region_set_extent(region, start + row * ROW + column * 8,
+                             8 + 8 * random_below(random, COLUMNS - 1));
         break;
     case EMPTY:
         la_region_set_extent(region, row, 0);
@@ -207,8 +209,9 @@ remove_at(int at)
     la_hold *hold = both.members[at];
     la_hold_set_remove(&both.set, hold);
     both.count--;
-    memmove(&both.members[at], &both.members[at + 1], sizeof(la_hold *) * (size_t)(both.count - at));
-    memmove(&both.whose[at], &both.whose[at + 1], sizeof(la_owner *) * (size_t)(both.count - at));
+    size_t behind = (size_t)(both.count - at);
+    memmove(&both.members[at], &both.members[at + 1], sizeof(la_hold *) * behind);
+    memmove(&both.whose[at], &both.whose[at + 1], sizeof(la_owner *) * behind);
     record_free(hold);
 }
 
@@ -357,8 +360,8 @@ random_steps(kind only, int most, int steps, bool any_tickets, uint64_t *random)
         else if (random_below(random, most) == 0) {
             grows = !grows;
         }
-        bool adds = both.count == 0 || (both.count < most && random_below(random, 10) < (grows ? 9 : 1));
-        if (adds) {
+        bool likely = random_below(random, 10) < (grows ? 9 : 1);
+        if (both.count == 0 || (both.count < most && likely)) {
             /* Most sets have one owner who holds most of it. */
             int owner = random_below(random, 2) ? 0 : random_below(random, OWNERS);
             add(random_hold(only, random), &owners[owner], random);
@@ -522,17 +525,18 @@ typedef struct {
     double change, find, next;
 } looks;
 
-/* n of the crowd into a set, in an order that is none. */
+/* n of the crowd into a set: by region in an order that is none, by address the last first. */
 static void
 gather(la_hold_set *set, la_hold *members, crowd_member member, int64_t n, la_mode mode)
 {
     memset(members, 0, sizeof(la_hold) * (size_t)n);
     la_hold_set_init(set);
     for (int64_t i = 0; i < n; i++) {
-        members[i].mode = mode;
-        members[i].ticket = (uint64_t)i;
-        member(&members[i], i * 7919 % n, n);       /* a prime, so all are there */
-        la_hold_set_add(set, &members[i], &owners[0]);
+        la_hold *hold = &members[n - 1 - i];
+        hold->mode = mode;
+        hold->ticket = (uint64_t)i;
+        member(hold, i * 7919 % n, n);              /* a prime, so all are there */
+        la_hold_set_add(set, hold, &owners[0]);
     }
 }
 
@@ -629,7 +633,8 @@ test_an_element_is_found_among_columns(void)
                 la_hold wanted = { .mode = LA_READ };
                 uint64_t start = la_hold_set_visits;
                 la_region_set_extent(&wanted.region, (10 * n + i * 7919 % n) * 8, 8);
-                CHECK(la_hold_set_find(&set, &wanted, NULL, NULL, NULL) == &members[i]);
+                CHECK(la_hold_set_find(&set, &wanted, NULL, NULL, NULL)
+                      == &members[n - 1 - i]);
                 looks[round] += (double)looks_since(&start) / MANY;
             }
         }

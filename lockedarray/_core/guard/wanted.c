@@ -133,6 +133,7 @@ la_wanted_acquire_in_turn(const la_wanted *wanted, int count, la_thread *self,
         if (la_hold_acquire(wanted[next].lock, wanted[next].hold, self, deadline) < 0) {
             return -1;
         }
+        la_wanted_mark(&wanted[next], 1, true);     /* which a grant has ended */
         while (tried < count && (tried == next
                 || la_try_in_turn(wanted[tried].lock->lock, wanted[tried].hold, self))) {
             tried++;

@@ -131,12 +131,12 @@ la_slice_after(int64_t slice)
 
 /* Sleeps until there is a result, or a signal to look for. */
 static la_status
-la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t slice)
+la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t *slice)
 {
     la_lock *lock = waiter->lock;
     la_thread *self = waiter->thread;
-    bool interruptible = slice != LA_NEVER;
-    int64_t look = interruptible ? la_now() + slice : LA_NEVER;
+    bool interruptible = *slice != LA_NEVER;
+    int64_t look = interruptible ? la_now() + *slice : LA_NEVER;
     la_status status = LA_WAITING;
 
     while (status == LA_WAITING) {
@@ -145,6 +145,10 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t slice)
 
         if (reason == LA_LATE && look < deadline) {
             reason = LA_CUT;
+            *slice = la_slice_after(*slice);
+        }
+        else if (reason == LA_CUT && interruptible) {
+            *slice = LA_FIRST_SLICE;    /* there may be more of them */
         }
 
         /* Acquire: pairs with the release in la_waiter_grant_locked, and so
@@ -153,9 +157,20 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t slice)
             la_waiter_accept(waiter);
             return LA_OK;
         }
+        /* Who goes away is out of the graph at the same moment. */
+        bool may_go_away = waiter->nested && interruptible && reason == LA_CUT;
+        if (may_go_away) {
+            la_graph_lock();
+        }
         la_lock_enter(lock, self);
         status = la_waiter_woken_locked(waiter, reason, interruptible, &wakes);
+        if (status == LA_CALLED && waiter->nested) {
+            waiter->wanted_by->waits = NULL;
+        }
         la_lock_leave(lock, self, &wakes);
+        if (may_go_away) {
+            la_graph_unlock();
+        }
     }
     return status;
 }
@@ -302,8 +317,8 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
             return status;
         }
         la_hook_call(hooks->before_wait, hooks);
-        status = la_waiter_sleep(waiter, deadline, slice);
-        if (waiter->nested) {
+        status = la_waiter_sleep(waiter, deadline, &slice);
+        if (waiter->nested && status != LA_CALLED) {
             la_graph_remove(waiter);
         }
         la_hook_call(hooks->after_wait, hooks);
@@ -319,7 +334,6 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
             return LA_INTERRUPTED;
         }
         comes_back = true;
-        slice = la_slice_after(slice);
     }
 }
 
@@ -348,19 +362,24 @@ la_waiter_try_in_graph(la_hold *waiter)
     return status;
 }
 
-/* A try that nothing is in the way of but others' tries: those last for moments. */
+/*
+ * A try that nothing is in the way of but others' tries. Those last for moments, but that
+ * is up to others' code, where others' locks are below; so not for ever.
+ */
 #define LA_TRY_NS (50 * LA_MILLISECOND / 1000)
+#define LA_TRIES_NS (1000 * LA_MILLISECOND)
 
 static la_obstacle
 la_waiter_outlast(la_hold *waiter, const la_wait_hooks *hooks)
 {
+    int64_t last = la_now() + LA_TRIES_NS;
     la_obstacle obstacle;
 
     la_hook_call(hooks->before_wait, hooks);
     do {
         (void)la_park(&waiter->thread->parker, la_now() + LA_TRY_NS);
         obstacle = la_waiter_try(waiter, false);
-    } while (obstacle == LA_HELD_IN_TRYING);
+    } while (obstacle == LA_HELD_IN_TRYING && la_now() < last);
     la_hook_call(hooks->after_wait, hooks);
     return obstacle;
 }
@@ -397,6 +416,27 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     return status;
 }
 
+/* Without waiting, but for those who do not wait either. */
+static la_status
+la_acquire_now(la_hold *hold, bool nested, const la_wait_hooks *hooks)
+{
+    la_obstacle obstacle = la_waiter_try(hold, false);
+
+    if (obstacle == LA_HELD_IN_TRYING) {
+        obstacle = la_waiter_outlast(hold, hooks);
+    }
+    if (obstacle == LA_OLDER_WAITER && nested) {
+        if (la_acquire_queued(hold, false, LA_NOW, hooks, NULL) == LA_OK) {
+            return LA_OK;
+        }
+        obstacle = la_waiter_try(hold, false);      /* it may heed fewer now */
+        if (obstacle == LA_HELD_IN_TRYING) {
+            obstacle = la_waiter_outlast(hold, hooks);
+        }
+    }
+    return obstacle == LA_NOTHING ? LA_OK : LA_TIMEOUT;
+}
+
 /* A newcomer heeds everybody. */
 static void
 la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
@@ -425,19 +465,13 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
 
     hooks = hooks != NULL ? hooks : &none;
     la_waiter_begin(lock, hold, self);
-    if (nested || !may_wait) {
-        la_obstacle obstacle = la_waiter_try(hold, false);
-        if (obstacle == LA_HELD_IN_TRYING && !may_wait) {
-            obstacle = la_waiter_outlast(hold, hooks);
-        }
-        if (obstacle == LA_NOTHING) {
-            return LA_OK;
-        }
-        if (!may_wait && !(nested && obstacle == LA_OLDER_WAITER)) {
-            return LA_TIMEOUT;
-        }
+    if (!may_wait) {
+        return la_acquire_now(hold, nested, hooks);
     }
-    return la_acquire_queued(hold, may_wait, deadline, hooks, deadlock);
+    if (nested && la_waiter_try(hold, false) == LA_NOTHING) {
+        return LA_OK;
+    }
+    return la_acquire_queued(hold, true, deadline, hooks, deadlock);
 }
 
 LA_COLD void

@@ -16,7 +16,7 @@
  * slot is not free before that. So whoever finds a slot in hold.slot and the lock in
  * that slot has found the hold, but for a thread to which the slot does not belong.
  *
- * The argument is in docs/design/region-lock.md, section 4.
+ * The argument is in docs/design/region-lock.md, section 3.
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_BIAS_H_
 #define LOCKEDARRAY_CORE_LOCK_BIAS_H_

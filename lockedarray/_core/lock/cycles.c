@@ -36,6 +36,10 @@ typedef struct {
     /* Of a cycle: who waits for the origin, and whether by a soft edge. */
     la_hold *last;
     bool last_is_soft;
+    /* Of the lock at which it is: those with a ticket below this that conflict with the
+       wide one have been met. */
+    const la_hold *wide;
+    uint64_t met;
 } la_walk;
 
 static bool
@@ -108,11 +112,21 @@ la_walk_from_locked(la_walk *walk, la_hold *waiter)
                          &step) != NULL) {
         return true;
     }
-    for (la_hold *older = walk->hard_only ? NULL : la_queue_in_front_locked(waiter, 0, true);
-            older != NULL; older = la_queue_in_front_locked(waiter, older->ticket + 1, true)) {
+    if (walk->hard_only) {
+        return false;
+    }
+    bool is_narrow = walk->wide != NULL && la_hold_excludes(walk->wide, waiter);
+    uint64_t from = is_narrow ? walk->met : 0;
+    for (la_hold *older = la_queue_in_front_locked(waiter, from, true); older != NULL;
+            older = la_queue_in_front_locked(waiter, older->ticket + 1, true)) {
         if (la_walk_along(walk, waiter, older, true)) {
             return true;
         }
+    }
+    if (walk->wide == NULL ? la_hold_excludes(waiter, waiter)
+                           : la_hold_excludes(waiter, walk->wide)) {
+        walk->wide = waiter;
+        walk->met = waiter->heeds;
     }
     return false;
 }
@@ -128,6 +142,7 @@ la_walk_step_from(la_walk *walk, la_hold *waiter)
     la_hold *before = walk->tail;
     bool closed = false;
 
+    walk->wide = NULL;
     la_mutex_lock(&lock->mutex);
     /* Not queued any more: it was handed the lock, or gives up. While it is
        queued, all holds are in the list. */
@@ -212,7 +227,9 @@ la_walk_overtake(const la_walk *walk)
     la_wakes wakes = {0};
     la_lock *lock = overtakes->lock;
     la_lock_enter(lock, origin->thread);
-    if (overtakes->queued && place < overtakes->heeds) {
+    /* Is the other one there still? If not, then neither is the cycle. */
+    if (overtakes->queued
+            && la_hold_set_next(&lock->waiters, overtakes, place, place + 1) != NULL) {
         overtakes->heeds = place;
         la_queue_offer_locked(overtakes, &wakes);
     }
@@ -232,7 +249,8 @@ la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
         waiter->wanted_by->waits = NULL;
         return true;
     }
-    /* Each time one of them heeds fewer; and hard edges come only to who does not wait. */
+    /* Each time one of them heeds fewer, or has left; and hard edges come only to who does
+       not wait. */
     while (la_walk_closes(&walk, waiter, false)) {
         la_walk_overtake(&walk);
     }

@@ -16,7 +16,8 @@
  * dissolved: who stands behind another overtakes it.
  *
  * Invariant, whenever the graph's mutex is free: owner.waits is set for each
- * owner that waits in a thread that holds something. While it is set, its
+ * owner that waits in a thread that holds something, and does not handle a
+ * signal (it is away, queue.h). While it is set, its
  * thread acquires nothing and releases nothing (an outer wait is aside, see
  * queue.h). It leaves la_acquire only after clearing it under this mutex, so
  * what it waits by stays readable. A waiter whose thread holds nothing may leave

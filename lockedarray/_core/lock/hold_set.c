@@ -77,7 +77,10 @@ la_holds_conflict(const la_hold *a, const la_hold *b)
 static bool
 la_ticket_precedes(const la_hold *a, const la_hold *b)
 {
-    return a->node.ticket != b->node.ticket ? a->node.ticket < b->node.ticket : (uintptr_t)a < (uintptr_t)b;
+    if (a->node.ticket != b->node.ticket) {
+        return a->node.ticket < b->node.ticket;
+    }
+    return (uintptr_t)a < (uintptr_t)b;
 }
 
 /* The trees by region. */

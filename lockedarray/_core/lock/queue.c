@@ -310,6 +310,8 @@ static void
 la_waiter_grant_locked(la_hold *waiter, la_wakes *wakes)
 {
     la_queue_remove_locked(waiter);
+    /* It has waited, and will have it for longer than a moment. */
+    atomic_store_explicit(&waiter->trying, false, memory_order_relaxed);
     la_holds_link_locked(waiter->lock, waiter, waiter->wanted_by);
     la_wakes_add(wakes, waiter);
     /* Release: pairs with the acquire in la_waiter_sleep. */
@@ -343,8 +345,7 @@ la_queue_offer_locked(la_hold *waiter, la_wakes *wakes)
     (void)la_waiter_offer_locked(waiter, la_now() - LA_HAND_OFF_NS, wakes);
 }
 
-/* Does each region that conflicts with the second one conflict with the first one? */
-static bool
+bool
 la_hold_excludes(const la_hold *first, const la_hold *second)
 {
     return first->mode == LA_WRITE && first->region.ncombs == 0 && second->also == NULL

@@ -84,6 +84,12 @@ void la_queue_remove_locked(la_hold *waiter);
 la_hold *la_queue_in_front_locked(const la_hold *waiter, uint64_t from, bool if_none_aside);
 
 /*
+ * Does all that conflicts with the second one conflict with the first one? False also where
+ * that would take longer to find out.
+ */
+bool la_hold_excludes(const la_hold *first, const la_hold *second);
+
+/*
  * Hands the lock to a waiter if it may run and is old enough or away, or signals it if
  * it may run. To be called when it has less to heed than before.
  */

@@ -23,7 +23,12 @@
  *                    before its next swap: a store that is not sequentially consistent
  *   NO_TAKEN         a slot is free before it is known what was in it, and
  *                    before hold.slot says that it is not there
+ *   ONE_LOOK         who ends the bias takes out what a slot had when it looked
+ *   EARLY_LOOK       it has looked which threads there are before it ends the bias
+ *   LATE_IS_NONE     a reader that was listed before its second look takes itself for
+ *                    one that has nothing
  *   NO_COMPARE       a release empties the slot whatever is in it
+ *   FORGET_LIST      a release amid a bias takes the hold for one in a slot
  *   ANY_SLOT         (MOVES) it does so in the slot of another thread, too
  *   BIASED_WRITE     a lock becomes biased though a write is in the list
  *   BIASED_WAIT      or though somebody waits
@@ -61,6 +66,7 @@ byte slot[READERS], slot_hold[READERS], hold_slot[HOLDS];
 
 /* Whose a record is. */
 byte whose[HOLDS];
+bool registered;                /* the second thread that reads is in the list of threads */
 
 /* Not in the program: who has the lock, by its own account. */
 bool has[HOLDS];
@@ -71,6 +77,12 @@ bool buffered[READERS];
 #define DRAINED(r) (!buffered[r])
 #else
 #define DRAINED(r) true
+#endif
+
+#ifdef FORGET_LIST
+#define FORGET true
+#else
+#define FORGET false
 #endif
 
 /* Nothing that lasts from one step to the next. */
@@ -200,7 +212,11 @@ inline claim_slot(h)
     :: state != BIASED ->
         if
         :: d_step { DRAINED(me) && slot[me] == LOCK -> slot[me] = NOTHING; hold_slot[h] = 0 }
+#ifdef LATE_IS_NONE
+        :: DRAINED(me) && slot[me] != LOCK
+#else
         :: d_step { DRAINED(me) && slot[me] != LOCK -> get(h); got = true }
+#endif
         fi
 #endif
     fi
@@ -271,9 +287,12 @@ inline release(h)
     :: else ->
         atomic { !mutex && DRAINED(me) -> mutex = true };
         if
+#ifndef FORGET_LIST
         :: d_step { state == BIASED && hold_slot[h] == 0 -> unlink(h); mutex = false }
+#endif
         :: d_step {
-                state == BIASED && hold_slot[h] != 0 ->
+                state == BIASED && (hold_slot[h] != 0 || FORGET) ->
+                assert(hold_slot[h] != 0);
                 at = hold_slot[h] - 1;
                 assert(slot[at] == LOCK && slot_hold[at] == h);
                 hold_slot[h] = 0
@@ -297,6 +316,7 @@ proctype reader(byte me)
     byte turn, h, at;
     bool got, biases;
 
+    registered = registered || me == 1;
     do
     :: d_step {
             turn < TURNS && ANY_IDLE ->
@@ -338,12 +358,18 @@ inline revoke_slot(r)
     :: slot[r] != LOCK
     :: slot[r] == LOCK ->
         if
+#ifdef ONE_LOOK
+        :: slot[r] = TAKEN;
+#else
         :: slot[r] != LOCK          /* gone meanwhile */
+#endif
 #ifdef NO_TAKEN
         :: atomic { slot[r] == LOCK -> slot[r] = NOTHING };
             d_step { h = slot_hold[r]; hold_slot[h] = 0 };
 #else
+#ifndef ONE_LOOK
         :: atomic { slot[r] == LOCK -> slot[r] = TAKEN };
+#endif
             h = slot_hold[r];
 #ifndef KEEP_SLOT
             hold_slot[h] = 0;
@@ -358,18 +384,27 @@ inline revoke_slot(r)
 inline enter()
 {
     atomic { !mutex -> mutex = true };
+#ifdef EARLY_LOOK
+    both = registered;
+#endif
     if
     :: atomic { state == BIASED -> state = LISTED };
+#ifndef EARLY_LOOK
+        both = registered;
+#endif
         revoke_slot(0);
-        revoke_slot(1)
-    :: state != BIASED -> list_all()
+        if
+        :: both -> both = false; revoke_slot(1)
+        :: else
+        fi
+    :: state != BIASED -> list_all(); both = false
     fi
 }
 
 proctype writer()
 {
     byte turn, h;
-    bool biases, waited;
+    bool biases, waited, both;
 
     do
     :: turn < TURNS ->
