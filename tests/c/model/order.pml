@@ -115,6 +115,7 @@ bool graph;
 byte waits[THREADS];
 
 /* The walk. */
+bool hard_only;
 byte todo;                          /* threads to look at, as bits */
 byte before[THREADS];               /* from where it came, plus 1 */
 byte soft[THREADS];                 /* and by which older waiter, plus 1 */
@@ -411,8 +412,17 @@ inline begin_walk(w)
 {
     printf("%d: begins to walk\n", w);
     todo = 1 << me;
-    find_truth(w, true);
-    reaches = who
+    if
+    :: hard_only
+    :: else -> find_truth(w, true); reaches = who
+    fi
+}
+
+/* Hard edges first: so nobody is overtaken for the sake of who is then refused. */
+inline begin_walks(w)
+{
+    hard_only = true;
+    begin_walk(w)
 }
 
 inline clear_walk()
@@ -491,7 +501,7 @@ inline step()
             od;
             k = 0;
             do
-            :: k < j && k < heeds[v] ->
+            :: !hard_only && k < j && k < heeds[v] ->
                 u = QUEUE(LOCK(wants[i]), k);
                 if
                 :: SOFT(v, u) && first[u] == 0 && SEEN(t, v, u) ->
@@ -538,8 +548,9 @@ inline enter_graph(w)
                 if
                 :: tail == NONE ->
                     printf("%d: is refused\n", w);
-                    assert(truth);
+                    assert(truth && hard_only);
                     result = REFUSED;
+                    hard_only = false;
                     waits[me] = 0;
                     graph = false;
                     nested = false;
@@ -566,8 +577,10 @@ inline enter_graph(w)
         }
     :: d_step { nested && todo == 0 && before[me] == 0 ->
             clear_walk();
-            nested = false;
-            graph = false
+            if
+            :: hard_only -> hard_only = false; begin_walk(w)
+            :: else -> nested = false; graph = false
+            fi
         }
     :: !nested -> break
     od;
@@ -620,7 +633,7 @@ inline join(w, owner, x)
             :: else ->
                 enqueue(w); fall_asleep(w);
                 if
-                :: nested -> waits[me] = w + 1; begin_walk(w)
+                :: nested -> waits[me] = w + 1; begin_walks(w)
                 :: else
                 fi
             fi
@@ -657,7 +670,7 @@ inline come_back(w)
                 graph = false; nested = false
 #else
             :: nested && result == GOT -> graph = false; nested = false
-            :: nested && result == WAITS -> waits[me] = w + 1; begin_walk(w)
+            :: nested && result == WAITS -> waits[me] = w + 1; begin_walks(w)
 #endif
             :: else
             fi
