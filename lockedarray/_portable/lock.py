@@ -551,10 +551,10 @@ class RegionLockBase:
         if listed is None:
             return
         listed.pop(hold, None)
-        if not listed and self._listed.get(key) is listed:
-            del self._listed[key]
-            if listed:  # by a signal handler, meanwhile
-                self._listed[key] = listed
+        if not listed:
+            gone = self._listed.pop(key, None)
+            if gone:  # a signal handler has been here meanwhile
+                self._listed[key] = gone
 
     def _watch_locked(self, hold: _Hold) -> None:
         """See that `hold` is given back at once should its Holds die."""
@@ -838,7 +838,7 @@ class RegionLockBase:
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
-        holders = (thread.name for thread in self._threads_in_the_way(hold))
+        holders = {thread.name for thread in self._threads_in_the_way(hold)}
         return not_in_time(self.serial, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
