@@ -215,7 +215,12 @@ reader_turn(const reader *self, la_thread *record, bool writes)
         la_hold *hold = hold_new(writes ? LA_WRITE : LA_READ, record);
         la_region_set_extent(&hold->region, 0, 8);
         hold_acquire(hold, record);
-        looked_at = writes ? looked_at + 1 : looked_at;
+        if (writes) {
+            looked_at++;
+        }
+        else {
+            (void)looked_at;
+        }
         hold_release(hold, record);
         return;
     }
