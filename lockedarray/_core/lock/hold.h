@@ -41,12 +41,14 @@ struct la_hold {
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
     _Atomic(la_owner *) owner;          /* NULL while not held */
     _Atomic(la_slot *) slot;            /* where it is, if it is in one; else NULL */
-    la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
+    la_hold *older;                     /* of the owner's */
     la_hold *next, *previous;           /* of the lock's list or queue */
     la_hold *also;                      /* NULL in a pool */
     la_mode mode;
     uint32_t in_operation;              /* of one call: code under it must not move the memory */
+    /* Up to here is what others touch to list it: one cache line. */
 
+    la_hold *newer;                     /* as `older`; not set of the newest */
     la_hold *pooled;                    /* the next one in its pool */
     _Atomic(uint64_t) turn;
     /* What the floors above know it by. The lock only hands it on. */
