@@ -794,9 +794,11 @@ class RegionLockBase:
 
     def _restore_locked(self, owner: _Owner) -> bool:
         taken = self._taken.get(owner)
-        if taken is None or taken[1] is not None:
+        if taken is None or taken[1] is not None or self._relock(owner, taken[0]):
             return True
-        return self._relock(owner, taken[0])
+        if self._own:  # an asynchronous exception left its inner locks held
+            self._renew_below()
+        return self._own
 
     @staticmethod
     def _let_go(lockable: Any) -> None:
