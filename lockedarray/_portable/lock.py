@@ -68,7 +68,6 @@ between, which takes longer than they do.
 
 _TURNS = 4  # tries of a thread that wants several locks before it holds one while it waits
 _NAP = 0.5  # seconds before a waiter looks, lest an asynchronous exception lost who rings; then 2x
-_TRY = 0.1  # seconds that a try waits for others' tries, which last for moments
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
 
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
@@ -265,7 +264,7 @@ class _Hold:
     (A finalizer of each Holds would do it, too, but swallow each Ctrl-C that strikes in it.)
     """
 
-    __slots__ = ("holds", "owner", "trying", "waiter", "watch", "write")
+    __slots__ = ("holds", "owner", "waiter", "watch", "write")
 
     def __init__(self, owner: _Owner, write: bool, holds: weakref.ref[Holds]) -> None:
         self.owner = owner
@@ -273,7 +272,6 @@ class _Hold:
         self.holds = holds
         self.watch: _Watch | None = None
         self.waiter: _Waiter | None = None
-        self.trying = False  # held for a moment, to see whether others are free as well
 
     @property
     def thread(self) -> _Thread:
@@ -347,9 +345,8 @@ class RegionLockBase:
         self._own = below is None
         self._below = _new_below() if below is None else below
         self._holds: dict[_Hold, _Owner] = {}
-        self._listed: dict[
-            tuple[_Owner, bool], dict[_Hold, None]
-        ] = {}  # the same, by owner and mode
+        # The same by owner and mode, so that none is looked for.
+        self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
@@ -381,7 +378,7 @@ class RegionLockBase:
                 raise struck_inside(self.serial, hold.write)
             return
         if _is_over(deadline):
-            if not self._try(hold):
+            if not holding(_monitor, self._try_locked, hold):
                 raise self._not_in_time(hold)
             return
         waiter = _Waiter(self, hold)
@@ -465,30 +462,9 @@ class RegionLockBase:
             waiter.outer.strike_locked()
             waiter.outer.lock._wake_locked()
 
-    def _try(self, hold: _Hold) -> bool:
-        """Enter `hold` without waiting, and tell; who holds it only to try is waited for."""
-        begun = time.monotonic()
-        while not holding(_monitor, self._try_locked, hold):
-            if time.monotonic() - begun > _TRY or not self._is_tried(hold):
-                return False
-            time.sleep(_FIRST_POLL)
-        return True
-
     def _try_locked(self, hold: _Hold) -> bool:
+        """Enter `hold` if nothing is in its way, or only waiters that wait for it; and tell."""
         return self._is_open_locked(hold, passing=True) and self._grant_past_queue_locked(hold)
-
-    def _is_tried(self, hold: _Hold) -> bool:
-        """Whether all that is in the way of `hold` is there to try, and so for a moment."""
-        return holding(_monitor, self._is_tried_locked, hold)
-
-    def _is_tried_locked(self, hold: _Hold) -> bool:
-        owners = self._holders_in_the_way(hold)
-        return bool(owners) and all(
-            other.trying
-            for owner in owners
-            for write in (True, False)
-            for other in self._listed.get((owner, write), ())
-        )
 
     def _is_open_locked(self, hold: _Hold, *, passing: bool) -> bool:
         """Whether nothing is in the way of `hold`.
@@ -818,9 +794,11 @@ class RegionLockBase:
 
     def _restore_locked(self, owner: _Owner) -> bool:
         taken = self._taken.get(owner)
-        if taken is None or taken[1] is not None:
+        if taken is None or taken[1] is not None or self._relock(owner, taken[0]):
             return True
-        return self._relock(owner, taken[0])
+        if self._own:  # an asynchronous exception left its inner locks held
+            self._renew_below()
+        return self._own
 
     @staticmethod
     def _let_go(lockable: Any) -> None:
@@ -916,30 +894,20 @@ class Holds:
         if _monitor._is_owned():  # type: ignore[attr-defined]
             return False
         nested = bool(_this_thread().holders)
-        begun = time.monotonic()
-        while (missed := holding(_monitor, self._try_all_locked, nested)) is not None:
-            self._restore_below()
-            if not _is_over(deadline):
-                return not nested and self._acquire_in_turn(missed, deadline)
+        missed = holding(_monitor, self._try_all_locked, nested)
+        if missed is None:
+            return True
+        self._restore_below()
+        lock, hold = missed
+        if _is_over(deadline):
+            raise lock._not_in_time(hold)
+        for _ in range(0 if nested else _TURNS):
+            lock._acquire(hold, deadline)
+            missed = holding(_monitor, self._try_all_locked, False)
+            if missed is None:
+                return True
+            self.release()
             lock, hold = missed
-            if time.monotonic() - begun > _TRY or not lock._is_tried(hold):
-                raise lock._not_in_time(hold)
-            time.sleep(_FIRST_POLL)
-        return True
-
-    def _acquire_in_turn(self, missed: _Request, deadline: float | None) -> bool:
-        try:
-            self._mark(True)
-            for _ in range(_TURNS):
-                lock, hold = missed
-                lock._acquire(hold, deadline)
-                next_missed = holding(_monitor, self._try_all_locked, False)
-                if next_missed is None:
-                    return True
-                self.release()
-                missed = next_missed
-        finally:
-            self._mark(False)
         return False
 
     def _try_all_locked(self, passing: bool) -> _Request | None:
@@ -954,11 +922,9 @@ class Holds:
                 return lock, hold
         return None
 
-    def _mark(self, trying: bool) -> None:
-        for _, hold in self._holds:
-            hold.trying = trying
-
     def _restore_below(self) -> None:
+        if _monitor._is_owned():  # type: ignore[attr-defined]
+            return  # nothing is waited for here
         for lock, hold in self._holds:
             lock._restore_below(hold.owner)
 
