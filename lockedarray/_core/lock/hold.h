@@ -94,28 +94,28 @@ struct la_hold {
     void *shown;
     la_region region;                   /* most of it is unused, as a rule */
 
-    la_hold *newer;                     /* as `older`; not set of the newest */
-    /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
-    _Atomic(bool) trying;
-
-    /* While it waits. */
+    /* While it waits; in one line again. */
+    _Alignas(LA_CACHE_LINE)
     uint64_t ticket;                    /* its place among the waiters of the lock */
     int64_t since;
     uint64_t heeds;                     /* it stands behind those with a ticket below this */
     la_thread *thread;                  /* which sleeps */
     la_owner *wanted_by;                /* whose it will be */
-    la_hold *outer;                     /* the thread waited for this one first */
+    la_hold *wake_next;
     bool nested;                        /* somebody may wait for the thread */
     bool queued;
     bool signalled;                     /* woken to look, and has not looked yet */
     bool away;                          /* handles a signal, and cannot look */
     bool aside;                         /* waits for something else meanwhile */
-    la_visit visit;
-    la_hold *wake_next;
-    /* Not beside the others, which compilers read together. */
-    _Atomic(bool) granted;
+    /* Not in the word of the others, which compilers read together. */
+    _Alignas(8) _Atomic(bool) granted;
     _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */
+    /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
+    _Atomic(bool) trying;
 
+    la_hold *newer;                     /* as `older`; not set of the newest */
+    la_hold *outer;                     /* the thread waited for this one first */
+    la_visit visit;
     la_node node;                       /* last, since few sets are that large */
 };
 

@@ -61,7 +61,7 @@ LA_THREAD_LOCAL uint64_t la_hold_set_visits;
 #define LA_TURN_FACTOR 4
 
 bool
-la_holds_conflict(const la_hold *a, const la_hold *b)
+la_chains_conflict(const la_hold *a, const la_hold *b)
 {
     for (; a != NULL; a = a->also) {
         for (const la_hold *part = b; part != NULL; part = part->also) {

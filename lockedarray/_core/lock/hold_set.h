@@ -74,8 +74,18 @@ la_hold_set_remove(la_hold_set *set, la_hold *hold)
     }
 }
 
+bool la_chains_conflict(const la_hold *a, const la_hold *b);
+
 /* Do any two parts of the two conflict? (Owners are the caller's business.) */
-bool la_holds_conflict(const la_hold *a, const la_hold *b);
+static inline bool
+la_holds_conflict(const la_hold *a, const la_hold *b)
+{
+    if (!LA_LIKELY(a->also == NULL && b->also == NULL)) {
+        return la_chains_conflict(a, b);
+    }
+    return (a->mode == LA_WRITE || b->mode == LA_WRITE)
+           && la_regions_conflict(&a->region, &b->region);
+}
 
 /*
  * A member that conflicts with `wanted`, whose owner is not `except`, and that
