@@ -120,6 +120,30 @@ def test_who_holds_another_array_comes_after_who_has_waited_for_long(threads, be
     assert free(x, y)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_reader_behind_a_writer_stays_there_when_one_of_several_readers_leaves(threads, nested):
+    x, y = arrays(2)
+    [thread] = threads(1)
+    outer, inner = y.write(), x.read()
+    if nested:
+        thread.do(outer.acquire)
+    with held_elsewhere(x.read()):
+        with held_elsewhere(x.read()):
+            writer = begin_to_write(x)
+            thread.begin(inner.acquire)
+            assert thread.waits_for(x.lock) == "read"
+            time.sleep(0.005)  # it has waited for long, too
+        for _ in range(3):  # others come and go
+            assert refused(x.read(timeout=0))
+            assert queued(x.lock) == [writer.name, thread.call.name]
+    writer.result()
+    thread.wait()
+    thread.do(inner.release)
+    if nested:
+        thread.do(outer.release)
+    assert free(x, y)
+
+
 # -- where to stand behind would close a circle ----------------------------------------------------
 
 
