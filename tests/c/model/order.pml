@@ -27,22 +27,20 @@
  * it once more, in another mode. AGES: waiters are young at first, and others
  * do not queue behind them yet. TWO_OWNERS for a second owner of thread 0; for
  * the first so many threads, HANDLES: signals interrupt their waits, and
- * TIMES_OUT: their waits may end at a time. ABANDONS: somebody else
- * gives back what they hold, also while they wait.
+ * TIMES_OUT: their waits may end at a time. P0 to P3: what each thread may take, as bits
+ * of modes of locks.
  *
  * Wrong on purpose, to see that the checks see it:
  *   NO_SOFT           the walk sees holds only
  *   SOFT_OF_ORIGIN    it sees the queue in front of who joins, and no other
  *   SOFT_OF_NESTED    it does not pass through waiters that hold nothing
  *   SOFT_IF_OLD       nor through young ones
- *   SOFT_NOT_ASIDE    nor through those who have stepped aside
  *   REFUSE_ANY        a cycle with soft edges is refused, too
  *   OVERTAKE          who holds something does not queue
  *   NO_SERVE          who need not heed any more is not looked at
  *   GRANT_INNER       who waits amid a wait does not step aside
  *   ASIDE_OWN         it does, but for waiters of its current owner only
  *   ASIDE_LATE        it does, but after it has joined the queue
- *   AWAY_EDGES        the walk takes who runs a handler for one that waits
  *   NO_RECHECK        who comes back from a handler is not checked again
  *   NESTED_BY_OWNER   an owner that holds nothing itself is not in the graph,
  *                     whatever other owners of its thread hold
@@ -88,7 +86,20 @@
 #define CLASHES(m) (m == 1 -> 3 : 2)
 #endif
 
-/* A lock and a mode of it are one number. */
+/* What each thread takes, as bits; of modes of a lock, as one number. */
+#ifndef P0
+#define P0 63
+#endif
+#ifndef P1
+#define P1 63
+#endif
+#ifndef P2
+#define P2 63
+#endif
+#ifndef P3
+#define P3 63
+#endif
+
 #define LOCK(x) ((x) / MODES)
 #define MODE(x) ((x) % MODES)
 
@@ -115,6 +126,7 @@ bool graph;
 byte waits[THREADS];
 
 /* The walk. */
+bool hard_only;
 byte todo;                          /* threads to look at, as bits */
 byte before[THREADS];               /* from where it came, plus 1 */
 byte soft[THREADS];                 /* and by which older waiter, plus 1 */
@@ -134,12 +146,6 @@ hidden byte after, who;
 hidden byte blocked, more;
 
 mtype = { NOTHING, GOT, WAITS, REFUSED, ENDED };
-
-#ifdef AWAY_EDGES
-#define SLEEPS(w) true
-#else
-#define SLEEPS(w) (!away[w])
-#endif
 
 #define QUEUE(l, k) queue[(l) * WAITERS + (k)]
 #define HELD(l, o) held[(l) * OWNERS + (o)]
@@ -310,7 +316,8 @@ inline check(l)
         assert(blocked || aside[u]);
         i++
     :: else -> break
-    od
+    od;
+    i = 0
 }
 
 inline give_back(owner, x)
@@ -411,8 +418,17 @@ inline begin_walk(w)
 {
     printf("%d: begins to walk\n", w);
     todo = 1 << me;
-    find_truth(w, true);
-    reaches = who
+    if
+    :: hard_only
+    :: else -> find_truth(w, true); reaches = who
+    fi
+}
+
+/* Hard edges first: so nobody is overtaken for the sake of who is then refused. */
+inline begin_walks(w)
+{
+    hard_only = true;
+    begin_walk(w)
 }
 
 inline clear_walk()
@@ -434,8 +450,6 @@ inline clear_walk()
 #define SEEN(t, w, q) (waits[THREAD(q)] != 0)
 #elif defined(SOFT_IF_OLD)
 #define SEEN(t, w, q) OLD(q)
-#elif defined(SOFT_NOT_ASIDE)
-#define SEEN(t, w, q) (!aside[q])
 #else
 #define SEEN(t, w, q) true
 #endif
@@ -468,7 +482,7 @@ inline step()
     find_place(i);
     j = p + 1;
     do
-    :: j > 0 && queued[i] && SLEEPS(i) ->
+    :: j > 0 && queued[i] ->
         j--;
         v = QUEUE(LOCK(wants[i]), j);
         if
@@ -491,7 +505,7 @@ inline step()
             od;
             k = 0;
             do
-            :: k < j && k < heeds[v] ->
+            :: !hard_only && k < j && k < heeds[v] ->
                 u = QUEUE(LOCK(wants[i]), k);
                 if
                 :: SOFT(v, u) && first[u] == 0 && SEEN(t, v, u) ->
@@ -538,8 +552,9 @@ inline enter_graph(w)
                 if
                 :: tail == NONE ->
                     printf("%d: is refused\n", w);
-                    assert(truth);
+                    assert(truth && hard_only);
                     result = REFUSED;
+                    hard_only = false;
                     waits[me] = 0;
                     graph = false;
                     nested = false;
@@ -566,8 +581,10 @@ inline enter_graph(w)
         }
     :: d_step { nested && todo == 0 && before[me] == 0 ->
             clear_walk();
-            nested = false;
-            graph = false
+            if
+            :: hard_only -> hard_only = false; begin_walk(w)
+            :: else -> nested = false; graph = false
+            fi
         }
     :: !nested -> break
     od;
@@ -620,7 +637,7 @@ inline join(w, owner, x)
             :: else ->
                 enqueue(w); fall_asleep(w);
                 if
-                :: nested -> waits[me] = w + 1; begin_walk(w)
+                :: nested -> waits[me] = w + 1; begin_walks(w)
                 :: else
                 fi
             fi
@@ -657,7 +674,7 @@ inline come_back(w)
                 graph = false; nested = false
 #else
             :: nested && result == GOT -> graph = false; nested = false
-            :: nested && result == WAITS -> waits[me] = w + 1; begin_walk(w)
+            :: nested && result == WAITS -> waits[me] = w + 1; begin_walks(w)
 #endif
             :: else
             fi
@@ -753,10 +770,12 @@ inline exchange()
     fi
 }
 
+#define PLAN (me == 0 -> P0 : (me == 1 -> P1 : (me == 2 -> P2 : P3)))
+#define WANTS(x) ((1 << (x)) & PLAN)
 #ifdef UPGRADES
-#define MAY_TAKE(owner, x) (!HAS(owner, x))
+#define MAY_TAKE(owner, x) (WANTS(x) && !HAS(owner, x))
 #else
-#define MAY_TAKE(owner, x) (HELD(LOCK(x), owner) == 0)
+#define MAY_TAKE(owner, x) (WANTS(x) && HELD(LOCK(x), owner) == 0)
 #endif
 
 inline handler()
@@ -803,10 +822,10 @@ inline wait_outer()
 #endif
 #if HANDLES
     :: d_step {
-            (outer == WAITS && me < HANDLES && !granted[me] && !calm) ->
-            away[me] = true; asleep[me] = 0
+            (outer == WAITS && me < HANDLES && !granted[me] && !calm
+             && (waits[me] != me + 1 || !graph)) ->
+            away[me] = true; asleep[me] = 0; waits[me] = 0
         };
-        leave_graph(me);
         handler();
         if
         :: outer == WAITS -> come_back(me); outer = result
@@ -869,50 +888,10 @@ end:
 
 #endif
 
-#ifdef ABANDONS
-
-/* Granted to this waiter, whose thread does not know yet. */
-#define PENDING(w, o) (granted[w] && wants[w] == x && by_owner[w] == o)
-
-/* Gives back what others hold, at any time. */
-proctype dropper()
-{
-    byte x;
-
-    do
-    :: calm -> break
-    :: atomic {
-            choose(x);
-            owner = 0;
-            do
-            :: owner + 1 < OWNERS -> owner++
-            :: break
-            od;
-            d_step {
-                k = 0;
-                do
-                :: k < WAITERS && !PENDING(k, owner) -> k++
-                :: else -> break
-                od;
-                if
-                :: HAS(owner, x) && k == WAITERS -> give_back(owner, x)
-                :: else
-                fi;
-                x = 0; owner = 0
-            }
-        }
-    od
-}
-
-#endif
-
 init {
     byte n;
 
     atomic {
-#ifdef ABANDONS
-        run dropper();
-#endif
 #ifdef AGES
         run clock();
 #endif

@@ -6,6 +6,11 @@
  * others queue behind it. What happens under the mutex of one lock is one
  * step. The mutex of the graph is a variable: it spans several.
  *
+ * Of the truth this is the part about hard edges: owners, handlers and abandoned
+ * holds in a graph in which nobody stands behind anybody. So that there are no soft
+ * edges, whoever holds something overtakes here, always. In the program it does
+ * only where to queue would close a cycle: order.pml has that, and the soft edges.
+ *
  * A thread does what it likes: it takes what its current owner does not hold,
  * gives back what that owner holds, exchanges its owner, and ends when it has
  * nothing. So a set of threads that wait for each other for ever shows as a
