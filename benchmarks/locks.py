@@ -1,10 +1,15 @@
 """The RegionLock beside the locks that people use instead, all in one run.
 
 1. In C (``locks_c.c``, compiled here): hold and release beside ``pthread_rwlock`` and
-   ``pthread_mutex``, and the longest waits among eight readers and eight writers.
+   ``pthread_mutex``, throughput of 1 to 16 threads that read, with and without writes, what
+   it costs a writer to end the bias towards readers, and the longest waits among eight
+   readers and eight writers.
 2. From Python: hold and release beside `threading.Lock` and `readerwriterlock.rwlock.RWLockFair`.
 3. Throughput of two threads that write disjoint parts of one 2 MB array, ``np.sin(v, out=v)``,
    beside the same program on a plain array without any lock.
+4. Throughput of 1 to 16 threads that read ``x[5]`` in a loop, beside a frozen and a plain array.
+   With the GIL one thread runs at a time.  Without it, threads that share the array object share
+   its reference count, whatever the array is; those with a view each share the lock alone.
 
 Run with ``python benchmarks/locks.py [--seconds S]``.  The contenders take turns in short rounds,
 and the medians are compared, since other programs share the machine.
@@ -117,6 +122,53 @@ def _together(views: list, calls: int) -> float:
     return time.perf_counter() - start
 
 
+def readers(rounds: int = 5, seconds: float = 0.1) -> None:
+    """Million reads a second of threads that all read one element of one array."""
+    x, frozen, plain = la.zeros(100), la.zeros(100), np.zeros(100)
+    frozen.freeze()
+    parts: dict[str, Callable[[], np.ndarray]] = {
+        "LockedArray": lambda: x,
+        "LockedArray, a view for each thread": lambda: x[:],
+        "frozen": lambda: frozen,
+        "frozen, a view for each thread": lambda: frozen[:],
+        "ndarray": lambda: plain,
+        "ndarray, a view for each thread": lambda: plain[:],
+    }
+    counts = [1, 2, 4, 8, 16]
+    title = "x[5], million a second, of threads:"
+    print(f"{title:38}" + "".join(f"{count:8}" for count in counts))
+    for name, array in parts.items():
+        medians = [
+            statistics.median(_reads([array() for _ in range(count)], seconds) for _ in range(rounds))
+            for count in counts
+        ]
+        print(f"{name:38}" + "".join(f"{median:8.2f}" for median in medians))
+    print()
+
+
+def _reads(arrays: list[np.ndarray], seconds: float) -> float:
+    """Million reads a second of threads that each read its array until they are told to stop."""
+    stop, turns = threading.Event(), [0] * len(arrays)
+
+    def read(number: int, array: np.ndarray) -> None:
+        count = 0
+        while not stop.is_set():
+            for _ in range(200):
+                array[5]
+            count += 200
+        turns[number] = count
+
+    threads = [threading.Thread(target=read, args=each) for each in enumerate(arrays)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return sum(turns) / (time.perf_counter() - start) / 1e6
+
+
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -131,6 +183,7 @@ def main() -> None:
     in_c(arguments.seconds)
     from_python()
     two_writers()
+    readers()
 
 
 if __name__ == "__main__":
