@@ -138,11 +138,11 @@ def readers(rounds: int = 5, seconds: float = 0.1) -> None:
     title = "x[5], million a second, of threads:"
     print(f"{title:38}" + "".join(f"{count:8}" for count in counts))
     for name, array in parts.items():
-        medians = [
-            statistics.median(_reads([array() for _ in range(count)], seconds) for _ in range(rounds))
-            for count in counts
-        ]
-        print(f"{name:38}" + "".join(f"{median:8.2f}" for median in medians))
+        line = f"{name:38}"
+        for count in counts:
+            arrays = [array() for _ in range(count)]
+            line += f"{statistics.median(_reads(arrays, seconds) for _ in range(rounds)):8.2f}"
+        print(line)
     print()
 
 
