@@ -16,7 +16,7 @@
  *      own. A writer that is kept out waits until the end of its part.
  *
  * Build: cc -O2 -std=gnu11 -pthread -Ilockedarray/_core \
- *            benchmarks/locks_c.c lockedarray/_core/lock/*.c -o locks_c
+ *            benchmarks/locks_c.c lockedarray/_core/lock/[a-z]*.c -o locks_c
  * Run:   ./locks_c [seconds of each line of 4 and 5, default 2]
  */
 #include <pthread.h>
