@@ -1,12 +1,17 @@
 """The RegionLock beside the locks that people use instead, all in one run.
 
 1. In C (``locks_c.c``, compiled here): hold and release beside ``pthread_rwlock`` and
-   ``pthread_mutex``, and the longest waits of readers and writers, up to 64 threads.
+   ``pthread_mutex``, throughput of 1 to 16 threads that read, with and without writes, what
+   it costs a writer to end the bias towards readers, and the longest waits of readers and
+   writers, up to 64 threads.
 2. From Python: hold and release beside `threading.Lock` and `readerwriterlock.rwlock.RWLockFair`.
 3. Throughput of two threads that write disjoint parts of one 2 MB array, ``np.sin(v, out=v)``,
    beside the same program on a plain array without any lock.
 4. The longest wait of a writer of one array beside threads that read two, ours alone and with
    others' locks below; and how often threads wake that wait for a lock.
+5. Throughput of 1 to 16 threads that read ``x[5]`` in a loop, beside a frozen and a plain array.
+   With the GIL one thread runs at a time.  Without it, threads that share the array object share
+   its reference count, whatever the array is; those with a view each share the lock alone.
 
 Run with ``python benchmarks/locks.py [--seconds S]``.  The contenders take turns in short rounds,
 and the medians are compared, since other programs share the machine.
@@ -201,6 +206,53 @@ def _switches(threads: list[threading.Thread]) -> int:
     return counted
 
 
+def readers(rounds: int = 5, seconds: float = 0.1) -> None:
+    """Million reads a second of threads that all read one element of one array."""
+    x, frozen, plain = la.zeros(100), la.zeros(100), np.zeros(100)
+    frozen.freeze()
+    parts: dict[str, Callable[[], np.ndarray]] = {
+        "LockedArray": lambda: x,
+        "LockedArray, a view for each thread": lambda: x[:],
+        "frozen": lambda: frozen,
+        "frozen, a view for each thread": lambda: frozen[:],
+        "ndarray": lambda: plain,
+        "ndarray, a view for each thread": lambda: plain[:],
+    }
+    counts = [1, 2, 4, 8, 16]
+    title = "x[5], million a second, of threads:"
+    print(f"{title:38}" + "".join(f"{count:8}" for count in counts))
+    for name, array in parts.items():
+        line = f"{name:38}"
+        for count in counts:
+            arrays = [array() for _ in range(count)]
+            line += f"{statistics.median(_reads(arrays, seconds) for _ in range(rounds)):8.2f}"
+        print(line)
+    print()
+
+
+def _reads(arrays: list[np.ndarray], seconds: float) -> float:
+    """Million reads a second of threads that each read its array until they are told to stop."""
+    stop, turns = threading.Event(), [0] * len(arrays)
+
+    def read(number: int, array: np.ndarray) -> None:
+        count = 0
+        while not stop.is_set():
+            for _ in range(200):
+                array[5]
+            count += 200
+        turns[number] = count
+
+    threads = [threading.Thread(target=read, args=each) for each in enumerate(arrays)]
+    start = time.perf_counter()
+    for thread in threads:
+        thread.start()
+    time.sleep(seconds)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    return sum(turns) / (time.perf_counter() - start) / 1e6
+
+
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -217,6 +269,7 @@ def main() -> None:
     two_writers()
     two_arrays(arguments.seconds)
     wake_ups()
+    readers()
 
 
 if __name__ == "__main__":

@@ -12,13 +12,19 @@ Invariants, true whenever the monitor is free:
   releasing, and both are one step, so an asynchronous exception finds it done or not done.
 - no two holds of different owners in ``lock._holds`` conflict (one of them a write);
 - ``lock._taken`` maps each holding owner to what it has of the readers-writer lock below, at
-  least as strong as its strongest hold;
+  least as strong as its strongest hold; one that has a write is alone there;
 - a waiter is in ``lock._queue`` of the one lock it waits for until it is granted or gives up.
   ``thread.waiter`` is the one that the thread waits in; those that it has struck itself out of, in
   a signal handler, are its ``outer`` ones: they stand *aside* and get nothing until it is gone.
 
+No step of an operation goes through all holds of a lock or a thread: there may be thousands.
+
 What can not go on while another waits are threads: all owners of one, and all its waiters.  So the
-wait-for graph is one of threads, and a wait for another owner of the own thread is a cycle.
+wait-for graph is one of threads, and a wait for another owner of the own thread is a cycle.  A wait
+has two kinds of edges: *hard* ones to those who hold what is wanted, and *soft* ones to those who
+wait in front.  A cycle of hard edges is refused.  One that has a soft edge is opened: the waiter
+that this edge comes from passes the one in front, once and for all.  Edges come into being only
+when a wait begins, or lead to a thread that does not wait; so who begins to wait looks for cycles.
 
 Order of locks: the monitor, then the inner locks of an `RWLockFair`; nothing is waited for
 under the monitor.  A region is taken as the whole Buffer.
@@ -27,13 +33,14 @@ under the monitor.  A region is taken as the whole Buffer.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from readerwriterlock import rwlock
 
@@ -60,23 +67,24 @@ between, which takes longer than they do.
 """
 
 _TURNS = 4  # tries of a thread that wants several locks before it holds one while it waits
-_NAP = 0.5  # seconds between looks of a waiter, lest an asynchronous exception lost who rings
+_NAP = 0.5  # seconds before a waiter looks, lest an asynchronous exception lost who rings; then 2x
 _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that others hold, too
 
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
 _serials = itertools.count(1)
+_tickets = itertools.count(1)  # places in queues
 _locks: weakref.WeakValueDictionary[int, RegionLockBase] = weakref.WeakValueDictionary()
 
 
 class _Thread:
-    """What the locks know of one thread: what its owners hold and what it waits in."""
+    """What the locks know of one thread: which of its owners hold and what it waits in."""
 
-    __slots__ = ("current", "ended", "holds", "name", "waiter")
+    __slots__ = ("current", "ended", "holders", "name", "waiter")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.current: _Owner | None = None
-        self.holds: dict[_Hold, RegionLockBase] = {}
+        self.holders: dict[_Owner, None] = {}  # those of its owners that hold something
         self.waiter: _Waiter | None = None
         self.ended = False
 
@@ -89,12 +97,25 @@ class _Thread:
 
 
 class _Owner:
-    """Who holds and waits, as the locks see it: no more than the thread that it goes on in."""
+    """Who holds and waits, as the locks see it, and the thread that it goes on in."""
 
-    __slots__ = ("thread",)
+    __slots__ = ("holds", "thread")
 
     def __init__(self, thread: _Thread | None) -> None:
         self.thread = thread
+        self.holds: dict[_Hold, RegionLockBase] = {}
+
+    def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
+        self.holds[hold] = lock
+        if self.thread is not None:
+            self.thread.holders[self] = None
+
+    def forget(self, hold: _Hold) -> None:
+        self.holds.pop(hold, None)
+        if not self.holds and self.thread is not None:
+            self.thread.holders.pop(self, None)
+            if self.holds:  # a signal handler has been here meanwhile
+                self.thread.holders[self] = None
 
 
 class Owner:
@@ -108,11 +129,10 @@ class Owner:
 
     def __del__(self) -> None:
         owner = self._owner
-        thread = owner.thread
-        if thread is None or self._finalizing():  # globals have gone
+        if owner.thread is None or self._finalizing():  # globals have gone
             return
-        for hold in [hold for hold in list(thread.holds) if hold.owner is owner]:
-            _end_of_hold(hold, thread.holds.get(hold))
+        for hold, lock in list(owner.holds.items()):
+            _end_of_hold(hold, lock)
 
 
 class _Ending:
@@ -126,19 +146,19 @@ class _Ending:
     def __del__(self) -> None:
         if self._finalizing():  # globals have gone
             return
-        for hold, lock in list(self._thread.holds.items()):
-            _end_of_hold(hold, lock)
+        for owner in list(self._thread.holders):
+            for hold, lock in list(owner.holds.items()):
+                _end_of_hold(hold, lock)
         self._thread.ended = True
 
 
-def _end_of_hold(hold: _Hold, lock: RegionLockBase | None) -> None:
+def _end_of_hold(hold: _Hold, lock: RegionLockBase) -> None:
     """Give `hold` back, since its owner has ended; its guard no longer has it."""
     holds = hold.holds()
     guard = None if holds is None or holds.guard is None else holds.guard()
     if guard is not None and guard._holds is holds:
         guard._end()
-    if lock is not None:
-        lock._release(hold)
+    lock._release(hold)
 
 
 _local = threading.local()
@@ -197,9 +217,10 @@ def _exchange_locked(owner: Owner, here: _Thread) -> Owner | None:
     if thread is not here and thread is not None:
         if thread.current is owner._owner and not thread.ended:
             raise RuntimeError("another thread has this owner")
-        for hold in [hold for hold in thread.holds if hold.owner is owner._owner]:
-            here.holds[hold] = thread.holds.pop(hold)
+        thread.holders.pop(owner._owner, None)
     owner._owner.thread = here
+    if owner._owner.holds:
+        here.holders[owner._owner] = None
     here.current = owner._owner
     previous, _local.current = _local.current, owner
     return None if previous is _local.own else previous
@@ -239,17 +260,18 @@ class _Hold:
 
     `holds` is the `Holds` that it belongs to.  An asynchronous exception may rob an operation of
     its ``finally``; that one then dies with the frame.  While the hold is held, or waits, `watch`
-    sees it die and gives the hold back; and so does whoever meets the hold.
+    sees it die and gives the hold back; and so does whoever has waited for long.
     (A finalizer of each Holds would do it, too, but swallow each Ctrl-C that strikes in it.)
     """
 
-    __slots__ = ("holds", "owner", "watch", "write")
+    __slots__ = ("holds", "owner", "waiter", "watch", "write")
 
     def __init__(self, owner: _Owner, write: bool, holds: weakref.ref[Holds]) -> None:
         self.owner = owner
         self.write = write
         self.holds = holds
-        self.watch: weakref.ref[Holds] | None = None
+        self.watch: _Watch | None = None
+        self.waiter: _Waiter | None = None
 
     @property
     def thread(self) -> _Thread:
@@ -259,22 +281,37 @@ class _Hold:
         return thread
 
 
+class _Watch(weakref.ref["Holds"]):
+    """Sees the Holds of `hold` die."""
+
+    __slots__ = ("hold",)
+    hold: _Hold
+
+
 class _Waiter:
     """A hold that waits its turn.  `bell` is locked until somebody rings.
 
+    Its `ticket` is its place in the queue.  It stands behind those in front whose tickets are
+    below `heeds`, which only ever goes down: whom it has passed, it has passed for good.
+
     A signal handler or finalizer may strike a thread that waits, and wait for something itself:
-    `outer` is what the thread goes on waiting for afterwards.
+    `outer` is what the thread goes on waiting for afterwards.  `struck`: the thread may hold more
+    than when this wait began.
     """
 
-    __slots__ = ("bell", "hold", "lock", "outer", "rung", "since", "thread")
+    __slots__ = (
+        "bell", "heeds", "hold", "lock", "outer", "rung", "since", "struck", "thread", "ticket"
+    )  # fmt: skip
 
     def __init__(self, lock: RegionLockBase, hold: _Hold) -> None:
         self.lock = lock
         self.hold = hold
         self.thread = hold.thread
-        self.since = time.monotonic()
+        self.since = 0.0
+        self.ticket = self.heeds = 0
         self.outer: _Waiter | None = None
         self.rung = False
+        self.struck = False
         self.bell = threading.Lock()
         self.bell.acquire()
 
@@ -282,6 +319,11 @@ class _Waiter:
         if not self.rung:
             self.rung = True
             self.bell.release()
+
+    def strike_locked(self) -> None:
+        """Have it look for cycles again, once its thread comes back to it."""
+        self.struck = True
+        self.ring_locked()
 
     def aside(self) -> bool:
         """Whether the thread waits for something else now, inside this wait."""
@@ -303,6 +345,8 @@ class RegionLockBase:
         self._own = below is None
         self._below = _new_below() if below is None else below
         self._holds: dict[_Hold, _Owner] = {}
+        # The same by owner and mode, so that none is looked for.
+        self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
@@ -330,22 +374,33 @@ class RegionLockBase:
 
     def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
         if _monitor._is_owned():  # type: ignore[attr-defined]
-            raise struck_inside(self.serial, hold.write)
-        if deadline is not None and deadline <= time.monotonic():
-            raise self._not_in_time(hold)
+            if not holding(_monitor, self._grant_past_queue_locked, hold):  # it can not queue
+                raise struck_inside(self.serial, hold.write)
+            return
+        if _is_over(deadline):
+            if not holding(_monitor, self._try_locked, hold):
+                raise self._not_in_time(hold)
+            return
         waiter = _Waiter(self, hold)
-        poll = _FIRST_POLL
+        poll, nap = _FIRST_POLL, _NAP
+        look = time.monotonic() + nap
         try:
             if holding(_monitor, self._join_locked, waiter):
                 return
             while True:
-                limit = _NAP if deadline is None else min(_NAP, deadline - time.monotonic())
-                if limit <= 0:
+                now = time.monotonic()
+                if deadline is not None and deadline <= now:
                     raise self._not_in_time(hold)
+                limit = look if deadline is None else min(look, deadline)
+                limit = max(limit - now, 0)
                 if not self._own:  # its other users do not ring
                     limit = min(poll, limit)
                     poll = min(2 * poll, _LAST_POLL)
                 waiter.bell.acquire(timeout=limit)
+                if time.monotonic() >= look:
+                    nap *= 2
+                    look = time.monotonic() + nap
+                    holding(_monitor, self._release_orphans_locked)
                 if holding(_monitor, self._woken_locked, waiter):
                     return
         except BaseException:
@@ -356,27 +411,39 @@ class RegionLockBase:
             holding(_monitor, self._leave_locked, waiter)
 
     def _join_locked(self, waiter: _Waiter) -> bool:
-        """Join the queue, unless that would close a cycle, and try once more."""
-        self._release_orphans_locked()
+        """Join the queue, unless that would close a cycle of holds, and try once more."""
         self._refuse_cycle_locked(waiter.hold)
-        thread = waiter.thread
-        self._watch_locked(waiter.hold)
-        waiter.outer, thread.waiter = thread.waiter, waiter
-        self._queue.append(waiter)
+        self._append_locked(waiter)
+        self._pass_locked(waiter)
         if waiter.outer is not None:  # it stands aside now, and keeps nobody waiting
             waiter.outer.lock._wake_locked()
-        return self._grant_locked(waiter.hold)
+        return self._grant_locked(waiter.hold, waiter)
+
+    def _append_locked(self, waiter: _Waiter) -> None:
+        thread = waiter.thread
+        self._watch_locked(waiter.hold)
+        waiter.hold.waiter = waiter
+        waiter.since = time.monotonic()
+        waiter.ticket = waiter.heeds = next(_tickets)
+        waiter.outer, thread.waiter = thread.waiter, waiter
+        for outer in thread.waiters():  # those behind it go on before it does
+            if outer.lock is self:
+                waiter.heeds = min(waiter.heeds, outer.ticket)
+        self._queue.append(waiter)
 
     def _woken_locked(self, waiter: _Waiter) -> bool:
         """Try again, the bell being silent before."""
         waiter.thread.waiter = waiter  # whatever strikes out of this one is over
-        self._release_orphans_locked()
         if waiter.rung:
             waiter.rung = False
             waiter.bell.acquire(blocking=False)
         if waiter.hold in self._holds:  # somebody granted it
             return True
-        if not self._grant_locked(waiter.hold):
+        if waiter.struck:
+            waiter.struck = False
+            self._refuse_cycle_locked(waiter.hold)
+            self._pass_locked(waiter)
+        if not self._grant_locked(waiter.hold, waiter):
             return False
         if (now := time.monotonic()) - waiter.since >= HAND_OFF:
             self._handed_off = now
@@ -387,43 +454,106 @@ class RegionLockBase:
             waiter.thread.waiter = waiter.outer
         if waiter in self._queue:
             self._queue.remove(waiter)
+        waiter.hold.waiter = None
         if waiter.hold not in self._holds:
             waiter.hold.watch = None
         self._wake_locked()  # it may have been rung, and not used its turn
         if waiter.outer is not None:  # it steps back in
+            waiter.outer.strike_locked()
             waiter.outer.lock._wake_locked()
 
-    def _try_in_turn(self, hold: _Hold) -> bool:
-        """Enter `hold` if nothing is in its way, whatever else the thread holds, and tell."""
-        return holding(_monitor, self._grant_locked, hold, True)
+    def _try_locked(self, hold: _Hold) -> bool:
+        """Enter `hold` if nothing is in its way, or only waiters that wait for it; and tell."""
+        return self._is_open_locked(hold, passing=True) and self._grant_past_queue_locked(hold)
 
-    def _grant_locked(self, hold: _Hold, in_turn: bool = False) -> bool:
-        """Enter `hold` if nothing is in its way, and tell."""
-        if self._holders_in_the_way(hold) or self._queue_in_the_way(hold, in_turn):
+    def _is_open_locked(self, hold: _Hold, *, passing: bool) -> bool:
+        """Whether nothing is in the way of `hold`.
+
+        `passing`: nor is a waiter in front that waits for this thread, as the graph has it.
+        """
+        if self._is_held_against(hold):
+            return False
+        if not self._queue_in_the_way(hold):
+            return True
+        if not passing or not hold.thread.holders:
+            return False
+        waiter = _Waiter(self, hold)
+        try:
+            self._append_locked(waiter)
+            self._pass_locked(waiter)
+            return not self._is_held_against(hold) and not self._queue_in_the_way(hold, waiter)
+        finally:
+            self._leave_locked(waiter)
+
+    def _grant_past_queue_locked(self, hold: _Hold) -> bool:
+        """Enter `hold` if no holder is in the way, and tell."""
+        return not self._is_held_against(hold) and self._enter_locked(hold)
+
+    def _grant_locked(self, hold: _Hold, waiter: _Waiter | None = None) -> bool:
+        """Enter `hold`, which waits as `waiter` if it waits, if nothing is in its way; and tell."""
+        if self._is_held_against(hold) or self._queue_in_the_way(hold, waiter):
             return False
         return self._enter_locked(hold)
 
     def _enter_locked(self, hold: _Hold) -> bool:
         """Enter `hold`, which no holder is in the way of, if the lock below is free; and tell."""
-        thread = hold.thread
-        thread.holds[hold] = self  # first, or a signal handler would give back what is taken
-        self._holds[hold] = hold.owner
-        if self._take_below(hold.owner, hold.write):
-            self._watch_locked(hold)
+        owner = hold.owner
+        self._watch_locked(hold)
+        self._list(hold)  # first, or a signal handler would give back what is taken
+        owner.remember(hold, self)
+        self._holds[hold] = owner
+        if self._take_below(owner, hold.write):
+            inside = hold.thread.waiter
+            if inside is not None and inside.hold is not hold:  # a signal handler's
+                inside.strike_locked()
             return True
         self._holds.pop(hold, None)
-        thread.holds.pop(hold, None)
+        self._unlist(hold)
+        owner.forget(hold)
+        if hold.waiter is None:
+            hold.watch = None
         return False
+
+    def _list(self, hold: _Hold) -> None:
+        key = (hold.owner, hold.write)
+        listed = None
+        while listed is None or self._listed.get(key) is not listed:  # a signal handler emptied it
+            listed = self._listed.setdefault(key, {})
+            listed[hold] = None
+
+    def _unlist(self, hold: _Hold) -> None:
+        key = (hold.owner, hold.write)
+        listed = self._listed.get(key)
+        if listed is None:
+            return
+        listed.pop(hold, None)
+        if not listed:
+            gone = self._listed.pop(key, None)
+            if gone:  # a signal handler has been here meanwhile
+                self._listed[key] = gone
 
     def _watch_locked(self, hold: _Hold) -> None:
         """See that `hold` is given back at once should its Holds die."""
         if hold.watch is None and (holds := hold.holds()) is not None:
-            hold.watch = weakref.ref(holds, self._died)
+            watch = _Watch(holds, self._died)
+            watch.hold = hold
+            hold.watch = watch
 
-    def _died(self, _: object, _finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def _died(self, watch: Any, _finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Give back what somebody left without giving it back."""
         if not _finalizing():  # else globals have gone
-            holding(_monitor, self._release_orphans_locked)
+            holding(_monitor, self._abandon_locked, watch.hold)
+
+    def _abandon_locked(self, hold: _Hold) -> None:
+        if hold.waiter is not None:
+            self._leave_locked(hold.waiter)
+        self._release_locked(hold)
+
+    def _is_held_against(self, hold: _Hold) -> bool:
+        """Whether holds of other owners conflict with `hold`."""
+        if len(self._taken) > 1:  # they are there together: so all of them read
+            return hold.write
+        return bool(self._holders_in_the_way(hold))
 
     def _holders_in_the_way(self, hold: _Hold) -> list[_Owner]:
         """The other owners whose holds conflict with `hold`."""
@@ -438,37 +568,42 @@ class RegionLockBase:
         owners = self._holders_in_the_way(hold)
         return [owner.thread for owner in owners if owner.thread is not None]
 
-    def _queue_in_the_way(self, hold: _Hold, in_turn: bool) -> bool:
-        """Whether `hold` must queue behind a waiter that has waited long enough.
+    def _queue_in_the_way(self, hold: _Hold, waiter: _Waiter | None = None) -> bool:
+        """Whether `hold` must stand behind a waiter that has waited long enough.
 
-        A thread that holds any lock never queues: whoever waits in front might wait for it.  Nor
-        does one behind itself, when it has been struck while it waits; nor anybody behind a waiter
-        that stands aside.
+        Nobody stands behind himself, when he has been struck while he waits; nor behind a waiter
+        that stands aside; nor does an owner for what it has already, since all whom that is in the
+        way of wait for this owner.
         """
-        thread = hold.thread
-        if not self._queue or (thread.holds and not in_turn):
+        if not self._queue:
+            return False
+        taken = self._taken.get(hold.owner)
+        if taken is not None and (taken[0] or not hold.write):
             return False
         long_ago = time.monotonic() - HAND_OFF
-        if self._handed_off > long_ago:
+        if waiter is None and self._handed_off > long_ago:
             return False
-        for waiter in self._queue:
-            if waiter.thread is thread:
+        thread = hold.thread
+        for older in self._queue:
+            if older.thread is thread or (waiter is not None and older.ticket >= waiter.heeds):
                 return False
-            conflict = waiter.hold.write or hold.write
-            if conflict and waiter.since <= long_ago and not waiter.aside():
+            conflict = older.hold.write or hold.write
+            if conflict and older.since <= long_ago and not older.aside():
                 return True
         return False
 
-    def _refuse_cycle_locked(self, hold: _Hold) -> None:
-        """Raise DeadlockError if the wait for `hold` would close a cycle.
+    # -- the wait-for graph ----------------------------------------------------------------------
 
-        Edges run from a waiting thread to those whose holds are in its way, or in that of a waiter
+    def _refuse_cycle_locked(self, hold: _Hold) -> None:
+        """Raise DeadlockError if the wait for `hold` would close a cycle of hard edges.
+
+        They run from a waiting thread to those whose holds are in its way, or in that of a waiter
         of its own that stands aside.  A cycle comes into being only when a thread begins to wait: a
         hold that is granted adds edges to a thread that does not wait.  So the last thread to begin
         finds it here.
         """
         me = hold.thread
-        if not me.holds:
+        if not me.holders:
             return
         parents: dict[_Thread, _Thread] = {}  # of those met: whom each is in the way of
         walk = [(thread, me) for thread in self._threads_in_the_way(hold)]
@@ -486,6 +621,28 @@ class RegionLockBase:
             if me in blockers:
                 raise self._closes_cycle(hold, thread, parents)
             walk.extend((blocker, thread) for blocker in blockers if blocker is not thread)
+
+    def _pass_locked(self, waiter: _Waiter) -> None:
+        """Open the cycles that the wait of `waiter` closes, now that none is of hard edges alone.
+
+        Who holds nothing closes none, since nobody waits for him yet.
+        """
+        while waiter.thread.holders and (edge := _soft_edge_of_cycle(waiter)) is not None:
+            behind, in_front = edge
+            behind.heeds = in_front.ticket
+            if behind is not waiter:
+                behind.lock._wake_locked()
+
+    def _in_front(self, waiter: _Waiter) -> list[_Waiter]:
+        """Whom `waiter` stands behind, now or once they are old or step back in; the last first."""
+        in_front = []
+        for older in self._queue:
+            if older.ticket >= waiter.heeds:
+                break
+            conflict = older.hold.write or waiter.hold.write
+            if conflict and older.thread is not waiter.thread and older.hold not in self._holds:
+                in_front.append(older)
+        return in_front[::-1]
 
     def _closes_cycle(
         self, hold: _Hold, last: _Thread, parents: dict[_Thread, _Thread]
@@ -512,10 +669,10 @@ class RegionLockBase:
         holding(_monitor, self._release_locked, hold)
 
     def _release_locked(self, hold: _Hold) -> None:
-        thread = hold.thread
         self._holds.pop(hold, None)
-        thread.holds.pop(hold, None)
-        if not any(waiter.hold is hold for waiter in thread.waiters()):
+        self._unlist(hold)
+        hold.owner.forget(hold)
+        if hold.waiter is None:
             hold.watch = None
         try:
             self._return_below(hold.owner)
@@ -524,16 +681,21 @@ class RegionLockBase:
                 self._wake_locked()
 
     def _release_orphans_locked(self) -> None:
+        """Give back whatever exceptions out of nowhere have left; goes through all holds."""
         for hold in list(self._holds):
             if hold.holds() is None:
                 self._release(hold)
         for waiter in list(self._queue):
             if waiter.hold.holds() is None:
                 self._leave_locked(waiter)
-        holding = set(self._holds.values())
         here = getattr(_local, "current", None)  # not made for a thread that is at its end
-        for owner in list(self._taken):  # an exception may have struck before the entry, too
-            if owner not in holding and (here is None or owner.thread is not here._owner.thread):
+        thread = None if here is None else here._owner.thread  # amid something, perhaps
+        for listed in list(self._listed.values()):
+            for hold in list(listed):
+                if hold not in self._holds and hold.owner.thread is not thread:
+                    self._release(hold)
+        for owner in list(self._taken):
+            if owner.thread is not thread:
                 self._return_below(owner)
 
     def _wake_locked(self) -> None:
@@ -542,23 +704,27 @@ class RegionLockBase:
         Who has waited for long is handed the lock, since its thread may be in a signal handler; who
         has not, is rung for, and newcomers may have been faster.
         """
+        if not self._queue:
+            return
         long_ago = time.monotonic() - HAND_OFF
         hand_off = self._own and self._handed_off <= long_ago
-        writer_served = False
-        served: set[_Thread] = set()
+        # The tickets of the first who keep those behind waiting: of writers, and of all.
+        first_writer = first = math.inf
         for waiter in list(self._queue):
-            thread = waiter.thread
+            write = waiter.hold.write
             if waiter.aside() or waiter.hold in self._holds:
                 continue
-            if self._holders_in_the_way(waiter.hold):
-                continue
-            if writer_served and not thread.holds and thread not in served:
-                continue  # its turn comes later; one that holds a lock must not queue
-            if hand_off and waiter.since <= long_ago and self._enter_locked(waiter.hold):
-                self._handed_off = time.monotonic()
-            waiter.ring_locked()
-            served.add(thread)
-            writer_served = writer_served or waiter.hold.write
+            if (first if write else first_writer) >= waiter.heeds:
+                if not self._is_held_against(waiter.hold):
+                    if hand_off and waiter.since <= long_ago and self._enter_locked(waiter.hold):
+                        self._handed_off = time.monotonic()
+                        waiter.ring_locked()
+                        continue
+                    waiter.ring_locked()
+            if waiter.rung or waiter.since <= long_ago:
+                first = min(first, waiter.ticket)
+                if write:
+                    first_writer = min(first_writer, waiter.ticket)
 
     # -- the readers-writer lock below -----------------------------------------------------------
 
@@ -586,12 +752,12 @@ class RegionLockBase:
         taken = self._taken.get(owner)
         if taken is None:
             return
-        modes = [hold.write for hold, holder in list(self._holds.items()) if holder is owner]
-        if not modes:
+        writes = bool(self._listed.get((owner, True)))
+        if not writes and not self._listed.get((owner, False)):
             self._let_go(taken[1])
             if self._taken.get(owner) is taken:  # else a signal handler has been here meanwhile
                 self._taken.pop(owner, None)
-        elif taken[0] and not any(modes) and self._own:  # others' lock: a writer could slip in
+        elif taken[0] and not writes and self._own:  # others' lock: a writer could slip in
             self._let_go(taken[1])
             self._relock(owner, False)
 
@@ -628,9 +794,11 @@ class RegionLockBase:
 
     def _restore_locked(self, owner: _Owner) -> bool:
         taken = self._taken.get(owner)
-        if taken is None or taken[1] is not None:
+        if taken is None or taken[1] is not None or self._relock(owner, taken[0]):
             return True
-        return self._relock(owner, taken[0])
+        if self._own:  # an asynchronous exception left its inner locks held
+            self._renew_below()
+        return self._own
 
     @staticmethod
     def _let_go(lockable: Any) -> None:
@@ -648,7 +816,7 @@ class RegionLockBase:
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
-        holders = (thread.name for thread in self._threads_in_the_way(hold))
+        holders = {thread.name for thread in self._threads_in_the_way(hold)}
         return not_in_time(self.serial, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
@@ -656,7 +824,8 @@ class RegionLockBase:
         self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
         for hold in [hold for hold, owner in self._holds.items() if owner.thread is not thread]:
             del self._holds[hold]
-            hold.thread.holds.pop(hold, None)
+            self._unlist(hold)
+            hold.owner.forget(hold)
         gone = [taken for owner, taken in self._taken.items() if owner.thread is not thread]
         self._taken = {owner: t for owner, t in self._taken.items() if owner.thread is thread}
         if self._own:
@@ -665,6 +834,9 @@ class RegionLockBase:
             for _, lockable in gone:
                 self._let_go(lockable)
         self._wake_locked()  # the thread may fork in a signal handler, while it waits
+
+
+_Request: TypeAlias = tuple[RegionLockBase, _Hold]
 
 
 class Holds:
@@ -705,41 +877,62 @@ class Holds:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            if not self._acquire_in_turn(deadline):
+            if len(self._holds) == 1 or not self._acquire_together(deadline):
                 for lock, hold in self._holds:
                     lock._acquire(hold, deadline)
         except BaseException:
             self.release()
+            self._restore_below()
             raise
 
-    def _acquire_in_turn(self, deadline: float | None) -> bool:
-        """Take every lock, with no other in hand while it waits for one; False: none, that failed.
+    def _acquire_together(self, deadline: float | None) -> bool:
+        """Take every lock in one step, or with no other in hand while it waits for one.
 
-        Who holds something overtakes those who wait for the next lock, or there would be waits that
-        the graph does not know; so threads that take the same locks again and again would keep all
-        others from the last one.
+        False: it has none.  They are to be waited for in order, by who holds something anyway, or
+        has not had them all after a few turns.
         """
-        if len(self._holds) < 2 or _this_thread().holds:
+        if _monitor._is_owned():  # type: ignore[attr-defined]
             return False
-        lock, hold = self._holds[0]
-        for _ in range(_TURNS):
+        nested = bool(_this_thread().holders)
+        missed = holding(_monitor, self._try_all_locked, nested)
+        if missed is None:
+            return True
+        self._restore_below()
+        lock, hold = missed
+        if _is_over(deadline):
+            raise lock._not_in_time(hold)
+        for _ in range(0 if nested else _TURNS):
             lock._acquire(hold, deadline)
-            missed = None
-            for other, wanted in self._holds:
-                if wanted is not hold and not other._try_in_turn(wanted):
-                    missed = other, wanted
-                    break
+            missed = holding(_monitor, self._try_all_locked, False)
             if missed is None:
                 return True
             self.release()
             lock, hold = missed
         return False
 
+    def _try_all_locked(self, passing: bool) -> _Request | None:
+        """Enter those that are not, if nothing is in the way of any; else return the first such."""
+        wanted = [(lock, hold) for lock, hold in self._holds if hold not in lock._holds]
+        for lock, hold in wanted:
+            if not lock._is_open_locked(hold, passing=passing):
+                return lock, hold
+        for i, (lock, hold) in enumerate(wanted):
+            if not lock._grant_past_queue_locked(hold):
+                self._release_all(iter(wanted[:i]))
+                return lock, hold
+        return None
+
+    def _restore_below(self) -> None:
+        if _monitor._is_owned():  # type: ignore[attr-defined]
+            return  # nothing is waited for here
+        for lock, hold in self._holds:
+            lock._restore_below(hold.owner)
+
     def release(self) -> None:
         """Release what is held; nothing happens to what is not."""
         self._release_all(iter(self._holds))
 
-    def _release_all(self, holds: Iterator[tuple[RegionLockBase, _Hold]]) -> None:
+    def _release_all(self, holds: Iterator[_Request]) -> None:
         for lock, hold in holds:
             try:
                 lock._release(hold)
@@ -758,6 +951,56 @@ class Holds:
     def held(self) -> bool:
         """Whether a thread has the holds, and has not ended."""
         return any(hold in lock._holds for lock, hold in self._holds)
+
+
+def _soft_edge_of_cycle(origin: _Waiter) -> tuple[_Waiter, _Waiter] | None:
+    """Return who stands behind whom in a cycle that the wait of `origin` closes, if any is.
+
+    Of several such edges the first, from `origin` on.  Whoever is behind there is `origin`, or is
+    waited for since its thread holds something.
+    """
+    met: dict[_Waiter, tuple[_Waiter, bool]] = {}  # from whom, and whether by a soft edge
+    walked: dict[RegionLockBase, int] = {}  # all in front of this ticket have been met
+    walk = [origin]
+    for waiter in walk:  # grows meanwhile
+        lock = waiter.lock
+        if waiter.hold in lock._holds:  # it has been granted, and goes on
+            continue
+        edges = [
+            (other, False)
+            for thread in lock._threads_in_the_way(waiter.hold)
+            for other in thread.waiters()
+        ]
+        if waiter.ticket > walked.get(lock, 0):
+            edges.extend((older, True) for older in lock._in_front(waiter))
+            if waiter.hold.write and waiter.heeds == waiter.ticket:
+                walked[lock] = waiter.ticket
+        for other, soft in edges:
+            if other is origin:
+                met[origin] = waiter, soft
+                return _first_soft_edge(origin, met)
+            if other not in met:
+                met[other] = waiter, soft
+                walk.append(other)
+    return None
+
+
+def _first_soft_edge(
+    origin: _Waiter, met: dict[_Waiter, tuple[_Waiter, bool]]
+) -> tuple[_Waiter, _Waiter] | None:
+    first = None
+    other = origin
+    while True:
+        waiter, soft = met[other]
+        if soft:
+            first = waiter, other
+        if waiter is origin:
+            return first
+        other = waiter
+
+
+def _is_over(deadline: float | None) -> bool:
+    return deadline is not None and deadline <= time.monotonic()
 
 
 def _all_locks() -> Iterator[RegionLockBase]:

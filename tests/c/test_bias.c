@@ -134,12 +134,12 @@ test_it_does_not_come_while_writes_are_seen(void)
 {
     la_hold *write = case_hold(LA_WRITE, 0, 8), *apart = case_hold(LA_READ, 8, 8);
     for (int i = 0; i < 5000; i++) {
-        if (i % 20 == 0) {
+        if (i % 10 == 0) {
             CHECK(try_acquire(&x, write));
         }
         CHECK(try_acquire(&x, apart));
         release(apart);
-        if (i % 20 == 0) {
+        if (i % 10 == 0) {
             release(write);
         }
         CHECK(!is_biased(&x));

@@ -659,6 +659,9 @@ test_a_fork_in_a_crowd_of_readers_leaves_the_lock_free(void)
         threads[i] = thread_start(read_mostly, (void *)(i + 1));
     }
     for (int i = 0; i < 40 * stress_scale(); i++) {
+        for (int wait = 0; wait < 1000 && !is_biased(&x); wait++) {
+            sched_yield();
+        }
         biased += is_biased(&x);
         fork_and(check_child_of_a_crowd_of_readers);
     }

@@ -3,13 +3,6 @@
  */
 #include "lock/bias.h"
 
-/*
- * A lock becomes biased when its mutex was left so many times in a row with nothing but
- * reads held: so often reads have met. Few enough that a burst of reads pays for it,
- * and so many that a lock that is written every now and then is seldom biased in vain.
- */
-#define LA_BIAS_READS 100
-
 /* To end a bias takes time. For so many times that time there is no next one. */
 #define LA_BIAS_PAUSE 10
 
@@ -45,7 +38,7 @@ la_bias_revoke_slot_locked(la_lock *lock, la_thread *thread, int number)
     return hold;
 }
 
-la_hold *
+LA_COLD la_hold *
 la_bias_revoke_locked(la_lock *lock)
 {
     int64_t start = la_now();
@@ -65,17 +58,9 @@ la_bias_revoke_locked(la_lock *lock)
     return found;
 }
 
-bool
-la_bias_is_due_locked(la_lock *lock)
+LA_COLD bool
+la_bias_may_begin_locked(const la_lock *lock)
 {
-    if (lock->writes != 0) {
-        lock->reads = 0;
-        return false;
-    }
-    if (lock->reads < LA_BIAS_READS) {
-        lock->reads++;
-        return false;
-    }
     return la_now() >= lock->unbiased_until;
 }
 

@@ -29,8 +29,30 @@
  */
 la_hold *la_bias_revoke_locked(la_lock *lock);
 
+/*
+ * A lock becomes biased when its mutex was left so many times in a row with nothing but
+ * reads held: so often reads have met. Few enough that a burst of reads pays for it,
+ * and so many that a lock that is written every now and then is seldom biased in vain.
+ */
+#define LA_BIAS_READS 32
+
+/* Has it been long enough since the last bias was ended? */
+bool la_bias_may_begin_locked(const la_lock *lock);
+
 /* Nobody waits: shall the lock be biased when the mutex is left? Counts the calls. */
-bool la_bias_is_due_locked(la_lock *lock);
+static inline bool
+la_bias_is_due_locked(la_lock *lock)
+{
+    if (lock->writes != 0) {
+        lock->reads = 0;
+        return false;
+    }
+    if (lock->reads < LA_BIAS_READS) {
+        lock->reads++;
+        return false;
+    }
+    return la_bias_may_begin_locked(lock);
+}
 
 /* Out of the slot of whatever thread, of a lock that is biased and stays so. */
 void la_bias_take_locked(la_hold *hold, la_slot *slot);

@@ -70,48 +70,52 @@ typedef struct {
     la_hold *earlier, *later;           /* the tree by ticket */
 } la_node;
 
-/* What is used when nobody else is there comes first, and so lies together. */
+/*
+ * In its first cache line is what others touch to list it, in the second one the rest of what
+ * is used when nobody else is there.
+ */
 struct la_hold {
     _Alignas(LA_CACHE_LINE)             /* two threads' holds have no line in common */
     la_lock *lock;                      /* NULL: abandoned, and no more than a record */
     _Atomic(la_owner *) owner;          /* NULL while not held */
     _Atomic(la_slot *) slot;            /* where it is, if it is in one; else NULL */
-    la_hold *older, *newer;             /* of the owner's; newer is not set of the newest */
+    /* While it is a member of a set. */
+    la_owner *whose;                    /* it is, or will be */
+    la_hold *next, *previous;
     la_hold *also;                      /* NULL in a pool */
-    la_hold *pooled;                    /* the next one in its pool */
     la_mode mode;
     uint32_t in_operation;              /* 1: of one call; code under it must not move the memory */
 
+    la_hold *older;                     /* of the owner's */
+    la_hold *pooled;                    /* the next one in its pool */
     _Atomic(uint64_t) turn;
     /* What the floors above know it by. The lock only hands it on. */
     const void *subject;
     void *shown;
-    /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
-    _Atomic(bool) trying;
     la_region region;                   /* most of it is unused, as a rule */
 
-    /* While it is a member of a set. */
-    la_hold *next, *previous;
-    la_owner *whose;                    /* it is, or will be */
-
-    /* While it waits. */
+    /* While it waits; in one line again. */
+    _Alignas(LA_CACHE_LINE)
     uint64_t ticket;                    /* its place among the waiters of the lock */
     int64_t since;
     uint64_t heeds;                     /* it stands behind those with a ticket below this */
     la_thread *thread;                  /* which sleeps */
     la_owner *wanted_by;                /* whose it will be */
-    la_hold *outer;                     /* the thread waited for this one first */
+    la_hold *wake_next;
     bool nested;                        /* somebody may wait for the thread */
     bool queued;
     bool signalled;                     /* woken to look, and has not looked yet */
     bool away;                          /* handles a signal, and cannot look */
     bool aside;                         /* waits for something else meanwhile */
-    la_visit visit;
-    la_hold *wake_next;
-    /* Not beside the others, which compilers read together. */
-    _Atomic(bool) granted;
+    /* Not in the word of the others, which compilers read together. */
+    _Alignas(8) _Atomic(bool) granted;
     _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */
+    /* Its operation wants other locks, too, and gives all back at once if it does not get them. */
+    _Atomic(bool) trying;
 
+    la_hold *newer;                     /* as `older`; not set of the newest */
+    la_hold *outer;                     /* the thread waited for this one first */
+    la_visit visit;
     la_node node;                       /* last, since few sets are that large */
 };
 

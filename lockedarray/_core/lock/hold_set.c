@@ -61,7 +61,7 @@ LA_THREAD_LOCAL uint64_t la_hold_set_visits;
 #define LA_TURN_FACTOR 4
 
 bool
-la_holds_conflict(const la_hold *a, const la_hold *b)
+la_chains_conflict(const la_hold *a, const la_hold *b)
 {
     for (; a != NULL; a = a->also) {
         for (const la_hold *part = b; part != NULL; part = part->also) {
@@ -352,16 +352,16 @@ la_part_index(la_hold_set *set, la_hold *part, la_hold *head)
         return;
     }
     if (part->region.ncombs > 0) {
-        if (set->spans[LA_READ] == NULL && set->spans[LA_WRITE] == NULL) {
+        if (set->index->spans[LA_READ] == NULL && set->index->spans[LA_WRITE] == NULL) {
             const la_comb *comb = la_region_best_comb(&part->region);
-            set->period = comb != NULL ? comb->period : 0;
+            set->index->period = comb != NULL ? comb->period : 0;
         }
-        if (la_region_span(&part->region, set->period, &node->low, &node->high)) {
-            node->root = &set->spans[part->mode];
+        if (la_region_span(&part->region, set->index->period, &node->low, &node->high)) {
+            node->root = &set->index->spans[part->mode];
         }
     }
     if (node->root == NULL) {
-        node->root = &set->extents[part->mode];
+        node->root = &set->index->extents[part->mode];
         node->low = part->region.low;
         node->high = part->region.high;
     }
@@ -369,13 +369,13 @@ la_part_index(la_hold_set *set, la_hold *part, la_hold *head)
 }
 
 static void
-la_hold_index(la_hold_set *set, la_hold *hold)
+la_hold_put_in_index(la_hold_set *set, la_hold *hold)
 {
     for (la_hold *part = hold; part != NULL; part = part->also) {
         la_part_index(set, part, hold);
     }
-    if (set->tickets != NULL) {
-        la_ticket_insert(&set->tickets, hold);
+    if (set->index->tickets != NULL) {
+        la_ticket_insert(&set->index->tickets, hold);
     }
 }
 
@@ -383,12 +383,12 @@ LA_COLD void
 la_hold_set_add_slow(la_hold_set *set, la_hold *hold)
 {
     if (set->indexed) {
-        la_hold_index(set, hold);
+        la_hold_put_in_index(set, hold);
         return;
     }
     set->indexed = true;
     for (la_hold *member = set->first; member != NULL; member = member->next) {
-        la_hold_index(set, member);
+        la_hold_put_in_index(set, member);
     }
 }
 
@@ -397,9 +397,9 @@ la_hold_set_remove_slow(la_hold_set *set, la_hold *hold)
 {
     if (set->count < LA_SET_LIST_AGAIN) {
         set->indexed = false;
-        set->extents[LA_READ] = set->extents[LA_WRITE] = NULL;
-        set->spans[LA_READ] = set->spans[LA_WRITE] = NULL;
-        set->tickets = NULL;
+        set->index->extents[LA_READ] = set->index->extents[LA_WRITE] = NULL;
+        set->index->spans[LA_READ] = set->index->spans[LA_WRITE] = NULL;
+        set->index->tickets = NULL;
         return;
     }
     for (la_hold *part = hold; part != NULL; part = part->also) {
@@ -407,8 +407,8 @@ la_hold_set_remove_slow(la_hold_set *set, la_hold *hold)
             la_region_remove(part->node.root, part);
         }
     }
-    if (set->tickets != NULL) {
-        la_ticket_remove(&set->tickets, hold);
+    if (set->index->tickets != NULL) {
+        la_ticket_remove(&set->index->tickets, hold);
     }
 }
 
@@ -530,8 +530,8 @@ la_query_regions(la_query *query, const la_hold_set *set)
         }
         for (la_mode mode = query->part->mode == LA_READ ? LA_WRITE : LA_READ;
                 mode <= LA_WRITE; mode++) {
-            la_query_extents(query, set->extents[mode]);
-            la_query_spans(query, set->spans[mode], set->period);
+            la_query_extents(query, set->index->extents[mode]);
+            la_query_spans(query, set->index->spans[mode], set->index->period);
         }
     }
 }
@@ -590,14 +590,12 @@ la_query_tickets(la_query *query, la_hold *at)
 static la_hold *
 la_hold_set_tickets(const la_hold_set *set)
 {
-    if (set->tickets == NULL) {
-        /* It says nothing new, so the set is the same for all who can see it. */
-        la_hold_set *changed = (la_hold_set *)set;
+    if (set->index->tickets == NULL) {
         for (la_hold *member = set->first; member != NULL; member = member->next) {
-            la_ticket_insert(&changed->tickets, member);
+            la_ticket_insert(&set->index->tickets, member);
         }
     }
-    return set->tickets;
+    return set->index->tickets;
 }
 
 static la_hold *
@@ -628,23 +626,20 @@ la_hold *
 la_hold_set_next(const la_hold_set *set, const la_hold *wanted, uint64_t from,
                  uint64_t before)
 {
-    la_hold *found = NULL;
-
     if (from >= before) {
         return NULL;
     }
     if (set->indexed) {
         return la_hold_set_next_slow(set, wanted, from, before - 1);
     }
-    for (la_hold *member = set->first; member != NULL; member = member->next) {
+    for (la_hold *member = set->first; member != NULL && member->ticket < before;
+            member = member->next) {
         LA_COUNT_VISIT();
-        if (member->ticket >= from && member->ticket < before && member != wanted
-                && la_holds_conflict(member, wanted)) {
-            found = member;
-            before = member->ticket;
+        if (member->ticket >= from && member != wanted && la_holds_conflict(member, wanted)) {
+            return member;
         }
     }
-    return found;
+    return NULL;
 }
 
 #ifdef LA_DEBUG
@@ -700,13 +695,13 @@ la_part_check(const la_hold_set *set, const la_hold *part, const la_hold *head)
         LA_ASSERT(node->root == NULL);
         return false;
     }
-    if (node->root == &set->spans[part->mode]) {
+    if (node->root == &set->index->spans[part->mode]) {
         int64_t low, high;
-        LA_ASSERT(la_region_span(&part->region, set->period, &low, &high));
+        LA_ASSERT(la_region_span(&part->region, set->index->period, &low, &high));
         LA_ASSERT(node->low == low && node->high == high);
     }
     else {
-        LA_ASSERT(node->root == &set->extents[part->mode]);
+        LA_ASSERT(node->root == &set->index->extents[part->mode]);
         LA_ASSERT(node->low == part->region.low && node->high == part->region.high);
     }
     return true;
@@ -729,12 +724,12 @@ la_hold_set_check(const la_hold_set *set)
     LA_ASSERT(set->last == previous && set->count == count);
     LA_ASSERT(set->indexed ? count >= LA_SET_LIST_AGAIN : count <= LA_SET_LIST);
     for (int mode = LA_READ; mode <= LA_WRITE; mode++) {
-        nodes += la_region_check(set->extents[mode], &set->extents[mode], NULL, NULL);
-        nodes += la_region_check(set->spans[mode], &set->spans[mode], NULL, NULL);
+        nodes += la_region_check(set->index->extents[mode], &set->index->extents[mode], NULL, NULL);
+        nodes += la_region_check(set->index->spans[mode], &set->index->spans[mode], NULL, NULL);
     }
     LA_ASSERT(nodes == parts);
-    LA_ASSERT(set->tickets == NULL
-              || (set->indexed && la_ticket_check(set->tickets, NULL, NULL) == count));
+    LA_ASSERT(set->index->tickets == NULL
+              || (set->indexed && la_ticket_check(set->index->tickets, NULL, NULL) == count));
 }
 
 #endif

@@ -19,22 +19,28 @@
 #define LA_SET_LIST 16
 #define LA_SET_LIST_AGAIN 8
 
+/* Trees of the parts of all members, by mode. */
 typedef struct {
-    la_hold *first, *last;      /* as they were added, by la_hold.next and .previous */
-    size_t count;
-
-    bool indexed;
-    /* The index: trees of the parts of all members, by mode. */
     la_hold *extents[2];        /* by extent, but for those ... */
     la_hold *spans[2];          /* ... with a comb of this period, by its span */
     uint64_t period;
     la_hold *tickets;           /* the heads; NULL until somebody has asked for it */
+} la_hold_index;
+
+/* What tells that it is empty comes first: that much is in the first cache line of a lock. */
+typedef struct {
+    la_hold *first;             /* as they were added, by la_hold.next and .previous */
+    uint32_t count;
+    bool indexed;
+    la_hold *last;
+    la_hold_index *index;       /* the room for it, which lasts as long as the set */
 } la_hold_set;
 
 static inline void
-la_hold_set_init(la_hold_set *set)
+la_hold_set_init(la_hold_set *set, la_hold_index *index)
 {
-    *set = (la_hold_set){0};
+    *index = (la_hold_index){0};
+    *set = (la_hold_set){.index = index};
 }
 
 /* Out of line parts of the two below, where there is, or should be, an index. */
@@ -68,8 +74,18 @@ la_hold_set_remove(la_hold_set *set, la_hold *hold)
     }
 }
 
+bool la_chains_conflict(const la_hold *a, const la_hold *b);
+
 /* Do any two parts of the two conflict? (Owners are the caller's business.) */
-bool la_holds_conflict(const la_hold *a, const la_hold *b);
+static inline bool
+la_holds_conflict(const la_hold *a, const la_hold *b)
+{
+    if (!LA_LIKELY(a->also == NULL && b->also == NULL)) {
+        return la_chains_conflict(a, b);
+    }
+    return (a->mode == LA_WRITE || b->mode == LA_WRITE)
+           && la_regions_conflict(&a->region, &b->region);
+}
 
 /*
  * A member that conflicts with `wanted`, whose owner is not `except`, and that
@@ -85,6 +101,7 @@ la_hold *la_hold_set_find(const la_hold_set *set, const la_hold *wanted,
 /*
  * The member with the least ticket of at least `from` and less than `before`
  * that conflicts with `wanted`, but never `wanted` itself; NULL if there is none.
+ * For a set whose members were added in the order of their tickets.
  * To go through all: the next `from` is the ticket found and one. In between
  * members may be added and removed.
  */

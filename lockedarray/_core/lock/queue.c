@@ -211,7 +211,9 @@ la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner)
     LA_ASSERT(hold->lock == lock);
     atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
     la_hold_set_add(&lock->holds, hold, owner);
-    lock->writes += la_hold_writes(hold);
+    if (la_hold_writes(hold)) {
+        lock->writes++;
+    }
 }
 
 void
@@ -226,7 +228,9 @@ void
 la_holds_unlink_locked(la_lock *lock, la_hold *hold)
 {
     la_hold_set_remove(&lock->holds, hold);
-    lock->writes -= la_hold_writes(hold);
+    if (la_hold_writes(hold)) {
+        lock->writes--;
+    }
 }
 
 la_hold *
@@ -353,23 +357,36 @@ la_hold_excludes(const la_hold *first, const la_hold *second)
            && first->region.high >= second->region.high;
 }
 
+/* The oldest waiter with a ticket of at least that of `at` that conflicts with this. */
+static la_hold *
+la_queue_conflicting_locked(const la_hold *gone, la_hold *at)
+{
+    const la_hold_set *waiters = &gone->lock->waiters;
+
+    if (waiters->indexed) {
+        return at == NULL ? NULL : la_hold_set_next(waiters, gone, at->ticket, UINT64_MAX);
+    }
+    while (at != NULL && (at == gone || !la_holds_conflict(at, gone))) {
+        at = at->next;
+    }
+    return at;
+}
+
 void
 la_queue_serve_locked(const la_hold *gone, la_wakes *wakes)
 {
-    la_hold_set *waiters = &gone->lock->waiters;
+    la_hold *waiter = gone->lock->waiters.first, *next;
 
-    if (waiters->first == NULL) {
+    if (waiter == NULL) {
         return;
     }
     int64_t old = la_now() - LA_HAND_OFF_NS;
-    la_hold *waiter = la_hold_set_next(waiters, gone, 0, UINT64_MAX);
 
-    while (waiter != NULL) {
-        uint64_t ticket = waiter->ticket;
+    for (; (waiter = la_queue_conflicting_locked(gone, waiter)) != NULL; waiter = next) {
+        next = waiter->next;        /* it may be in another list afterwards */
         if (la_waiter_offer_locked(waiter, old, wakes) && la_hold_excludes(waiter, gone)) {
             return;     /* it is in the way of all others that may have waited for this */
         }
-        waiter = la_hold_set_next(waiters, gone, ticket + 1, UINT64_MAX);
     }
 }
 

@@ -45,21 +45,22 @@
 #define LA_BIASED ((uintptr_t)4)
 
 /*
- * The state word and the mutex are in one cache line; to keep neighbours off it,
- * align the allocation that it is part of to LA_CACHE_LINE.
+ * All that is needed while nobody waits is in its first cache line; to keep neighbours
+ * off it, align the allocation that it is part of to LA_CACHE_LINE.
  */
 struct la_lock {
     _Atomic(uintptr_t) state;
     la_mutex mutex;
-    uint64_t serial;                    /* the caller's, for its lock order */
-    /* The lists; under the mutex. */
+    /* For the bias (bias.h); under the mutex, as all that follows. */
+    uint32_t writes : 24;               /* in the list */
+    uint32_t reads : 8;                 /* how often only reads were seen, in a row */
     la_hold_set holds;
     la_hold_set waiters;                /* who has waited longest is the first */
+    /* In the second line, which is needed where somebody waits. */
     uint64_t tickets;                   /* how many have queued */
-    /* For the bias (bias.h); under the mutex. */
-    uint32_t writes;                    /* in the list */
-    uint32_t reads;                     /* how often only reads were seen, in a row */
+    uint64_t serial;                    /* the caller's, for its lock order; it stays */
     int64_t unbiased_until;
+    la_hold_index index_of_holds, index_of_waiters;
 };
 
 static inline void
@@ -67,8 +68,8 @@ la_lock_init(la_lock *lock, uint64_t serial)
 {
     atomic_init(&lock->state, LA_FREE);
     la_mutex_init(&lock->mutex);
-    la_hold_set_init(&lock->holds);
-    la_hold_set_init(&lock->waiters);
+    la_hold_set_init(&lock->holds, &lock->index_of_holds);
+    la_hold_set_init(&lock->waiters, &lock->index_of_waiters);
     lock->tickets = 0;
     lock->serial = serial;
     lock->writes = lock->reads = 0;

