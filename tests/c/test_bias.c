@@ -340,6 +340,79 @@ test_a_chain_of_reads_is_listed_and_one_with_a_write_ends_the_bias(void)
     la_hold_free(first, la_thread_self());
 }
 
+/*
+ * One of two threads tries to read and one to write, at the same moment, of a lock that
+ * is biased. Not both may get it, as would be if each did not see what the other has just
+ * stored.
+ */
+static struct {
+    _Alignas(LA_CACHE_LINE) atomic_int round;   /* of the writer: begins */
+    _Alignas(LA_CACHE_LINE) atomic_int tried;   /* by the reader, in this round */
+    _Alignas(LA_CACHE_LINE) atomic_int over;    /* of the writer: ends */
+    atomic_bool has_read;
+} meeting;
+
+static void
+until_round(atomic_int *at, int round)
+{
+    for (int i = 0; atomic_load(at) < round; i++) {
+        if (i % 1000 == 999) {
+            sched_yield();          /* it may be for lack of a processor */
+        }
+    }
+}
+
+static void *
+meet(void *argument)
+{
+    int rounds = *(int *)argument;
+    la_hold *hold = hold_extent(LA_READ, 0, 8);
+    for (int i = 1; i <= rounds; i++) {
+        until_round(&meeting.round, i);
+        bool got = try_acquire(&x, hold);
+        atomic_store(&meeting.has_read, got);
+        atomic_store(&meeting.tried, i);
+        until_round(&meeting.over, i);
+        if (got) {
+            release(hold);
+        }
+        atomic_store(&meeting.tried, -i);
+    }
+    return NULL;
+}
+
+static void
+test_not_both_a_reader_and_a_writer_get_it_at_once(void)
+{
+    la_hold *write = case_hold(LA_WRITE, 0, 8);
+    int rounds = 100000 * stress_scale(), reads = 0, writes = 0;
+    uint64_t random = random_seed();
+    pthread_t thread = thread_start(meet, &rounds);
+    for (int i = 1; i <= rounds; i++) {
+        int late = random_below(&random, 40);
+        /* As if it had become so. Nobody holds it, or looks. */
+        CHECK(x.holds == NULL);
+        atomic_store(&x.state, LA_BIASED);
+        atomic_store(&meeting.round, i);
+        for (volatile int j = 0; j < late; j++) {
+        }
+        bool got = try_acquire(&x, write);
+        until_round(&meeting.tried, i);
+        CHECK(!got || !atomic_load(&meeting.has_read));
+        reads += atomic_load(&meeting.has_read);
+        writes += got;
+        if (got) {
+            release(write);
+        }
+        atomic_store(&meeting.over, i);
+        while (atomic_load(&meeting.tried) != -i) {
+            sched_yield();
+        }
+    }
+    thread_join(thread);
+    printf("(%d reads, %d writes) ", reads, writes);
+}
+
 /* Two words that are always equal, and a writer each time there is a bias. */
 static void
 test_a_writer_and_readers_at_the_moment_when_it_ends(void)
@@ -618,6 +691,7 @@ main(void)
     CASE(test_a_thread_reads_more_than_it_has_slots);
     CASE(test_reads_of_several_locks_share_the_slots);
     CASE(test_a_chain_of_reads_is_listed_and_one_with_a_write_ends_the_bias);
+    CASE(test_not_both_a_reader_and_a_writer_get_it_at_once);
     CASE(test_a_writer_and_readers_at_the_moment_when_it_ends);
     CASE(test_threads_come_and_go_while_it_ends);
     CASE(test_an_owner_moves_with_a_hold_in_a_slot);
