@@ -1411,6 +1411,46 @@ test_a_waiter_that_was_away_overtakes_when_it_comes_back(void)
     actor_stop(&h.actor);
 }
 
+/* The older one that is aside belongs to the thread of the wide one, which does not stand behind it. */
+static void
+test_a_wide_waiter_does_not_hide_what_stands_before_it(void)
+{
+    host h;
+    host_start(&h);
+    la_hold *bs_x = takes(&b, &x, LA_WRITE, 0, 8), *es_x = takes(&e, &x, LA_WRITE, 16, 16);
+    la_hold *as_z = takes(&a, &z, LA_WRITE, 0, 8);
+    la_hold *outer = waits_long(&h.actor, &x, LA_WRITE, 0, 16);
+    la_hold *cs_x = waits_long(&c, &x, LA_WRITE, 8, 16);
+    la_hold *ds_x = waits_long(&d, &x, LA_WRITE, 16, 16);
+    host_visit(&h);
+    h.visit.act = act_acquire_and_release;
+    h.visit.lock = &x;
+    h.visit.hold = case_hold(LA_WRITE, 8, 56);
+    h.visit.deadline = la_now() + SECOND;
+    visit_act(&h.visit);
+    until_waiters(&x, 4);
+    CHECK(look(&x, outer).aside);
+    la_hold *bs_z = waits(&b, &z, LA_WRITE, 0, 8);
+    la_hold *as_x = waits(&a, &x, LA_WRITE, 24, 8);
+    visit_end(&h.visit);
+    CHECK(h.visit.status == LA_TIMEOUT);
+    until_back(&x, outer);
+    gives(&e, es_x);
+    RUNS(&a);
+    gives(&a, as_x);
+    gives(&a, as_z);
+    RUNS(&b);
+    gives(&b, bs_z);
+    gives(&b, bs_x);
+    RUNS(&h.actor);
+    gives(&h.actor, outer);
+    RUNS(&c);
+    gives(&c, cs_x);
+    RUNS(&d);
+    gives(&d, ds_x);
+    actor_stop(&h.actor);
+}
+
 /*
  * h waits for one of several locks, and will try the others then. It is granted this one
  * while its handler runs, which may be for long: no try lasts that long.
@@ -1480,6 +1520,7 @@ main(void)
     SCENE(test_a_waiter_that_comes_back_with_more_runs_at_once);
     SCENE(test_a_waiter_that_is_away_is_overtaken);
     SCENE(test_a_waiter_that_was_away_overtakes_when_it_comes_back);
+    SCENE(test_a_wide_waiter_does_not_hide_what_stands_before_it);
     SCENE(test_a_try_does_not_outlast_a_handler);
     return 0;
 }

@@ -115,16 +115,21 @@ la_walk_from_locked(la_walk *walk, la_hold *waiter)
     if (walk->hard_only) {
         return false;
     }
+    const la_hold_set *waiters = &waiter->lock->waiters;
     bool is_narrow = walk->wide != NULL && la_hold_excludes(walk->wide, waiter);
-    uint64_t from = is_narrow ? walk->met : 0;
-    for (la_hold *older = la_queue_in_front_locked(waiter, from, true); older != NULL;
-            older = la_queue_in_front_locked(waiter, older->ticket + 1, true)) {
-        if (la_walk_along(walk, waiter, older, true)) {
+    bool met_all = true;
+    la_hold *older = la_hold_set_next(waiters, waiter, is_narrow ? walk->met : 0, waiter->heeds);
+    for (; older != NULL;
+            older = la_hold_set_next(waiters, waiter, older->ticket + 1, waiter->heeds)) {
+        if (older->thread == waiter->thread) {
+            met_all = false;    /* it does not stand behind that one, but others may */
+        }
+        else if (la_walk_along(walk, waiter, older, true)) {
             return true;
         }
     }
-    if (walk->wide == NULL ? la_hold_excludes(waiter, waiter)
-                           : la_hold_excludes(waiter, walk->wide)) {
+    if (met_all && (walk->wide == NULL ? la_hold_excludes(waiter, waiter)
+                                       : la_hold_excludes(waiter, walk->wide))) {
         walk->wide = waiter;
         walk->met = waiter->heeds;
     }

@@ -233,15 +233,18 @@ la_holds_unlink_locked(la_lock *lock, la_hold *hold)
     }
 }
 
-la_hold *
-la_queue_in_front_locked(const la_hold *waiter, uint64_t from, bool if_none_aside)
+/*
+ * The first waiter with a ticket of at least `from` behind which this one stands; NULL
+ * if there is none. A newcomer heeds all.
+ */
+static la_hold *
+la_queue_in_front_locked(const la_hold *waiter, uint64_t from)
 {
     const la_hold_set *waiters = &waiter->lock->waiters;
     la_hold *older = la_hold_set_next(waiters, waiter, from, waiter->heeds);
 
     /* One of the same thread goes on only after this one. */
-    while (older != NULL
-            && (older->thread == waiter->thread || (older->aside && !if_none_aside))) {
+    while (older != NULL && (older->thread == waiter->thread || older->aside)) {
         older = la_hold_set_next(waiters, waiter, older->ticket + 1, waiter->heeds);
     }
     return older;
@@ -254,13 +257,13 @@ la_queue_in_front_locked(const la_hold *waiter, uint64_t from, bool if_none_asid
 static bool
 la_queue_blocks_locked(const la_hold *waiter, int64_t old, bool heed_signals)
 {
-    const la_hold *older = la_queue_in_front_locked(waiter, 0, false);
+    const la_hold *older = la_queue_in_front_locked(waiter, 0);
 
     if (older != NULL && older->since <= old) {
         return true;
     }
     while (heed_signals && older != NULL && !older->signalled) {
-        older = la_queue_in_front_locked(waiter, older->ticket + 1, false);
+        older = la_queue_in_front_locked(waiter, older->ticket + 1);
     }
     return heed_signals && older != NULL;
 }

@@ -78,12 +78,6 @@ void la_queue_append_locked(la_hold *waiter);
 void la_queue_remove_locked(la_hold *waiter);
 
 /*
- * The first waiter with a ticket of at least `from` behind which this one stands, or
- * would if none were aside; NULL if there is none. A newcomer heeds all.
- */
-la_hold *la_queue_in_front_locked(const la_hold *waiter, uint64_t from, bool if_none_aside);
-
-/*
  * Does all that conflicts with the second one conflict with the first one? False also where
  * that would take longer to find out.
  */
