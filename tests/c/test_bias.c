@@ -391,7 +391,7 @@ test_not_both_a_reader_and_a_writer_get_it_at_once(void)
     for (int i = 1; i <= rounds; i++) {
         int late = random_below(&random, 40);
         /* As if it had become so. Nobody holds it, or looks. */
-        CHECK(x.holds == NULL);
+        CHECK(x.holds.first == NULL);
         atomic_store(&x.state, LA_BIASED);
         atomic_store(&meeting.round, i);
         for (volatile int j = 0; j < late; j++) {
