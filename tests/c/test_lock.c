@@ -287,27 +287,29 @@ test_a_wait_that_closes_no_cycle_is_not_refused(void)
 static void
 test_a_cycle_through_a_hold_granted_while_the_other_slept(void)
 {
-    actor b, c;
+    actor b, c, d;
     actor_start(&b);
     actor_start(&c);
-    la_hold *c_x = case_hold(LA_READ, 0, 8), *my_x = case_hold(LA_READ, 0, 8);
+    actor_start(&d);
+    la_hold *c_x = case_hold(LA_WRITE, 0, 8), *d_x = case_hold(LA_READ, 0, 8);
     la_hold *b_x = case_hold(LA_WRITE, 0, 8), *b_y = case_hold(LA_WRITE, 0, 8);
-    la_hold *my_y = case_hold(LA_WRITE, 0, 8), *my_z = case_hold(LA_WRITE, 0, 8);
+    la_hold *d_y = case_hold(LA_WRITE, 0, 8);
     actor_acquire(&c, &x, c_x);
+    actor_wait(&d, &x, d_x);
     actor_acquire(&b, &y, b_y);
-    actor_wait(&b, &x, b_x);
-    CHECK(acquire(&z, my_z) == LA_OK);         /* so no need to queue behind b */
-    CHECK(acquire(&x, my_x) == LA_OK);
+    actor_wait(&b, &x, b_x);                    /* behind d */
     actor_release(&c, c_x);
+    CHECK(actor_done(&d) == LA_OK);
     CHECK(actor_is_busy(&b));
-    CHECK(acquire(&y, my_y) == LA_DEADLOCK);
-    release(my_x);
+    actor_begin(&d, &y, d_y);
+    CHECK(actor_done(&d) == LA_DEADLOCK);
+    actor_release(&d, d_x);
     CHECK(actor_done(&b) == LA_OK);
     actor_release(&b, b_x);
     actor_release(&b, b_y);
-    release(my_z);
     actor_stop(&b);
     actor_stop(&c);
+    actor_stop(&d);
 }
 
 static void
