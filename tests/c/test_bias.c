@@ -389,7 +389,7 @@ test_not_both_a_reader_and_a_writer_get_it_at_once(void)
     uint64_t random = random_seed();
     pthread_t thread = thread_start(meet, &rounds);
     for (int i = 1; i <= rounds; i++) {
-        int late = random_below(&random, 40);
+        int late = random_below(&random, 300);
         /* As if it had become so. Nobody holds it, or looks. */
         CHECK(x.holds == NULL);
         atomic_store(&x.state, LA_BIASED);
