@@ -386,10 +386,11 @@ test_not_both_a_reader_and_a_writer_get_it_at_once(void)
 {
     la_hold *write = case_hold(LA_WRITE, 0, 8);
     int rounds = 100000 * stress_scale(), reads = 0, writes = 0;
+    int usual = 100;            /* how late: so that each of them is first as often */
     uint64_t random = random_seed();
     pthread_t thread = thread_start(meet, &rounds);
     for (int i = 1; i <= rounds; i++) {
-        int late = random_below(&random, 40);
+        int late = random_below(&random, usual);
         /* As if it had become so. Nobody holds it, or looks. */
         CHECK(x.holds.first == NULL);
         atomic_store(&x.state, LA_BIASED);
@@ -401,6 +402,7 @@ test_not_both_a_reader_and_a_writer_get_it_at_once(void)
         CHECK(!got || !atomic_load(&meeting.has_read));
         reads += atomic_load(&meeting.has_read);
         writes += got;
+        usual += got ? usual < 100000 : -(usual > 1);
         if (got) {
             release(write);
         }
