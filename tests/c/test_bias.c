@@ -385,7 +385,7 @@ static void
 test_not_both_a_reader_and_a_writer_get_it_at_once(void)
 {
     la_hold *write = case_hold(LA_WRITE, 0, 8);
-    int rounds = 100000 * stress_scale(), reads = 0, writes = 0;
+    int rounds = 10000 * stress_scale(), reads = 0, writes = 0;
     int usual = 100;            /* how late: so that each of them is first as often */
     uint64_t random = random_seed();
     pthread_t thread = thread_start(meet, &rounds);
@@ -423,7 +423,7 @@ test_a_writer_and_readers_at_the_moment_when_it_ends(void)
     atomic_bool end = false;
     reader flat = { .lock = &x, .stop = &end, .depth = 1, .looks = true };
     reader deep = { .lock = &x, .stop = &end, .depth = DEPTH, .looks = true };
-    int biased = 0, rounds = 3000 * stress_scale();
+    int biased = 0, rounds = 300 * stress_scale();
     int64_t last = la_now() + 20 * SECOND;
     for (int i = 0; i < 3; i++) {
         threads[i] = thread_start(reader_run, i == 2 ? &deep : &flat);
@@ -655,7 +655,7 @@ static void
 test_owners_move_while_it_ends(void)
 {
     la_owner *owner = la_owner_new();
-    int rounds = 3000 * stress_scale();
+    int rounds = 600 * stress_scale();
     int64_t last = la_now() + 20 * SECOND;
     atomic_store(&handing_stop, false);
     atomic_store(&handed, NULL);
