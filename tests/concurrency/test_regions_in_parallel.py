@@ -12,7 +12,7 @@ import lockedarray as la
 from arrange import free, held_elsewhere, queued, waits_beside
 from lockedarray import LockedArray
 from lockedarray._array.region import Region
-from threads import DEADLINE, start, together, wait_until
+from threads import DEADLINE, Step, start, together, wait_until
 
 needs_regions = pytest.mark.skipif(
     la.backend != "native", reason="the portable core takes each region as the whole Buffer"
@@ -62,6 +62,10 @@ DISJOINT = {
     "an element and a column": (matrix, lambda x: (x[3, 4, ...], x[:, 5])),
     "slices with the same step": (vector, lambda x: (x[::3], x[1::3])),
     "slices with steps of either sign": (vector, lambda x: (x[::2], x[::-2])),
+    "slices with unlike steps": (vector, lambda x: (x[5:9:3], x[6:11:4])),
+    "long slices with unlike steps": (vector, lambda x: (x[2:50:6], x[51:4:-9])),
+    "a diagonal and a part of a column": (matrix, lambda x: (x.reshape(-1)[:46:9], x[1:, 0])),
+    "rows of two lengths": (matrix, lambda x: (x[:, 1:3], x.reshape(-1, 12)[::2, 3:8:4])),
     "even and odd columns": (odd_matrix, lambda x: (x[:, ::2], x[:, 1::2])),
     "fields": (records, lambda x: (x["a"], x["b"])),
     "parts of a field": (records, lambda x: (x["c"][:, 0], x["c"][:, 1:])),
@@ -83,6 +87,8 @@ OVERLAPPING = {
     "the transposed and a row": (matrix, lambda x: (x.T, x[2])),
     "slices with the same step": (vector, lambda x: (x[::3], x[3::6])),
     "slices with steps of either sign": (vector, lambda x: (x[1::2], x[::-2])),
+    "slices with unlike steps": (vector, lambda x: (x[5:9:3], x[4:11:4])),
+    "a diagonal and a column": (matrix, lambda x: (x.reshape(-1)[:46:9], x[:, 1])),
     "everything and an element": (vector, lambda x: (x, x[7, ...])),
     "items and halves of items": (vector, lambda x: (x[3:5], x.view("f4")[::2])),
     "records and a field": (records, lambda x: (x, x["b"])),
@@ -426,6 +432,40 @@ def test_a_cycle_within_one_array_is_refused():
     results = together(lambda: write_the_other(*halves), lambda: write_the_other(*halves[::-1]))
     assert sorted(results) == ["refused", "written"]
     assert free(x)
+
+
+@needs_regions
+def test_slices_with_unlike_steps_close_no_cycle():
+    # Each thread holds a part, and then takes one that only looks as if the other held it.
+    x, y = vector(), vector()
+    guards = x[5:9:3].write(), y[6:11:4].write()
+    one, other = Step(), Step()
+    one.do(guards[0].acquire)
+    other.do(guards[1].acquire)
+    one.do(lambda: store(y[5:9:3]))
+    other.do(lambda: store(x[6:11:4]))
+    assert [len(array.lock.holds()) for array in (x, y)] == [1, 1]
+    one.do(guards[0].release)
+    other.do(guards[1].release)
+    one.end()
+    other.end()
+
+
+@needs_regions
+def test_slices_with_unlike_steps_that_share_an_item_close_a_cycle():
+    x, y = vector(), vector()
+    guards = x[5:9:3].write(), y[5:9:3].write()
+    one, other = Step(), Step()
+    one.do(guards[0].acquire)
+    other.do(guards[1].acquire)
+    one.begin(lambda: store(y[4:11:4]))  # 8 is in both
+    assert one.waits_for(y.lock) == "write"
+    with pytest.raises(la.DeadlockError):
+        other.do(lambda: store(x[4:11:4]))
+    other.do(guards[1].release)
+    one.do(guards[0].release)
+    one.end()
+    other.end()
 
 
 @needs_regions

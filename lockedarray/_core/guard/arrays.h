@@ -38,13 +38,19 @@ extern la_arrays_type la_arrays;
 static inline bool
 la_region_equal(const la_region *a, const la_region *b)
 {
-    if (a->low != b->low || a->high != b->high || a->ncombs != b->ncombs) {
+    if (a->low != b->low || a->high != b->high || a->ncombs != b->ncombs
+            || a->naxes != b->naxes) {
         return false;
     }
     for (int32_t i = 0; i < a->ncombs; i++) {
         const la_comb *x = &a->combs[i], *y = &b->combs[i];
         if (x->period != y->period || x->window != y->window || x->low != y->low
                 || x->length != y->length) {
+            return false;
+        }
+    }
+    for (int32_t i = 0; i < a->naxes; i++) {
+        if (a->axes[i].stride != b->axes[i].stride || a->axes[i].reach != b->axes[i].reach) {
             return false;
         }
     }
