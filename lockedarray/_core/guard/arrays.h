@@ -19,12 +19,12 @@ typedef struct {
     void (*region_of)(PyObject *array, la_region *region);
     /*
      * For an array that C locks by itself, in this mode: its lock, borrowed, and in the
-     * hold its region, and its Buffer as the subject. NULL without an error: the
-     * general version locks it.
+     * hold its region, the mode in which that is held, and its Buffer as the subject. NULL
+     * without an error: the general version locks it.
      */
     la_region_lock *(*want)(PyObject *array, la_mode mode, la_hold *hold);
     /* Is that what is wanted still? */
-    bool (*is_current)(PyObject *array, const la_hold *hold);
+    bool (*is_current)(PyObject *array, la_mode mode, const la_hold *hold);
     /* A new reference to a raw view that nobody else has; NULL with an error. */
     PyObject *(*raw_take)(PyObject *array, la_mode mode);
     /* Makes it read-only. */

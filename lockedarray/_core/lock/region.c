@@ -232,7 +232,7 @@ la_region_set_array(la_region *region, int ndim, const intptr_t *shape,
         }
     }
     if (!fits) {
-        la_region_set_whole(region);
+        la_region_set_data(region);
         return;
     }
     region->low = low;

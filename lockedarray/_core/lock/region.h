@@ -58,7 +58,7 @@ typedef struct {
 
 /*
  * The region of an array whose first element starts `offset` bytes into the
- * Buffer. What cannot be described (overflow) becomes the whole Buffer.
+ * Buffer. What cannot be described (overflow) becomes all the bytes that arrays have.
  */
 void la_region_set_array(la_region *region, int ndim, const intptr_t *shape,
                          const intptr_t *strides, intptr_t itemsize,
@@ -88,6 +88,35 @@ la_region_set_whole(la_region *region)
 {
     region->low = INT64_MIN;
     region->high = INT64_MAX;
+    region->ncombs = region->naxes = 0;
+}
+
+/*
+ * The last byte of that, which no array has. What shows no byte is held there, for
+ * reading whatever it is held for, and so keeps out only who takes everything, to resize.
+ */
+#define LA_REGION_NOWHERE (INT64_MAX - 1)
+
+static inline void
+la_region_set_nowhere(la_region *region)
+{
+    region->low = LA_REGION_NOWHERE;
+    region->high = INT64_MAX;
+    region->ncombs = region->naxes = 0;
+}
+
+static inline bool
+la_region_is_nowhere(const la_region *region)
+{
+    return region->low == LA_REGION_NOWHERE;
+}
+
+/* All the bytes that any array has. */
+static inline void
+la_region_set_data(la_region *region)
+{
+    region->low = INT64_MIN;
+    region->high = LA_REGION_NOWHERE;
     region->ncombs = region->naxes = 0;
 }
 
