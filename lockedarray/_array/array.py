@@ -290,13 +290,27 @@ class LockedArray(Facade):
             target = plain_view(self, np.ndarray)[index]
         except (IndexError, ValueError, KeyError):
             return False
-        return (
-            type(target) is np.ndarray
-            and address(target) == address(value)
-            and target.shape == value.shape
-            and target.strides == value.strides
-            and target.dtype == value.dtype
-        )
+        return type(target) is np.ndarray and _shows_the_same(target, value)
+
+    def _set_part(self, name: str, value: Any) -> None:
+        """Set `real` or `imag`, whose part of the array is all that is locked."""
+        buffer_of(self)
+        if isinstance(value, LockedArray) and value._buffer is self._buffer:
+            if _shows_the_same(getattr(plain_view(self, np.ndarray), name), value):
+                check_may_write(self)
+                return  # the end of x.imag += ...: the elements are there already
+        is_set = False
+        while not is_set:
+
+            def store(array: np.ndarray, value: Any) -> bool:
+                now = getattr(plain_view(self, np.ndarray), name)
+                if not _shows_the_same(now, array):
+                    return False  # a resize came in between
+                array.real = value  # as NumPy sets a part: by what it makes an array of
+                return True
+
+            part = make_view(getattr(plain_view(self, np.ndarray), name), self, self._may_write)
+            is_set = run(store, (part, value), {}, (id(part),))
 
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
@@ -328,7 +342,12 @@ class LockedArray(Facade):
 
     @real.setter
     def real(self, value: Any) -> None:
-        run(setattr, (self, "real", value), {}, (id(self),))
+        if self.dtype.kind == "c":
+            self._set_part("real", value)
+        elif value is not self:
+            run(setattr, (self, "real", value), {}, (id(self),))
+        else:  # the end of x.real += ...
+            check_may_write(self)
 
     @property
     def imag(self) -> Any:
@@ -339,8 +358,10 @@ class LockedArray(Facade):
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        written = (id(self),) if self.dtype.kind == "c" else ()  # of others NumPy refuses it
-        run(setattr, (self, "imag", value), {}, written)
+        if self.dtype.kind == "c":
+            self._set_part("imag", value)
+        else:
+            run(setattr, (self, "imag", value), {})  # which NumPy refuses
 
     @property
     def T(self) -> LockedArray:  # noqa: N802
@@ -487,6 +508,15 @@ def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
         array[index] = value
 
     return store
+
+
+def _shows_the_same(array: np.ndarray, other: np.ndarray) -> bool:
+    return (
+        address(array) == address(other)
+        and array.shape == other.shape
+        and array.strides == other.strides
+        and array.dtype == other.dtype
+    )
 
 
 def _real(array: np.ndarray) -> np.ndarray:

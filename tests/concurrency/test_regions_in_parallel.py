@@ -290,6 +290,56 @@ def test_an_augmented_slice_runs_beside_a_writer_of_another_one():
     assert x.snapshot().tolist() == [0.0] * 9 + [1.0] + [2.0] * 10 + [0.0] * 40
 
 
+PARTS = {
+    "x.imag = 1": lambda x: setattr(x, "imag", 1),
+    "x.imag = [...]": lambda x: setattr(x, "imag", [1, 2, 3, 4, 5]),
+    "x.imag = array": lambda x: setattr(x, "imag", np.ones(5)),
+    "x.imag += 1": lambda x: add_to(x, "imag", 1),
+    "x[2:].imag = 1": lambda x: setattr(x[2:], "imag", 1),
+    "x.T.imag += 1": lambda x: add_to(x.T, "imag", 1),
+    "x.imag[2:] += 1": lambda x: add_one(x.imag, slice(2, None)),
+    "x.imag = x.imag": lambda x: setattr(x, "imag", x.imag[::-1]),
+}
+
+
+def add_to(x, name, value):
+    setattr(x, name, getattr(x, name).__iadd__(value))
+
+
+@pytest.mark.parametrize("operation", PARTS.values(), ids=PARTS.keys())
+def test_to_set_a_part_locks_that_part(operation):
+    # The portable core takes the whole Buffer.
+    x = complexes()
+    beside = None if la.backend == "native" else "write"
+    assert waits_beside(x.real.write(), x.lock, lambda: operation(x))[0] == beside
+    assert waits_beside(x[:, 1].real.read(), x.lock, lambda: operation(x))[0] == beside
+    assert waits_beside(x.imag.write(), x.lock, lambda: operation(x))[0] is not None
+    assert waits_beside(x[3].write(), x.lock, lambda: operation(x))[0] is not None
+    assert not x.real.any()
+    assert free(x)
+
+
+def test_to_update_a_part_of_a_slice_locks_that_part():
+    x = LockedArray(np.zeros(30, complex))
+    beside = None if la.backend == "native" else "write"
+    for held in (x[10:20].imag, x[0:10].real, x[20:]):
+        assert waits_beside(held.write(), x.lock, lambda: add_to(x[10:20], "real", 1))[0] == beside
+    mode = waits_beside(x[19:21].real.write(), x.lock, lambda: add_to(x[10:20], "real", 1))[0]
+    assert mode == "write"
+    assert x.snapshot().tolist() == [0] * 10 + [4] * 10 + [0] * 10
+
+
+def test_a_part_that_was_waited_for_is_that_of_what_the_array_has_become():
+    x = LockedArray(np.zeros(3, complex))
+    with x.lock.gen_wlock():
+        call = start(setattr, x, "imag", 1)
+        assert call.waits_for(x.lock) == "write"
+        x.resize(5)
+    call.result()
+    assert x.imag.tolist() == [1, 1, 1, 1, 1]
+    assert free(x)
+
+
 @needs_regions
 def test_operands_of_one_buffer_are_held_together():
     x = vector()
