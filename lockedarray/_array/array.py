@@ -34,7 +34,7 @@ from lockedarray._array.objects import check_policy
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
-from lockedarray._cores import Holds, address, connect
+from lockedarray._cores import Holds, address, connect, locks_regions
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock, region_lock_of
 
@@ -267,7 +267,7 @@ class LockedArray(Facade):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
                 return make_view(result, self, self._may_write)
-        return run(operator.getitem, (self, index), {})
+        return self._run_within(operator.getitem, index, (), write=False)
 
     def _general_setitem(self, index: Any, value: Any) -> None:
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
@@ -277,9 +277,47 @@ class LockedArray(Facade):
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
-            run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
+            self._run_within(_storing(value), index, ())  # the very object is stored
         else:
-            run(operator.setitem, (self, index, value), {}, (id(self),))
+            self._run_within(operator.setitem, index, (value,))
+
+    def _run_within(
+        self,
+        function: Callable[..., Any],
+        index: Any,
+        values: tuple[Any, ...],
+        *,
+        write: bool = True,
+    ) -> Any:
+        """Run ``function(array, index, *values)``, under a lock of what a basic index names."""
+        is_view = makes_view(index, self.ndim)
+        while (part := self._named(index, is_view)) is not None:
+
+            def act(array: np.ndarray, *values: Any) -> Any:
+                now = self._named(index, is_view)
+                if now is None or not _shows_the_same(now, array):
+                    return _RESIZED
+                return function(array, ... if is_view else (), *values)
+
+            view = make_view(part, self, self._may_write)
+            result = run(act, (view, *values), {}, (id(view),) if write else ())
+            if result is not _RESIZED:
+                return result
+        return run(function, (self, index, *values), {}, (id(self),) if write else ())
+
+    def _named(self, index: Any, is_view: bool) -> np.ndarray | None:
+        """Return a plain view of what the index names, or None if that is not locked alone."""
+        if not locks_regions or self.dtype.hasobject or buffer_of(self).whole:
+            return None  # code of elements, such as __del__ of one that is replaced, runs alone
+        if not is_view:
+            if not picks_element(index, self.ndim):
+                return None
+            index = (*index, ...) if type(index) is tuple else (index, ...)
+        try:
+            named = plain_view(self, np.ndarray)[index]
+        except (IndexError, KeyError, ValueError):
+            return None  # raised anew under the lock
+        return named if type(named) is np.ndarray and named.base is not None else None
 
     def _is_own_view(self, index: Any, value: LockedArray) -> bool:
         if value._buffer is not self._buffer or value._buffer is None:
@@ -501,6 +539,10 @@ _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
 _flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's C code sees them
+
+
+_RESIZED = object()
+"""The array was resized before what an index names was locked: it may name something else now."""
 
 
 def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:

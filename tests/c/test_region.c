@@ -376,6 +376,14 @@ test_empty_regions_conflict_with_nothing(void)
     CHECK(!la_regions_conflict(&whole, &b) && !la_regions_conflict(&b, &whole));
     CHECK(!la_regions_conflict(&whole, &empty));
     CHECK(la_regions_conflict(&whole, &whole) && la_regions_conflict(&whole, &c));
+    /* What is nowhere meets everything, and nothing that an array has. */
+    la_region nowhere, data;
+    la_region_set_nowhere(&nowhere);
+    la_region_set_data(&data);
+    CHECK(la_regions_conflict(&nowhere, &whole) && la_regions_conflict(&data, &whole));
+    CHECK(!la_regions_conflict(&nowhere, &data) && !la_regions_conflict(&c, &nowhere));
+    CHECK(la_regions_conflict(&data, &c) && la_region_is_nowhere(&nowhere));
+    CHECK(!la_region_is_nowhere(&data) && !la_region_is_nowhere(&whole));
 }
 
 static void

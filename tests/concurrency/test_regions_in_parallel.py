@@ -2,6 +2,7 @@
 
 import random
 import threading
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -288,6 +289,75 @@ def test_an_augmented_slice_runs_beside_a_writer_of_another_one():
     assert waits_beside(x[0:10].write(), x.lock, lambda: add_one(x, slice(10, 20)))[0] is None
     assert waits_beside(x[0:10].write(), x.lock, lambda: add_one(x, slice(9, 20)))[0] == "write"
     assert x.snapshot().tolist() == [0.0] * 9 + [1.0] + [2.0] * 10 + [0.0] * 40
+
+
+def fill_by_index(index, value):
+    return lambda x: x.__setitem__(index, value)
+
+
+GENERAL = {
+    "a list": (vector, fill_by_index(slice(0, 2), [1, 2])),
+    "a range": (vector, fill_by_index(slice(0, 2), range(2))),
+    "a fraction": (vector, fill_by_index(0, Fraction(1, 2))),
+    "a list for a row": (matrix, fill_by_index(0, [1] * 8)),
+    "an index of NumPy's": (vector, fill_by_index(slice(np.int64(0), np.int64(2)), 1.5)),
+    "complex numbers": (complexes, fill_by_index((0, 1), 1j)),
+    "a list of complex numbers": (complexes, fill_by_index(0, [1j] * 5)),
+    "a record": (records, fill_by_index(0, (1, 2, [3, 4, 5, 6]))),
+    "a record of an array": (records, fill_by_index(0, np.ones((), RECORD))),
+    "records": (records, fill_by_index(slice(0, 2), [(1, 2, [3, 4, 5, 6])] * 2)),
+    "a field": (records, lambda x: x[:3].__setitem__("b", [1, 2, 3])),
+    "a field of arrays": (records, lambda x: x[:3].__setitem__("c", 1)),
+    "read a record": (records, lambda x: x[2].item()),
+}
+
+
+@pytest.mark.parametrize(("make", "operation"), GENERAL.values(), ids=GENERAL.keys())
+def test_an_index_locks_what_it_selects_whatever_is_stored_there(make, operation):
+    x = make()
+    expected = x.snapshot()
+    operation(expected)
+    mode = waits_beside(x[3:].write(), x.lock, lambda: operation(x))[0]
+    assert (mode is None) == (la.backend == "native")  # the portable core takes the whole Buffer
+    assert repr(x.snapshot()) == repr(expected)
+    assert waits_beside(x[:3].write(), x.lock, lambda: operation(x))[0] is not None
+    assert free(x)
+
+
+def test_to_store_in_one_field_runs_beside_a_writer_of_another():
+    x = records()
+    beside = None if la.backend == "native" else "write"
+    for name, value in [("a", list(range(7))), ("c", [1, 2, 3, 4]), ("c", 5)]:
+        mode = waits_beside(x["b"].write(), x.lock, partial(x.__setitem__, name, value))[0]
+        assert mode == beside
+    assert x["c"].tolist() == [[5] * 4] * 7
+
+
+def test_objects_are_stored_and_read_one_at_a_time():
+    # Since code of the elements runs, of those that are replaced, too.
+    x = objects()
+    assert waits_beside(x[3:].write(), x.lock, lambda: x.__setitem__((0, 1), 2))[0] == "write"
+    assert waits_beside(x[3:].write(), x.lock, lambda: x[0, 1])[0] == "write"
+
+
+@pytest.mark.parametrize("value", [[7] * 2, [[7] * 2] * 2], ids=str)
+def test_an_index_that_waited_names_what_it_does_in_the_array_as_it_has_become(value):
+    x = LockedArray(np.zeros((4, 6)))
+    with x.lock.gen_wlock():
+        call = start(x.__setitem__, (slice(0, 2), slice(2, 4)), value)
+        assert call.waits_for(x.lock) == "write"
+        x.resize((3, 8))
+    call.result()
+    expected = np.zeros((3, 8))
+    expected[0:2, 2:4] = value
+    assert x.snapshot().tolist() == expected.tolist()
+    record = LockedArray(np.arange(24).reshape(4, 6).view([("number", "i8")]))
+    with record.lock.gen_wlock():
+        call = start(lambda: record[2, 0])
+        assert call.waits_for(record.lock) == "read"
+        record.resize((3, 8))
+    assert call.result()["number"] == 16
+    assert free(x, record)
 
 
 PARTS = {
