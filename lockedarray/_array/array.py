@@ -34,7 +34,7 @@ from lockedarray._array.objects import check_policy
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
-from lockedarray._cores import Holds, address, connect
+from lockedarray._cores import Holds, address, connect, locks_regions
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock, region_lock_of
 
@@ -267,7 +267,7 @@ class LockedArray(Facade):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
                 return make_view(result, self, self._may_write)
-        return run(operator.getitem, (self, index), {})
+        return self._run_within(operator.getitem, index, (), write=False)
 
     def _general_setitem(self, index: Any, value: Any) -> None:
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
@@ -277,9 +277,47 @@ class LockedArray(Facade):
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
-            run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
+            self._run_within(_storing(value), index, ())  # the very object is stored
         else:
-            run(operator.setitem, (self, index, value), {}, (id(self),))
+            self._run_within(operator.setitem, index, (value,))
+
+    def _run_within(
+        self,
+        function: Callable[..., Any],
+        index: Any,
+        values: tuple[Any, ...],
+        *,
+        write: bool = True,
+    ) -> Any:
+        """Run ``function(array, index, *values)``, under a lock of what a basic index names."""
+        is_view = makes_view(index, self.ndim)
+        while (part := self._named(index, is_view)) is not None:
+
+            def act(array: np.ndarray, *values: Any) -> Any:
+                now = self._named(index, is_view)
+                if now is None or not _shows_the_same(now, array):
+                    return _RESIZED
+                return function(array, ... if is_view else (), *values)
+
+            view = make_view(part, self, self._may_write)
+            result = run(act, (view, *values), {}, (id(view),) if write else ())
+            if result is not _RESIZED:
+                return result
+        return run(function, (self, index, *values), {}, (id(self),) if write else ())
+
+    def _named(self, index: Any, is_view: bool) -> np.ndarray | None:
+        """Return a plain view of what the index names, or None if that is not locked alone."""
+        if not locks_regions or self.dtype.hasobject or buffer_of(self).whole:
+            return None  # code of elements, such as __del__ of one that is replaced, runs alone
+        if not is_view:
+            if not picks_element(index, self.ndim):
+                return None
+            index = (*index, ...) if type(index) is tuple else (index, ...)
+        try:
+            named = plain_view(self, np.ndarray)[index]
+        except (IndexError, KeyError, ValueError):
+            return None  # raised anew under the lock
+        return named if type(named) is np.ndarray and named.base is not None else None
 
     def _is_own_view(self, index: Any, value: LockedArray) -> bool:
         if value._buffer is not self._buffer or value._buffer is None:
@@ -290,13 +328,27 @@ class LockedArray(Facade):
             target = plain_view(self, np.ndarray)[index]
         except (IndexError, ValueError, KeyError):
             return False
-        return (
-            type(target) is np.ndarray
-            and address(target) == address(value)
-            and target.shape == value.shape
-            and target.strides == value.strides
-            and target.dtype == value.dtype
-        )
+        return type(target) is np.ndarray and _shows_the_same(target, value)
+
+    def _set_part(self, name: str, value: Any) -> None:
+        """Set `real` or `imag`, whose part of the array is all that is locked."""
+        buffer_of(self)
+        if isinstance(value, LockedArray) and value._buffer is self._buffer:
+            if _shows_the_same(getattr(plain_view(self, np.ndarray), name), value):
+                check_may_write(self)
+                return  # the end of x.imag += ...: the elements are there already
+        is_set = False
+        while not is_set:
+
+            def store(array: np.ndarray, value: Any) -> bool:
+                now = getattr(plain_view(self, np.ndarray), name)
+                if not _shows_the_same(now, array):
+                    return False  # a resize came in between
+                array.real = value  # as NumPy sets a part: by what it makes an array of
+                return True
+
+            part = make_view(getattr(plain_view(self, np.ndarray), name), self, self._may_write)
+            is_set = run(store, (part, value), {}, (id(part),))
 
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
@@ -328,7 +380,12 @@ class LockedArray(Facade):
 
     @real.setter
     def real(self, value: Any) -> None:
-        run(setattr, (self, "real", value), {}, (id(self),))
+        if self.dtype.kind == "c":
+            self._set_part("real", value)
+        elif value is not self:
+            run(setattr, (self, "real", value), {}, (id(self),))
+        else:  # the end of x.real += ...
+            check_may_write(self)
 
     @property
     def imag(self) -> Any:
@@ -339,8 +396,10 @@ class LockedArray(Facade):
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        written = (id(self),) if self.dtype.kind == "c" else ()  # of others NumPy refuses it
-        run(setattr, (self, "imag", value), {}, written)
+        if self.dtype.kind == "c":
+            self._set_part("imag", value)
+        else:
+            run(setattr, (self, "imag", value), {})  # which NumPy refuses
 
     @property
     def T(self) -> LockedArray:  # noqa: N802
@@ -482,11 +541,24 @@ _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
 _flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's C code sees them
 
 
+_RESIZED = object()
+"""The array was resized before what an index names was locked: it may name something else now."""
+
+
 def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
     def store(array: np.ndarray, index: Any) -> None:
         array[index] = value
 
     return store
+
+
+def _shows_the_same(array: np.ndarray, other: np.ndarray) -> bool:
+    return (
+        address(array) == address(other)
+        and array.shape == other.shape
+        and array.strides == other.strides
+        and array.dtype == other.dtype
+    )
 
 
 def _real(array: np.ndarray) -> np.ndarray:

@@ -16,6 +16,10 @@ modulo some period it lies in some span.
 
 A comb of period P and one of period Q both hold modulo g = gcd(P, Q), if their windows are the same
 or multiples of g.  Where the two spans, taken modulo g, do not meet, the arrays share no byte.
+
+Combs are quick, and tell most pairs apart that are.  The rest is asked exactly: a Region knows its
+axes, too, and whether some steps along them come to the same byte is what `overlap.py` finds out,
+up to a number of steps.
 """
 
 from __future__ import annotations
@@ -27,9 +31,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lockedarray._array.overlap import Axis, continued, reaches
+
 __all__ = ["Comb", "Region"]
 
 _MOST_COMBS = 4
+_MOST_AXES = 6
+_LONGEST = 2**60  # of what is asked exactly, so that no sum in C overflows
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # offsets are 64-bit in C
 
 
@@ -52,6 +60,9 @@ class Region:
         The extent, in bytes from the start of the Buffer; it is empty if ``low >= high``.
     combs : tuple of Comb
         What else is known.  To leave one out is safe: it can only make more conflicts.
+    axes : tuple of Axis, or None
+        The axes, largest stride first, that leave gaps in the extent: none in one piece.  None: too
+        many.
 
     Examples
     --------
@@ -74,20 +85,20 @@ class Region:
     >>> conflict(x[7], x[:, 3])
     True
 
-    And some that share none do so, too:
+    Slices with unlike steps are asked exactly:
 
     >>> y = x.reshape(-1)
-    >>> conflict(y[5:9:3], y[6:11:4])
-    True
+    >>> conflict(y[5:9:3], y[6:11:4]), conflict(y[5:9:3], y[8:14:4])
+    (False, True)
 
-    What is known of their bytes holds modulo gcd(24, 32), which is one item.  To tell them apart
-    is a question of integer programming, which `numpy.shares_memory` solves.  The price of a
-    false conflict is that one thread waits for the other.
+    Where that would take too long, which it does for few arrays of several axes whose strides do
+    not fit each other, they conflict, so that one thread may wait for the other without need.
     """
 
     low: int
     high: int
     combs: tuple[Comb, ...] = ()
+    axes: tuple[Axis, ...] | None = ()
 
     @classmethod
     def of(cls, array: np.ndarray, origin: int = 0) -> Region:
@@ -110,33 +121,76 @@ class Region:
             return cls(_HIGHEST, _LOWEST)
         low = array.ctypes.data - origin
         high = low + array.itemsize
-        reaches: dict[int, int] = {}  # from the first item of an axis to its last, by stride
+        reaches_of: dict[int, int] = {}  # from the first item of an axis to its last, by stride
         for length, stride in zip(array.shape, array.strides, strict=True):
             reach = (length - 1) * abs(stride)
             if reach > _HIGHEST:
                 return cls(_LOWEST, _HIGHEST)
             if reach > 0:  # axes of one step, or of stride 0, touch nothing new
-                reaches[abs(stride)] = reaches.get(abs(stride), 0) + reach
+                reaches_of[abs(stride)] = reaches_of.get(abs(stride), 0) + reach
             if stride < 0:
                 low -= reach
             else:
                 high += reach
         if low < _LOWEST or high > _HIGHEST:
             return cls(_LOWEST, _HIGHEST)
-        return cls(low, high, _combs(low, high - low, sorted(reaches.items(), reverse=True)))
+        axes = [Axis(*item) for item in sorted(reaches_of.items(), reverse=True)]
+        known = _axes_with_gaps(axes, array.itemsize)
+        return cls(low, high, _combs(low, high - low, axes), known)
 
     def conflicts(self, other: Region) -> bool:
         """Whether the two may have a byte in common; never False when they do.
 
-        Exact for rows, columns, blocks of them, boxes of up to four axes, slices of one or two
-        axes with the same steps, fields, and real and imaginary parts.
+        Exact for rows, columns, blocks of them, boxes, slices whatever their steps, fields, real
+        and imaginary parts, as long as `overlap.py` finds the answer within its number of steps.
         """
         if self.low >= other.high or other.low >= self.high:
             return False
+        if self.axes == () == other.axes:
+            return True
+        return (
+            self._combs_meet(other)
+            and self._meets_extent(other)
+            and other._meets_extent(self)
+            and self._meets(other)
+        )
+
+    def _combs_meet(self, other: Region) -> bool:
         return all(
             _meet(self._through(b.window, a), other._through(a.window, b))
             for a, b in product(self._known(), other._known())
         )
+
+    def _is_exact(self) -> bool:
+        return bool(self.axes) and self.high - self.low < _LONGEST
+
+    def _item(self) -> int:
+        """How long the pieces are between the gaps."""
+        return self.high - self.low - sum(axis.reach for axis in self.axes or ())
+
+    def _meets_extent(self, other: Region) -> bool:
+        """Whether a piece of this, if it is known, meets the extent of the other.
+
+        What is apart from an extent is apart from each one inside it, and is found to be so in as
+        many steps, or fewer.  A lock builds on that.
+        """
+        if not self._is_exact():
+            return True
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        axes = continued(list(self.axes or ()))
+        return reaches(axes, low - self.low - self._item() + 1, high - self.low - 1)
+
+    def _meets(self, other: Region) -> bool:
+        """Whether a piece of this meets one of the other, if both have gaps."""
+        if not (self._is_exact() and other._is_exact()):
+            return True
+        axes = [*(self.axes or ()), *(other.axes or ())]
+        ahead = other.high - other._item() - self.low  # the last piece of the other
+        low, high = ahead - self._item() + 1, ahead + other._item() - 1
+        axes.sort(reverse=True)
+        while axes and axes[-1].stride <= high - low + 1:  # no gaps between those any more
+            low -= axes.pop().reach
+        return reaches(continued(axes), low, high)
 
     def _known(self) -> list[Comb]:
         """All that is known: the extent, the combs, and the extent within each window."""
@@ -156,8 +210,8 @@ class Region:
         return comb
 
 
-def _combs(low: int, length: int, axes: list[tuple[int, int]]) -> tuple[Comb, ...]:
-    """Return the combs of `length` bytes from `low` with axes of (stride, reach), largest first."""
+def _combs(low: int, length: int, axes: list[Axis]) -> tuple[Comb, ...]:
+    """Return the combs of `length` bytes from `low` with `axes`, largest stride first."""
     combs: list[Comb] = []
     window = 0  # the smallest so far ...
     first = 0  # ... and the first axis inside it
@@ -176,7 +230,20 @@ def _combs(low: int, length: int, axes: list[tuple[int, int]]) -> tuple[Comb, ..
     return tuple(combs[:_MOST_COMBS])
 
 
-def _divides(stride: int, axes: list[tuple[int, int]]) -> bool:
+def _axes_with_gaps(axes: list[Axis], item: int) -> tuple[Axis, ...] | None:
+    """Return those of `axes`, largest stride first, that do not make one piece with the item."""
+    found: list[Axis] = []
+    for axis in reversed(axes):
+        if not found and axis.stride <= item:
+            item += axis.reach
+        elif found and axis.stride == found[-1].stride + found[-1].reach:
+            found[-1] = Axis(found[-1].stride, found[-1].reach + axis.reach)
+        else:
+            found.append(axis)
+    return tuple(found[::-1]) if len(found) <= _MOST_AXES else None
+
+
+def _divides(stride: int, axes: list[Axis]) -> bool:
     return all(larger % stride == 0 for larger, _ in axes)
 
 

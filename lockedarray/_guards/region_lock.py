@@ -22,7 +22,8 @@ _over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionar
 class HeldLock(NamedTuple):
     """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
 
-    `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.
+    `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.  An array
+    without a byte is held to read, from 0 to 0 (on the portable core like any other).
     """
 
     thread: str

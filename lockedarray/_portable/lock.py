@@ -846,17 +846,16 @@ class Holds:
     ----------
     requests : iterable of (LockedArray or RegionLock, write)
         What to take: the lock of an array, for what that shows, or a whole lock.  Requests for
-        one lock are taken in one step, a write if one of them is.
+        one lock are taken in one step, a write if one of them is.  An array that shows no byte
+        has nothing to write, and only its shape is to stay as it is: that is a read.
 
     """
 
-    __slots__ = ("__weakref__", "_holds", "guard", "owner")
+    __slots__ = ("__weakref__", "_holds", "_requests", "guard", "owner")
 
     def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
-        modes: dict[RegionLockBase, bool] = {}
-        for wanted, write in requests:
-            lock = wanted if isinstance(wanted, RegionLockBase) else wanted._buffer.lock
-            modes[lock] = modes.get(lock, False) or write
+        self._requests = list(requests)
+        modes = self._modes()
         self.owner = this_owner()
         self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
         me = weakref.ref(self)
@@ -864,6 +863,15 @@ class Holds:
             (lock, _Hold(self.owner, modes[lock], me))
             for lock in sorted(modes, key=lambda lock: lock.serial)
         ]
+
+    def _modes(self) -> dict[RegionLockBase, bool]:
+        """Return the locks to take, and whether to write, for the arrays as they are now."""
+        modes: dict[RegionLockBase, bool] = {}
+        for wanted, write in self._requests:
+            is_lock = isinstance(wanted, RegionLockBase)
+            lock = wanted if is_lock else wanted._buffer.lock
+            modes[lock] = modes.get(lock, False) or (write and (is_lock or wanted.nbytes > 0))
+        return modes
 
     def acquire(self, timeout: float | None = None) -> None:
         """Take every lock, within `timeout` seconds, or raise and hold none.
@@ -877,9 +885,16 @@ class Holds:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            if len(self._holds) == 1 or not self._acquire_together(deadline):
+            while True:
+                modes = self._modes()
                 for lock, hold in self._holds:
-                    lock._acquire(hold, deadline)
+                    hold.write = modes[lock]
+                if len(self._holds) == 1 or not self._acquire_together(deadline):
+                    for lock, hold in self._holds:
+                        lock._acquire(hold, deadline)
+                if self.are_current():
+                    return
+                self.release()
         except BaseException:
             self.release()
             self._restore_below()
@@ -941,8 +956,9 @@ class Holds:
                 raise
 
     def are_current(self) -> bool:
-        """Whether they are of all that the arrays show: as they are of whole Buffers, always."""
-        return True
+        """Whether they are of all that the arrays show: one that showed no byte may have grown."""
+        modes = self._modes()
+        return all(hold.write or not modes[lock] for lock, hold in self._holds)
 
     def held_by_this_thread(self) -> bool:
         """Whether the one that took the holds is the calling thread, or its current owner."""

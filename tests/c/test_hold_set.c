@@ -120,6 +120,7 @@ random_region(la_region *region, kind which, uint64_t *random)
         region->low = INT64_MIN / 2;
         region->high = INT64_MAX - column;
         region->ncombs = 1;
+        region->naxes = LA_REGION_MORE_AXES;
         region->combs[0] = (la_comb){
             .period = (uint64_t)INT64_MAX >> random_below(random, 4), .length = 8,
         };
@@ -128,6 +129,7 @@ random_region(la_region *region, kind which, uint64_t *random)
     default:        /* what no array has, but a region may say */
         la_region_set_extent(region, start + row * 8, 8 + rows * ROW);
         region->ncombs = 1 + random_below(random, LA_REGION_COMBS);
+        region->naxes = LA_REGION_MORE_AXES;
         for (int i = 0; i < region->ncombs; i++) {
             la_comb *comb = &region->combs[i];
             comb->window = (uint64_t[]){0, 0, 2 * ROW, 100}[random_below(random, 4)];

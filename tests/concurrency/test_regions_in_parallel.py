@@ -2,6 +2,7 @@
 
 import random
 import threading
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ import lockedarray as la
 from arrange import free, held_elsewhere, queued, waits_beside
 from lockedarray import LockedArray
 from lockedarray._array.region import Region
-from threads import DEADLINE, start, together, wait_until
+from threads import DEADLINE, Step, start, together, wait_until
 
 needs_regions = pytest.mark.skipif(
     la.backend != "native", reason="the portable core takes each region as the whole Buffer"
@@ -62,6 +63,10 @@ DISJOINT = {
     "an element and a column": (matrix, lambda x: (x[3, 4, ...], x[:, 5])),
     "slices with the same step": (vector, lambda x: (x[::3], x[1::3])),
     "slices with steps of either sign": (vector, lambda x: (x[::2], x[::-2])),
+    "slices with unlike steps": (vector, lambda x: (x[5:9:3], x[6:11:4])),
+    "long slices with unlike steps": (vector, lambda x: (x[2:50:6], x[51:4:-9])),
+    "a diagonal and a part of a column": (matrix, lambda x: (x.reshape(-1)[:46:9], x[1:, 0])),
+    "rows of two lengths": (matrix, lambda x: (x[:, 1:3], x.reshape(-1, 12)[::2, 3:8:4])),
     "even and odd columns": (odd_matrix, lambda x: (x[:, ::2], x[:, 1::2])),
     "fields": (records, lambda x: (x["a"], x["b"])),
     "parts of a field": (records, lambda x: (x["c"][:, 0], x["c"][:, 1:])),
@@ -83,6 +88,8 @@ OVERLAPPING = {
     "the transposed and a row": (matrix, lambda x: (x.T, x[2])),
     "slices with the same step": (vector, lambda x: (x[::3], x[3::6])),
     "slices with steps of either sign": (vector, lambda x: (x[1::2], x[::-2])),
+    "slices with unlike steps": (vector, lambda x: (x[5:9:3], x[4:11:4])),
+    "a diagonal and a column": (matrix, lambda x: (x.reshape(-1)[:46:9], x[:, 1])),
     "everything and an element": (vector, lambda x: (x, x[7, ...])),
     "items and halves of items": (vector, lambda x: (x[3:5], x.view("f4")[::2])),
     "records and a field": (records, lambda x: (x, x["b"])),
@@ -284,6 +291,125 @@ def test_an_augmented_slice_runs_beside_a_writer_of_another_one():
     assert x.snapshot().tolist() == [0.0] * 9 + [1.0] + [2.0] * 10 + [0.0] * 40
 
 
+def fill_by_index(index, value):
+    return lambda x: x.__setitem__(index, value)
+
+
+GENERAL = {
+    "a list": (vector, fill_by_index(slice(0, 2), [1, 2])),
+    "a range": (vector, fill_by_index(slice(0, 2), range(2))),
+    "a fraction": (vector, fill_by_index(0, Fraction(1, 2))),
+    "a list for a row": (matrix, fill_by_index(0, [1] * 8)),
+    "an index of NumPy's": (vector, fill_by_index(slice(np.int64(0), np.int64(2)), 1.5)),
+    "complex numbers": (complexes, fill_by_index((0, 1), 1j)),
+    "a list of complex numbers": (complexes, fill_by_index(0, [1j] * 5)),
+    "a record": (records, fill_by_index(0, (1, 2, [3, 4, 5, 6]))),
+    "a record of an array": (records, fill_by_index(0, np.ones((), RECORD))),
+    "records": (records, fill_by_index(slice(0, 2), [(1, 2, [3, 4, 5, 6])] * 2)),
+    "a field": (records, lambda x: x[:3].__setitem__("b", [1, 2, 3])),
+    "a field of arrays": (records, lambda x: x[:3].__setitem__("c", 1)),
+    "read a record": (records, lambda x: x[2].item()),
+}
+
+
+@pytest.mark.parametrize(("make", "operation"), GENERAL.values(), ids=GENERAL.keys())
+def test_an_index_locks_what_it_selects_whatever_is_stored_there(make, operation):
+    x = make()
+    expected = x.snapshot()
+    operation(expected)
+    mode = waits_beside(x[3:].write(), x.lock, lambda: operation(x))[0]
+    assert (mode is None) == (la.backend == "native")  # the portable core takes the whole Buffer
+    assert repr(x.snapshot()) == repr(expected)
+    assert waits_beside(x[:3].write(), x.lock, lambda: operation(x))[0] is not None
+    assert free(x)
+
+
+def test_to_store_in_one_field_runs_beside_a_writer_of_another():
+    x = records()
+    beside = None if la.backend == "native" else "write"
+    for name, value in [("a", list(range(7))), ("c", [1, 2, 3, 4]), ("c", 5)]:
+        mode = waits_beside(x["b"].write(), x.lock, partial(x.__setitem__, name, value))[0]
+        assert mode == beside
+    assert x["c"].tolist() == [[5] * 4] * 7
+
+
+def test_objects_are_stored_and_read_one_at_a_time():
+    # Since code of the elements runs, of those that are replaced, too.
+    x = objects()
+    assert waits_beside(x[3:].write(), x.lock, lambda: x.__setitem__((0, 1), 2))[0] == "write"
+    assert waits_beside(x[3:].write(), x.lock, lambda: x[0, 1])[0] == "write"
+
+
+@pytest.mark.parametrize("value", [[7] * 2, [[7] * 2] * 2], ids=str)
+def test_an_index_that_waited_names_what_it_does_in_the_array_as_it_has_become(value):
+    x = LockedArray(np.zeros((4, 6)))
+    with x.lock.gen_wlock():
+        call = start(x.__setitem__, (slice(0, 2), slice(2, 4)), value)
+        assert call.waits_for(x.lock) == "write"
+        x.resize((3, 8))
+    call.result()
+    expected = np.zeros((3, 8))
+    expected[0:2, 2:4] = value
+    assert x.snapshot().tolist() == expected.tolist()
+    record = LockedArray(np.arange(24).reshape(4, 6).view([("number", "i8")]))
+    with record.lock.gen_wlock():
+        call = start(lambda: record[2, 0])
+        assert call.waits_for(record.lock) == "read"
+        record.resize((3, 8))
+    assert call.result()["number"] == 16
+    assert free(x, record)
+
+
+PARTS = {
+    "x.imag = 1": lambda x: setattr(x, "imag", 1),
+    "x.imag = [...]": lambda x: setattr(x, "imag", [1, 2, 3, 4, 5]),
+    "x.imag = array": lambda x: setattr(x, "imag", np.ones(5)),
+    "x.imag += 1": lambda x: add_to(x, "imag", 1),
+    "x[2:].imag = 1": lambda x: setattr(x[2:], "imag", 1),
+    "x.T.imag += 1": lambda x: add_to(x.T, "imag", 1),
+    "x.imag[2:] += 1": lambda x: add_one(x.imag, slice(2, None)),
+    "x.imag = x.imag": lambda x: setattr(x, "imag", x.imag[::-1]),
+}
+
+
+def add_to(x, name, value):
+    setattr(x, name, getattr(x, name).__iadd__(value))
+
+
+@pytest.mark.parametrize("operation", PARTS.values(), ids=PARTS.keys())
+def test_to_set_a_part_locks_that_part(operation):
+    # The portable core takes the whole Buffer.
+    x = complexes()
+    beside = None if la.backend == "native" else "write"
+    assert waits_beside(x.real.write(), x.lock, lambda: operation(x))[0] == beside
+    assert waits_beside(x[:, 1].real.read(), x.lock, lambda: operation(x))[0] == beside
+    assert waits_beside(x.imag.write(), x.lock, lambda: operation(x))[0] is not None
+    assert waits_beside(x[3].write(), x.lock, lambda: operation(x))[0] is not None
+    assert not x.real.any()
+    assert free(x)
+
+
+def test_to_update_a_part_of_a_slice_locks_that_part():
+    x = LockedArray(np.zeros(30, complex))
+    beside = None if la.backend == "native" else "write"
+    for held in (x[10:20].imag, x[0:10].real, x[20:]):
+        assert waits_beside(held.write(), x.lock, lambda: add_to(x[10:20], "real", 1))[0] == beside
+    mode = waits_beside(x[19:21].real.write(), x.lock, lambda: add_to(x[10:20], "real", 1))[0]
+    assert mode == "write"
+    assert x.snapshot().tolist() == [0] * 10 + [4] * 10 + [0] * 10
+
+
+def test_a_part_that_was_waited_for_is_that_of_what_the_array_has_become():
+    x = LockedArray(np.zeros(3, complex))
+    with x.lock.gen_wlock():
+        call = start(setattr, x, "imag", 1)
+        assert call.waits_for(x.lock) == "write"
+        x.resize(5)
+    call.result()
+    assert x.imag.tolist() == [1, 1, 1, 1, 1]
+    assert free(x)
+
+
 @needs_regions
 def test_operands_of_one_buffer_are_held_together():
     x = vector()
@@ -426,6 +552,40 @@ def test_a_cycle_within_one_array_is_refused():
     results = together(lambda: write_the_other(*halves), lambda: write_the_other(*halves[::-1]))
     assert sorted(results) == ["refused", "written"]
     assert free(x)
+
+
+@needs_regions
+def test_slices_with_unlike_steps_close_no_cycle():
+    # Each thread holds a part, and then takes one that only looks as if the other held it.
+    x, y = vector(), vector()
+    guards = x[5:9:3].write(), y[6:11:4].write()
+    one, other = Step(), Step()
+    one.do(guards[0].acquire)
+    other.do(guards[1].acquire)
+    one.do(lambda: store(y[5:9:3]))
+    other.do(lambda: store(x[6:11:4]))
+    assert [len(array.lock.holds()) for array in (x, y)] == [1, 1]
+    one.do(guards[0].release)
+    other.do(guards[1].release)
+    one.end()
+    other.end()
+
+
+@needs_regions
+def test_slices_with_unlike_steps_that_share_an_item_close_a_cycle():
+    x, y = vector(), vector()
+    guards = x[5:9:3].write(), y[5:9:3].write()
+    one, other = Step(), Step()
+    one.do(guards[0].acquire)
+    other.do(guards[1].acquire)
+    one.begin(lambda: store(y[4:11:4]))  # 8 is in both
+    assert one.waits_for(y.lock) == "write"
+    with pytest.raises(la.DeadlockError):
+        other.do(lambda: store(x[4:11:4]))
+    other.do(guards[1].release)
+    one.do(guards[0].release)
+    one.end()
+    other.end()
 
 
 @needs_regions

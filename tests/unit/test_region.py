@@ -199,6 +199,20 @@ def any_strides(seed, count):
         yield array(), array()
 
 
+def hard_pairs(seed, count):
+    """Pairs of arrays of many axes whose strides do not fit each other."""
+    rng = random.Random(seed)
+    room = buffer_of(200000)
+
+    def array():
+        shape = [rng.randrange(2, 4) for _ in range(rng.randrange(2, 8))]
+        strides = [rng.randrange(100, 9000) for _ in shape]
+        return as_strided(room[rng.randrange(20000) :][:1], shape, strides)
+
+    for _ in range(count):
+        yield array(), array()
+
+
 def pairs_of_slices(seed, count, same_steps):
     """Pairs of slices of one array of up to three axes, with the same steps or with others."""
     rng = random.Random(seed)
@@ -223,28 +237,37 @@ def pairs_of_slices(seed, count, same_steps):
 
 
 @both_rules
-@PAIRS
-@given(pair=pairs())
-def test_never_apart_when_memory_is_shared(conflict, pair):
-    check_safe(conflict, *pair)
-
-
-@both_rules
 def test_never_apart_when_memory_is_shared_whatever_the_strides(conflict):
     for a, b in any_strides(seed=1, count=4000):
         check_safe(conflict, a, b)
 
 
 @both_rules
-@pytest.mark.parametrize(("same_steps", "at_least"), [(True, 0.99), (False, 0.6)])
-def test_most_slices_that_share_nothing_are_apart(conflict, same_steps, at_least):
-    apart = proven = 0
+@pytest.mark.parametrize("same_steps", [True, False])
+def test_slices_of_up_to_three_axes_are_exact_whatever_their_steps(conflict, same_steps):
+    apart = 0
     for a, b in pairs_of_slices(seed=2, count=4000, same_steps=same_steps):
-        check_safe(conflict, a, b)
+        shared = np.shares_memory(a, b)
+        assert conflict(a, b) == conflict(b, a) == shared, (layout(a), layout(b))
+        apart += not shared
+    assert apart > 1000
+
+
+@both_rules
+@PAIRS
+@given(pair=pairs())
+def test_views_as_numpy_makes_them_are_exact(conflict, pair):
+    a, b = pair
+    assert conflict(a, b) == conflict(b, a) == np.shares_memory(a, b), (layout(a), layout(b))
+
+
+@both_rules
+def test_nearly_all_strides_are_exact(conflict):
+    apart = proven = 0
+    for a, b in any_strides(seed=8, count=4000):
         apart += not np.shares_memory(a, b)
         proven += not conflict(a, b)
-    assert apart > 1000
-    assert proven >= at_least * apart, f"{proven} of {apart}"
+    assert proven >= 0.999 * apart, f"{proven} of {apart}"
 
 
 @needs_c
@@ -257,17 +280,19 @@ def test_python_and_c_agree(pair):
 @needs_c
 def test_python_and_c_agree_on_any_strides_and_at_any_address():
     pairs = [
-        any_strides(seed=3, count=10000),
+        any_strides(seed=3, count=5000),
+        hard_pairs(seed=9, count=300),
         pairs_of_slices(seed=4, count=5000, same_steps=True),
         pairs_of_slices(seed=5, count=5000, same_steps=False),
     ]
     rng = random.Random(6)
     for a, b in itertools.chain(*pairs):
-        assert in_python(a, b) == in_c(a, b), (layout(a), layout(b))
-        # The same arrays in a Buffer that begins elsewhere: as safe, if less exact.
+        found = in_python(a, b)
+        assert found == in_c(a, b), (layout(a), layout(b))
+        # The same arrays in a Buffer that begins elsewhere.
         origin = a.ctypes.data - rng.randrange(-1000, 1000)
         moved = Region.of(a, origin).conflicts(Region.of(b, origin))
-        assert moved or not np.shares_memory(a, b), (layout(a), layout(b), origin)
+        assert moved == found, (layout(a), layout(b), origin)
 
 
 # -- exact -----------------------------------------------------------------------------------------
@@ -500,60 +525,101 @@ def test_numbers_that_overflow_mean_the_whole_buffer(conflict):
         assert not conflict(wide, x[:0])
 
 
-# -- apart, and taken for a conflict ---------------------------------------------------------------
-# Whoever finds one of these may take it for a bug: it costs a wait, and to tell the two apart would
-# cost every lock more.
+# -- apart, though combs do not tell -----------------------------------------------------------------
 
 
-def assert_false_conflict(conflict, a, b):
+@both_rules
+def test_slices_with_unlike_steps_are_exact(conflict):
+    # The gcd of 3 and 4 items is one item: nothing is left to tell them apart by.
+    x = zeros(40)
+    assert not conflict(x[5:9:3], x[6:11:4])
+    assert conflict(x[5:9:3], x[8:14:4])
+    slices = [
+        x[start:stop:step] for start in (0, 3) for stop in (9, 20, 39) for step in range(1, 8)
+    ]
+    check_exact(conflict, [*slices, *(part[::-1] for part in slices[::5]), x[5:9:3], x[6:11:4]])
+
+
+@both_rules
+def test_long_slices_with_unlike_steps_are_exact(conflict):
+    # By a way like Euclid's, and not item by item.
+    x = as_strided(np.zeros(1, "u1"), (10**15,), (1,))
+    shared = 999_983 * (349_994 + 7)  # the first one
+    assert shared == 1 + 1_000_003 * 349_994
+    assert conflict(x[0::999_983], x[1::1_000_003])
+    assert conflict(x[0 : shared + 1 : 999_983], x[1::1_000_003])
+    assert not conflict(x[0:shared:999_983], x[1::1_000_003])
+    assert not conflict(x[0::999_983], x[1:shared:1_000_003])
+    assert conflict(x[shared : shared + 1], x[0::999_983])
+    assert not conflict(x[shared + 1 : shared + 999_983], x[0::999_983])
+
+
+@both_rules
+def test_a_diagonal_and_a_part_of_a_column_are_exact(conflict):
+    # The stride of the diagonal is a row and one item: the gcd with a row is one item.
+    x = zeros((4, 4))
+    assert not conflict(x.diagonal(), x[1:, 0])
+    check_exact(
+        conflict, [*(x.diagonal(k) for k in range(-3, 4)), *(x[i:, j] for i, j in np.ndindex(4, 4))]
+    )
+
+
+@both_rules
+def test_boxes_of_six_axes_are_exact(conflict):
+    # Four combs are kept, those of the largest strides.
+    x = zeros((3,) * 6, "u1")
+    a, b = x[:2, :2, :2, :2, :2, :1], x[:2, :2, :2, :2, :2, 2:]
+    check_exact(conflict, [a, b, a[0], b[0], x[::2, ::2, ::2, ::2, ::2, ::2], x[1::2, ..., ::2]])
+
+
+@both_rules
+def test_steps_in_rows_that_begin_anywhere_are_exact(conflict):
+    # The step of 2 does not divide the 5 columns, and these rows, counted from the start of
+    # the Buffer, wrap around: no window.
+    rows = zeros(60)[2:52].reshape(10, 5)
+    check_exact(conflict, [rows[:, ::2], rows[:, 1::2], rows[:, :3], rows[:, 3:], rows[::2, ::3]])
+
+
+@both_rules
+def test_steps_in_three_axes_where_one_has_no_rows_are_exact(conflict):
+    # One has the window of a row, the other, with one item on each row, that of a plane; what is
+    # known in different windows holds modulo the gcd of these, too: one item.
+    x = zeros((2, 2, 3))
+    check_exact(conflict, [x[:1, :, ::2], x[:, 1:, 1::2], x[..., ::2], x[..., 1::2]])
+
+
+@both_rules
+def test_rows_of_two_lengths_are_exact(conflict):
+    x = zeros(210)
+    tens, sevens = x.reshape(21, 10), x.reshape(30, 7)
+    check_exact(
+        conflict, [tens[:, 3], tens[::3, 4:8:3], sevens[::10, 2], sevens[1::7, 1::4], tens[1::2]]
+    )
+
+
+@both_rules
+def test_false_conflict_of_many_axes_whose_strides_do_not_fit(conflict):
+    # Nothing but to try one sum after the other tells such arrays apart, which would take too long.
+    x = buffer_of(200000)
+    a = as_strided(x[7777:7778], (2, 2, 3, 2), (2539, 5167, 8026, 2746))
+    b = as_strided(x[10950:10951], (2, 2, 2, 3), (5733, 4199, 7565, 7010))
     assert not np.shares_memory(a, b)
     assert conflict(a, b)
     assert conflict(b, a)
 
 
 @both_rules
-def test_false_conflict_of_slices_with_unlike_steps(conflict):
-    # The gcd of 3 and 4 items is one item: nothing is left to tell them apart by.
-    x = zeros(40)
-    assert_false_conflict(conflict, x[5:9:3], x[6:11:4])
-    assert not conflict(x[5:9:2], x[6:11:4])  # the gcd is two items
-
-
-@both_rules
-def test_false_conflict_of_a_diagonal_with_a_part_of_a_column(conflict):
-    # The stride of the diagonal is a row and one item: the gcd with a row is one item.
-    x = zeros((4, 4))
-    assert_false_conflict(conflict, x.diagonal(), x[1:, 0])
-    assert not conflict(x.diagonal(), x.diagonal(1))
-    assert not conflict(x.diagonal(), x[0, 1:])
-
-
-@both_rules
-def test_false_conflict_where_only_the_fifth_axis_tells_them_apart(conflict):
-    # Four combs are kept, those of the largest strides.
-    x = zeros((3,) * 6, "u1")
-    a, b = x[:2, :2, :2, :2, :2, :1], x[:2, :2, :2, :2, :2, 2:]
-    assert_false_conflict(conflict, a, b)
-    assert not conflict(a[0], b[0])
-
-
-@both_rules
-def test_false_conflict_of_steps_in_rows_that_do_not_begin_at_multiples_of_their_length(conflict):
-    # The step of 2 does not divide the 5 columns, and these rows, counted from the start of
-    # the Buffer, wrap around: no window.
-    rows = zeros(60)[2:52].reshape(10, 5)
-    assert_false_conflict(conflict, rows[:, ::2], rows[:, 1::2])
-    assert not conflict(rows[:, :3], rows[:, 3:])  # blocks of columns need none
-    aligned = zeros(60)[5:55].reshape(10, 5)
-    assert not conflict(aligned[:, ::2], aligned[:, 1::2])
-
-
-@both_rules
-def test_false_conflict_of_steps_in_three_axes_where_one_has_no_rows(conflict):
-    # One has the window of a row, the other, with one item on each row, that of a plane; what is
-    # known in different windows holds modulo the gcd of these, too: one item.
-    x = zeros((2, 2, 3))
-    assert_false_conflict(conflict, x[:1, :, ::2], x[:, 1:, 1::2])
+def test_what_conflicts_with_a_part_conflicts_with_all_of_an_extent(conflict):
+    # Also where it is too hard to tell: the queue of the lock relies on it.
+    rng = random.Random(11)
+    with_part = 0
+    for other, part in hard_pairs(seed=10, count=500):
+        part = as_strided(part, part.shape, [stride // 50 + 1 for stride in part.strides])
+        length = Region.of(part, part.ctypes.data).high + rng.randrange(100)
+        if conflict(other, part):
+            with_part += 1
+            assert conflict(other, as_strided(part, (length,), (1,))), (layout(other), layout(part))
+    assert with_part > 20
 
 
 # -- the Region itself -----------------------------------------------------------------------------
@@ -568,6 +634,9 @@ def test_region_counts_from_the_origin():
     column = Region.of(x[:, 2], origin)
     assert (column.low, column.high) == (16, 168)
     assert [(comb.period, comb.low, comb.length) for comb in column.combs] == [(48, 16, 8)]
+    assert [(axis.stride, axis.reach) for axis in column.axes] == [(48, 144)]
+    assert Region.of(x[:, :4:2]).axes == ((48, 144), (16, 16))
+    assert Region.of(x[:, ::2]).axes == ((16, 176),)  # goes on in the next row
     assert Region.of(x[1]).low == origin + 48
 
 

@@ -21,10 +21,7 @@ la_facade_region(PyObject *facade, const la_buffer_object *buffer,
         (uintptr_t)array->data
         - atomic_load_explicit(&buffer->origin, memory_order_relaxed));
 
-    if (buffer->whole) {
-        la_region_set_whole(region);
-    }
-    else if (array->flags & NPY_ARRAY_C_CONTIGUOUS) {
+    if (array->flags & NPY_ARRAY_C_CONTIGUOUS) {
         intptr_t size = (intptr_t)PyDataType_ELSIZE(array->descr);
         for (int i = 0; i < array->nd; i++) {
             size *= array->dimensions[i];
@@ -36,9 +33,7 @@ la_facade_region(PyObject *facade, const la_buffer_object *buffer,
                             (intptr_t *)array->strides,
                             (intptr_t)PyDataType_ELSIZE(array->descr), offset);
     }
-    if (la_region_is_empty(region)) {
-        la_region_set_extent(region, offset, 1);
-    }
+    la_region_settle(region, buffer);
 }
 
 static PyObject *

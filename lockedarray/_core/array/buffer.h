@@ -56,10 +56,22 @@ la_facade_lock(PyObject *object)
 /*
  * The region of what a facade shows, in bytes from the start of its memory.
  * Never empty: whoever works on an empty array keeps its shape from changing,
- * and so holds the byte at which it would begin.
+ * and so is somewhere that only a resize wants, too.
  */
 void la_facade_region(PyObject *facade, const la_buffer_object *buffer,
                       la_region *region);
+
+/* What is locked for these bytes: all data if the lock is shared, and never nothing. */
+static inline void
+la_region_settle(la_region *region, const la_buffer_object *buffer)
+{
+    if (la_region_is_empty(region)) {
+        la_region_set_nowhere(region);
+    }
+    else if (buffer->whole) {
+        la_region_set_data(region);
+    }
+}
 
 /* Have an array among those of its Buffer, while it lives. */
 void la_buffer_know(la_buffer_object *buffer, PyObject *facade);

@@ -41,12 +41,13 @@ la_arrays_want(PyObject *array, la_mode mode, la_hold *hold)
         return NULL;
     }
     la_facade_region(array, buffer, &hold->region);
+    hold->mode = la_region_mode(&hold->region, mode);
     hold->subject = buffer;
     return lock;
 }
 
 static bool
-la_arrays_is_current(PyObject *array, const la_hold *hold)
+la_arrays_is_current(PyObject *array, la_mode mode, const la_hold *hold)
 {
     la_facade *facade = la_facade_of(array);
     la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
@@ -54,7 +55,7 @@ la_arrays_is_current(PyObject *array, const la_hold *hold)
 
     la_facade_region(array, buffer, &now);
     return la_region_equal(&now, &hold->region) && !la_is_frozen(buffer)
-           && (hold->mode == LA_READ || facade->may_write);
+           && (mode == LA_READ || facade->may_write);
 }
 
 static void

@@ -83,7 +83,7 @@ la_element_address(PyObject *array, const npy_intp *index, int count)
     return address;
 }
 
-/* Where an element is in the Buffer: below its lock's region, if that is whole. */
+/* Where an element is in the Buffer: below its lock's region, if that is all of it. */
 static inline int64_t
 la_element_offset(const char *address, const la_buffer_object *buffer)
 {
@@ -124,7 +124,7 @@ la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
                              PyDataType_ELSIZE(la_fields(array)->descr));
     }
     else {
-        la_region_set_whole(&taken->region);
+        la_region_set_data(&taken->region);
     }
     taken->in_operation = 1;
     taken->subject = buffer;

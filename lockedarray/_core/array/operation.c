@@ -86,7 +86,8 @@ la_operation_want(la_operation *operation)
         if (!operand->locks) {
             continue;
         }
-        la_hold *hold = la_hold_make(operation->thread, operand->mode);
+        la_hold *hold = la_hold_make(operation->thread,
+                                     la_region_mode(&operand->region, operand->mode));
         if (hold == NULL) {
             la_wanted_free(operation->wanted, count, operation->thread);
             return -1;

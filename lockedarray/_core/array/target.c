@@ -130,16 +130,10 @@ la_target_find(PyObject *array, PyObject *index, la_target *target)
 void
 la_target_region(const la_target *target, const la_buffer_object *buffer, la_region *region)
 {
-    if (buffer->whole) {
-        la_region_set_whole(region);
-        return;
-    }
     la_region_set_array(region, target->nd, target->shape, target->strides,
                         PyDataType_ELSIZE(target->descr),
                         (intptr_t)la_element_offset(target->data, buffer));
-    if (la_region_is_empty(region)) {
-        la_region_set_extent(region, la_element_offset(target->data, buffer), 1);
-    }
+    la_region_settle(region, buffer);
 }
 
 bool

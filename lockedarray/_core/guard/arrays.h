@@ -19,12 +19,12 @@ typedef struct {
     void (*region_of)(PyObject *array, la_region *region);
     /*
      * For an array that C locks by itself, in this mode: its lock, borrowed, and in the
-     * hold its region, and its Buffer as the subject. NULL without an error: the
-     * general version locks it.
+     * hold its region, the mode in which that is held, and its Buffer as the subject. NULL
+     * without an error: the general version locks it.
      */
     la_region_lock *(*want)(PyObject *array, la_mode mode, la_hold *hold);
     /* Is that what is wanted still? */
-    bool (*is_current)(PyObject *array, const la_hold *hold);
+    bool (*is_current)(PyObject *array, la_mode mode, const la_hold *hold);
     /* A new reference to a raw view that nobody else has; NULL with an error. */
     PyObject *(*raw_take)(PyObject *array, la_mode mode);
     /* Makes it read-only. */
@@ -38,13 +38,19 @@ extern la_arrays_type la_arrays;
 static inline bool
 la_region_equal(const la_region *a, const la_region *b)
 {
-    if (a->low != b->low || a->high != b->high || a->ncombs != b->ncombs) {
+    if (a->low != b->low || a->high != b->high || a->ncombs != b->ncombs
+            || a->naxes != b->naxes) {
         return false;
     }
     for (int32_t i = 0; i < a->ncombs; i++) {
         const la_comb *x = &a->combs[i], *y = &b->combs[i];
         if (x->period != y->period || x->window != y->window || x->low != y->low
                 || x->length != y->length) {
+            return false;
+        }
+    }
+    for (int32_t i = 0; i < a->naxes; i++) {
+        if (a->axes[i].stride != b->axes[i].stride || a->axes[i].reach != b->axes[i].reach) {
             return false;
         }
     }

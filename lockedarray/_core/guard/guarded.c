@@ -59,7 +59,8 @@ static bool
 la_guarded_is_current(const la_guarded *self)
 {
     for (int i = 0; i < self->count; i++) {
-        if (!la_arrays.is_current(self->arrays[i].array, self->arrays[i].hold)) {
+        const la_guarded_array *guarded = &self->arrays[i];
+        if (!la_arrays.is_current(guarded->array, guarded->mode, guarded->hold)) {
             return false;
         }
     }
@@ -111,7 +112,7 @@ la_guarded_lock_one(la_guarded_array *guarded, la_thread *thread, double timeout
             la_hold_free(hold, thread);
             return -1;
         }
-        if (LA_LIKELY(la_arrays.is_current(guarded->array, hold))) {
+        if (LA_LIKELY(la_arrays.is_current(guarded->array, guarded->mode, hold))) {
             return 0;
         }
         la_release(hold, thread);       /* a resize or a freeze came in between */

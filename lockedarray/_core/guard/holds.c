@@ -153,7 +153,7 @@ fail:
     return NULL;
 }
 
-/* The region of a request, as its array is now. */
+/* The region of a request, as its array is now, and the mode in which that is held. */
 static void
 la_request_set_region(la_request *request)
 {
@@ -163,6 +163,7 @@ la_request_set_region(la_request *request)
     else {
         la_arrays.region_of(request->array, &request->hold->region);
     }
+    request->hold->mode = la_region_mode(&request->hold->region, request->mode);
 }
 
 /* Is what was locked still what the array shows? Only a resize changes it. */

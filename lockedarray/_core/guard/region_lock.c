@@ -106,7 +106,7 @@ la_region_lock_below(PyObject *object, void *Py_UNUSED(closure))
 static PyObject *
 la_offset_or_none(int64_t offset)
 {
-    if (offset == INT64_MIN || offset == INT64_MAX) {
+    if (offset == INT64_MIN || offset >= LA_REGION_NOWHERE) {
         Py_RETURN_NONE;
     }
     return PyLong_FromLongLong(offset);
@@ -115,10 +115,13 @@ la_offset_or_none(int64_t offset)
 static PyObject *
 la_entry(const la_hold_info *info)
 {
+    bool nowhere = la_region_is_nowhere(&info->region);
+
     return Py_BuildValue("(KsNNN)", (unsigned long long)info->thread,
                          info->mode == LA_WRITE ? "write" : "read",
-                         PyBool_FromLong(info->waits), la_offset_or_none(info->region.low),
-                         la_offset_or_none(info->region.high));
+                         PyBool_FromLong(info->waits),
+                         la_offset_or_none(nowhere ? 0 : info->region.low),
+                         la_offset_or_none(nowhere ? 0 : info->region.high));
 }
 
 static PyObject *

@@ -147,6 +147,13 @@ la_hold_new(la_thread *self, la_mode mode)
     return hold;
 }
 
+/* The mode in which a region is held that is asked for in this one; see LA_REGION_NOWHERE. */
+static inline la_mode
+la_region_mode(const la_region *region, la_mode asked)
+{
+    return la_region_is_nowhere(region) ? LA_READ : asked;
+}
+
 void la_hold_free_chain_slow(la_hold *hold, la_thread *self);
 
 /* Back into the pool, with all that is chained to it; it is not held or queued. */

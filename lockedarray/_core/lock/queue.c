@@ -355,7 +355,7 @@ la_queue_offer_locked(la_hold *waiter, la_wakes *wakes)
 bool
 la_hold_excludes(const la_hold *first, const la_hold *second)
 {
-    return first->mode == LA_WRITE && first->region.ncombs == 0 && second->also == NULL
+    return first->mode == LA_WRITE && la_region_is_solid(&first->region) && second->also == NULL
            && first->region.low <= second->region.low
            && first->region.high >= second->region.high;
 }

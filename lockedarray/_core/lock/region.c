@@ -38,10 +38,29 @@
  * gcd(P, 0) = P: an element is told apart from a column without combs of its
  * own.
  *
- * What this cannot tell apart, see region.h, is a question of integer
- * programming; mem_overlap.c in NumPy solves it, at a price a lock cannot pay.
+ * Axes. What is not told apart so is asked exactly, by overlap.c: are there steps
+ * along the axes of both that come to the same byte? Axes with strides up to the length
+ * of the item make one piece with it, and so on; a region in one piece has none left, as
+ * nearly all have. To count the steps of one region from its other end makes all strides
+ * positive: let one end at `high`, and the pieces have the lengths l and m; then they
+ * share a byte where
+ *
+ *     low + sum of i_k * s_k + p = high - m - (sum of j_k * t_k) + q,   0 <= p < l,
+ *                                                                       0 <= q < m,
+ *
+ * so where the sum of both lies in a range of l + m - 1 numbers.
+ *
+ * First each is asked for a piece that meets the extent of the other. What is apart from
+ * an extent is apart from each region inside it as well, and overlap.c finds that out in
+ * no more steps. So, whatever is too hard to tell: if a region is all of its extent, all
+ * that conflicts with a region inside it conflicts with it (and for combs that goes without
+ * saying). The queue and the walk through the graph rely on it (la_hold_excludes).
+ *
+ * All of this is symmetric, and depends on nothing but the two regions.
  */
 #include "lock/region.h"
+
+#include "lock/compiler.h"
 
 /* Strides of the axes that matter, all positive, largest first. */
 typedef struct {
@@ -152,6 +171,40 @@ la_region_add_combs(la_region *region, const la_axes *axes)
     }
 }
 
+/* Keeps what leaves gaps: from the smallest stride on, as long as there is one piece. */
+static void
+la_region_set_axes(la_region *region, const la_axes *axes, uint64_t item)
+{
+    la_axis last = {0, 0}, kept[LA_REGION_AXES];
+    int k = axes->count - 1, count = 0;
+
+    while (k >= 0 && axes->strides[k] <= item) {
+        item += axes->reaches[k--];
+    }
+    for (; k >= 0; k--) {
+        uint64_t stride = axes->strides[k], reach = axes->reaches[k];
+        for (; k > 0 && axes->strides[k - 1] == stride; k--) {
+            reach += axes->reaches[k - 1];
+        }
+        if (count > 0 && stride == last.stride + last.reach) {
+            last.reach += reach;        /* it goes on where that one ends */
+        }
+        else if (count < LA_REGION_AXES) {
+            last = (la_axis){stride, reach};
+            count++;
+        }
+        else {
+            region->naxes = LA_REGION_MORE_AXES;
+            return;
+        }
+        kept[count - 1] = last;
+    }
+    for (int i = 0; i < count; i++) {
+        region->axes[i] = kept[count - 1 - i];
+    }
+    region->naxes = count;
+}
+
 void
 la_region_set_array(la_region *region, int ndim, const intptr_t *shape,
                     const intptr_t *strides, intptr_t itemsize, intptr_t offset)
@@ -179,26 +232,18 @@ la_region_set_array(la_region *region, int ndim, const intptr_t *shape,
         }
     }
     if (!fits) {
-        la_region_set_whole(region);
+        la_region_set_data(region);
         return;
     }
     region->low = low;
     region->high = high;
-    region->ncombs = 0;
+    region->ncombs = region->naxes = 0;
     if (axes.count > 0) {
-        la_region_add_combs(region, &axes);
+        la_region_set_axes(region, &axes, (uint64_t)itemsize);
+        if (region->naxes != 0) {
+            la_region_add_combs(region, &axes);
+        }
     }
-}
-
-static uint64_t
-la_gcd(uint64_t a, uint64_t b)
-{
-    while (b != 0) {
-        uint64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
 }
 
 /* Do the spans meet, taken modulo the gcd of what both are known modulo? */
@@ -313,7 +358,7 @@ la_region_meets(const la_region *a, const la_region *b)
     return la_extent_meets(a, b);
 }
 
-bool
+static bool
 la_combs_conflict(const la_region *a, const la_region *b)
 {
     for (int32_t i = 0; i < a->ncombs; i++) {
@@ -324,4 +369,77 @@ la_combs_conflict(const la_region *a, const la_region *b)
         }
     }
     return la_region_meets(a, b) && la_region_meets(b, a);
+}
+
+/* -- axes ----------------------------------------------------------------------- */
+
+/* No sum of two such lengths overflows. */
+#define LA_REGION_LONGEST (UINT64_C(1) << 60)
+
+static bool
+la_region_is_exact(const la_region *region)
+{
+    return region->naxes > 0
+           && (uint64_t)region->high - (uint64_t)region->low < LA_REGION_LONGEST;
+}
+
+/* How long the pieces are between the gaps. */
+static int64_t
+la_region_item(const la_region *region)
+{
+    int64_t item = region->high - region->low;
+
+    for (int32_t i = 0; i < region->naxes; i++) {
+        item -= (int64_t)region->axes[i].reach;
+    }
+    return item;
+}
+
+/* Does a piece of the region, if it is known, meet the extent of the other? */
+static bool
+la_pieces_meet_extent(const la_region *region, const la_region *other)
+{
+    la_axis axes[LA_REGION_AXES];
+
+    if (!la_region_is_exact(region)) {
+        return true;
+    }
+    int64_t low = other->low > region->low ? other->low : region->low;
+    int64_t high = other->high < region->high ? other->high : region->high;
+    for (int32_t i = 0; i < region->naxes; i++) {
+        axes[i] = region->axes[i];
+    }
+    return la_axes_reach(axes, region->naxes, low - region->low - la_region_item(region) + 1,
+                         high - region->low - 1);
+}
+
+/* Does a piece of the one meet one of the other, if both have gaps? */
+static bool
+la_pieces_meet(const la_region *a, const la_region *b)
+{
+    la_axis axes[2 * LA_REGION_AXES];
+    int count = 0;
+
+    if (!la_region_is_exact(a) || !la_region_is_exact(b)) {
+        return true;
+    }
+    for (int32_t i = 0, j = 0; i < a->naxes || j < b->naxes;) {
+        bool next_is_a = j == b->naxes
+                         || (i < a->naxes && a->axes[i].stride >= b->axes[j].stride);
+        axes[count++] = next_is_a ? a->axes[i++] : b->axes[j++];
+    }
+    int64_t ahead = b->high - la_region_item(b) - a->low;
+    int64_t low = ahead - la_region_item(a) + 1, high = ahead + la_region_item(b) - 1;
+    /* Strides that leave no gaps in a range as long as this. */
+    while (count > 0 && (int64_t)axes[count - 1].stride <= high - low + 1) {
+        low -= (int64_t)axes[--count].reach;
+    }
+    return la_axes_reach(axes, count, low, high);
+}
+
+LA_COLD bool
+la_regions_conflict_slow(const la_region *a, const la_region *b)
+{
+    return la_combs_conflict(a, b) && la_pieces_meet_extent(a, b)
+           && la_pieces_meet_extent(b, a) && la_pieces_meet(a, b);
 }

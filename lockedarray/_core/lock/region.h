@@ -7,9 +7,13 @@
  * Where a stride does not divide the larger ones, it may still do so within a
  * window, such as a row: there the byte is taken modulo `window` first.
  *
- * Two regions are apart when their extents are, or when some pair of combs
- * proves it (see region.c). Everything else counts as a conflict, so dropping
- * a comb is always safe. "Apart" is never wrong.
+ * And a region knows its axes: the strides that leave gaps in the extent, largest
+ * first, and how far each reaches. A region in one piece has none.
+ *
+ * Two regions are apart when their extents are, when some pair of combs proves it,
+ * or when no steps along their axes come to the same byte (see region.c). The last
+ * is exact, and has a limit to its effort. Everything else counts as a conflict,
+ * so to know less is always safe. "Apart" is never wrong.
  *
  *     a = zeros((1000, 10))            period 80 for every view with rows
  *     a[:, 0:3]  and  a[:, 3:5]        apart: spans [0, 24) and [24, 40)
@@ -19,8 +23,9 @@
  *                                      bytes, but within the window of a row
  *                                      the spans are [0, 8) and [8, 16)
  *     c = zeros(1000)
- *     c[5:9:3]  and  c[6:11:4]         conflict, although they share no byte:
- *                                      gcd(24, 32) is one item
+ *     c[5:9:3]  and  c[6:11:4]         apart by their axes, as 3i + 5 = 4j + 6 has no
+ *                                      solution with i and j below 2; for combs
+ *                                      gcd(24, 32), one item, is too little
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_REGION_H_
 #define LOCKEDARRAY_CORE_LOCK_REGION_H_
@@ -28,7 +33,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lock/overlap.h"
+
 #define LA_REGION_COMBS 4
+#define LA_REGION_AXES 6
+#define LA_REGION_MORE_AXES (-1)
 #define LA_REGION_NDIM 64       /* more axes than NumPy allows */
 
 typedef struct {
@@ -42,19 +51,21 @@ typedef struct {
     int64_t low;                /* of an empty region: INT64_MAX ... */
     int64_t high;               /* ... and INT64_MIN */
     int32_t ncombs;
-    la_comb combs[LA_REGION_COMBS];     /* the first ncombs are set */
+    int32_t naxes;              /* 0: in one piece; LA_REGION_MORE_AXES: they are not known */
+    la_comb combs[LA_REGION_COMBS];     /* the first ncombs are set ... */
+    la_axis axes[LA_REGION_AXES];       /* ... and the first naxes */
 } la_region;
 
 /*
  * The region of an array whose first element starts `offset` bytes into the
- * Buffer. What cannot be described (overflow) becomes the whole Buffer.
+ * Buffer. What cannot be described (overflow) becomes all the bytes that arrays have.
  */
 void la_region_set_array(la_region *region, int ndim, const intptr_t *shape,
                          const intptr_t *strides, intptr_t itemsize,
                          intptr_t offset);
 
 /* Out of line part of la_regions_conflict: the extents are known to meet. */
-bool la_combs_conflict(const la_region *a, const la_region *b);
+bool la_regions_conflict_slow(const la_region *a, const la_region *b);
 
 /* One contiguous extent, such as one element. `size` 0 is empty. */
 static inline void
@@ -68,7 +79,7 @@ la_region_set_extent(la_region *region, int64_t low, int64_t size)
         region->low = INT64_MAX;
         region->high = INT64_MIN;
     }
-    region->ncombs = 0;
+    region->ncombs = region->naxes = 0;
 }
 
 /* Everything of the Buffer; conflicts with each region that is not empty. */
@@ -77,7 +88,36 @@ la_region_set_whole(la_region *region)
 {
     region->low = INT64_MIN;
     region->high = INT64_MAX;
-    region->ncombs = 0;
+    region->ncombs = region->naxes = 0;
+}
+
+/*
+ * The last byte of that, which no array has. What shows no byte is held there, for
+ * reading whatever it is held for, and so keeps out only who takes everything, to resize.
+ */
+#define LA_REGION_NOWHERE (INT64_MAX - 1)
+
+static inline void
+la_region_set_nowhere(la_region *region)
+{
+    region->low = LA_REGION_NOWHERE;
+    region->high = INT64_MAX;
+    region->ncombs = region->naxes = 0;
+}
+
+static inline bool
+la_region_is_nowhere(const la_region *region)
+{
+    return region->low == LA_REGION_NOWHERE;
+}
+
+/* All the bytes that any array has. */
+static inline void
+la_region_set_data(la_region *region)
+{
+    region->low = INT64_MIN;
+    region->high = LA_REGION_NOWHERE;
+    region->ncombs = region->naxes = 0;
 }
 
 static inline bool
@@ -86,16 +126,27 @@ la_region_is_empty(const la_region *region)
     return region->low >= region->high;
 }
 
-/* Most have no combs, and those that are not set are not copied. */
+/* Most are in one piece, and what is not set is not copied. */
 static inline void
 la_region_copy(la_region *to, const la_region *from)
 {
     to->low = from->low;
     to->high = from->high;
     to->ncombs = from->ncombs;
+    to->naxes = from->naxes;
     for (int32_t i = 0; i < from->ncombs; i++) {
         to->combs[i] = from->combs[i];
     }
+    for (int32_t i = 0; i < from->naxes; i++) {
+        to->axes[i] = from->axes[i];
+    }
+}
+
+/* Is it all of its extent? Then what conflicts with a region inside it conflicts with it. */
+static inline bool
+la_region_is_solid(const la_region *region)
+{
+    return region->naxes == 0;
 }
 
 /* May the two have a byte in common? Never false when they do. */
@@ -105,10 +156,10 @@ la_regions_conflict(const la_region *a, const la_region *b)
     if (a->low >= b->high || b->low >= a->high) {
         return false;
     }
-    if ((a->ncombs | b->ncombs) == 0) {
+    if ((a->naxes | b->naxes) == 0) {
         return true;
     }
-    return la_combs_conflict(a, b);
+    return la_regions_conflict_slow(a, b);
 }
 
 #endif  /* LOCKEDARRAY_CORE_LOCK_REGION_H_ */
