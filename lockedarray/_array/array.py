@@ -467,6 +467,8 @@ class LockedArray(Facade):
         if cls is None and isinstance(dtype, _type) and issubclass(dtype, np.ndarray):
             dtype, cls = None, dtype
         plain = plain_view(self, np.ndarray)
+        if isinstance(dtype, np.dtypes.StringDType) and dtype == plain.dtype:
+            dtype = None  # the texts are in the instance that the memory has, and in no other
         viewed = plain if dtype is None else plain.view(dtype)
         if cls is None:
             return make_view(viewed, self, self._may_write)

@@ -28,6 +28,7 @@ from lockedarray._cores import (
     exchange_bodies,
     set_base,
     set_data,
+    set_dtype,
     set_length,
     set_writeable,
 )
@@ -356,6 +357,8 @@ class Buffer(BufferBase):
             moved = plain_view(array, np.ndarray)
             set_data(moved, address(array) - memory.address + self.memory.address)
             set_base(moved, self.root)
+            if array.dtype is memory.dtype and array.dtype is not self.memory.dtype:
+                set_dtype(moved, self.memory.dtype)
             pairs.append((array, moved))
         exchange_bodies(pairs)
         for array, moved in pairs:

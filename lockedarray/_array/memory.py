@@ -19,13 +19,14 @@ plain_view = np.ndarray.view
 class Memory:
     """One allocation: keeps its owner alive, and offers neither a buffer nor an array."""
 
-    __slots__ = ("__weakref__", "address", "buffer", "exported", "nbytes", "owner")
+    __slots__ = ("__weakref__", "address", "buffer", "dtype", "exported", "nbytes", "owner")
 
     def __init__(self, array: np.ndarray, owner: object) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
         self.address = low
         self.nbytes = high - low
         self.owner = owner
+        self.dtype = array.dtype  # the instance: that of a StringDType has the texts
         self.exported = _last_base(array)  # a memoryview, without which the owner may close
         self.buffer: weakref.ref[Any] | None = None  # the Buffer whose memory it is, or was
 
