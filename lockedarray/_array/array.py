@@ -57,7 +57,8 @@ class LockedArray(Facade):
     copy : bool, optional
         None (default) takes over the memory of a temporary that nobody else can reach and
         copies otherwise; True always copies; False shares the caller's memory, and it is the
-        caller's word that nobody writes to it otherwise.
+        caller's word that nobody writes to it otherwise.  Until the array and its aliases are
+        gone, its owner can not close or move it (``mmap.close``, ``bytearray.extend``).
     order : {'K', 'A', 'C', 'F'}
         Memory layout of a copy.
     lock : RegionLock or RWLockable, optional
@@ -72,8 +73,8 @@ class LockedArray(Facade):
     TypeError
         `lock` is no lock, or `objects` is 'forbid' and the dtype holds objects.
     ValueError
-        `objects` or `copy` is none of the values above, ``copy=False`` cannot share the memory,
-        or that memory has another lock already.
+        `objects` or `copy` is none of the values above, ``copy=False`` cannot share the memory
+        (its owner may have closed it), or that memory has another lock already.
 
     See Also
     --------
