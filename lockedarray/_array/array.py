@@ -31,6 +31,7 @@ from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
 from lockedarray._array.objects import check_policy
+from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
@@ -384,6 +385,11 @@ class LockedArray(Facade):
             "the strides of a shared array are not set in place: use x.reshape(...), x.view(...) "
             "or an index with a step"
         )
+
+    @property
+    def ctypes(self) -> Pointers:  # type: ignore[override]
+        """Shape and strides for ctypes; a pointer has the raw view of a guard alone."""
+        return Pointers(self)
 
     # -- flags and state -------------------------------------------------------------------------
 

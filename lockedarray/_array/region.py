@@ -27,6 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lockedarray._cores import address
+
 __all__ = ["Comb", "Region"]
 
 _MOST_COMBS = 4
@@ -108,7 +110,7 @@ class Region:
         """
         if array.size == 0 or array.itemsize == 0:
             return cls(_HIGHEST, _LOWEST)
-        low = array.ctypes.data - origin
+        low = address(array) - origin
         high = low + array.itemsize
         reaches: dict[int, int] = {}  # from the first item of an axis to its last, by stride
         for length, stride in zip(array.shape, array.strides, strict=True):
