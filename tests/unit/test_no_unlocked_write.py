@@ -13,7 +13,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import lockedarray as la
-from arrange import free
+from arrange import free, waits_beside
 from lockedarray import LockedArray
 
 N = np.ndarray
@@ -288,6 +288,45 @@ ESCAPES = {
     "del shape": lambda x: delattr(x, "shape"),
 }
 
+
+ACCUMULATIONS = {
+    "np.add.accumulate": lambda a, out: np.add.accumulate(a, out=out),
+    "np.maximum.accumulate": lambda a, out: np.maximum.accumulate(a, 0, None, out),
+    "np.cumsum": lambda a, out: np.cumsum(a, out=out),
+    "np.cumprod": lambda a, out: np.cumprod(a, 0, None, out),
+    "np.nancumsum": lambda a, out: np.nancumsum(a, out=out),
+    "a.cumsum": lambda a, out: a.cumsum(out=out),
+    "a.cumsum of rows": lambda a, out: a.reshape(2, 2).cumsum(None, None, out),
+    "a.cumprod": lambda a, out: a.cumprod(0, None, out),
+}
+OUTPUTS = ACCUMULATIONS | {
+    "np.add": lambda a, out: np.add(a, 1, out=out),
+    "np.add, casting": lambda a, out: np.add(a, 1, out, casting="unsafe"),
+    "np.add.reduce": lambda a, out: np.add.reduce(a.reshape(4, 1), 1, out=out),
+    "np.add.reduceat": lambda a, out: np.add.reduceat(a, [0, 1, 2, 3], out=out),
+    "np.multiply.outer": lambda a, out: np.multiply.outer(a[:2], a[:2], out=out.reshape(2, 2)),
+    "np.matmul": lambda a, out: np.matmul(np.eye(4), a, out=out),
+    "np.einsum": lambda a, out: np.einsum("i,i->i", a, a, out=out),
+    "np.concatenate": lambda a, out: np.concatenate([a[:2], a[2:]], out=out),
+    "np.median": lambda a, out: np.median(a.reshape(4, 1), axis=1, out=out),
+    "a.sum": lambda a, out: a.reshape(4, 1).sum(1, None, out),
+    "a.max": lambda a, out: a.reshape(4, 1).max(axis=1, out=out),
+    "a.mean": lambda a, out: a.reshape(4, 1).mean(axis=1, out=out),
+    "a.std": lambda a, out: a.reshape(4, 1).std(axis=1, out=out),
+    "a.round": lambda a, out: a.round(1, out),
+    "a.clip": lambda a, out: a.clip(2, 3, out=out),
+    "a.take": lambda a, out: a.take([3, 2, 1, 0], out=out),
+    "a.take, clip": lambda a, out: a.take([3, 2, 1, 0], 0, out, "clip"),
+    "a.choose": lambda a, out: np.array([0, 0, 0, 0]).choose([a], out=out),
+    "a.compress": lambda a, out: a.compress([1, 1, 1, 1], 0, out),
+    "a.dot": lambda a, out: np.eye(4).dot(a, out),
+    "a.trace": lambda a, out: np.multiply.outer(np.ones((1, 1)), a).trace(out=out),
+}
+
+
+if np.lib.NumpyVersion(np.__version__) >= "2.3.0":  # accumulate() of older ones writes there
+    for _name, _function in ACCUMULATIONS.items():
+        ESCAPES[f"{_name}(out=alias)"] = lambda x, f=_function: f(np.ones(4), np.asarray(x))
 
 if at_respects_flags():  # or else a plain alias can be written to, as any read-only array
     ESCAPES["ufunc.at(alias)"] = lambda x: np.add.at(np.asarray(x), 0, 1)
@@ -582,3 +621,26 @@ def test_nothing_of_a_frozen_array_is_made_writable_again():
         with pytest.raises(ValueError, match="read-only"):
             raw[0] = 9
     assert x.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("function", OUTPUTS.values(), ids=OUTPUTS)
+def test_out_of_plain_arrays_is_locked_or_refused(function):
+    a, x, expected = np.array([1.0, 2.0, 3.0, 4.0]), LockedArray(np.zeros(4)), np.zeros(4)
+    function(a, expected)
+
+    def call():
+        try:
+            function(a, x)
+        except (ValueError, TypeError) as problem:
+            return problem
+        return None
+
+    mode, refused = waits_beside(x.read(), x.lock, call)
+    if refused is None:
+        assert mode == "write"
+    np.testing.assert_array_equal(x, expected if refused is None else np.zeros(4))
+    x.freeze()
+    before = x.tolist()
+    with pytest.raises((ValueError, TypeError)):
+        function(a, x)
+    assert x.tolist() == before
