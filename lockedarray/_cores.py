@@ -31,6 +31,7 @@ __all__ = [
     "new_owner",
     "set_base",
     "set_data",
+    "set_dtype",
     "set_length",
     "set_writeable",
 ]
@@ -76,5 +77,6 @@ locks_regions = _core.locks_regions
 new_owner = _core.new_owner
 set_base = _core.set_base
 set_data = _core.set_data
+set_dtype = _core.set_dtype
 set_length = _core.set_length
 set_writeable = _core.set_writeable

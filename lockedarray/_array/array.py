@@ -31,6 +31,7 @@ from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
 from lockedarray._array.objects import check_policy
+from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
@@ -57,7 +58,8 @@ class LockedArray(Facade):
     copy : bool, optional
         None (default) takes over the memory of a temporary that nobody else can reach and
         copies otherwise; True always copies; False shares the caller's memory, and it is the
-        caller's word that nobody writes to it otherwise.
+        caller's word that nobody writes to it otherwise.  Until the array and its aliases are
+        gone, its owner can not close or move it (``mmap.close``, ``bytearray.extend``).
     order : {'K', 'A', 'C', 'F'}
         Memory layout of a copy.
     lock : RegionLock or RWLockable, optional
@@ -72,8 +74,8 @@ class LockedArray(Facade):
     TypeError
         `lock` is no lock, or `objects` is 'forbid' and the dtype holds objects.
     ValueError
-        `objects` or `copy` is none of the values above, ``copy=False`` cannot share the memory,
-        or that memory has another lock already.
+        `objects` or `copy` is none of the values above, ``copy=False`` cannot share the memory
+        (its owner may have closed it), or that memory has another lock already.
 
     See Also
     --------
@@ -443,6 +445,11 @@ class LockedArray(Facade):
             "or an index with a step"
         )
 
+    @property
+    def ctypes(self) -> Pointers:  # type: ignore[override]
+        """Shape and strides for ctypes; a pointer has the raw view of a guard alone."""
+        return Pointers(self)
+
     # -- flags and state -------------------------------------------------------------------------
 
     @property
@@ -526,6 +533,8 @@ class LockedArray(Facade):
         if cls is None and isinstance(dtype, _type) and issubclass(dtype, np.ndarray):
             dtype, cls = None, dtype
         plain = plain_view(self, np.ndarray)
+        if isinstance(dtype, np.dtypes.StringDType) and dtype == plain.dtype:
+            dtype = None  # the texts are in the instance that the memory has, and in no other
         viewed = plain if dtype is None else plain.view(dtype)
         if cls is None:
             return make_view(viewed, self, self._may_write)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._array.memory import Memory, memory_of, plain_view, ultimate_owner
+from lockedarray._array.memory import Memory, held, memory_of, plain_view, ultimate_owner
 from lockedarray._array.objects import has_arena, runs_element_code
 from lockedarray._cores import (
     BufferBase,
@@ -28,6 +28,7 @@ from lockedarray._cores import (
     exchange_bodies,
     set_base,
     set_data,
+    set_dtype,
     set_length,
     set_writeable,
 )
@@ -85,6 +86,8 @@ class Buffer(BufferBase):
         The lock of all operations on the memory, shared with others; by default a new one.
     objects : str
         The object-dtype policy.
+    exports : list, optional
+        What keeps the caller from closing or moving the memory.
     """
 
     __slots__ = (
@@ -109,6 +112,7 @@ class Buffer(BufferBase):
         foreign: bool,
         objects: str,
         lock: RegionLock | None = None,
+        exports: list[object] | None = None,
     ) -> None:
         super().__init__()
         self.lock = RegionLock() if lock is None else lock
@@ -121,7 +125,7 @@ class Buffer(BufferBase):
         self.raw_views: dict[int, weakref.ref[Any]] = {}
         self.operating: dict[int, weakref.ref[Any]] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
-        self._use(Memory(array, owner), array)
+        self._use(Memory(array, owner, exports), array)
 
     def _use(self, memory: Memory, array: np.ndarray) -> None:
         if not self.foreign and array.ndim != 1:  # so that a resize can take any part of it
@@ -155,7 +159,8 @@ class Buffer(BufferBase):
         Raises
         ------
         ValueError
-            The memory has a Buffer already, with another lock or policy than the ones given.
+            The memory has a Buffer already, with another lock or policy than the ones given; or
+            its owner has closed or moved it, and the array shows what is freed.
         """
         return holding(_registering, cls._shared_locked, array, lock, objects)
 
@@ -163,6 +168,7 @@ class Buffer(BufferBase):
     def _shared_locked(
         cls, array: np.ndarray, lock: RegionLock | None, objects: str | None
     ) -> Buffer:
+        exports = held(array)
         owner = ultimate_owner(array)
         if isinstance(owner, Memory):
             known = owner.buffer() if owner.buffer is not None else None
@@ -188,6 +194,7 @@ class Buffer(BufferBase):
             foreign=True,
             lock=lock,
             objects=objects or "exclusive",
+            exports=exports,
         )
         if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
             owner.buffer = weakref.ref(buffer)
@@ -356,6 +363,8 @@ class Buffer(BufferBase):
             moved = plain_view(array, np.ndarray)
             set_data(moved, address(array) - memory.address + self.memory.address)
             set_base(moved, self.root)
+            if array.dtype is memory.dtype and array.dtype is not self.memory.dtype:
+                set_dtype(moved, self.memory.dtype)
             pairs.append((array, moved))
         exchange_bodies(pairs)
         for array, moved in pairs:

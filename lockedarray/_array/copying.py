@@ -29,7 +29,10 @@ def copied(array: _F) -> _F:
 
 def deeply_copied(array: _F, memo: dict[int, Any] | None) -> _F:
     """Return ``copy.deepcopy(array)``; the elements are copied under the lock."""
-    elements = run(lambda array: copy.deepcopy(array, memo), (array,), {})
+    if isinstance(array.dtype, np.dtypes.StringDType):  # deepcopy of NumPy before 2.2 crashes
+        elements = _snapshot(array)
+    else:
+        elements = run(lambda array: copy.deepcopy(array, memo), (array,), {})
     cls, elements, objects, attributes = _parts(array, elements)
     return _rebuilt(cls, elements, objects, copy.deepcopy(attributes, memo))
 

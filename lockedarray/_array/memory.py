@@ -10,23 +10,34 @@ from numpy.lib._stride_tricks_impl import DummyArray
 
 from lockedarray._cores import set_base
 
-__all__ = ["Memory", "base_behind", "c_base", "memory_of", "plain_view", "ultimate_owner"]
+__all__ = ["Memory", "base_behind", "c_base", "held", "memory_of", "plain_view", "ultimate_owner"]
 
 c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
 plain_view = np.ndarray.view
 
 
 class Memory:
-    """One allocation: keeps its owner alive, and offers neither a buffer nor an array."""
+    """One allocation: keeps its owner alive, and offers neither a buffer nor an array.
 
-    __slots__ = ("__weakref__", "address", "buffer", "exported", "nbytes", "owner")
+    Parameters
+    ----------
+    array : ndarray
+        What shows all of it.
+    owner : object
+        What keeps it alive.
+    held : object
+        What keeps others from closing or moving it, if it is not ours: see `held`.
+    """
 
-    def __init__(self, array: np.ndarray, owner: object) -> None:
+    __slots__ = ("__weakref__", "address", "buffer", "dtype", "held", "nbytes", "owner")
+
+    def __init__(self, array: np.ndarray, owner: object, held: object = None) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
         self.address = low
         self.nbytes = high - low
         self.owner = owner
-        self.exported = _last_base(array)  # a memoryview, without which the owner may close
+        self.dtype = array.dtype  # the instance: that of a StringDType has the texts
+        self.held = held
         self.buffer: weakref.ref[Any] | None = None  # the Buffer whose memory it is, or was
 
     def root(self, array: np.ndarray) -> np.ndarray:
@@ -70,3 +81,62 @@ def ultimate_owner(array: np.ndarray) -> object:
         if not isinstance(base, np.ndarray):
             return base
         array = base
+
+
+def held(array: np.ndarray) -> list[object]:
+    """Hold the memory that `array` borrows from others, so that it stays open and in its place.
+
+    An array keeps the object alive that it was made of, but that may close or move its memory all
+    the same (``mmap.close``, ``bytearray.extend``, ``ndarray.resize``), unless somebody has an
+    export of it.
+
+    Returns
+    -------
+    list of object
+        Exports: memoryviews, and weak references to arrays, which NumPy then does not resize. An
+        object that offers no buffer cannot be held so, and is only kept alive.
+
+    Raises
+    ------
+    ValueError
+        The memory has been closed or moved already, and the array shows what is freed.
+    """
+    exports: list[object] = []
+    base: object = array
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            following = base_behind(base)
+            if following is None:
+                exports.append(weakref.ref(base))
+            base = following
+            continue
+        try:
+            export = memoryview(base)  # type: ignore[arg-type]
+        except (TypeError, BufferError):
+            break
+        except ValueError as problem:
+            raise ValueError(
+                f"cannot share the memory of this array: the {type(base).__name__} that it was "
+                "made of is closed or released; open it again, and make the array anew"
+            ) from problem
+        if not _is_inside(array, export):
+            raise ValueError(
+                f"cannot share the memory of this array: the {type(base).__name__} that it was "
+                "made of has moved its bytes since; make the array anew"
+            )
+        exports.append(export)
+        base = export.obj if isinstance(export.obj, np.ndarray) else None
+    return exports
+
+
+def _is_inside(array: np.ndarray, export: memoryview) -> bool:
+    """Whether the bytes of `array` are among those of `export`, as far as one can see."""
+    if array.size == 0 or array.itemsize == 0:
+        return True
+    try:
+        whole = np.frombuffer(export, np.uint8) if export.c_contiguous else np.asarray(export)
+    except (ValueError, TypeError, BufferError, NotImplementedError):
+        return export.nbytes > 0  # a format that NumPy does not know
+    low, high = np.lib.array_utils.byte_bounds(array)
+    first, last = np.lib.array_utils.byte_bounds(whole)
+    return first <= low and high <= last

@@ -32,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lockedarray._array.overlap import Axis, continued, reaches
+from lockedarray._cores import address
 
 __all__ = ["Comb", "Region"]
 
@@ -119,7 +120,7 @@ class Region:
         """
         if array.size == 0 or array.itemsize == 0:
             return cls(_HIGHEST, _LOWEST)
-        low = array.ctypes.data - origin
+        low = address(array) - origin
         high = low + array.itemsize
         reaches_of: dict[int, int] = {}  # from the first item of an axis to its last, by stride
         for length, stride in zip(array.shape, array.strides, strict=True):

@@ -25,6 +25,7 @@ from lockedarray._core._native import (
     new_owner,
     set_base,
     set_data,
+    set_dtype,
     set_length,
     set_writeable,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "new_owner",
     "set_base",
     "set_data",
+    "set_dtype",
     "set_length",
     "set_writeable",
 ]

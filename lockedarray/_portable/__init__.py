@@ -22,6 +22,7 @@ from lockedarray._portable.memory import (
     is_temporary,
     set_base,
     set_data,
+    set_dtype,
     set_length,
     set_writeable,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "new_owner",
     "set_base",
     "set_data",
+    "set_dtype",
     "set_length",
     "set_writeable",
 ]

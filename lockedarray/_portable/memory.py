@@ -31,6 +31,7 @@ __all__ = [
     "is_temporary",
     "set_base",
     "set_data",
+    "set_dtype",
     "set_length",
     "set_writeable",
 ]
@@ -118,6 +119,15 @@ def set_base(array: np.ndarray, base: object) -> None:
     body.base = id(base)
     if old:
         _decref(old)
+
+
+def set_dtype(array: np.ndarray, dtype: np.dtype) -> None:
+    """Give `array`, which no other thread knows yet, another instance of its dtype."""
+    body = _body(array)
+    old = body.descr
+    _incref(dtype)
+    body.descr = id(dtype)
+    _decref(old)
 
 
 def set_writeable(array: np.ndarray) -> None:

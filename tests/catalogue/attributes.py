@@ -370,7 +370,7 @@ UNTOUCHED = [
     attribute("flags", N(TABLE), why="metadata", shown=_flags),
     attribute("base", N(TABLE), why="metadata"),
     attribute("device", N(TABLE), why="metadata"),
-    attribute("ctypes", N(TABLE), why="an address and metadata",
+    attribute("ctypes", N(TABLE), why="metadata; addresses are refused",
               shown=lambda ctypes: (list(ctypes.shape), list(ctypes.strides))),
     attribute("flat", N(TABLE), why="an iterator, which reads later", shown=len),
     attribute("__array_struct__", N(TABLE), why="an address and metadata", shown=type),

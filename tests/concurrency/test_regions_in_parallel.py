@@ -602,9 +602,9 @@ def test_a_region_that_its_own_thread_holds_is_not_waited_for():
 
 def moved(x, size):
     """Resize `x`, and make sure that its memory is elsewhere now."""
-    before = x.ctypes.data
+    before = np.asarray(x).ctypes.data
     x.resize(size)
-    assert x.ctypes.data != before
+    assert np.asarray(x).ctypes.data != before
 
 
 @needs_regions

@@ -1,10 +1,13 @@
 """Construction: what is copied, what is shared, which lock and which policy an array gets."""
 
+import array
+import ctypes
 import gc
 import io
 import mmap
 import tracemalloc
 import weakref
+from multiprocessing import shared_memory
 
 import numpy as np
 import pytest
@@ -197,18 +200,154 @@ def test_memory_of_a_foreign_buffer_has_one_lock(make):
     assert np.frombuffer(memory, "f8")[0] == 1.0
 
 
-@pytest.mark.parametrize(
-    ("memory", "let_go"),
-    [(bytearray(32), lambda memory: memory.extend(bytes(9))), (mmap.mmap(-1, 32), mmap.mmap.close)],
-    ids=["bytearray", "mmap"],
-)
-def test_foreign_memory_cannot_be_let_go_while_it_is_shared(memory, let_go):
-    x = LockedArray(np.frombuffer(memory, "f8"), copy=False)
-    with pytest.raises(BufferError):
+class Shown:
+    """Shows the memory of another object, by ``__array_interface__``."""
+
+    def __init__(self, memory):
+        self.__array_interface__ = {"version": 3, "shape": (4,), "typestr": "<f8", "data": memory}
+
+
+class Segment(shared_memory.SharedMemory):
+    """Shared memory of four numbers."""
+
+    def __init__(self):
+        super().__init__(create=True, size=32)
+        self.unlink()
+
+
+EXPORTERS = {
+    "bytearray": (lambda: bytearray(32), lambda memory: memory.extend(bytes(99))),
+    "array.array": (lambda: array.array("d", [0.0] * 4), lambda memory: memory.append(1.0)),
+    "mmap": (lambda: mmap.mmap(-1, 32), mmap.mmap.close),
+    "mmap, resized": (lambda: mmap.mmap(-1, 32), lambda memory: memory.resize(64)),
+    "BytesIO": (lambda: io.BytesIO(bytes(32)), io.BytesIO.close),
+    "ndarray": (lambda: np.zeros(4), lambda memory: memory.resize(99, refcheck=False)),
+    "SharedMemory": (Segment, Segment.close),
+}
+
+
+def buffer_in(memory):
+    """Return what of `memory` is a buffer."""
+    if isinstance(memory, io.BytesIO):
+        return memory.getbuffer()
+    return memory.buf if isinstance(memory, Segment) else memory
+
+
+SHARING = {
+    "ndarray(buffer=)": lambda buffer: LockedArray(np.ndarray(4, buffer=buffer), copy=False),
+    "a part": lambda buffer: LockedArray(np.ndarray(4, buffer=buffer)[1:3], copy=False),
+    "frombuffer": lambda buffer: LockedArray(np.frombuffer(buffer), copy=False),
+    "asarray": lambda buffer: LockedArray(np.asarray(buffer), copy=False),
+    "the buffer itself": lambda buffer: LockedArray(buffer, copy=False),
+    "view": lambda buffer: np.ndarray(4, buffer=buffer).view(LockedArray),
+    "__new__": lambda buffer: np.ndarray.__new__(LockedArray, 4, buffer=buffer),
+    "__array_interface__": lambda buffer: LockedArray(Shown(buffer), copy=False),
+    "array of an array": lambda buffer: LockedArray(
+        np.frombuffer(np.ndarray(4, buffer=buffer)), copy=False
+    ),
+}
+
+
+@pytest.mark.parametrize("share", SHARING.values(), ids=SHARING)
+@pytest.mark.parametrize(("make", "let_go"), EXPORTERS.values(), ids=EXPORTERS)
+def test_foreign_memory_cannot_be_let_go_while_it_is_shared(make, let_go, share):
+    memory = make()
+    x = share(buffer_in(memory))
+    if x.dtype != float:  # of an mmap or a bytearray itself NumPy makes bytes
+        x = x.view(float)
+    alias = np.asarray(x[:2])
+    with pytest.raises((BufferError, ValueError)):
         let_go(memory)
     x[0] = 1.0
     del x
+    with pytest.raises((BufferError, ValueError)):
+        let_go(memory)
+    assert alias[0] == 1.0
+    del alias
+    try:
+        let_go(memory)
+    except SystemError:  # resize of an mmap, where there is no mremap()
+        memory.close()
+
+
+def test_map_of_a_file_cannot_be_closed_while_it_is_shared(tmp_path):
+    mapped = np.memmap(tmp_path / "data", float, "w+", shape=4)
+    x = LockedArray(mapped, copy=False)
+    file = mapped._mmap
+    del mapped
+    with pytest.raises(BufferError):
+        file.close()
+    x[0] = 1.0
+    del x
+    file.close()
+
+
+LET_GO = {
+    "bytearray": (lambda: bytearray(32), lambda memory: memory.extend(bytes(100_000))),
+    "array.array": (
+        lambda: array.array("d", [0.0] * 4),
+        lambda memory: memory.extend([1.0] * 10_000),
+    ),
+    "mmap": EXPORTERS["mmap"],
+    "SharedMemory": EXPORTERS["SharedMemory"],
+}
+
+
+@pytest.mark.parametrize(("make", "let_go"), LET_GO.values(), ids=LET_GO)
+def test_memory_that_was_let_go_before_is_not_shared(make, let_go):
+    memory = make()
+    stale = np.ndarray(4, buffer=buffer_in(memory))
     let_go(memory)
+    for share in (
+        lambda: LockedArray(stale, copy=False),
+        lambda: stale[1:].view(LockedArray),
+        lambda: np.ndarray.view(stale, LockedArray),
+    ):
+        with pytest.raises(ValueError, match="make the array anew"):
+            share()
+
+
+def test_array_whose_own_export_was_released_is_not_shared():
+    stale = np.frombuffer(bytearray(32))
+    stale.base.release()
+    with pytest.raises(ValueError, match="make the array anew"):
+        stale.view(LockedArray)
+
+
+def test_memory_that_has_moved_is_not_shared_though_there_is_an_array_on_its_new_place():
+    memory = bytearray(32)
+    stale = np.ndarray(4, buffer=memory)
+    memory.extend(bytes(100_000))
+    x = np.frombuffer(memory).view(LockedArray)
+    with pytest.raises(ValueError, match="make the array anew"):
+        stale.view(LockedArray)
+    x[0] = 1.0
+
+
+def test_memory_that_is_no_buffer_is_kept_alive():
+    class Owner:
+        def __init__(self):
+            self.array = np.zeros(4)
+            self.__array_interface__ = self.array.__array_interface__
+
+    x = LockedArray(Owner(), copy=False)
+    gc.collect()
+    x[0] = 1.0
+    assert x.tolist() == [1, 0, 0, 0]
+
+
+def test_memory_of_ctypes_is_shared():
+    numbers = (ctypes.c_double * 4)()
+    arrays = [
+        np.ctypeslib.as_array(numbers),
+        np.ctypeslib.as_array(ctypes.cast(numbers, ctypes.POINTER(ctypes.c_double)), (4,)),
+        np.ndarray(4, buffer=numbers),
+        np.ndarray((2, 2), buffer=numbers, order="F").T,
+    ]
+    for array_ in arrays:
+        x = array_.view(LockedArray)
+        x += 1
+    assert list(numbers) == [4, 4, 4, 4]
 
 
 def test_memory_that_is_read_only_stays_so():

@@ -13,7 +13,7 @@ import pytest
 from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 import lockedarray as la
-from arrange import free
+from arrange import free, waits_beside
 from lockedarray import LockedArray
 
 N = np.ndarray
@@ -65,7 +65,6 @@ def aliases():
     yield "np.ndenumerate", lambda x: np.ndenumerate(x).iter.base
     yield "np.broadcast", lambda x: np.broadcast(x, 1).iters[0].base
     yield "flatiter", lambda x: N.flat.__get__(x).base
-    yield "x.ctypes", lambda x: x.ctypes._arr
     yield "raw view, read", read_raw
     yield "raw view, released", written_raw
 
@@ -290,6 +289,45 @@ ESCAPES = {
 }
 
 
+ACCUMULATIONS = {
+    "np.add.accumulate": lambda a, out: np.add.accumulate(a, out=out),
+    "np.maximum.accumulate": lambda a, out: np.maximum.accumulate(a, 0, None, out),
+    "np.cumsum": lambda a, out: np.cumsum(a, out=out),
+    "np.cumprod": lambda a, out: np.cumprod(a, 0, None, out),
+    "np.nancumsum": lambda a, out: np.nancumsum(a, out=out),
+    "a.cumsum": lambda a, out: a.cumsum(out=out),
+    "a.cumsum of rows": lambda a, out: a.reshape(2, 2).cumsum(None, None, out),
+    "a.cumprod": lambda a, out: a.cumprod(0, None, out),
+}
+OUTPUTS = ACCUMULATIONS | {
+    "np.add": lambda a, out: np.add(a, 1, out=out),
+    "np.add, casting": lambda a, out: np.add(a, 1, out, casting="unsafe"),
+    "np.add.reduce": lambda a, out: np.add.reduce(a.reshape(4, 1), 1, out=out),
+    "np.add.reduceat": lambda a, out: np.add.reduceat(a, [0, 1, 2, 3], out=out),
+    "np.multiply.outer": lambda a, out: np.multiply.outer(a[:2], a[:2], out=out.reshape(2, 2)),
+    "np.matmul": lambda a, out: np.matmul(np.eye(4), a, out=out),
+    "np.einsum": lambda a, out: np.einsum("i,i->i", a, a, out=out),
+    "np.concatenate": lambda a, out: np.concatenate([a[:2], a[2:]], out=out),
+    "np.median": lambda a, out: np.median(a.reshape(4, 1), axis=1, out=out),
+    "a.sum": lambda a, out: a.reshape(4, 1).sum(1, None, out),
+    "a.max": lambda a, out: a.reshape(4, 1).max(axis=1, out=out),
+    "a.mean": lambda a, out: a.reshape(4, 1).mean(axis=1, out=out),
+    "a.std": lambda a, out: a.reshape(4, 1).std(axis=1, out=out),
+    "a.round": lambda a, out: a.round(1, out),
+    "a.clip": lambda a, out: a.clip(2, 3, out=out),
+    "a.take": lambda a, out: a.take([3, 2, 1, 0], out=out),
+    "a.take, clip": lambda a, out: a.take([3, 2, 1, 0], 0, out, "clip"),
+    "a.choose": lambda a, out: np.array([0, 0, 0, 0]).choose([a], out=out),
+    "a.compress": lambda a, out: a.compress([1, 1, 1, 1], 0, out),
+    "a.dot": lambda a, out: np.eye(4).dot(a, out),
+    "a.trace": lambda a, out: np.multiply.outer(np.ones((1, 1)), a).trace(out=out),
+}
+
+
+if np.lib.NumpyVersion(np.__version__) >= "2.3.0":  # accumulate() of older ones writes there
+    for _name, _function in ACCUMULATIONS.items():
+        ESCAPES[f"{_name}(out=alias)"] = lambda x, f=_function: f(np.ones(4), np.asarray(x))
+
 if at_respects_flags():  # or else a plain alias can be written to, as any read-only array
     ESCAPES["ufunc.at(alias)"] = lambda x: np.add.at(np.asarray(x), 0, 1)
 
@@ -490,3 +528,119 @@ def test_raw_view_of_a_dropped_guard_is_not_written_without_the_lock(take):
         with pytest.raises(ValueError, match="read-only"):
             raw[0] = 1
         assert x[0] == 0
+
+
+# -- the pointer --------------------------------------------------------------------------------------
+
+
+POINTERS = {
+    "data": lambda x: x.ctypes.data,
+    "data_as": lambda x: x.ctypes.data_as(ctypes.POINTER(ctypes.c_double)),
+    "_as_parameter_": lambda x: x.ctypes._as_parameter_,
+    "_arr": lambda x: x.ctypes._arr,
+    "_data": lambda x: x.ctypes._data,
+    "c_void_p": lambda x: ctypes.c_void_p.from_param(x.ctypes),
+    "call": lambda x: ctypes.memset(x.ctypes, 9, 8),
+    "ndpointer": lambda x: ctypes.memset(np.ctypeslib.ndpointer(float).from_param(x), 9, 8),
+}
+STATES = {
+    "array": lambda x: x,
+    "view": lambda x: x[1:],
+    "frozen": lambda x: (x.freeze(), x)[1],
+    "view of a frozen one": lambda x: (x[::2], x.freeze())[0],
+}
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+@pytest.mark.parametrize("pointer", POINTERS.values(), ids=POINTERS)
+def test_pointer_is_refused_with_the_remedy(pointer, state):
+    x = LockedArray([1.0, 2.0, 3.0, 4.0])
+    with pytest.raises((ValueError, ctypes.ArgumentError), match=r"x\.write\(\) as raw"):
+        pointer(state(x))
+    assert x.tolist() == [1, 2, 3, 4]
+
+
+def test_shape_and_strides_are_given_to_ctypes_as_numpy_gives_them():
+    x, a = LockedArray(np.zeros((2, 3)))[:, ::2], np.zeros((2, 3))[:, ::2]
+    assert list(x.ctypes.shape) == list(a.ctypes.shape)
+    assert list(x.ctypes.strides) == list(a.ctypes.strides)
+    assert type(x.ctypes.shape) is type(a.ctypes.shape)
+    for name in ("shape_as", "strides_as"):
+        mine, numpys = (getattr(y.ctypes, name)(ctypes.c_longlong) for y in (x, a))
+        assert list(mine) == list(numpys)
+        assert type(mine) is type(numpys)
+    assert LockedArray(1.0).ctypes.shape_as(ctypes.c_int) is None
+    assert not hasattr(x.ctypes, "no_such_name")
+    with pytest.raises(AttributeError):
+        x.ctypes = None
+
+
+def test_raw_view_of_a_guard_has_a_pointer():
+    x = LockedArray([1.0, 2.0])
+    with x.write() as raw:
+        raw.ctypes.data_as(ctypes.POINTER(ctypes.c_double))[1] = 5.0
+    assert x.tolist() == [1, 5]
+    with x.read() as raw:
+        assert raw.ctypes.data_as(ctypes.POINTER(ctypes.c_double))[1] == 5.0
+
+
+@pytest.mark.parametrize("state", STATES.values(), ids=STATES)
+def test_interfaces_say_read_only(state):
+    x = LockedArray([1.0, 2.0, 3.0, 4.0])
+    y = state(x)
+    assert y.__array_interface__["data"][1]
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+    class Interface(ctypes.Structure):
+        _fields_ = (("two", ctypes.c_int), ("nd", ctypes.c_int), ("typekind", ctypes.c_char),
+                    ("itemsize", ctypes.c_int), ("flags", ctypes.c_int))  # fmt: skip
+
+    capsule = y.__array_struct__
+    interface = Interface.from_address(pointer(capsule, None))
+    assert interface.two == 2
+    assert not interface.flags & 0x0400, "NPY_ARRAY_WRITEABLE"
+    assert memoryview(y).readonly
+    for refused in (
+        lambda: np.ctypeslib.as_ctypes(y),
+        lambda: ctypes.c_char.from_buffer(y),
+        lambda: np.ctypeslib.ndpointer(float, flags="WRITEABLE").from_param(y),
+    ):
+        with pytest.raises(TypeError):
+            refused()
+
+
+def test_nothing_of_a_frozen_array_is_made_writable_again():
+    x = LockedArray([1.0, 2.0])
+    with x.write() as written, x.read() as read:
+        x.freeze()
+        kept = [written, read, written[:1], written.view("i8"), np.asarray(x), read.base]
+    for raw in kept:
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            raw.setflags(write=True)
+        with pytest.raises(ValueError, match="read-only"):
+            raw[0] = 9
+    assert x.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("function", OUTPUTS.values(), ids=OUTPUTS)
+def test_out_of_plain_arrays_is_locked_or_refused(function):
+    a, x, expected = np.array([1.0, 2.0, 3.0, 4.0]), LockedArray(np.zeros(4)), np.zeros(4)
+    function(a, expected)
+
+    def call():
+        try:
+            function(a, x)
+        except (ValueError, TypeError) as problem:
+            return problem
+        return None
+
+    mode, refused = waits_beside(x.read(), x.lock, call)
+    if refused is None:
+        assert mode == "write"
+    np.testing.assert_array_equal(x, expected if refused is None else np.zeros(4))
+    x.freeze()
+    before = x.tolist()
+    with pytest.raises((ValueError, TypeError)):
+        function(a, x)
+    assert x.tolist() == before

@@ -1,7 +1,9 @@
 """resize in one thread: what is kept, what is zero, who follows, what is refused."""
 
+import copy
 import gc
 import itertools
+import pickle
 import tracemalloc
 import warnings
 
@@ -228,6 +230,106 @@ def test_array_made_by_sharing_a_grown_one_is_on_its_buffer():
     z = LockedArray(x, copy=False)
     z[5] = 3
     assert x[5] == 3
+
+
+# -- texts: the instance of the dtype owns them -------------------------------------------------------
+
+
+TEXT_DTYPES = {
+    "plain": np.dtypes.StringDType(),
+    "missing": np.dtypes.StringDType(na_object=None),
+    "strict": np.dtypes.StringDType(coerce=False),
+}
+TEXTS = ["a" * 200, "b", "c" * 40, "d" * 300, "e", "f" * 16]
+TEXT_VIEWS = {name: VIEWS[name] for name in ("slice", "step", "reversed", "transposed", "0-d")}
+
+
+@pytest.mark.parametrize("view", TEXT_VIEWS.values(), ids=TEXT_VIEWS)
+@pytest.mark.parametrize("dtype", TEXT_DTYPES.values(), ids=TEXT_DTYPES)
+def test_view_of_texts_stays_attached(view, dtype):
+    x, plain = LockedArray(TEXTS, dtype), np.array(TEXTS, dtype)
+    v, expected = view(x), view(plain)
+    of_v = v[..., None][1:] if v.ndim else v[()]
+    for size in (100, 3, 5, 1000, 6):
+        x.resize(size)
+        assert x.dtype is v.dtype
+        plain[min(size, 6) :] = ""
+        if size < 6:
+            x.resize(6)
+        assert v.tolist() == expected.tolist()
+        assert x[:6].tolist() == plain.tolist()
+        v[...] = expected[...] = "v" * size
+        assert x[:6].tolist() == plain.tolist()
+        x[:6] = plain[...] = TEXTS
+        assert v.tolist() == expected.tolist()
+    if v.ndim:
+        assert of_v.tolist() == expected[..., None][1:].tolist()
+    assert free(x)
+
+
+def test_texts_of_every_length_grow_one_by_one():
+    dtype = TEXT_DTYPES["missing"]
+    texts = [None if i % 7 == 6 else "t" * (i * i % 301) for i in range(200)]
+    x, views = LockedArray(np.zeros(0, dtype)), []
+    for i, text in enumerate(texts):
+        x.resize(i + 1)
+        x[i] = text
+        views.append(x[i:])
+    assert x.tolist() == texts
+    assert [view.tolist() for view in views] == [[text] for text in texts]
+    for view in views[::3]:
+        view[0] = "new" * 50
+    assert x.tolist() == ["new" * 50 if i % 3 == 0 else text for i, text in enumerate(texts)]
+    assert all(view.dtype is x.dtype for view in views)
+
+
+def test_raw_views_of_texts_follow_a_resize_inside_their_guards():
+    x = LockedArray(TEXTS, np.dtypes.StringDType())
+    with x.write() as raw, x[2:].write() as part, x.read() as reading:
+        for size in (100, 10_000):
+            x.resize(size)
+            assert raw.tolist() == reading.tolist() == TEXTS
+            assert part.tolist() == TEXTS[2:]
+            raw[1] = "long" * 100
+            assert x[1] == reading[1] == "long" * 100
+            raw[1] = "b"
+            part[0] = "p" * size
+            assert x[2] == raw[2] == "p" * size
+            part[0] = TEXTS[2]
+        assert raw.dtype is part.dtype is reading.dtype is x.dtype
+    with x.read() as reading:
+        x.resize(100_000)
+        assert reading.tolist() == [*TEXTS, *[""] * 9994]
+    assert free(x)
+
+
+def test_plain_alias_of_texts_keeps_what_it_saw_and_twins_are_whole():
+    x = LockedArray(TEXTS, np.dtypes.StringDType())
+    v = x[1:4]
+    alias, alias_of_view = np.asarray(x), np.asarray(v)
+    x.resize(1000)
+    x[...] = "new" * 30
+    v[...] = "view" * 30
+    assert alias.tolist() == TEXTS
+    assert alias_of_view.tolist() == TEXTS[1:4]
+    for twin in (copy.copy(v), copy.deepcopy(v), pickle.loads(pickle.dumps(v)), v.snapshot()):
+        assert twin.tolist() == ["view" * 30] * 3
+    x.freeze()
+    del x
+    gc.collect()
+    assert v.tolist() == ["view" * 30] * 3
+    assert alias.tolist() == TEXTS
+
+
+def test_texts_viewed_with_an_equal_dtype_are_the_same_texts():
+    x = LockedArray(TEXTS, np.dtypes.StringDType())
+    v = x.view(np.dtypes.StringDType())
+    x.resize(100)
+    assert v.tolist() == TEXTS
+    v[0] = "v" * 100
+    assert x[0] == "v" * 100
+    with pytest.raises(TypeError):  # NumPy's
+        x.view(np.dtypes.StringDType(na_object=None))
 
 
 # -- inside guards -------------------------------------------------------------------------------------

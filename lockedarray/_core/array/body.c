@@ -74,6 +74,22 @@ la_set_base(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static PyObject *
+la_set_dtype(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *array, *dtype;
+
+    if (!PyArg_ParseTuple(args, "OO!", &array, &PyArrayDescr_Type, &dtype)
+            || la_check_array(array) < 0) {
+        return NULL;
+    }
+    PyArray_Descr *old = la_fields(array)->descr;
+    la_fields(array)->descr = (PyArray_Descr *)Py_NewRef(dtype);
+    la_body_changed(array);
+    Py_DECREF(old);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 la_set_writeable(PyObject *Py_UNUSED(module), PyObject *array)
 {
     if (la_check_array(array) < 0) {
@@ -188,6 +204,8 @@ static PyMethodDef la_body_functions[] = {
      "Point an array, which no other thread knows yet, at other bytes."},
     {"set_base", la_set_base, METH_VARARGS,
      "Make an object the one that an array keeps alive for its memory."},
+    {"set_dtype", la_set_dtype, METH_VARARGS,
+     "Give an array, which no other thread knows yet, another instance of its dtype."},
     {"set_writeable", la_set_writeable, METH_O,
      "Set the WRITEABLE flag, without asking what the base allows."},
     {"set_length", la_set_length, METH_VARARGS,

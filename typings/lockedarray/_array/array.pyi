@@ -33,6 +33,7 @@ from typing_extensions import CapsuleType, TypeVar
 from .._guards.guards import Guard
 from .._guards.region_lock import RegionLock, _RWLockable
 from .at import At
+from .pointers import Pointers
 
 __all__ = ["LockedArray"]
 
@@ -168,6 +169,8 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
     def strides(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> _DTypeT_co: ...
+    @property
+    def ctypes(self) -> Pointers: ...
     def __dlpack__(
         self,
         /,
