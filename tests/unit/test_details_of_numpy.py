@@ -121,3 +121,59 @@ def test_array_function_looks_at_its_arguments():
         array.__array_function__(np.reshape, (la.LockedArray,), array, (2, 1))
     with pytest.raises(TypeError, match="kwargs must be a dict"):
         array.__array_function__(np.reshape, (la.LockedArray,), (array,), (2, 1))
+
+
+class Threesome:
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return range(3)[index]
+
+
+class Convertible:
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype)
+
+
+class Unconvertible:
+    def __float__(self):
+        raise LookupError
+
+
+ASSIGNED = [
+    *([1, 2, 3], [[1], [2, 3]], [[1, 2, 3]], {1}, range(3), range(1), Threesome()),
+    *(Convertible(3), Convertible([4]), Unconvertible(), None, "12", memoryview(b"ab"), 2**70),
+]
+INDICES = [
+    *((), ..., 0, (..., 0), slice(None), [0, 2], None, 7, "f0", 1.0, [], np.int64(1), np.array(1)),
+    *((0, 0), np.array([True, False, True])),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "array",
+    [
+        *(np.array(1.0), np.arange(3, dtype="u1"), np.array([True, False, True])),
+        *(np.array(["a", "bb", "c"]), np.zeros(3, "i4,f8"), np.array([1, None, "x"], object)),
+        *(np.zeros(3, "V4"), np.ones((3, 3))),
+    ],
+    ids=lambda array: f"{array.ndim}-d {array.dtype}",
+)
+def test_assignment_is_that_of_numpy_or_refused_as_by_numpy(array):
+    for index in INDICES:
+        for value in ASSIGNED:
+            x, plain = la.LockedArray(array, copy=True), array.copy()
+            outcomes = []
+            for target in (x, plain):
+                try:
+                    target[index] = value
+                    outcomes.append(None)
+                except Exception as error:
+                    outcomes.append(type(error))
+            assert outcomes[0] is outcomes[1], (index, value)
+            assert repr(x.snapshot()) == repr(plain), (index, value)
