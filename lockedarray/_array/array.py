@@ -451,10 +451,10 @@ class LockedArray(Facade):
     # -- copies ----------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copying.reduced(self)
+        return copying.reduced(self, 2)
 
-    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
-        return self.__reduce__()
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return copying.reduced(self, protocol)
 
     def __copy__(self) -> LockedArray:
         return copying.copied(self)
