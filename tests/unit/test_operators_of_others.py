@@ -193,6 +193,15 @@ def test_what_another_class_keeps_of_the_left_operand_is_read_only():
     assert free(x)
 
 
+def test_subclass_of_a_lockedarray_asks_others_as_it_does():
+    class Tagged(LockedArray):
+        tag = None
+
+    matrix = np.matrix([[1, 2], [3, 4]])
+    assert (Tagged(np.eye(2)) * matrix).tolist() == matrix.tolist()
+    assert Tagged([1, 2]) * np.array([1, 2]).view(Reflected) == ("reflected", True)
+
+
 def test_subclass_with_ufuncs_of_its_own_decides_itself():
     class Logged(LockedArray):
         def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
