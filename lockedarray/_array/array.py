@@ -454,6 +454,8 @@ class LockedArray(Facade):
         return copying.reduced(self, 2)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if type(self).__reduce__ is not LockedArray.__reduce__:  # a subclass knows better
+            return self.__reduce__()
         return copying.reduced(self, protocol)
 
     def __copy__(self) -> LockedArray:

@@ -256,3 +256,22 @@ class Tagged(LockedArray):
     def __array_finalize__(self, obj):
         super().__array_finalize__(obj)
         self.tag = getattr(obj, "tag", None)
+
+
+class Reducing(LockedArray):
+    def __reduce__(self):
+        function, arguments = super().__reduce__()
+        return _tagged, (function, arguments, "volts")
+
+
+def _tagged(function, arguments, tag):
+    made = function(*arguments)
+    made.tag = tag
+    return made
+
+
+def test_subclass_that_overrides_reduce_is_asked_by_every_protocol():
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        y = pickle.loads(pickle.dumps(Reducing(CUBE), protocol))
+        assert (type(y), y.tag) == (Reducing, "volts")
+        np.testing.assert_array_equal(y.snapshot(), CUBE)
