@@ -22,6 +22,7 @@ from lockedarray._array.dispatch import function_roles
 from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray._array.dispatch.operators import has_own, operate
 from lockedarray._array.dispatch.results import wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
@@ -35,7 +36,7 @@ from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
-from lockedarray._cores import Holds, address, connect, locks_regions
+from lockedarray._cores import ArrayBase, Holds, address, connect, locks_regions
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock, region_lock_of
 
@@ -275,7 +276,12 @@ class LockedArray(Facade):
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
             return  # the end of x[index] += ...: the elements are there already
-        value = converted(value, "elements", self, index)
+        try:
+            value = converted(value, "elements", self, index)
+        except Exception:  # NumPy looks at the index first
+            shown = np.broadcast_to(np.empty((), self.dtype), self.shape)
+            run(operator.getitem, (shown, index), {})
+            raise
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):
@@ -354,7 +360,27 @@ class LockedArray(Facade):
 
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
+        if self._stands_back(other):  # Python asks all of them, whose comparison it is
+            return run(operate(name), (self, other), {})
         return run(getattr(np.ndarray, name), (self, converted(other, "operand")), {})
+
+    def _general_operate(self, name: str, other: Any) -> Any:
+        """Apply the operator whose method is `name`; `other` may be of a class that has its own."""
+        if self._stands_back(other) and has_own(type(other), name):
+            return run(operate(name), (self, other), {})
+        return getattr(np.ndarray, name)(self, other)
+
+    def _stands_back(self, other: Any) -> bool:
+        """Whether `other` has its say first, as it has where a plain array is on the left.
+
+        It is of a subclass of ndarray, of which a LockedArray is no base: Python would ask it last.
+        """
+        return (
+            isinstance(other, np.ndarray)
+            and type(other) is not np.ndarray
+            and not isinstance(other, Facade)
+            and type(self).__array_ufunc__ is ArrayBase.__array_ufunc__
+        )
 
     # -- properties ------------------------------------------------------------------------------
 
@@ -491,10 +517,12 @@ class LockedArray(Facade):
     # -- copies ----------------------------------------------------------------------------------
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return copying.reduced(self)
+        return copying.reduced(self, 2)
 
-    def __reduce_ex__(self, _protocol: Any) -> tuple[Any, ...]:
-        return self.__reduce__()
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if type(self).__reduce__ is not LockedArray.__reduce__:  # a subclass knows better
+            return self.__reduce__()
+        return copying.reduced(self, protocol)
 
     def __copy__(self) -> LockedArray:
         return copying.copied(self)

@@ -38,11 +38,12 @@ def copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
     return plain_view(array, np.ndarray) if type(array) is not np.ndarray else array
 
 
-def has_order(array: np.ndarray, order: str) -> bool:
-    """Whether the memory layout of `array` is `order`, 'C' or 'F'; true of what asks for none."""
-    if type(order) is str and order in ("C", "F"):
-        return array.flags.c_contiguous if order == "C" else array.flags.f_contiguous
-    return True
+def has_order(array: np.ndarray, order: Any) -> bool:
+    """Whether the memory layout of `array` is `order`, or may be any; False of what is no order."""
+    name = order.upper() if isinstance(order, str) else order
+    if name in ("C", "F"):
+        return array.flags.c_contiguous if name == "C" else array.flags.f_contiguous
+    return name is None or name in ("K", "A")
 
 
 def sharing(

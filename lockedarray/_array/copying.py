@@ -11,15 +11,47 @@ import numpy as np
 
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_root
+from lockedarray._array.memory import plain_view
 
 __all__ = ["copied", "deeply_copied", "dump", "dumps", "reduced"]
 
 _F = TypeVar("_F", bound=Facade)
 
 
-def reduced(array: Facade) -> tuple[Any, ...]:
-    """Return what pickle keeps of `array`, as it is at one moment."""
-    return _rebuilt, _parts(array, _snapshot(array))
+def reduced(array: Facade, protocol: int) -> tuple[Any, ...]:
+    """Return what pickle keeps of `array`, as it is at one moment.
+
+    That is a plain array with the layout, and within the pickle or out of band as it is with
+    NumPy's own: of protocol 5 what lies in one piece goes out of band.
+    """
+    elements = run(_pickled, (array,), {})
+    cls, elements, objects, attributes = _parts(array, elements)
+    in_band = protocol >= 5 and not _is_dense(array)
+    return _rebuilt, (cls, _InBand(elements) if in_band else elements, objects, attributes)
+
+
+class _InBand:
+    """Pickled as a plain array that is whole within the pickle."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._array = array
+
+    def __reduce__(self) -> Any:
+        return self._array.__reduce__()
+
+
+def _pickled(array: np.ndarray) -> np.ndarray:
+    if array.dtype.itemsize == 0 and array.dtype.names is None:  # of which a copy is bigger
+        made = np.empty(0)
+        made.__setstate__((1, array.shape, array.dtype, False, b""))  # type: ignore[arg-type]
+        return made
+    return array.copy(order="K" if _is_dense(array) else "C")
+
+
+def _is_dense(array: np.ndarray) -> bool:
+    """Whether the elements lie in one piece, whatever the order of the axes."""
+    axes = sorted(range(array.ndim), key=array.strides.__getitem__, reverse=True)
+    return plain_view(array, np.ndarray).transpose(axes).flags.c_contiguous
 
 
 def copied(array: _F) -> _F:
@@ -66,6 +98,7 @@ _OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
 
 
 def _rebuilt(cls: type[_F], array: np.ndarray, objects: str, attributes: dict[str, Any]) -> _F:
-    made = make_root(cls, np.require(array, requirements="O"), lock=None, objects=objects)
+    owned = array if array.flags.owndata else array.copy(order="K")
+    made = make_root(cls, owned, lock=None, objects=objects)
     vars(made).update(attributes)
     return made

@@ -77,6 +77,7 @@ class ArrayBase(np.ndarray):
     _general_getitem: Callable[..., Any]
     _general_setitem: Callable[..., None]
     _general_compare: Callable[..., Any]
+    _general_operate: Callable[..., Any]
 
     def __array_finalize__(self, obj: Any) -> None:
         self._general_finalize(obj)
@@ -112,6 +113,29 @@ def _comparison(name: str) -> Callable[[ArrayBase, Any], Any]:
 
 for _name in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__"):
     setattr(ArrayBase, _name, _comparison(_name))
+
+
+def _operator(name: str) -> Callable[..., Any]:
+    plain = getattr(np.ndarray, name)
+
+    def operate(self: ArrayBase, other: Any, *modulo: Any) -> Any:
+        if (
+            type(other) is np.ndarray
+            or not isinstance(other, np.ndarray)
+            or isinstance(other, ArrayBase)
+            or modulo
+        ):
+            return plain(self, other, *modulo)
+        return self._general_operate(name, other)
+
+    operate.__name__ = name
+    operate.__qualname__ = f"ArrayBase.{name}"
+    operate.__doc__ = plain.__doc__
+    return operate
+
+
+for _name in "add sub mul mod divmod lshift rshift and xor or floordiv truediv matmul pow".split():
+    setattr(ArrayBase, f"__{_name}__", _operator(f"__{_name}__"))
 
 
 class AtBase:

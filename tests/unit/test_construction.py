@@ -111,6 +111,27 @@ def test_order_is_that_of_numpys_copy(given, order, copy):
     np.testing.assert_array_equal(x.snapshot(), given)
 
 
+@pytest.mark.parametrize("order", ["Z", "f", "F", "c", "k", None, b"F", "Fortran", "", 1, ["F"]])
+def test_order_of_a_temporary_is_what_numpy_takes_for_one(order):
+    def outcome(make):
+        try:
+            flags = make().flags
+        except Exception as error:
+            return type(error), str(error)
+        return flags.c_contiguous, flags.f_contiguous
+
+    for copy in (None, True, False):
+        expected = outcome(lambda copy=copy: np.array(np.zeros((2, 3)), order=order, copy=copy))
+        got = outcome(lambda copy=copy: LockedArray(np.zeros((2, 3)), order=order, copy=copy))
+        assert got == expected
+    x = LockedArray(np.zeros((2, 3)))
+    for method in (np.ndarray.copy, np.ndarray.flatten):
+        plain = outcome(lambda method=method: method(np.zeros((2, 3)), order))
+        assert outcome(lambda method=method: getattr(x, method.__name__)(order)) == plain
+    expected = outcome(lambda: np.zeros((2, 3)).astype(float, order, copy=False))
+    assert outcome(lambda: x.astype(float, order, copy=False)) == expected
+
+
 def test_temporary_in_another_order_is_converted():
     x = LockedArray(np.arange(6.0).reshape(2, 3).copy(), order="F")
     assert x.flags.f_contiguous

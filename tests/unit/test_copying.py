@@ -194,3 +194,84 @@ def test_save_and_load(tmp_path):
     file = io.BytesIO()
     assert waits_beside(x.write(), x.lock, lambda: np.save(file, x))[0] == "read"
     assert free(x, y)
+
+
+def empty_texts(dtype, shape):
+    return np.zeros(shape, [("x", dtype, 0)])["x"]
+
+
+CUBE = np.arange(24.0).reshape(2, 3, 4)
+LAYOUTS = {
+    "empty bytes": empty_texts(bytes, 5),
+    "empty text": empty_texts(str, (2, 3)),
+    "empty void": np.zeros(5, (np.void, 0)),
+    "C order": CUBE,
+    "F order": np.asfortranarray(CUBE),
+    "other order of axes": CUBE.transpose(1, 0, 2),
+    "columns": CUBE[:, :, :2],
+    "rows in F order": np.asfortranarray(CUBE[0])[::2],
+    "reversed": CUBE[::-1],
+    "broadcast": np.broadcast_to(np.arange(3), (2, 3)),
+    "no axes": np.array(5.0),
+    "no elements": np.zeros((3, 0, 2)).T,
+    "objects": np.array([[1, None], ["a", 2]], object).T,
+    "records": np.array([(1, 2.0), (3, 4.0)], "i4,f8")[::2],
+    "a field": np.array([(1, 2.0), (3, 4.0)], "i4,f8")["f1"],
+    "texts": np.array(["a", "bc" * 40], np.dtypes.StringDType()),
+    "dates": np.array(["2024-01-01", "NaT"], "M8[D]")[::-1],
+}
+
+
+@pytest.mark.parametrize("array", LAYOUTS.values(), ids=LAYOUTS)
+def test_pickled_as_numpy_pickles_the_same_array(array):
+    x = LockedArray(array, copy=False)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        buffers = ([], [])
+        twins = []
+        for source, sent in zip((x, array), buffers, strict=True):
+            callback = sent.append if protocol >= 5 else None
+            pickled = pickle.dumps(source, protocol, buffer_callback=callback)
+            twins.append(pickle.loads(pickled, buffers=sent))
+        y, plain = twins
+        assert len(buffers[0]) == len(buffers[1])
+        assert (y.dtype, y.shape) == (plain.dtype, plain.shape)
+        assert plain.size == 0 or y.strides == plain.strides
+        assert repr(y.tolist()) == repr(plain.tolist())
+        assert type(y) is LockedArray
+    stored = io.BytesIO()
+    x.dump(stored)
+    for pickled in (stored.getvalue(), x.dumps()):
+        assert pickle.loads(pickled).dtype == pickle.loads(array.dumps()).dtype
+
+
+def test_attributes_of_a_subclass_are_pickled_within_and_out_of_band():
+    x = Tagged(CUBE[:, :, :2])
+    x.tag = ["volts"]
+    for view in (x, x[::2], x.T):
+        assert out_of_band(view).tag == ["volts"]
+        assert type(out_of_band(view)) is Tagged
+
+
+class Tagged(LockedArray):
+    def __array_finalize__(self, obj):
+        super().__array_finalize__(obj)
+        self.tag = getattr(obj, "tag", None)
+
+
+class Reducing(LockedArray):
+    def __reduce__(self):
+        function, arguments = super().__reduce__()
+        return _tagged, (function, arguments, "volts")
+
+
+def _tagged(function, arguments, tag):
+    made = function(*arguments)
+    made.tag = tag
+    return made
+
+
+def test_subclass_that_overrides_reduce_is_asked_by_every_protocol():
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        y = pickle.loads(pickle.dumps(Reducing(CUBE), protocol))
+        assert (type(y), y.tag) == (Reducing, "volts")
+        np.testing.assert_array_equal(y.snapshot(), CUBE)

@@ -121,3 +121,123 @@ def test_array_function_looks_at_its_arguments():
         array.__array_function__(np.reshape, (la.LockedArray,), array, (2, 1))
     with pytest.raises(TypeError, match="kwargs must be a dict"):
         array.__array_function__(np.reshape, (la.LockedArray,), (array,), (2, 1))
+
+
+class Threesome:
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return range(3)[index]
+
+
+class Convertible:
+    def __init__(self, array):
+        self.array = array
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype)
+
+
+class Unconvertible:
+    def __float__(self):
+        raise LookupError
+
+
+ASSIGNED = [
+    *([1, 2, 3], [[1], [2, 3]], [[1, 2, 3]], {1}, range(3), range(1), Threesome()),
+    *(Convertible(3), Convertible([4]), Unconvertible(), None, "12", memoryview(b"ab"), 2**70),
+]
+INDICES = [
+    *((), ..., 0, (..., 0), slice(None), [0, 2], None, 7, "f0", 1.0, [], np.int64(1), np.array(1)),
+    *((0, 0), np.array([True, False, True])),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "array",
+    [
+        *(np.array(1.0), np.arange(3, dtype="u1"), np.array([True, False, True])),
+        *(np.array(["a", "bb", "c"]), np.zeros(3, "i4,f8"), np.array([1, None, "x"], object)),
+        *(np.zeros(3, "V4"), np.ones((3, 3))),
+    ],
+    ids=lambda array: f"{array.ndim}-d {array.dtype}",
+)
+def test_assignment_is_that_of_numpy_or_refused_as_by_numpy(array):
+    for index in INDICES:
+        for value in ASSIGNED:
+            x, plain = la.LockedArray(array, copy=True), array.copy()
+            outcomes = []
+            for target in (x, plain):
+                try:
+                    target[index] = value
+                    outcomes.append(None)
+                except Exception as error:
+                    outcomes.append(type(error))
+            assert outcomes[0] is outcomes[1], (index, value)
+            assert repr(x.snapshot()) == repr(plain), (index, value)
+
+
+OUT = {
+    "dot": lambda x, y, z: np.dot(x, y.T, out=z.reshape(2, 4)),
+    "ndarray.dot": lambda x, y, z: x.dot(y.T, z.reshape(2, 4)),
+    "dot of a slice": lambda x, y, z: np.dot(x, y.T, out=z.T),
+    "matmul": lambda x, y, z: np.matmul(x, y.T, out=z.T),
+    "einsum": lambda x, y, z: np.einsum("ij,kj->ik", x, y, out=z.T),
+    "multi_dot": lambda x, y, z: np.linalg.multi_dot([x, y.T], out=z.reshape(2, 4)),
+    "choose": lambda x, y, z: np.choose([[0, 1, 0], [1, 1, 0]], [x, y[:2]], out=z[:3].T),
+    "take": lambda x, y, z: np.take(x.T, [0, 1], axis=0, out=z[:2].T),
+    "compress": lambda x, y, z: np.compress([1, 0, 1], x.T, 0, out=z[:2].T),
+    "concatenate": lambda x, y, z: np.concatenate([x[:1], x[1:, :]], 0, z[:3].T),
+    "stack": lambda x, y, z: np.stack([x[0], x[1]], out=z[:3].T),
+    "cumsum": lambda x, y, z: np.cumsum(x, 0, out=z[:3].T),
+}
+
+
+@pytest.mark.parametrize("call", OUT.values(), ids=OUT)
+def test_out_may_be_in_another_order_than_the_inputs(call):
+    plain = [np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(4, 3), np.zeros((4, 2))]
+    locked = [la.LockedArray(array, copy=True) for array in plain]
+    outcomes = []
+    for arrays in (plain, locked):
+        try:
+            outcomes.append(call(*arrays).tolist())
+        except Exception as error:
+            outcomes.append((type(error), str(error)))
+    assert outcomes[0] == outcomes[1]
+    assert [array.tolist() for array in plain] == [array.tolist() for array in locked]
+
+
+ZERO_D = [
+    lambda x, o: np.add(x, x, out=o),
+    lambda x, o: np.add(x, x, where=True, dtype="f4"),
+    lambda x, o: np.divmod(x, x, out=(o, None)),
+    lambda x, o: np.modf(x, subok=False),
+    lambda x, o: np.add.outer(x, x, out=o),
+    lambda x, o: np.add.reduce(x, axis=(), keepdims=True),
+    lambda x, o: np.add.reduce(x, axis=None, out=o, initial=2),
+    lambda x, o: np.clip(x, 1, 2, out=...),
+    lambda x, o: np.percentile(x, 50, out=o),
+    lambda x, o: np.quantile(x, [0.5, 0.25]),
+    lambda x, o: np.interp(x, [0, 4], [0, 8]),
+    lambda x, o: (np.mean(x, keepdims=True), np.mean(x, out=o), np.std(x)),
+    lambda x, o: (np.linalg.norm(x), np.round(x, 1), np.dot(x, x)),
+]
+
+
+@pytest.mark.parametrize("call", ZERO_D, ids=range(len(ZERO_D)))
+def test_result_without_axes_is_of_numpys_kind(call):
+    def shown(result):
+        if isinstance(result, tuple):
+            return [shown(item) for item in result]
+        return isinstance(result, np.ndarray), result.dtype, result.shape, result.tolist()
+
+    def outcome(x, o):
+        try:
+            return shown(call(x, o)), x.tolist(), o.tolist()
+        except Exception as error:
+            return type(error), x.tolist(), o.tolist()
+
+    x, o = la.LockedArray(2.25), la.LockedArray(0.0)
+    assert outcome(x, o) == outcome(np.array(2.25), np.array(0.0))

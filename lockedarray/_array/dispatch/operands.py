@@ -105,27 +105,40 @@ def _is_operand(value: Any) -> bool:
 
 def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
     dtype = array.dtype
-    if has_arena(dtype) and picks_element(index, array.ndim):
-        if isinstance(value, str):
+    if dtype.hasobject and not has_arena(dtype):
+        return value
+    if type(index) is np.ndarray and index.ndim == 0 and index.dtype.kind in "iu":
+        index = index.item()  # it is an integer to NumPy
+    is_list = isinstance(value, (list, tuple))
+    if picks_element(index, array.ndim):
+        if is_list or (has_arena(dtype) and isinstance(value, str)):
             return value
-        element = np.empty((), dtype)  # NumPy would hold its own lock while it asks for the text
+        element = np.empty((), dtype)
         element[()] = value
         return element
-    if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
+    if has_arena(dtype):
         return value
-    if not isinstance(value, (list, tuple)):
-        return np.asarray(value, dtype=dtype)
-    if picks_element(index, array.ndim) or facades_in(value):
+    view = _view(array, index)
+    dtype = dtype if view is None else view.dtype  # of a field, maybe
+    is_record = dtype.names is not None or dtype.type is np.void
+    if is_list and (is_record or facades_in(value)):
         return value
-    made = np.asarray(value, dtype=dtype)
-    return value if _is_too_deep(made.ndim, array, index) else made
+    if view is None or not is_record:
+        made = np.asarray(value, dtype=dtype)
+        if view is None or made.ndim <= view.ndim:
+            return made
+    if is_list:
+        return value
+    made = np.empty(view.shape, dtype)
+    made[...] = value  # NumPy refuses here what it makes an array of elsewhere, and the reverse
+    return made
 
 
-def _is_too_deep(axes: int, array: Facade, index: Any) -> bool:
-    """Whether so many axes are more than those of the view that `index` makes."""
+def _view(array: Facade, index: Any) -> np.ndarray | None:
+    """The view that `index` makes, whose elements are not to be looked at; else None."""
     if not makes_view(index, array.ndim):
-        return False
+        return None
     try:
-        return axes > plain_view(array, np.ndarray)[index].ndim
+        return plain_view(array, np.ndarray)[index]
     except (IndexError, ValueError):
-        return False
+        return None

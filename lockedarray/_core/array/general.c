@@ -21,6 +21,7 @@ la_general_add(PyObject *Py_UNUSED(module))
         {&la_names.general_getitem, "_general_getitem"},
         {&la_names.general_setitem, "_general_setitem"},
         {&la_names.general_compare, "_general_compare"},
+        {&la_names.general_operate, "_general_operate"},
         {&la_names.general_array_ufunc, "_general_array_ufunc"},
         {&la_names.general_array_function, "_general_array_function"},
         {&la_names.register_, "register"},

@@ -17,6 +17,7 @@ typedef struct {
     PyObject *general_getitem;
     PyObject *general_setitem;
     PyObject *general_compare;
+    PyObject *general_operate;
     PyObject *general_array_ufunc;
     PyObject *general_array_function;
     PyObject *register_;

@@ -3,9 +3,14 @@
  * slot on raw views, which have no override protocol to go through.
  *
  * For operands of any other kind it is ndarray's own slot on the operands as
- * they are: that asks them what to do, and in the end __array_ufunc__.
+ * they are: that asks them what to do, and in the end __array_ufunc__. But other
+ * subclasses of ndarray have their say only where a plain array stands on the
+ * left, of which they are subclasses: so one does there.
  */
 #include "array/numbers.h"
+
+#include <stddef.h>
+#include <string.h>
 
 #include "array/general.h"
 #include "array/operation.h"
@@ -77,8 +82,45 @@ la_pair_result(la_pair *pair, PyObject *facade, PyObject *result)
     return result;
 }
 
+/* An operator: where its slot is among those of a type, and what its method is called. */
+typedef struct {
+    size_t offset;
+    const char *name;
+} la_operator;
+
+static void *
+la_operator_slot(const PyNumberMethods *methods, const la_operator *operator_)
+{
+    void *slot;
+
+    memcpy(&slot, (const char *)methods + operator_->offset, sizeof(slot));
+    return slot;
+}
+
+/* Is it a subclass of ndarray, and no LockedArray, that does the operator its own way? */
+static bool
+la_has_own_operator(PyObject *object, const la_operator *operator_)
+{
+    const PyNumberMethods *methods = Py_TYPE(object)->tp_as_number;
+
+    return PyArray_Check(object) && !PyArray_CheckExact(object) && !la_is_facade(object)
+           && la_operator_slot(methods, operator_)
+              != la_operator_slot(PyArray_Type.tp_as_number, operator_);
+}
+
+static LA_COLD PyObject *
+la_operate_plainly(PyObject *array, PyObject *other, const la_operator *operator_)
+{
+    PyObject *name = PyUnicode_FromString(operator_->name);
+    PyObject *result = name == NULL ? NULL
+        : PyObject_CallMethodObjArgs(array, la_names.general_operate, name, other, NULL);
+
+    Py_XDECREF(name);
+    return result;
+}
+
 static PyObject *
-la_binary(PyObject *first, PyObject *second, binaryfunc slot)
+la_binary(PyObject *first, PyObject *second, binaryfunc slot, const la_operator *operator_)
 {
     la_pair pair;
 
@@ -87,6 +129,9 @@ la_binary(PyObject *first, PyObject *second, binaryfunc slot)
         return NULL;
     }
     if (begun == LA_GENERAL) {
+        if (la_is_facade(first) && la_has_own_operator(second, operator_)) {
+            return la_operate_plainly(first, second, operator_);
+        }
         return slot(first, second);
     }
     PyObject *result = slot(pair.first, pair.second);
@@ -136,6 +181,7 @@ la_unary(PyObject *array, unaryfunc slot)
 static PyObject *
 la_nb_power(PyObject *first, PyObject *second, PyObject *modulo)
 {
+    static const la_operator power = {offsetof(PyNumberMethods, nb_power), "__pow__"};
     ternaryfunc slot = PyArray_Type.tp_as_number->nb_power;
     la_pair pair;
     int begun = modulo != Py_None ? LA_GENERAL
@@ -145,6 +191,9 @@ la_nb_power(PyObject *first, PyObject *second, PyObject *modulo)
         return NULL;
     }
     if (begun == LA_GENERAL) {
+        if (modulo == Py_None && la_is_facade(first) && la_has_own_operator(second, &power)) {
+            return la_operate_plainly(first, second, &power);
+        }
         return slot(first, second, modulo);
     }
     PyObject *result = slot(pair.first, pair.second, modulo);
@@ -194,9 +243,11 @@ la_compare(PyObject *array, PyObject *other, int how)
 /* Each slot hands on ndarray's slot of its name. */
 #define LA_SLOTS(UNARY, BINARY, INPLACE) \
     UNARY(negative) UNARY(positive) UNARY(absolute) UNARY(invert) \
-    BINARY(add) BINARY(subtract) BINARY(multiply) BINARY(remainder) BINARY(divmod) \
-    BINARY(lshift) BINARY(rshift) BINARY(and) BINARY(xor) BINARY(or) \
-    BINARY(floor_divide) BINARY(true_divide) BINARY(matrix_multiply) \
+    BINARY(add, "__add__") BINARY(subtract, "__sub__") BINARY(multiply, "__mul__") \
+    BINARY(remainder, "__mod__") BINARY(divmod, "__divmod__") BINARY(lshift, "__lshift__") \
+    BINARY(rshift, "__rshift__") BINARY(and, "__and__") BINARY(xor, "__xor__") \
+    BINARY(or, "__or__") BINARY(floor_divide, "__floordiv__") \
+    BINARY(true_divide, "__truediv__") BINARY(matrix_multiply, "__matmul__") \
     INPLACE(add) INPLACE(subtract) INPLACE(multiply) INPLACE(remainder) \
     INPLACE(lshift) INPLACE(rshift) INPLACE(and) INPLACE(xor) INPLACE(or) \
     INPLACE(floor_divide) INPLACE(true_divide) INPLACE(matrix_multiply)
@@ -207,11 +258,12 @@ la_compare(PyObject *array, PyObject *other, int how)
     { \
         return la_unary(array, PyArray_Type.tp_as_number->nb_##name); \
     }
-#define LA_DEFINE_BINARY(name) \
+#define LA_DEFINE_BINARY(name, called) \
     static PyObject * \
     la_nb_##name(PyObject *first, PyObject *second) \
     { \
-        return la_binary(first, second, PyArray_Type.tp_as_number->nb_##name); \
+        static const la_operator operator_ = {offsetof(PyNumberMethods, nb_##name), called}; \
+        return la_binary(first, second, PyArray_Type.tp_as_number->nb_##name, &operator_); \
     }
 #define LA_DEFINE_INPLACE(name) \
     static PyObject * \
@@ -222,9 +274,10 @@ la_compare(PyObject *array, PyObject *other, int how)
 LA_SLOTS(LA_DEFINE_UNARY, LA_DEFINE_BINARY, LA_DEFINE_INPLACE)
 
 #define LA_ENTER(name) {Py_nb_##name, la_nb_##name},
+#define LA_ENTER_BINARY(name, called) LA_ENTER(name)
 #define LA_ENTER_INPLACE(name) {Py_nb_inplace_##name, la_nb_inplace_##name},
 PyType_Slot la_number_slots[] = {
-    LA_SLOTS(LA_ENTER, LA_ENTER, LA_ENTER_INPLACE)
+    LA_SLOTS(LA_ENTER, LA_ENTER_BINARY, LA_ENTER_INPLACE)
     LA_ENTER(power)
     LA_ENTER_INPLACE(power)
     {0, NULL},
