@@ -299,22 +299,21 @@ class LockedArray(Facade):
     ) -> Any:
         """Run ``function(array, index, *values)``, under a lock of what a basic index names."""
         is_view = makes_view(index, self.ndim)
-        while (part := self._named(index, is_view)) is not None:
+        while (view := self._named(index, is_view)) is not None:
+            place = _place(self, view)
 
-            def act(array: np.ndarray, *values: Any) -> Any:
-                now = self._named(index, is_view)
-                if now is None or not _shows_the_same(now, array):
+            def act(array: np.ndarray, *values: Any, place: Any = place) -> Any:
+                if _place(self, view) != place:
                     return _RESIZED
                 return function(array, ... if is_view else (), *values)
 
-            view = make_view(part, self, self._may_write)
             result = run(act, (view, *values), {}, (id(view),) if write else ())
             if result is not _RESIZED:
                 return result
         return run(function, (self, index, *values), {}, (id(self),) if write else ())
 
-    def _named(self, index: Any, is_view: bool) -> np.ndarray | None:
-        """Return a plain view of what the index names, or None if that is not locked alone."""
+    def _named(self, index: Any, is_view: bool) -> LockedArray | None:
+        """Return a view of what the index names, or None if that is not locked alone."""
         if not locks_regions or self.dtype.hasobject or buffer_of(self).whole:
             return None  # code of elements, such as __del__ of one that is replaced, runs alone
         if not is_view:
@@ -322,10 +321,10 @@ class LockedArray(Facade):
                 return None
             index = (*index, ...) if type(index) is tuple else (index, ...)
         try:
-            named = plain_view(self, np.ndarray)[index]
+            view = ArrayBase.__getitem__(self, index)
         except (IndexError, KeyError, ValueError):
             return None  # raised anew under the lock
-        return named if type(named) is np.ndarray and named.base is not None else None
+        return view if isinstance(view, LockedArray) else None
 
     def _is_own_view(self, index: Any, value: LockedArray) -> bool:
         if value._buffer is not self._buffer or value._buffer is None:
@@ -576,6 +575,11 @@ _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]
 _flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]  # as NumPy's C code sees them
+
+
+def _place(array: Any, view: Any) -> Any:
+    """What tells whether `array` was resized since `view` was made of it, and how."""
+    return _shape_of(array), _strides_of(array), address(array) - address(view)
 
 
 _RESIZED = object()
