@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array import copying
-from lockedarray._array.at import At, AtIndex
+from lockedarray._array.at import At, AtIndex, CompareExchangeResult
 from lockedarray._array.construction import (
     as_type,
     copied,
@@ -276,8 +276,9 @@ class LockedArray(Facade):
         value = converted(value, "elements", self, index)
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
-        ):
-            run(_storing(value), (self, index), {}, (id(self),))  # the very object is stored
+        ):  # the very object is stored
+            stored = () if picks_element(index, self.ndim) else (value,)
+            run(_storing(value), (self, index), {}, (id(self),), stored=stored)
         else:
             run(operator.setitem, (self, index, value), {}, (id(self),))
 
@@ -316,7 +317,7 @@ class LockedArray(Facade):
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        FlatIterator(self)[...] = value
+        FlatIterator(self)._fill(value)
 
     @property
     def real(self) -> Any:
@@ -505,6 +506,7 @@ connect(
     cls=LockedArray,
     at=At,
     at_index=AtIndex,
+    at_exchanged=CompareExchangeResult,
     guard=Guard,
     wrapped=wrapped_view,
     readers=function_roles.PLAIN_READERS,

@@ -20,7 +20,7 @@ from lockedarray._array.objects import has_arena
 
 __all__ = ["Use", "converted"]
 
-Use = Literal["argument", "index", "operand", "elements"]
+Use = Literal["argument", "index", "operand", "elements", "flat"]
 
 
 def converted(
@@ -52,10 +52,12 @@ def converted(
           not where that is of objects or records, to which a tuple is one element. A list is left
           to NumPy where it has more axes than `index` selects: an array would be broadcast, and the
           list is refused.
+        - 'flat': of what is assigned to ``array.flat[index]``, in the array's dtype, where that is
+          several elements; those may be repeated, whatever axes the array has.
 
         A list or tuple with LockedArrays in it is left: they are read under their locks.
     array, index
-        Where 'elements' are assigned.
+        Where 'elements' are assigned, or 'flat' ones.
 
     Returns
     -------
@@ -67,6 +69,9 @@ def converted(
     if use == "elements":
         assert array is not None
         return _converted_elements(value, array, index)
+    if use == "flat":
+        assert array is not None
+        return _converted_flat(value, array, index)
     if use == "operand":
         return np.asarray(value) if _is_operand(value) else value
     if not _is_foreign(value):
@@ -119,6 +124,19 @@ def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
         return value
     made = np.asarray(value, dtype=dtype)
     return value if _is_too_deep(made.ndim, array, index) else made
+
+
+def _converted_flat(value: Any, array: Facade, index: Any) -> Any:
+    dtype = array.dtype
+    is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
+    if has_arena(dtype) and is_element:
+        return _converted_elements(value, array, (0,) * array.ndim)
+    is_text = isinstance(dtype, np.dtypes.StringDType)
+    if (dtype.hasobject and not is_text) or dtype.names is not None or dtype.type is np.void:
+        return value
+    if dtype.itemsize == 0 or (is_element and hasattr(type(value), "__len__")):
+        return value
+    return value if facades_in(value) else np.asarray(value, dtype=dtype)
 
 
 def _is_too_deep(axes: int, array: Facade, index: Any) -> bool:
