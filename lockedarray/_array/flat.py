@@ -93,7 +93,7 @@ class FlatIterator:
     def _assign(self, assign: Callable[..., None], index: Any, value: Any) -> None:
         array, written = self._array, (id(self._array),)
         is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
-        if isinstance(value, FlatIterator) and not (is_element and array.dtype.hasobject):
+        if isinstance(value, FlatIterator) and not is_element:
             value = value.copy()
         value = converted(value, "flat", array, index)
         if self._is_argument(value, is_element):
@@ -113,7 +113,7 @@ class FlatIterator:
         if dtype.hasobject:
             return False
         is_record = dtype.names is not None or dtype.type is np.void
-        return not is_record or bool(facades_in(value))
+        return not (is_element or is_record) or bool(facades_in(value))
 
     def __delitem__(self, index: Any) -> None:
         raise TypeError("Cannot delete iterator elements")

@@ -104,7 +104,11 @@ WAYS = {
 def compared(o):
     try:
         return o.at[1].compare_exchange("other", None)[1]
-    except (RecursionError, ValueError):  # of == between an array that is in itself, and a text
+    except (
+        RecursionError,
+        ValueError,
+        TypeError,
+    ):  # of == between an array or a record, and a text
         return o[1]
 
 
@@ -211,8 +215,10 @@ def ragged(y):
     [
         lambda o, v: operator.setitem(o, slice(None), v),
         lambda o, v: operator.setitem(o, [0, 1, 2], v),
-        lambda o, v: o.at[:].set(v),
-        lambda o, v: o.at[:].exchange(v),
+        lambda o, v: o.at[:].set(v) if hasattr(o, "at") else operator.setitem(o, slice(None), v),
+        lambda o, v: (
+            o.at[[0, 1, 2]].exchange(v) if hasattr(o, "at") else operator.setitem(o, [0, 1, 2], v)
+        ),
         lambda o, v: operator.setitem(o.flat, slice(None), v),
         lambda o, v: setattr(o, "flat", v),
         lambda o, v: o.put([0, 1, 2], v),
@@ -238,11 +244,20 @@ def test_locked_array_in_a_list_that_is_spread_is_stored_itself(store):
 
 
 def test_full_stores_the_very_objects():
-    y = la.zeros(2)
-    values = [y, None]
-    assert la.full(2, values, object)[0] is y
-    assert np.full_like(la.full(2, None), values)[0] is y
-    assert la.full((), y, object).shape == () if hasattr(np, "never") else True
+    y, element = la.zeros(2), [nested()]
+    given = np.empty(2, object)
+    given[:] = [y, element]
+    for made in (
+        la.full(2, given),
+        la.full(2, given, object),
+        np.full_like(la.full(2, None), given),
+    ):
+        assert made[0] is y
+        assert made[1] is element
+    assert la.full(1, y[:1], object)[0] == 0
+    for full in (np.full, la.full):
+        with pytest.raises(ValueError, match="inhomogeneous"):
+            full(2, [y.snapshot(), None], object)
 
 
 def test_list_that_another_thread_changes_comes_out_itself():

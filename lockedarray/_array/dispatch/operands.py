@@ -134,9 +134,16 @@ def _converted_flat(value: Any, array: Facade, index: Any) -> Any:
     is_text = isinstance(dtype, np.dtypes.StringDType)
     if (dtype.hasobject and not is_text) or dtype.names is not None or dtype.type is np.void:
         return value
-    if dtype.itemsize == 0 or (is_element and hasattr(type(value), "__len__")):
+    if dtype.itemsize == 0 or facades_in(value):
         return value
-    return value if facades_in(value) else np.asarray(value, dtype=dtype)
+    if not is_element:
+        return np.asarray(value, dtype=dtype)
+    one = np.empty(1, dtype)
+    try:
+        one.flat[0] = value
+    except Exception:  # it will be raised again, unless the index is wrong
+        return value
+    return one[0]
 
 
 def _is_too_deep(axes: int, array: Facade, index: Any) -> bool:
