@@ -247,7 +247,7 @@ ASSIGNED = {
     ),
 }
 SOME = ["big int and float", "too big", "complex", "days", "number and number", "record",
-        "fractions", "range"]  # fmt: skip
+        "fractions", "range", "sequence", "sequence of records"]  # fmt: skip
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -259,5 +259,7 @@ def test_other_assignments_keep_the_dtype_too(assign):
         plain = np.zeros(4, DTYPES[name]())
         x = LockedArray(plain)
         expected = outcome(assign, plain, VALUES[value]())
-        assert outcome(assign, x, VALUES[value]()) == expected
+        found = outcome(assign, x, VALUES[value]())
+        is_refused = isinstance(expected, tuple) and value == "sequence of records"
+        assert (found[0] if is_refused else found) == (expected[0] if is_refused else expected)
         assert free(x)

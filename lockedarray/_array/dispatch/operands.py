@@ -20,7 +20,7 @@ from lockedarray._array.objects import has_arena
 
 __all__ = ["Use", "converted"]
 
-Use = Literal["argument", "index", "operand", "elements", "flat"]
+Use = Literal["argument", "stored", "index", "operand", "elements", "flat"]
 
 
 def converted(
@@ -43,6 +43,8 @@ def converted(
           overrides NumPy's functions decides itself, and what can be called, or is a mapping, a
           path or a file, is there for what it does. Lists and tuples are not converted, only what
           is in them.
+        - 'stored': of the same, but a sequence becomes a list: what is stored gets the dtype of the
+          array, and NumPy reads the numbers in it as they are.
         - 'index': of the same; and an empty sequence selects nothing, where NumPy's array of it is
           of floats, and no index.
         - 'operand' of an operator or a ufunc: of every sequence, and of all that has an
@@ -76,6 +78,8 @@ def converted(
         return np.asarray(value) if _is_operand(value) else value
     if not _is_foreign(value):
         return value
+    if use == "stored":
+        return _listed(value)
     made = np.asarray(value)
     if use == "index" and made.size == 0 and not hasattr(value, "__array__"):
         return made.astype(np.intp)
@@ -93,6 +97,18 @@ def _is_foreign(value: Any) -> bool:
     if callable(value) or any(hasattr(kind, name) for name in ("__fspath__", "keys", "write")):
         return False
     return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
+
+
+def _listed(value: Any) -> Any:
+    """Return a foreign sequence as a list, and what makes an array by itself as that."""
+    kind = type(value)
+    if any(hasattr(kind, f"__array{name}__") for name in ("", "_interface", "_struct")):
+        return np.asarray(value)
+    try:
+        memoryview(value)
+    except TypeError:
+        return [_listed(item) if _is_foreign(item) else item for item in value]
+    return np.asarray(value)
 
 
 def _is_operand(value: Any) -> bool:
@@ -116,8 +132,10 @@ def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
         element = np.empty((), dtype)  # NumPy would hold its own lock while it asks for the text
         element[()] = value
         return element
-    if dtype.hasobject or dtype.names is not None or dtype.type is np.void:
+    if dtype.hasobject:
         return value
+    if dtype.names is not None or dtype.type is np.void:
+        return _listed(value) if _is_foreign(value) else value
     if not isinstance(value, (list, tuple)):
         return np.asarray(value, dtype=dtype)
     if picks_element(index, array.ndim) or facades_in(value):

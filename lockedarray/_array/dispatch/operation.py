@@ -29,7 +29,7 @@ _STORES = frozenset(
         np.putmask, np.ndarray.put,
     }
 )  # fmt: skip
-"""What they are given in a list may become an element of an array of objects."""
+"""They store what they are given: in a list, it may become an element of an array of objects."""
 
 _AS_PYTHONS = frozenset({np.ndarray.tolist, np.ndarray.item})
 
@@ -88,7 +88,11 @@ def run(
     arrays: dict[int, np.ndarray] = {}
     objects = any(facade.dtype.hasobject for facade in facades.values())
     if others and not objects and function not in _COMPARISONS:
-        use: Use = "index" if function in _INDEXING else "argument"
+        use: Use = "argument"
+        if function in _INDEXING:
+            use = "index"
+        elif elements or function in _STORES:
+            use = "stored"
         arrays = {key: converted(value, use) for key, value in others.items()}
     holds = Holds(_requests(facades, written))
     raws: dict[int, np.ndarray] = {}
@@ -130,8 +134,10 @@ def run_as_view(
     read lock.
     """
     facades = facades_in(*args, kwargs)
-    asks = _OBJECTS_HAVE_PARTS and function.__name__ in _ASK_ELEMENTS
-    if asks or (_FREE_THREADED and function.__name__ not in _NEVER_COPY):
+    name = function.__name__
+    asks = _OBJECTS_HAVE_PARTS and name in _ASK_ELEMENTS
+    asks = asks or (name == "unstack" and any(facade.ndim == 1 for facade in facades.values()))
+    if asks or (_FREE_THREADED and name not in _NEVER_COPY):
         # Even a copy that is thrown away counts references, which races with a writer.
         if any(facade.dtype.hasobject for facade in facades.values()):
             return run(function, args, kwargs, (), read_only_result)
