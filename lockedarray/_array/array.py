@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array import copying
-from lockedarray._array.at import At, AtIndex
+from lockedarray._array.at import At, AtIndex, CompareExchangeResult
 from lockedarray._array.construction import (
     as_type,
     copied,
@@ -284,8 +284,9 @@ class LockedArray(Facade):
             raise
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
-        ):
-            self._run_within(_storing(value), index, ())  # the very object is stored
+        ):  # the very object is stored
+            stored = () if picks_element(index, self.ndim) else (value,)
+            run(_storing(value), (self, index), {}, (id(self),), stored=stored)
         else:
             self._run_within(operator.setitem, index, (value,))
 
@@ -395,7 +396,7 @@ class LockedArray(Facade):
 
     @flat.setter
     def flat(self, value: Any) -> None:
-        FlatIterator(self)[...] = value
+        FlatIterator(self)._fill(value)
 
     @property
     def real(self) -> Any:
@@ -618,6 +619,7 @@ connect(
     cls=LockedArray,
     at=At,
     at_index=AtIndex,
+    at_exchanged=CompareExchangeResult,
     guard=Guard,
     wrapped=wrapped_view,
     readers=function_roles.PLAIN_READERS,

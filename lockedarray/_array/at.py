@@ -4,24 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import GenericAlias
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
+from lockedarray._array.dispatch.results import is_new
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.memory import plain_view
+from lockedarray._array.voids import detached
 from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
-__all__ = ["At", "AtIndex"]
+__all__ = ["At", "AtIndex", "CompareExchangeResult"]
+
+
+class CompareExchangeResult(NamedTuple):
+    """What ``x.at[i].compare_exchange(expected, desired)`` returns; it is true if it swapped.
+
+    Of several elements, as any array of bool, it is neither true nor false: ask
+    ``result.swapped.all()`` or ``.any()``.
+    """
+
+    swapped: Any
+    old: Any
+
+    def __bool__(self) -> bool:
+        return bool(self.swapped)
+
+
+def _looked_up(array: np.ndarray, index: Any) -> tuple[Any, bool]:
+    """Return ``array[index]`` and whether that is several: a copy, or the object that it holds."""
+    box = [array[index]]
+    if not isinstance(box[0], (np.ndarray, np.void)) or not is_new(box):
+        return box[0], False
+    if isinstance(box[0], np.void):
+        return detached(box[0]), False
+    return box[0].copy(), True
 
 
 def _current(array: np.ndarray, index: Any) -> Any:
-    """Return a copy of ``array[index]``."""
-    value = array[index]
-    return value.copy() if isinstance(value, (np.ndarray, np.void)) else value
+    return _looked_up(array, index)[0]
 
 
 def _set(array: np.ndarray, index: Any, value: Any) -> Any:
@@ -71,10 +95,13 @@ def _exchange(array: np.ndarray, index: Any, value: Any) -> Any:
 
 
 def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any) -> Any:
-    old = _current(array, index)
-    if array.dtype.names is not None:
-        expected = np.asarray(expected, array.dtype)
-    same = np.asarray(old == expected)
+    old, several = _looked_up(array, index)
+    if array.dtype.type is np.object_:
+        same = _same_objects(old, expected) if several else np.asarray(_is_same(old, expected))
+    else:
+        if array.dtype.names is not None:
+            expected = np.asarray(expected, array.dtype)
+        same = np.asarray(old == expected)
     if array.dtype.kind in "fcmM":
         given = np.asarray(expected)
         given = given if given.dtype.kind in "fcmM" else given.astype(array.dtype)
@@ -86,7 +113,17 @@ def _compare_exchange(array: np.ndarray, index: Any, expected: Any, desired: Any
     else:
         swapped = np.broadcast_to(same, np.shape(old)).copy()
         array[index] = np.where(swapped, np.asarray(desired, array.dtype), old)
-    return swapped, old
+    return CompareExchangeResult(swapped, old)
+
+
+def _is_same(element: Any, expected: Any) -> bool:
+    return element is expected or bool(element == expected)
+
+
+def _same_objects(elements: np.ndarray, expected: Any) -> np.ndarray:
+    others = np.broadcast_to(np.asarray(expected, object), elements.shape)
+    same = [_is_same(a, b) for a, b in zip(elements.flat, others.flat, strict=True)]
+    return np.array(same, bool).reshape(elements.shape)
 
 
 _RESIZED = object()
@@ -117,7 +154,42 @@ def _place(array: np.ndarray) -> tuple[Any, ...]:
     return address(array), array.shape, array.strides
 
 
-class At(AtBase):
+_REMEDIES = {
+    "At": "x.at names no elements without an index: x.at[i].get() is their value",
+    "AtIndex": "x.at[i] names elements and is no value: x.at[i].get() is their value",
+}
+
+
+def _refusal(name: str) -> Callable[..., NoReturn]:
+    def refuse(self: Any, *_others: Any, **_named: Any) -> NoReturn:
+        kind = "At" if isinstance(self, At) else "AtIndex"
+        raise TypeError(f"{_REMEDIES[kind]} ({name} was asked of it)")
+
+    refuse.__name__ = name
+    refuse.__qualname__ = f"_NoValue.{name}"
+    return refuse
+
+
+class _NoValue:
+    """Refuses what is meant for the elements: to some of it Python has an answer, always true."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # arrays leave it to the operators here
+    __hash__ = object.__hash__
+
+
+_BINARY = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
+_ASKED = (
+    *"bool len iter contains eq ne lt le gt ge neg pos abs invert int float complex index".split(),
+    *"round trunc floor ceil array".split(),
+    *_BINARY,
+    *(f"r{name}" for name in _BINARY),
+)
+for _name in _ASKED:
+    setattr(_NoValue, f"__{_name}__", _refusal(f"__{_name}__"))
+
+
+class At(_NoValue, AtBase):
     """What ``x.at`` is: an index on it names the elements to work on."""
 
     __slots__ = ()
@@ -132,12 +204,13 @@ class At(AtBase):
         return f"<at: index it, as in x.at[i] += 1, of a LockedArray of shape {self._array.shape}>"
 
 
-class AtIndex(AtIndexBase):
+class AtIndex(_NoValue, AtIndexBase):
     """Elements of a LockedArray, for one atomic read-modify-write each call.
 
     Every method holds the write lock (`get` the read lock) from its first look at the elements
-    to its last write.  Each returns a copy: the new value, where nothing else is said.  With
-    duplicate indices the updates accumulate, as in `numpy.ufunc.at`.
+    to its last write.  Each returns a copy, or the very object that is an element: the new value,
+    where nothing else is said.  With duplicate indices the updates accumulate, as in
+    `numpy.ufunc.at`.
 
     Examples
     --------
@@ -147,7 +220,7 @@ class AtIndex(AtIndexBase):
     >>> x.at[[1, 1, 2]].add(1)
     array([2, 2, 1])
     >>> x.at[0].compare_exchange(5, 7)
-    (True, np.int64(5))
+    CompareExchangeResult(swapped=True, old=np.int64(5))
     """
 
     __slots__ = ()
@@ -162,7 +235,11 @@ class AtIndex(AtIndexBase):
             def store(array: np.ndarray, index: Any) -> Any:  # the very objects are stored
                 return function(array, index, *values)
 
-            return run(store, (self._array, self._index), {}, (id(self._array),))
+            is_element = picks_element(self._index, self._array.ndim)
+            return run(
+                store, (self._array, self._index), {}, (id(self._array),),
+                stored=() if is_element else values, elements=True,
+            )  # fmt: skip
         return self._run(function, values, True)
 
     def _run(self, function: Callable[..., Any], values: tuple[Any, ...], write: bool) -> Any:
@@ -177,10 +254,11 @@ class AtIndex(AtIndexBase):
                     return _RESIZED
                 return function(raw, within, *values)
 
-            result = run(act, (view, *values), {}, (id(view),) if write else ())
+            result = run(act, (view, *values), {}, (id(view),) if write else (), elements=True)
             if result is not _RESIZED:
                 return result
-        return run(function, (array, index, *values), {}, (id(array),) if write else ())
+        written = (id(array),) if write else ()
+        return run(function, (array, index, *values), {}, written, elements=True)
 
     def _selected(self) -> Facade | None:
         """Return a view of the elements, if the index makes one and it can be locked alone."""
@@ -245,7 +323,10 @@ class AtIndex(AtIndexBase):
         return self._accumulate(np.maximum, value)
 
     def apply(self, function: Callable[[Any], Any]) -> Any:
-        """Assign ``function(elements)``; the function is given a copy and runs under the lock."""
+        """Assign ``function(elements)``; the function runs under the lock.
+
+        It is given a copy, or the very object that is an element.
+        """
         if not callable(function):
             raise TypeError(f"apply() takes a function of the elements, not {function!r}")
         return self._write(_apply, function)
@@ -254,15 +335,25 @@ class AtIndex(AtIndexBase):
         """Assign `value` and return the old elements."""
         return self._write(_exchange, value)
 
-    def compare_exchange(self, expected: Any, desired: Any) -> tuple[Any, Any]:
+    def compare_exchange(self, expected: Any, desired: Any) -> CompareExchangeResult:
         """Assign `desired` where the elements equal `expected`.
 
         Returns
         -------
-        swapped : bool or ndarray of bool
-            Whether, element by element, it was assigned.  NaN equals NaN here.
-        old : scalar or ndarray
-            What the elements were before.
+        CompareExchangeResult
+            A named tuple, which is true if `desired` was assigned:
+
+            - ``swapped``, bool or ndarray of bool: whether, element by element, it was assigned.
+              NaN equals NaN here, and an object equals itself.
+            - ``old``, scalar or ndarray: what the elements were before.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(1)
+        >>> if x.at[0].compare_exchange(0, 1):
+        ...     print("mine")
+        mine
         """
         return self._write(_compare_exchange, expected, desired)
 

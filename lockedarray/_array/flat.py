@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
@@ -22,6 +23,10 @@ def _get(array: np.ndarray, index: Any) -> Any:
 
 def _set(array: np.ndarray, index: Any, value: Any) -> None:
     array.flat[index] = value
+
+
+def _set_all(array: np.ndarray, _index: Any, value: Any) -> None:
+    array.flat = value  # type: ignore[misc]  # so says NumPy's stub
 
 
 class FlatIterator:
@@ -79,18 +84,36 @@ class FlatIterator:
         return run(_get, (self._array, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self._array.dtype.hasobject and (
-            picks_element(index, 1) or not isinstance(value, Facade)
-        ):
+        self._assign(_set, index, value)
 
-            def store(array: np.ndarray, index: Any) -> None:  # the very object is stored
-                array.flat[index] = value
+    def _fill(self, value: Any) -> None:
+        """Do what ``x.flat = value`` does."""
+        self._assign(_set_all, ..., value)
 
-            run(store, (self._array, index), {}, (id(self._array),))
+    def _assign(self, assign: Callable[..., None], index: Any, value: Any) -> None:
+        array, written = self._array, (id(self._array),)
+        is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
+        if isinstance(value, FlatIterator) and not is_element:
+            value = value.copy()
+        value = converted(value, "flat", array, index)
+        if self._is_argument(value, is_element):
+            run(assign, (array, index, value), {}, written)
             return
-        if self._array.dtype.names is None:
-            value = converted(value, "operand")
-        run(_set, (self._array, index, value), {}, (id(self._array),))
+
+        def store(raw: np.ndarray, index: Any) -> None:  # the very object
+            assign(raw, index, value)
+
+        run(store, (array, index), {}, written, stored=() if is_element else (value,))
+
+    def _is_argument(self, value: Any, is_element: bool) -> bool:
+        """Whether `value`, to be assigned, may be exchanged for an array."""
+        dtype = self._array.dtype
+        if isinstance(value, Facade):
+            return not (is_element and dtype.hasobject)
+        if dtype.hasobject:
+            return False
+        is_record = dtype.names is not None or dtype.type is np.void
+        return not (is_element or is_record) or bool(facades_in(value))
 
     def __delitem__(self, index: Any) -> None:
         raise TypeError("Cannot delete iterator elements")

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lockedarray._array.construction import has_order
+from lockedarray._array.dispatch.arguments import PLAIN
 from lockedarray._array.dispatch.operation import run, run_as_view
 from lockedarray._array.facade import Facade
 from lockedarray._cores import locked_method
@@ -105,7 +106,10 @@ def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any
 
 
 def _fill(self: Facade, value: Any) -> None:
-    if self.dtype.hasobject:  # the value itself becomes the elements
+    kind = type(value)
+    is_number = not isinstance(value, (list, tuple, dict, np.ndarray)) and kind not in PLAIN
+    # The value itself becomes the elements, or is asked for a number, and makes no array.
+    if self.dtype.hasobject or (is_number and not hasattr(kind, "__array__")):
         run(lambda array: array.fill(value), (self,), {}, (id(self),))
     else:
         run(np.ndarray.fill, (self, value), {}, (id(self),))

@@ -17,6 +17,7 @@ from catalogue.arrays import (
     TABLE,
 )
 from catalogue.operation import N, R, W, attribute, method, op
+from lockedarray._array.at import CompareExchangeResult
 
 __all__ = ["ADDITIONS"]
 
@@ -69,7 +70,7 @@ def _compare_exchange(index):
         old = copy.copy(array[index])
         swapped = old == expected
         array[index] = np.where(swapped, desired, old)
-        return (swapped if swapped.ndim else bool(swapped)), old[()]
+        return CompareExchangeResult(swapped if swapped.ndim else bool(swapped), old[()])
 
     return call
 

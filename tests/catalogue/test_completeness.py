@@ -36,7 +36,8 @@ def test_it_knows_every_method_of_at():
     at = type(la.zeros(1).at[0])
     names = {f"at.{name}" for name in dir(at) if not name.startswith("_")}
     names |= {f"at.{name}" for name in dir(at) if name.startswith("__i") and hasattr(int, name)}
-    assert names - {"at.__init__", "at.__init_subclass__"} <= covered_by(METHODS)
+    refused = {"at.__int__", "at.__index__", "at.__invert__"}  # tests/unit/test_at.py
+    assert names - {"at.__init__", "at.__init_subclass__"} - refused <= covered_by(METHODS)
 
 
 def test_it_knows_every_ufunc():

@@ -1,6 +1,8 @@
 """x.at: every method against a loop in Python, with duplicates, NaN, records and objects."""
 
+import copy
 import operator
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -519,7 +521,7 @@ def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
     for plain, x, value in each_element_and_value(dtype, step=1 if name in AUGMENTED else 3):
         ways = [lambda: ufunc.at(plain, 1, value) or plain[1]]
         if name in AUGMENTED:
-            ways.append(lambda: AUGMENTED[name](x.at[1], value) and x[1])
+            ways.append(lambda: (AUGMENTED[name](x.at[1], value), x[1])[1])
         if hasattr(x.at[1], method):
             other = LockedArray(plain)
             ways.append(lambda: getattr(other.at[1], method)(value))
@@ -539,7 +541,7 @@ def test_update_of_a_slice_is_what_ufunc_at_computes(dtype, name):
         with np.errstate(all="ignore"):
             outcomes = [
                 outcome_of(lambda: ufunc.at(plain, slice(None, None, -2), value)),
-                outcome_of(lambda: AUGMENTED[name](x.at[::-2], value) and None),
+                outcome_of(lambda: AUGMENTED[name](x.at[::-2], value) is None or None),
             ]
         assert outcomes[0] == outcomes[1], (outcomes, value)
         assert texts(x) == texts(plain)
@@ -628,3 +630,199 @@ def test_elements_are_not_deleted():
     x = la.zeros(3)
     with pytest.raises(TypeError, match="not deleted"):
         del x.at[0]
+
+
+# -- what x.at and x.at[i] are not ---------------------------------------------------------------------
+
+
+NO_VALUE = {
+    "bool": bool,
+    "not": operator.not_,
+    "if": lambda at: 1 if at else 0,
+    "len": len,
+    "iter": iter,
+    "list": list,
+    "in": lambda at: 3 in at,
+    "==": lambda at: at == 3,
+    "!=": lambda at: at != 3,
+    "<": lambda at: at < 3,
+    ">=": lambda at: at >= 3,
+    "reflected <": lambda at: 3 < at,
+    "== itself": lambda at: at == at,
+    "+": lambda at: at + 1,
+    "reflected +": lambda at: 1 + at,
+    "*": lambda at: at * 2.0,
+    "-": operator.neg,
+    "abs": abs,
+    "@": lambda at: at @ [1],
+    "**": lambda at: at**2,
+    "divmod": lambda at: divmod(at, 2),
+    "&": lambda at: at & 1,
+    "float": float,
+    "int": int,
+    "complex": complex,
+    "index": operator.index,
+    "round": round,
+    "np.asarray": np.asarray,
+    "np.array of a list": lambda at: np.array([at]),
+    "np.float64": np.float64,
+    "plain + at": lambda at: np.zeros(2) + at,
+    "at + plain": lambda at: at + np.zeros(2),
+    "plain == at": lambda at: np.zeros(2) == at,
+    "locked + at": lambda at: la.zeros(2) + at,
+    "locked == at": lambda at: la.zeros(2) == at,
+    "scalar + at": lambda at: np.float64(1) + at,
+    "x[0] = at": lambda at: operator.setitem(la.zeros(2), 0, at),
+    "x[:] = at": lambda at: operator.setitem(la.zeros(2), slice(None), at),
+    "o[:] = at": lambda at: operator.setitem(la.full(2, None), slice(None), at),
+}
+
+
+@pytest.mark.parametrize("use", NO_VALUE.values(), ids=NO_VALUE)
+@pytest.mark.parametrize("index", [None, 0, slice(None)], ids=["x.at", "x.at[0]", "x.at[:]"])
+def test_at_is_no_value_and_says_what_to_write(use, index):
+    x = LockedArray(VALUES)
+    with pytest.raises(TypeError, match=r"x\.at\[i\]\.get\(\)"):
+        use(x.at if index is None else x.at[index])
+    assert x.tolist() == VALUES
+    assert free(x)
+
+
+def test_at_is_not_stored_in_place_of_its_elements():
+    x, y = LockedArray(VALUES), la.zeros(2)
+    for store in (y.fill, y.at[0].set, y.at[:].set, y.at[0].add, lambda at: np.copyto(y, at)):
+        with pytest.raises(TypeError):
+            store(x.at[0])
+    assert y.tolist() == [0, 0]
+
+
+def test_ufunc_of_at_is_refused():
+    x = LockedArray(VALUES)
+    for use in (np.sqrt, lambda at: np.add(at, 1), lambda at: np.add(x, at)):
+        with pytest.raises(TypeError):
+            use(x.at[0])
+    assert free(x)
+
+
+def test_at_may_be_kept_and_hashed():
+    x = LockedArray(VALUES)
+    element = x.at[0]
+    assert {element: 1, x.at: 2}[element] == 1
+    assert any(element is other for other in (element,))
+    element += 1
+    assert element is not x.at[0]
+    assert x[0] == 5
+
+
+# -- the result of compare_exchange --------------------------------------------------------------------
+
+
+def test_result_of_compare_exchange_is_true_if_it_swapped():
+    for x, first, second in (
+        (LockedArray(VALUES), 4.0, 5.0),
+        (LockedArray(["a", "b"]), "a", "b"),
+        (LockedArray([None, 1]), None, "b"),
+        (LockedArray(VALUES)[:1].reshape(()), 4.0, 5.0),
+    ):
+        index = 0 if x.ndim else ()
+        for swaps in (True, False):
+            result = x.at[index].compare_exchange(first, second)
+            assert bool(result) is swaps
+            assert (result.swapped, result.old) == (swaps, first if swaps else second)
+
+
+def test_result_of_compare_exchange_of_several_is_neither_true_nor_false():
+    result = LockedArray(VALUES).at[:].compare_exchange(4, 5)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(result)
+    assert result.swapped.any()
+    assert LockedArray([1.0]).at[:].compare_exchange(1, 2)
+    assert not LockedArray([1.0]).at[[0]].compare_exchange(3, 2)
+
+
+def test_result_of_compare_exchange_is_a_named_tuple():
+    x = LockedArray([1, 2])
+    o = LockedArray([1, None])
+    results = [a.at[0].compare_exchange(1, 7) for a in (x, o)]
+    assert type(results[0]) is type(results[1])
+    for result in results:
+        swapped, old = result
+        assert (swapped, old) == result == (True, 1)
+        assert hash(result) == hash((True, 1))
+        assert {(True, 1): "found"}[result] == "found"
+        assert isinstance(result, tuple)
+        assert result._fields == ("swapped", "old")
+        assert result._replace(old=3) == (True, 3)
+        assert repr(result).startswith("CompareExchangeResult(swapped=True, old=")
+        for twin in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+            assert type(twin) is type(result)
+            assert twin == result
+            assert twin
+    table = LockedArray(VALUES).at[:2].compare_exchange(4, 5)
+    assert type(table) is type(results[0])
+
+
+class Odd:
+    """Equals nothing, not even itself, or raises."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __eq__(self, other):
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: np.zeros(2), lambda: la.zeros(2), lambda: Odd(False), lambda: Odd(KeyError("odd")),
+     lambda: float("nan"), lambda: [np.zeros(2)]],
+)  # fmt: skip
+def test_object_equals_itself_in_compare_exchange(make):
+    element = make()
+    for several in (False, True):
+        o = la.full(2, None)
+        o[0] = element
+        expected = np.empty(1, object)
+        expected[0] = element
+        result = (
+            o.at[:1].compare_exchange(expected, "new")
+            if several
+            else o.at[0].compare_exchange(element, "new")
+        )
+        assert np.all(result.swapped)
+        assert (result.old[0] if several else result.old) is element
+        assert o[0] == "new"
+
+
+def test_object_whose_comparison_fails_is_left_alone():
+    for element, other, error in (
+        (np.zeros(2), np.zeros(2), ValueError),
+        (np.zeros(2), 0.0, ValueError),
+        (Odd(KeyError("odd")), 1, KeyError),
+        (Odd(np.zeros(2)), 1, ValueError),
+    ):
+        o = la.full(2, None)
+        o[0] = element
+        with pytest.raises(error):
+            o.at[0].compare_exchange(other, "new")
+        assert o[0] is element
+        assert free(o)
+    o[0] = np.zeros(1)  # has a truth
+    assert o.at[0].compare_exchange(np.zeros(1), "new")
+
+
+def test_array_in_an_array_of_objects_is_updated_as_the_element_that_it_is():
+    element = np.zeros(2)
+    o = la.full(2, None)
+    o[0] = element
+    assert o.at[0].get() is element
+    assert o.at[0].exchange(element) is element
+    assert o.at[0].apply(lambda e: e) is element
+    for copies in (o.at[:1].get(), o.at[[0]].get(), o.at[...].get(), o.at[0, ...].get()):
+        assert type(copies) is np.ndarray
+        copies[...] = None
+        assert o[0] is element

@@ -23,54 +23,77 @@ def facades_in(*arguments: Any) -> dict[int, Facade]:
 
 
 def collected(arguments: Iterable[Any]) -> tuple[dict[int, Facade], dict[int, Any]]:
-    """Return the LockedArrays in `arguments`, and what is of no type that is known, by id."""
+    """Return the LockedArrays in `arguments`, and what is of no type that is known, by id.
+
+    Level by level: a list may contain itself, and be found in itself again.
+    """
     found: dict[int, Facade] = {}
     others: dict[int, Any] = {}
-    seen: set[int] = set()
-    for argument in arguments:
-        if type(argument) not in PLAIN:
-            _collect(argument, found, others, seen)
+    seen: dict[int, Any] = {}
+    level = [argument for argument in arguments if type(argument) not in PLAIN]
+    for _ in range(_DEEPEST):
+        containers = []
+        for argument in level:
+            if isinstance(argument, Facade):
+                found[id(argument)] = argument
+            elif isinstance(argument, (np.ndarray, np.generic)):
+                continue
+            elif not isinstance(argument, (list, tuple, dict)):
+                others[id(argument)] = argument
+            elif id(argument) not in seen:
+                seen[id(argument)] = argument
+                containers.append(argument)
+        if not containers:
+            break
+        level = [
+            item for within in containers for item in _items(within) if type(item) not in PLAIN
+        ]
     return found, others
 
 
-def _collect(
-    argument: Any, found: dict[int, Facade], others: dict[int, Any], seen: set[int]
-) -> None:
-    if isinstance(argument, Facade):
-        found[id(argument)] = argument
-    elif type(argument) in PLAIN or isinstance(argument, (np.ndarray, np.generic)):
-        return
-    elif not isinstance(argument, (list, tuple, dict)):
-        others[id(argument)] = argument
-    elif id(argument) not in seen:  # a list may contain itself
-        seen.add(id(argument))
-        for item in argument.values() if isinstance(argument, dict) else argument:
-            _collect(item, found, others, seen)
+_DEEPEST = 64 + 2
+"""So many containers are around what NumPy can take for a part of an array: its axes, at most, a
+list of arrays, and the keyword arguments."""
 
 
-def replaced(argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any]) -> Any:
+def _items(container: Any) -> tuple[Any, ...]:
+    """Return the items of `container` at one moment: other threads may change it."""
+    if isinstance(container, dict):
+        return tuple(dict.copy(container).values())
+    return tuple(container)
+
+
+def replaced(
+    argument: Any, arrays: dict[int, np.ndarray], memo: dict[int, Any], levels: int = _DEEPEST
+) -> Any:
     """Return `argument` with the arrays that stand for LockedArrays and foreign objects in it."""
     if type(argument) in PLAIN:
         return argument
     key = id(argument)
     if key in arrays:
         return arrays[key]
-    if not isinstance(argument, (list, tuple, dict)):
+    if not levels or not isinstance(argument, (list, tuple, dict)):
         return argument
     if key in memo:
         return memo[key]
     if isinstance(argument, dict):
+        named = dict.copy(argument)
+        memo[id(named)] = named  # with what is in it, lest another object get the id of that
         new: Any = memo.setdefault(key, {})
-        new.update((name, replaced(value, arrays, memo)) for name, value in argument.items())
-        changed = any(new[name] is not value for name, value in argument.items())
+        for name, value in named.items():
+            new[name] = replaced(value, arrays, memo, levels - 1)
+        changed = any(new[name] is not value for name, value in named.items())
     elif PLAIN.issuperset(map(type, argument)):
         new, changed = argument, False
     else:
+        given = tuple(argument)
+        memo[id(given)] = given
         items: list[Any] = []
         if isinstance(argument, list):  # one that contains itself goes on containing itself
             memo[key] = items
-        items.extend(replaced(item, arrays, memo) for item in argument)
-        changed = any(new is not old for new, old in zip(items, argument, strict=True))
+        for item in given:
+            items.append(replaced(item, arrays, memo, levels - 1))
+        changed = any(new is not old for new, old in zip(items, given, strict=True))
         new = like(argument, items)
     memo[key] = new if changed else argument
     return memo[key]

@@ -20,7 +20,7 @@ from lockedarray._array.objects import has_arena
 
 __all__ = ["Use", "converted"]
 
-Use = Literal["argument", "index", "operand", "elements"]
+Use = Literal["argument", "stored", "index", "operand", "elements", "flat"]
 
 
 def converted(
@@ -43,6 +43,8 @@ def converted(
           overrides NumPy's functions decides itself, and what can be called, or is a mapping, a
           path or a file, is there for what it does. Lists and tuples are not converted, only what
           is in them.
+        - 'stored': of the same, but a sequence becomes a list: what is stored gets the dtype of the
+          array, and NumPy reads the numbers in it as they are.
         - 'index': of the same; and an empty sequence selects nothing, where NumPy's array of it is
           of floats, and no index.
         - 'operand' of an operator or a ufunc: of every sequence, and of all that has an
@@ -52,10 +54,12 @@ def converted(
           not where that is of objects or records, to which a tuple is one element. A list is left
           to NumPy where it has more axes than `index` selects: an array would be broadcast, and the
           list is refused.
+        - 'flat': of what is assigned to ``array.flat[index]``, in the array's dtype, where that is
+          several elements; those may be repeated, whatever axes the array has.
 
         A list or tuple with LockedArrays in it is left: they are read under their locks.
     array, index
-        Where 'elements' are assigned.
+        Where 'elements' are assigned, or 'flat' ones.
 
     Returns
     -------
@@ -67,10 +71,15 @@ def converted(
     if use == "elements":
         assert array is not None
         return _converted_elements(value, array, index)
+    if use == "flat":
+        assert array is not None
+        return _converted_flat(value, array, index)
     if use == "operand":
         return np.asarray(value) if _is_operand(value) else value
     if not _is_foreign(value):
         return value
+    if use == "stored":
+        return _listed(value)
     made = np.asarray(value)
     if use == "index" and made.size == 0 and not hasattr(value, "__array__"):
         return made.astype(np.intp)
@@ -88,6 +97,18 @@ def _is_foreign(value: Any) -> bool:
     if callable(value) or any(hasattr(kind, name) for name in ("__fspath__", "keys", "write")):
         return False
     return hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
+
+
+def _listed(value: Any) -> Any:
+    """Return a foreign sequence as a list, and what makes an array by itself as that."""
+    kind = type(value)
+    if any(hasattr(kind, f"__array{name}__") for name in ("", "_interface", "_struct")):
+        return np.asarray(value)
+    try:
+        memoryview(value)
+    except TypeError:
+        return [_listed(item) if _is_foreign(item) else item for item in value]
+    return np.asarray(value)
 
 
 def _is_operand(value: Any) -> bool:
@@ -132,6 +153,26 @@ def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
     made = np.empty(view.shape, dtype)
     made[...] = value  # NumPy refuses here what it makes an array of elsewhere, and the reverse
     return made
+
+
+def _converted_flat(value: Any, array: Facade, index: Any) -> Any:
+    dtype = array.dtype
+    is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
+    if has_arena(dtype) and is_element:
+        return _converted_elements(value, array, (0,) * array.ndim)
+    is_text = isinstance(dtype, np.dtypes.StringDType)
+    if (dtype.hasobject and not is_text) or dtype.names is not None or dtype.type is np.void:
+        return value
+    if dtype.itemsize == 0 or facades_in(value):
+        return value
+    if not is_element:
+        return np.asarray(value, dtype=dtype)
+    one = np.empty(1, dtype)
+    try:
+        one.flat[0] = value
+    except Exception:  # it will be raised again, unless the index is wrong
+        return value
+    return one[0]
 
 
 def _view(array: Facade, index: Any) -> np.ndarray | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, replaced
 from lockedarray._array.dispatch.operands import Use, converted
-from lockedarray._array.dispatch.results import is_view, wrapped
+from lockedarray._array.dispatch.results import WHOLE, is_view, wrapped
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
 from lockedarray._array.memory import plain_view
 from lockedarray._cores import Holds
@@ -22,6 +22,16 @@ _INDEXING = frozenset({operator.getitem, operator.setitem})
 
 _COMPARISONS = frozenset(getattr(np.ndarray, f"__{name}__") for name in "lt le eq ne gt ge".split())
 """What they are given was converted as an operand; the rest decides itself what it is."""
+
+_STORES = frozenset(
+    {
+        np.copyto, np.fill_diagonal, np.full, np.full_like, np.place, np.put, np.put_along_axis,
+        np.putmask, np.ndarray.put,
+    }
+)  # fmt: skip
+"""They store what they are given: in a list, it may become an element of an array of objects."""
+
+_AS_PYTHONS = frozenset({np.ndarray.tolist, np.ndarray.item})
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -43,6 +53,9 @@ def run(
     kwargs: dict[str, Any],
     written: Collection[int] = (),
     read_only_result: bool = False,
+    *,
+    stored: tuple[Any, ...] = (),
+    elements: bool = False,
 ) -> Any:
     """Call ``function(*args, **kwargs)`` as one atomic operation.
 
@@ -55,6 +68,11 @@ def run(
         The ``id`` of each LockedArray that is locked for writing; the others are for reading.
     read_only_result : bool
         The function returns views that NumPy documents as read-only.
+    stored : tuple
+        What `function` has besides its arguments, to store it as it is in an array of objects: the
+        LockedArrays in it are locked for reading, and nothing stands in their place.
+    elements : bool
+        The function returns elements and copies, to be handed out as they are.
 
     Returns
     -------
@@ -63,12 +81,18 @@ def run(
         LockedArrays on the same Buffer.
     """
     facades, others = collected((*args, kwargs) if kwargs else args)
+    if stored:
+        facades.update(facades_in(*stored))
     if not facades:
         return function(*args, **kwargs)
     arrays: dict[int, np.ndarray] = {}
     objects = any(facade.dtype.hasobject for facade in facades.values())
     if others and not objects and function not in _COMPARISONS:
-        use: Use = "index" if function in _INDEXING else "argument"
+        use: Use = "argument"
+        if function in _INDEXING:
+            use = "index"
+        elif elements or function in _STORES:
+            use = "stored"
         arrays = {key: converted(value, use) for key, value in others.items()}
     holds = Holds(_requests(facades, written))
     raws: dict[int, np.ndarray] = {}
@@ -80,8 +104,15 @@ def run(
             raw = raw_view(facade, write=key in written)
             raws[key] = raw
             buffer_of(facade).begin(raw)
-        result = _call(function, args, kwargs, arrays | raws)
-        return wrapped(result, facades, raws, read_only_result)
+        as_they_are = function in _STORES and (objects or function is np.full)
+        box = [_call(function, args, kwargs, arrays | raws, as_they_are)]
+        if elements:
+            return box[0]
+        if function in _AS_PYTHONS:
+            if not any(issubclass(facade.dtype.type, np.void) for facade in facades.values()):
+                return box[0]
+            return wrapped(box, facades, raws, read_only_result, WHOLE)
+        return wrapped(box, facades, raws, read_only_result)
     finally:
         try:  # NumPy may have left an error behind that strikes here
             for key, raw in raws.items():
@@ -103,16 +134,18 @@ def run_as_view(
     read lock.
     """
     facades = facades_in(*args, kwargs)
-    asks = _OBJECTS_HAVE_PARTS and function.__name__ in _ASK_ELEMENTS
-    if asks or (_FREE_THREADED and function.__name__ not in _NEVER_COPY):
+    name = function.__name__
+    asks = _OBJECTS_HAVE_PARTS and name in _ASK_ELEMENTS
+    asks = asks or (name == "unstack" and any(facade.ndim == 1 for facade in facades.values()))
+    if asks or (_FREE_THREADED and name not in _NEVER_COPY):
         # Even a copy that is thrown away counts references, which races with a writer.
         if any(facade.dtype.hasobject for facade in facades.values()):
             return run(function, args, kwargs, (), read_only_result)
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
-    result = _call(function, args, kwargs, raws)
-    if is_view(result, raws):
-        return wrapped(result, facades, raws, read_only_result)
-    del result
+    box = [_call(function, args, kwargs, raws)]
+    if is_view(box[0], raws):
+        return wrapped(box, facades, raws, read_only_result)
+    del box
     return run(function, args, kwargs, (), read_only_result)
 
 
@@ -130,14 +163,17 @@ def _call(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     arrays: dict[int, np.ndarray],
+    as_they_are: bool = False,
 ) -> Any:
+    """Call `function` with `arrays` in place; not in lists that are to be stored `as_they_are`."""
     memo: dict[int, Any] = {}
+    levels = (0,) if as_they_are else ()
     plain = [
-        argument if type(argument) in PLAIN else replaced(argument, arrays, memo)
+        argument if type(argument) in PLAIN else replaced(argument, arrays, memo, *levels)
         for argument in args
     ]
     if kwargs:
-        kwargs = {name: replaced(value, arrays, memo) for name, value in kwargs.items()}
+        kwargs = {name: replaced(value, arrays, memo, *levels) for name, value in kwargs.items()}
     return function(*plain, **kwargs)
 
 

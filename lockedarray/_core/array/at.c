@@ -141,6 +141,23 @@ la_at_exchange(la_at_index *at, PyObject *const *values)
     return old;
 }
 
+/* What compare_exchange returns: a named tuple, made as tuple's own __new__ would. */
+static PyObject *
+la_at_exchanged(bool swaps, PyObject *old)
+{
+    PyTypeObject *type = la_connected.at_exchanged;
+    PyObject *made = type->tp_alloc(type, 2);
+
+    if (made != NULL) {
+#if PY_VERSION_HEX >= 0x030E0000
+        ((PyTupleObject *)made)->ob_hash = -1;      /* not known yet */
+#endif
+        PyTuple_SET_ITEM(made, 0, Py_NewRef(swaps ? Py_True : Py_False));
+        PyTuple_SET_ITEM(made, 1, Py_NewRef(old));
+    }
+    return made;
+}
+
 /* values: the expected one, and the desired one. */
 static PyObject *
 la_at_compare_exchange(la_at_index *at, PyObject *const *values)
@@ -156,7 +173,7 @@ la_at_compare_exchange(la_at_index *at, PyObject *const *values)
     }
     if (la_equals((PyArray_Descr *)la_fields(at->array)->descr, address, values[0], &swaps)) {
         PyObject *old = la_at_scalar(at, address);
-        result = old == NULL ? NULL : PyTuple_Pack(2, swaps ? Py_True : Py_False, old);
+        result = old == NULL ? NULL : la_at_exchanged(swaps, old);
         Py_XDECREF(old);
         if (result != NULL && swaps && la_at_pack(at, address, values[1]) < 0) {
             Py_CLEAR(result);

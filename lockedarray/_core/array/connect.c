@@ -91,19 +91,24 @@ la_set_sequence_slots(PyTypeObject *cls)
 static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cls", "at", "at_index", "guard", "wrapped", "readers", "writers",
-                            "joiners", "named_out", NULL};
-    PyObject *cls, *at, *at_index, *guard, *wrapped, *readers, *writers, *joiners,
+    static char *names[] = {"cls", "at", "at_index", "at_exchanged", "guard", "wrapped", "readers",
+                            "writers", "joiners", "named_out", NULL};
+    PyObject *cls, *at, *at_index, *at_exchanged, *guard, *wrapped, *readers, *writers, *joiners,
              *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!OO!O!O!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!OO!O!O!O!", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
+                                     &PyType_Type, &at_exchanged,
                                      &PyType_Type, &guard, &wrapped, &PyDict_Type, &readers,
                                      &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out)) {
         return NULL;
     }
     if (PyTuple_GET_SIZE(named_out) == 0) {
         PyErr_SetString(PyExc_ValueError, "some ufunc is needed to know their type");
+        return NULL;
+    }
+    if (!PyType_IsSubtype((PyTypeObject *)at_exchanged, &PyTuple_Type)) {
+        PyErr_SetString(PyExc_TypeError, "what compare_exchange returns is a tuple");
         return NULL;
     }
     if (la_class != NULL) {
@@ -121,6 +126,7 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_connected.ufunc = Py_TYPE(PyTuple_GET_ITEM(named_out, 0));
     la_connected.at = (PyTypeObject *)Py_NewRef(at);
     la_connected.at_index = (PyTypeObject *)Py_NewRef(at_index);
+    la_connected.at_exchanged = (PyTypeObject *)Py_NewRef(at_exchanged);
     la_guard_connect((PyTypeObject *)guard);
     la_class = (PyTypeObject *)Py_NewRef(cls);
     la_set_sequence_slots(la_class);

@@ -38,13 +38,14 @@ extern la_names_type la_names;
 
 /* What connect() was given: Python functions and tables above the core. */
 typedef struct {
-    PyObject *wrapped;      /* (result, facade) -> result with its views locked */
+    PyObject *wrapped;      /* (a list of the result, facade, raw) -> result, its views locked */
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
     PyObject *writers;      /* which write the first one of these */
     PyObject *joiners;      /* which read a list of these, the first argument */
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
+    PyTypeObject *at_exchanged;     /* a named tuple of two: what compare_exchange returns */
     PyTypeObject *ufunc;    /* of the next ones */
     PyObject *named_out;    /* a tuple: ufuncs that want out= by name */
 } la_connected_type;

@@ -46,8 +46,15 @@ la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade)
     if (la_is_new(result)) {
         return result;
     }
-    PyObject *wrapped = PyObject_CallFunctionObjArgs(la_connected.wrapped, result, facade, NULL);
-    Py_DECREF(result);
+    /* In a list of its own: what nothing else refers to is a result, and not an element. */
+    PyObject *box = PyList_New(1);
+    if (box == NULL) {
+        Py_DECREF(result);
+        return NULL;
+    }
+    PyList_SET_ITEM(box, 0, result);
+    PyObject *wrapped = PyObject_CallFunctionObjArgs(la_connected.wrapped, box, facade, raw, NULL);
+    Py_DECREF(box);
     return wrapped;
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 
 import lockedarray as la
 from lockedarray import Guard, LockedArray
+from lockedarray._array.at import CompareExchangeResult
 
 f: LockedArray[tuple[int], np.dtype[np.float64]] = LockedArray(np.zeros(3))
 i: LockedArray[tuple[int, int], np.dtype[np.int64]] = LockedArray(np.zeros((2, 2), np.int64))
@@ -54,10 +55,12 @@ assert_type(i.at[0].max(2), Any)
 assert_type(n.at[0].min(2), Any)
 assert_type(o.at[0].get(), Any)
 assert_type(f.at[0].apply(np.sqrt), np.float64)
-assert_type(f.at[0].compare_exchange(1, 2), tuple[bool, np.float64])
+assert_type(f.at[0].compare_exchange(1, 2), CompareExchangeResult[bool, np.float64])
+assert_type(f.at[0].compare_exchange(1, 2).swapped, bool)
+assert_type(f.at[0].compare_exchange(1, 2)[1], np.float64)
 assert_type(
     f.at[:2].compare_exchange(1, 2),
-    tuple[
+    CompareExchangeResult[
         np.ndarray[tuple[Any, ...], np.dtype[np.bool]],
         np.ndarray[tuple[Any, ...], np.dtype[np.float64]],
     ],

@@ -3,14 +3,23 @@
 
 from collections.abc import Callable
 from types import EllipsisType
-from typing import Any, Generic, Never, SupportsIndex, TypeAlias, overload, type_check_only
+from typing import (
+    Any,
+    Generic,
+    NamedTuple,
+    Never,
+    SupportsIndex,
+    TypeAlias,
+    overload,
+    type_check_only,
+)
 
 import numpy as np
 from numpy._typing import _ArrayLikeInt_co
 from numpy.typing import ArrayLike
 from typing_extensions import TypeVar
 
-__all__ = ["At", "AtIndex"]
+__all__ = ["At", "AtIndex", "CompareExchangeResult"]
 
 _AnyShape: TypeAlias = tuple[Any, ...]
 # Matches shapes that are not known, and none that is: mypy takes tuple[Any, ...] for a tuple[int].
@@ -22,9 +31,17 @@ _Fields: TypeAlias = str | list[str]
 _ShapeT_co = TypeVar("_ShapeT_co", bound=_AnyShape, default=_AnyShape, covariant=True)
 _DTypeT_co = TypeVar("_DTypeT_co", bound=np.dtype[Any], default=np.dtype[Any], covariant=True)
 _ScalarT = TypeVar("_ScalarT", bound=np.generic)
+_SwappedT = TypeVar("_SwappedT")
+_OldT = TypeVar("_OldT")
 _T = TypeVar("_T")
 _ValueT = TypeVar("_ValueT", default=ArrayLike)
 
+class CompareExchangeResult(NamedTuple, Generic[_SwappedT, _OldT]):
+    swapped: _SwappedT
+    old: _OldT
+    def __bool__(self) -> bool: ...
+
+# Neither is a value: what they refuse is not here, so that it is an error.
 class At(Generic[_ShapeT_co, _DTypeT_co]):
     @overload  # elements that may be anything
     def __getitem__(
@@ -78,9 +95,11 @@ class AtIndex(Generic[_T, _ValueT]):
     @overload
     def compare_exchange(
         self: AtIndex[np.ndarray[Any, Any], Any], expected: _ValueT, desired: _ValueT
-    ) -> tuple[np.ndarray[_AnyShape, np.dtype[np.bool]], _T]: ...
+    ) -> CompareExchangeResult[np.ndarray[_AnyShape, np.dtype[np.bool]], _T]: ...
     @overload
-    def compare_exchange(self, expected: _ValueT, desired: _ValueT) -> tuple[bool, _T]: ...
+    def compare_exchange(
+        self, expected: _ValueT, desired: _ValueT
+    ) -> CompareExchangeResult[bool, _T]: ...
     def __iadd__(self, value: _ValueT, /) -> _Updated[_T, _ValueT]: ...
     def __isub__(self, value: _ValueT, /) -> _Updated[_T, _ValueT]: ...
     def __imul__(self, value: _ValueT, /) -> _Updated[_T, _ValueT]: ...
