@@ -300,7 +300,11 @@ class LockedArray(Facade):
 
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
-        return run(getattr(np.ndarray, name), (self, converted(other, "operand")), {})
+        try:
+            other = converted(other, "operand")
+        except ValueError:
+            pass  # a list that makes no array: NumPy says what that compares to
+        return run(getattr(np.ndarray, name), (self, other), {})
 
     # -- properties ------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fuzz import known
 from fuzz.sides import CAPACITY, Line, Sides
 
-__all__ = ["programs"]
+__all__ = ["program", "programs"]
 
 # -- values: literals of each dtype ----------------------------------------------------------------
 
@@ -63,7 +63,7 @@ SHAPES = [(), (0,), (1,), (2,), (3,), (4,), (5,), (7,), (2, 3), (3, 3), (3, 1), 
 # {v}: a value of its dtype; {u}: any value; {i}: an index of it; {a}: an axis; {k}: a small integer;
 # {n}: one that is not negative; {j}: a list of positions; {d}: a dtype; {s}: a shape; {r}: of as many
 # elements; {f}: a name of a field; {c}: casting=; {K}: order=; {b}: a bool; {U}, {B}: ufuncs of one and two;
-# {p}: an operator
+# {p}, {q}: an operator, one that may stand in an augmented assignment
 
 EXPRESSIONS = """
 {x}[{i}] | {x}[{i}] | {x}[{i}] | {x}[{i}] | {x}[{i}] | {x}[{i}][{k}:] | {x}[{y}]
@@ -72,11 +72,11 @@ EXPRESSIONS = """
 {x}.diagonal({k}) | {x}.diagonal() | {x}.astype({d}) | {x}.astype({d}, copy=False) | {x}.astype({d}, order={K}, casting={c})
 {x}.copy({K}) | {x}.getfield({d}) | {x}.byteswap() | {x}.conj() | {x}.conjugate() | {x}.tolist() | {x}.tobytes({K}) | {x}.item({k})
 {x}.item() | {x}.all({a}) | {x}.any(axis={a}, keepdims={b}) | {x}.argmax({a}) | {x}.argmin(keepdims={b}) | {x}.argsort(axis={a}, kind='stable')
-{x}.argpartition({n}) | {x}.choose([{x}, {e}], mode='wrap') | {x}.clip({v}, {v}) | {x}.clip(max={e}) | {x}.compress({m}.ravel())
+{x}.argpartition({n}) | {x}.choose([{x}, {e}], mode='clip') | {x}.clip({v}, {v}) | {x}.clip(max={e}) | {x}.compress({m}.ravel())
 {x}.compress([True, False, True], axis={a}) | {x}.cumsum({a}) | {x}.cumprod(axis={a}) | {x}.cumsum(dtype={d}) | {x}.dot({e}) | {x}.max({a}) | {x}.min(axis={a}, initial={v})
 {x}.mean({a}) | {x}.mean(axis={a}, keepdims=True, where={m}) | {x}.sum({a}) | {x}.sum(axis={a}, dtype={d}) | {x}.sum(axis={a}, out={o}) | {x}.prod() | {x}.std() | {x}.var(axis={a}) | {x}.nonzero()
 {x}.repeat({n}) | {x}.repeat({j}, axis={a}) | {x}.round({k}) | {x}.round(1, out={o}) | {x}.searchsorted({e}) | {x}.searchsorted({v}, side='right') | {x}.take({j}) | {x}.take({j}, axis={a}, mode='clip')
-{x}.take({y}, mode='wrap') | {x}.trace() | {x}.max(axis=(0, 1)) | {x}.max(out={o})
+{x}.take({y}, mode='clip') | {x}.trace() | {x}.max(axis=(0, 1)) | {x}.max(out={o})
 len({x}) | list({x}) | bool({x}) | int({x}) | float({x}) | complex({x}) | operator.index({x}) | {u} in {x} | {v} in {x} | hash({x})
 str({x}) | text({x}) | f'{{{x}}}' | format({x}, '.2f') | np.array2string({x}) | abs({x}) | -{x} | +{x} | ~{x} | round({x}) | divmod({x}, {e})
 {x} {p} {e} | {x} {p} {e} | {x} {p} {y} | {e} {p} {x} | {x} {p} {u} | {x} ** 2 | pow({x}, {v}) | {x} @ {e}
@@ -109,8 +109,8 @@ np.lib.stride_tricks.sliding_window_view({x}, {n}) | np.lib.recfunctions.structu
 
 STATEMENTS = """
 {x}[{i}] = {v} | {x}[{i}] = {u} | {x}[{i}] = {y} | {x}[...] = {e} | {x}[{i}] = {x}[{i}] | {x}[{i}] = [{v}, {v}] | {x}[{i}] = [{v}] | {x}[:] = {x}[::-1] | {x}[...] = {l} | {x}[{i}] = np.array({v}) | {x}[()] = {u} | {x}[{m}] = {v} | {x}[{m}] = {l} | {x}[{y}] = {v}
-{x}[{i}] += {v} | {x}[{i}] -= {e} | {x}[{i}] *= 2 | {x}[{i}] {p}= {v} | {x}[{m}] += {v} | {x}[:] {p}= {e} | {x}[...] {p}= {u} | {x}[{i}] {p}= {y}
-{x} += {e} | {x} {p}= {e} | {x} {p}= {y} | {x} {p}= {v} | {x} {p}= {u} | {x} **= 2 | {x} @= {e}
+{x}[{i}] += {v} | {x}[{i}] -= {e} | {x}[{i}] *= 2 | {x}[{i}] {q}= {v} | {x}[{m}] += {v} | {x}[:] {q}= {e} | {x}[...] {q}= {u} | {x}[{i}] {q}= {y}
+{x} += {e} | {x} {q}= {e} | {x} {q}= {y} | {x} {q}= {v} | {x} {q}= {u} | {x} **= 2 | {x} @= {e}
 {x}[{f}] = {u} | {x}[{f}] += 1 | {x}[{f}][{k}] = {u} | {x}[[{f}]] = {x} | {x}[{f}][...] = {x}[{f}][::-1]
 {x}.flat = {v} | {x}.flat = {e} | {x}.flat = {l} | {x}.flat[{k}] = {v} | {x}.flat[{k}] = {u} | {x}.flat[{k}:] = {e} | {x}.flat[{j}] = {l} | {x}.flat[{m}.ravel()] = {v} | {x}.flat[...] = {y} | {x}.flat[{k}] += {v} | {x}.flat = {y}
 {x}.real = {v} | {x}.imag = {v} | {x}.real = {e} | {x}.real += 1 | {x}.imag *= 2 | {x}.imag[...] = {e} | {x}.real[{i}] = 2
@@ -130,9 +130,9 @@ BINARY = """add subtract multiply true_divide floor_divide remainder fmod power 
 less less_equal greater logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor left_shift right_shift
 arctan2 hypot copysign nextafter heaviside logaddexp gcd ldexp add add maximum equal""".split()
 OPERATORS = "+ - * / // % & | ^ < <= == != > >= << >> + - ==".split()
-AT = "get() set({v}) set({u}) add({v}) add({e}) subtract({v}) multiply({v}) divide({v}) power({n}) min({v}) max({v}) exchange({v}) apply(lambda t: t)".split(
-    " "
-)
+AUGMENTED = "+ - * / // % & | ^ << >> + -".split()
+AT = """get() | set({v}) | set({u}) | add({v}) | add({e}) | subtract({v}) | multiply({v}) | divide({v}) | power({n}) | min({v})
+max({v}) | exchange({v}) | set({e}) | apply(lambda t: t)"""
 
 # Objects, and text, that grow without bound: [1] * 2**31.
 GROWING = re.compile(
@@ -147,22 +147,20 @@ def _templates(table):
 
 EXPRESSIONS = _templates(EXPRESSIONS)
 STATEMENTS = _templates(STATEMENTS)
+AT = _templates(AT)
 PLACE = re.compile(r"\{(\w)\}|(\{\{|\}\})")
 
 
 class Program:
     """The lines of a program so far, with NumPy's side of it."""
 
-    def __init__(self, draw):
-        self._draw = draw
+    def __init__(self, number):
+        self.number = number  # of low and high: draws an integer of these and what is between
         self.sides = Sides()
         self.lines = []
         self.outcomes = []
 
     # -- drawing -------------------------------------------------------------------------------
-
-    def number(self, low, high):
-        return self._draw(st.integers(low, high))
 
     def pick(self, choices):
         return choices[self.number(0, len(choices) - 1)]
@@ -381,6 +379,7 @@ class Program:
                 "U": lambda: self.pick(UNARY),
                 "B": lambda: self.pick(BINARY),
                 "p": lambda: self.pick(OPERATORS),
+                "q": lambda: self.pick(AUGMENTED),
             }[letter]()
 
         return PLACE.sub(place, template)
@@ -392,6 +391,7 @@ class Program:
         line = Line(ours, ours if plain is None else plain, kind)
         if known.excluded(line, self.sides.plain):
             return False
+        compile(line.ours, "<program>", "exec")  # a line that is no Python would do the same on both sides
         outcome = self.sides.run_plain(line)
         self.lines.append(line)
         self.outcomes.append(outcome)
@@ -444,9 +444,11 @@ class Program:
             method = self.pick(AT)
             x = self.pick(self.locked() or self.arrays())
             index = self.index(self.sides.plain[x])
-            method = self.fill(method.replace("{", "{")) if "{" not in method else self._fill_for(x, method)
+            method = self._fill_for(x, method)
             if x not in self.locked() or self.grows(f"{x} {method}"):
                 return
+            if self.sides.plain[x].dtype.kind == "T" and method.startswith(("set", "exchange")):
+                method = "set('q' * 30)"
             self.add("at." + method.split("(")[0], f"{name} = {x}.at[{index}].{method}", f"{name} = at({x}, {index}).{method}")
         elif kind == "resize":
             roots = [n for n in self.locked() if self.sides.model.is_root(self.sides.plain[n])]
@@ -518,13 +520,18 @@ def _broadcast(one, other):
 DTYPES = {name: np.dtype(eval(SPEC[name], {"np": np})) for name in POOLS}
 
 
-@st.composite
-def programs(draw):
-    """Draw a program: its lines, and what they did on NumPy's side."""
-    program = Program(draw)
+def program(number):
+    """Return a program: its lines."""
+    program = Program(number)
     program.create()
     if program.chance(50):
         program.create()
     for _ in range(program.number(1, 10)):
         program.step()
     return program.lines
+
+
+@st.composite
+def programs(draw):
+    """Draw a program."""
+    return program(lambda low, high: draw(st.integers(low, high)))

@@ -88,13 +88,22 @@ class Plain:
         resized = block[:size].reshape(shape, order=order)
         self.root_of[number] = resized
         for name, value in self.names.items():
-            if value is array:
-                self.names[name] = resized
+            self.names[name] = _exchanged(value, array, resized)
 
     def is_root(self, array):
         return any(array is root for root in self.root_of.values())
 
     root_of: dict
+
+
+def _exchanged(value, old, new):
+    if value is old:
+        return new
+    if type(value) is list:
+        value[:] = [_exchanged(item, old, new) for item in value]
+    elif type(value) is tuple and any(item is old for item in value):
+        return tuple(_exchanged(item, old, new) for item in value)
+    return value
 
 
 class At:
@@ -122,7 +131,10 @@ class At:
 
 def _updating(ufunc):
     def update(self, value):
-        ufunc.at(self.array, self.index, value)
+        if isinstance(self.index, str):  # ufuncs know no names
+            ufunc.at(self.array[self.index], ..., value)
+        else:
+            ufunc.at(self.array, self.index, value)
         return self.get()
 
     return update
@@ -176,6 +188,7 @@ class Sides:
     def run_plain(self, line):
         """Run `line` on NumPy's side; return what happened."""
         before = len(self.model.blocks)
+        _note(f"{line.plain}  # NumPy", not before)
         outcome = _run(line.plain, self.plain)
         for name in self.variables():
             value = self.plain[name]
@@ -186,6 +199,7 @@ class Sides:
         return outcome
 
     def run_ours(self, line):
+        _note(line.ours, False)
         return _run(line.ours, self.ours)
 
     def variables(self):
@@ -213,7 +227,8 @@ class Sides:
             differ("names", f"only ours has {extra}")
         while len(self.locks) < len(self.model.blocks):
             number = len(self.locks)
-            names_of_root = [n for n in names if self.plain[n] is self.model.root_of.get(number)]
+            root = self.model.root_of.get(number)
+            names_of_root = [n for n in names if root is not None and self.plain[n] is root]
             if not names_of_root:
                 self.locks.append(None)
                 continue
@@ -259,6 +274,16 @@ class Sides:
                     self._compare_kind(one, other, f"{what}[{item}]", differ)
 
 
+journal = []
+"""The path of a file for the lines of the program that is played: what is left of a crash."""
+
+
+def _note(text, anew):
+    for path in journal:
+        with open(path, "w" if anew else "a", encoding="utf-8") as file:
+            file.write(text + "\n")
+
+
 def _run(line, names):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -269,6 +294,7 @@ def _run(line, names):
             error = problem.with_traceback(None)
             error.__context__ = error.__cause__ = None
     names.pop("__builtins__", None)
+    names.pop("__warningregistry__", None)
     categories = sorted({warning.category.__name__ for warning in caught})
     return SimpleNamespace(error=error, warnings=categories)
 

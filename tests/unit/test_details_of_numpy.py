@@ -1,5 +1,6 @@
 """Details that NumPy's own test suite asks for, each with LockedArrays and with plain arrays."""
 
+import operator
 import warnings
 
 import numpy as np
@@ -121,3 +122,12 @@ def test_array_function_looks_at_its_arguments():
         array.__array_function__(np.reshape, (la.LockedArray,), array, (2, 1))
     with pytest.raises(TypeError, match="kwargs must be a dict"):
         array.__array_function__(np.reshape, (la.LockedArray,), (array,), (2, 1))
+
+
+def test_a_record_compared_with_what_makes_no_array_is_as_numpys():
+    records = np.array([((1, 2), True), ((0, 1), False)], [("m", "i2", (2,)), ("k", "?")])
+    for compare in (operator.eq, operator.ne):
+        with pytest.warns(DeprecationWarning, match="elementwise"):
+            expected = compare(records, ((1, 2), True))
+        with pytest.warns(DeprecationWarning, match="elementwise"):
+            assert compare(la.LockedArray(records), ((1, 2), True)) is expected
