@@ -56,7 +56,24 @@ SPEC = {name: f"'{name}'" for name in POOLS} | {
     "T": "np.dtypes.StringDType()",
     **{name: name for name in POOLS if name.startswith("[")},
 }
-SHAPES = [(), (0,), (1,), (2,), (3,), (4,), (5,), (7,), (2, 3), (3, 3), (3, 1), (0, 3), (2, 2, 2), (1, 4), (4, 2), (1, 2, 3)]
+SHAPES = [
+    (),
+    (0,),
+    (1,),
+    (2,),
+    (3,),
+    (4,),
+    (5,),
+    (7,),
+    (2, 3),
+    (3, 3),
+    (3, 1),
+    (0, 3),
+    (2, 2, 2),
+    (1, 4),
+    (4, 2),
+    (1, 2, 3),
+]
 
 # -- what is done ------------------------------------------------------------------------------------
 # {x}, {y}: arrays; {e}: an operand for x; {o}: an array of the shape of x; {m}: a mask of its shape;
@@ -179,7 +196,8 @@ class Program:
         return [
             name
             for name in self.arrays()
-            if type(plain[name]) is np.ndarray and self.sides.model.block_of(plain[name]) is not None
+            if type(plain[name]) is np.ndarray
+            and self.sides.model.block_of(plain[name]) is not None
         ]
 
     def free_name(self):
@@ -246,7 +264,9 @@ class Program:
         kind = self.number(0, 3)
         if kind == 0:
             named = [
-                name for name in self.arrays() if self.sides.plain[name].dtype == bool and self.sides.plain[name].shape == shape
+                name
+                for name in self.arrays()
+                if self.sides.plain[name].dtype == bool and self.sides.plain[name].shape == shape
             ]
             if named:
                 return self.pick(named)
@@ -288,7 +308,21 @@ class Program:
         if kind == 2:
             return self.mask(shape)
         if kind == 3:
-            return self.pick(["...", "()", "None", "[]", "True", "False", "np.True_", "(..., None)", "slice(None)", "1.5", "'no'"])
+            return self.pick(
+                [
+                    "...",
+                    "()",
+                    "None",
+                    "[]",
+                    "True",
+                    "False",
+                    "np.True_",
+                    "(..., None)",
+                    "slice(None)",
+                    "1.5",
+                    "'no'",
+                ]
+            )
         if kind == 4 and len(shape) > 1:
             return f"np.ix_({self.positions(shape[0])}, {self.positions(shape[1])})"
         if kind == 5:
@@ -314,7 +348,13 @@ class Program:
         kind = self.number(0, 7)
         if kind <= 2 and length:
             position = str(self.number(-length, length - 1))
-            return position if self.chance(75) else self.pick([f"np.int64({position})", f"np.array({position})", f"np.int8({position})"])
+            return (
+                position
+                if self.chance(75)
+                else self.pick(
+                    [f"np.int64({position})", f"np.array({position})", f"np.int8({position})"]
+                )
+            )
         if kind == 3:
             return self.positions(length)
         if kind == 4 and self.chance(30):
@@ -391,7 +431,9 @@ class Program:
         line = Line(ours, ours if plain is None else plain, kind)
         if known.excluded(line, self.sides.plain):
             return False
-        compile(line.ours, "<program>", "exec")  # a line that is no Python would do the same on both sides
+        compile(
+            line.ours, "<program>", "exec"
+        )  # a line that is no Python would do the same on both sides
         outcome = self.sides.run_plain(line)
         self.lines.append(line)
         self.outcomes.append(outcome)
@@ -408,9 +450,15 @@ class Program:
         """Whether what `text` computes could be objects, or text, without bound."""
         if not GROWING.search(text):
             return False
-        used = [self.sides.plain[name] for name in re.findall(r"\b[a-z]\b", text) if name in self.sides.plain]
+        used = [
+            self.sides.plain[name]
+            for name in re.findall(r"\b[a-z]\b", text)
+            if name in self.sides.plain
+        ]
         kinds = {value.dtype.kind if isinstance(value, np.ndarray) else "O" for value in used}
-        literal = any(word in text for word in ("'O'", "StringDType", "None", "Fraction", "'x'", "['"))
+        literal = any(
+            word in text for word in ("'O'", "StringDType", "None", "Fraction", "'x'", "['")
+        )
         return bool(kinds & set("OTSUV")) or literal
 
     def step(self):
@@ -449,7 +497,11 @@ class Program:
                 return
             if self.sides.plain[x].dtype.kind == "T" and method.startswith(("set", "exchange")):
                 method = "set('q' * 30)"
-            self.add("at." + method.split("(")[0], f"{name} = {x}.at[{index}].{method}", f"{name} = at({x}, {index}).{method}")
+            self.add(
+                "at." + method.split("(")[0],
+                f"{name} = {x}.at[{index}].{method}",
+                f"{name} = at({x}, {index}).{method}",
+            )
         elif kind == "resize":
             roots = [n for n in self.locked() if self.sides.model.is_root(self.sides.plain[n])]
             x = self.pick(roots if roots and self.chance(90) else self.locked() or ["q"])
@@ -464,20 +516,35 @@ class Program:
             x = self.pick(self.locked() or ["q"])
             if x == "q":
                 return
-            how = self.pick(["copy.copy({x})", "copy.deepcopy({x})", "{x}.__copy__()", *(f"round_trip({{x}}, {p})" for p in range(2, 6)), "np.zeros(3, like={x})", "la.LockedArray({x})", "la.LockedArray({x}[::2])"])
+            how = self.pick(
+                [
+                    "copy.copy({x})",
+                    "copy.deepcopy({x})",
+                    "{x}.__copy__()",
+                    *(f"round_trip({{x}}, {p})" for p in range(2, 6)),
+                    "np.zeros(3, like={x})",
+                    "la.LockedArray({x})",
+                    "la.LockedArray({x}[::2])",
+                ]
+            )
             how = how.replace("{x}", x)
             plain = how if "la." in how else f"own({how})"
             self.add("own", f"{name} = {how}", f"{name} = {plain}")
 
     def _fill_for(self, x, method):
         plain = self.sides.plain[x]
-        filled = {"v": self.value(plain.dtype), "u": self.pick(POOLS[self.pick(list(POOLS))]), "n": str(self.number(0, 2)), "e": self.operand(plain)}
+        filled = {
+            "v": self.value(plain.dtype),
+            "u": self.pick(POOLS[self.pick(list(POOLS))]),
+            "n": str(self.number(0, 2)),
+            "e": self.operand(plain),
+        }
         return PLACE.sub(lambda match: filled[match[1]], method)
 
     def tidy(self, name):
         """Forget what is too large, or no matter for a program."""
         value = self.sides.plain.get(name)
-        if isinstance(value, np.ndarray) and value.size > 300 or _weight(value) > 300:
+        if (isinstance(value, np.ndarray) and value.size > 300) or _weight(value) > 300:
             self.add("del", f"del {name}")
         names = self.arrays()
         if len(names) > 6:
@@ -506,7 +573,15 @@ def _slice(start, stop, step):
 
 
 def _splits(size):
-    return [(size,), (-1,), (1, size), (size, 1), *((2, size // 2), (-1, 2)) * (size % 2 == 0), *((3, size // 3),) * (size % 3 == 0), ()]
+    return [
+        (size,),
+        (-1,),
+        (1, size),
+        (size, 1),
+        *((2, size // 2), (-1, 2)) * (size % 2 == 0),
+        *((3, size // 3),) * (size % 3 == 0),
+        (),
+    ]
 
 
 def _broadcast(one, other):

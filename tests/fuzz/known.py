@@ -17,7 +17,7 @@ SWITCHES = {
 """Faults that are to be cured; without the entry they are looked for."""
 
 RULES = {
-    "at-nothing": "ufunc.at of NumPy crashes where its index selects nothing and the values are more",
+    "at-misfits": "ufunc.at of NumPy crashes where the values are more than its index selects",
     "text-arena": "NumPy itself, with a plain StringDType array, crashes in flat = other, put, place and "
     "byteswap, and hangs in a[i] = a: only what is known to be safe is done with one",
     "asarray": "np.asarray(x) and what NumPy makes with it are aliases without a lock",
@@ -26,11 +26,25 @@ RULES = {
 
 
 _SAFE_FOR_TEXT = {
-    *("new resize own del at.get at.set at.exchange {x}[{i}] {x}.T {x}.reshape({r}) {x}.copy({K}) {x}.tolist()".split()),
-    *("str({x}) list({x}) len({x}) text({x}) {x}.flat[{k}] {x}.flat[{k}:] list({x}.flat) {x}.repeat({n}) {x}.sort()".split()),
-    *("np.unique({x}) np.flip({x}) np.copy({x}) np.strings.upper({x}) np.strings.str_len({x}) np.zeros_like({x})".split()),
-    *("np.concatenate([{x}, {y}])|{x}[{i}] = {v}|{x}.fill({v})|np.copyto({x}, {e})|np.roll({x}, {k})".split("|")),
-    *("{x} {p} {e}|{x}.take({j})|{x} += {e}|{x}[:] = {x}[::-1]|np.where({m}, {x}, {e})|np.putmask({x}, {m}, {e})".split("|")),
+    *(
+        "new resize own del at.get at.set at.exchange {x}[{i}] {x}.T {x}.reshape({r}) {x}.copy({K}) {x}.tolist()".split()
+    ),
+    *(
+        "str({x}) list({x}) len({x}) text({x}) {x}.flat[{k}] {x}.flat[{k}:] list({x}.flat) {x}.repeat({n}) {x}.sort()".split()
+    ),
+    *(
+        "np.unique({x}) np.flip({x}) np.copy({x}) np.strings.upper({x}) np.strings.str_len({x}) np.zeros_like({x})".split()
+    ),
+    *(
+        "np.concatenate([{x}, {y}])|{x}[{i}] = {v}|{x}.fill({v})|np.copyto({x}, {e})|np.roll({x}, {k})".split(
+            "|"
+        )
+    ),
+    *(
+        "{x} {p} {e}|{x}.take({j})|{x} += {e}|{x}[:] = {x}[::-1]|np.where({m}, {x}, {e})|np.putmask({x}, {m}, {e})".split(
+            "|"
+        )
+    ),
 }
 
 
@@ -51,8 +65,8 @@ def excluded(line, names):
             return "flat-list"
     if line.kind not in _SAFE_FOR_TEXT and _uses(line.ours, names, "T"):
         return "text-arena"
-    if "at(" in line.plain and _updates_nothing(line.plain, names):
-        return "at-nothing"
+    if "at(" in line.plain and _misfits(line.plain, names):
+        return "at-misfits"
     return None
 
 
@@ -66,13 +80,30 @@ def _uses(text, names, kinds):
     )
 
 
-def _updates_nothing(text, names):
+def _misfits(text, names):
+    """Whether `text` has an `at` whose values do not fit what its index selects."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "at":
-            array, index = (ast.unparse(argument) for argument in node.args[:2])
-            try:
-                if eval(f"{array}[{index}]", dict(names)).size == 0:
-                    return True
-            except Exception:
+        match node:
+            case ast.Call(func=ast.Attribute(attr="at"), args=[array, index, value]):
+                pass
+            case ast.Call(
+                func=ast.Attribute(value=ast.Call(func=ast.Name(id="at"), args=[array, index])),
+                args=[value],
+            ):
+                pass
+            case _:
                 continue
+        try:
+            selected = _evaluated(array, names)[_evaluated(index, names)]
+            size = np.size(selected)
+            if not size or np.broadcast_shapes(
+                np.shape(selected), np.shape(_evaluated(value, names))
+            ) != np.shape(selected):
+                return True
+        except Exception:
+            return True
     return False
+
+
+def _evaluated(node, names):
+    return eval(ast.unparse(node), dict(names))

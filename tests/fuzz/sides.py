@@ -204,7 +204,9 @@ class Sides:
 
     def variables(self):
         """Return the names of the program's variables, in order."""
-        return sorted(name for name in self.plain if len(name) < 3 and name not in ("np", "la", "at"))
+        return sorted(
+            name for name in self.plain if len(name) < 3 and name not in ("np", "la", "at")
+        )
 
     def compare(self, line, plain, ours):
         """Raise Difference unless the same happened, and the same is left, on both sides."""
@@ -377,11 +379,18 @@ def script(lines, difference):
     import inspect
 
     body = "\n".join(line.ours for line in lines)
-    helpers = [inspect.getsource(function) for name, function in HELPERS.items() if name + "(" in body]
+    helpers = [
+        inspect.getsource(function) for name, function in HELPERS.items() if name + "(" in body
+    ]
     comment = "\n".join("# " + line.strip() for line in str(difference).splitlines())
     return "\n".join([HEAD, *helpers, body, comment])
 
 
 def brief(lines, difference):
     """Return the lines alone, and what is wrong."""
-    return "\n".join([*(line.ours for line in lines), *("# " + t.strip() for t in str(difference).splitlines()[1:])])
+    return "\n".join(
+        [
+            *(line.ours for line in lines),
+            *("# " + t.strip() for t in str(difference).splitlines()[1:]),
+        ]
+    )
