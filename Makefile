@@ -6,6 +6,7 @@
 #   make test-numpy       NumPy's own test suite with LockedArrays in it; ARGS='multiarray -k sort' chooses
 #   make test-numpy-fast  a few of its modules, which make test runs, too
 #   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
+#   make fuzz SECONDS=600 random programs on LockedArrays and plain arrays side by side, on both cores
 #   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
 #   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
@@ -31,6 +32,7 @@ NATIVE ?= enabled
 CORES ?= native portable
 DEBUG_PYTHON ?= python3-dbg
 SETUP ?=
+SECONDS ?= 60
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
@@ -40,7 +42,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy test-neighbours test-matrix test-debug asan pytest \
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-neighbours test-matrix test-debug asan pytest \
         lint format types docs bench demo clean
 .DELETE_ON_ERROR:
 
@@ -60,6 +62,11 @@ test-numpy-fast: $(VENV)/.installed
 
 coverage-numpy: $(VENV)/.installed
 	PYTHONPATH=tests $(RUN) -m numpy_compat.coverage $(ARGS)
+
+# What differs is printed as a program; ARGS='--seed 7' plays the same ones again.
+fuzz: $(VENV)/.installed
+	set -e; for core in $(CORES); do \
+	  LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests $(RUN) -m fuzz --seconds $(SECONDS) --last .fuzz-last.py $(ARGS); done
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan

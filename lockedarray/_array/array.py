@@ -254,13 +254,18 @@ class LockedArray(Facade):
         if not copy and (dtype is None or np.dtype(dtype) == self.dtype):
             return plain_view(self, np.ndarray)
         if copy is not None and not copy:
-            raise ValueError("Unable to avoid copy while creating an array as requested.")
+            raise ValueError(
+                "Unable to avoid copy while creating an array as requested: copy=False of a "
+                f"LockedArray is an alias of its own dtype, {self.dtype}; leave out one of the two"
+            )
         return run(np.ndarray.astype, (self, self.dtype if dtype is None else dtype), {})
 
     def __dlpack__(self, *, copy: bool | None = None, **kwargs: Any) -> Any:
         """Export a snapshot: consumers of DLPack know no lock."""
         if copy is False:
-            raise BufferError("a LockedArray exports a copy by DLPack, never its own memory")
+            raise BufferError(
+                "a LockedArray exports a copy by DLPack, never its own memory: leave out copy=False"
+            )
         return self.snapshot().__dlpack__(**kwargs)
 
     # -- indexing --------------------------------------------------------------------------------
@@ -362,7 +367,11 @@ class LockedArray(Facade):
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
         if self._stands_back(other):  # Python asks all of them, whose comparison it is
             return run(operate(name), (self, other), {})
-        return run(getattr(np.ndarray, name), (self, converted(other, "operand")), {})
+        try:
+            other = converted(other, "operand")
+        except ValueError:
+            pass  # a list that makes no array: NumPy says what that compares to
+        return run(getattr(np.ndarray, name), (self, other), {})
 
     def _general_operate(self, name: str, other: Any) -> Any:
         """Apply the operator whose method is `name`; `other` may be of a class that has its own."""
@@ -448,7 +457,7 @@ class LockedArray(Facade):
 
     @shape.setter
     def shape(self, _value: Any) -> None:
-        raise AttributeError("the shape of a shared array is not set in place: use x.reshape(...)")
+        raise AttributeError("the shape of a LockedArray is not set in place: use x.reshape(...)")
 
     @property
     def dtype(self) -> np.dtype:
@@ -457,7 +466,7 @@ class LockedArray(Facade):
 
     @dtype.setter
     def dtype(self, _value: Any) -> None:
-        raise AttributeError("the dtype of a shared array is not set in place: use x.view(dtype)")
+        raise AttributeError("the dtype of a LockedArray is not set in place: use x.view(dtype)")
 
     @property
     def strides(self) -> tuple[int, ...]:
@@ -467,7 +476,7 @@ class LockedArray(Facade):
     @strides.setter
     def strides(self, _value: Any) -> None:
         raise AttributeError(
-            "the strides of a shared array are not set in place: use x.reshape(...), x.view(...) "
+            "the strides of a LockedArray are not set in place: use x.reshape(...), x.view(...) "
             "or an index with a step"
         )
 
@@ -509,7 +518,7 @@ class LockedArray(Facade):
                 self._may_write = False
 
     def _set_shape(self, _shape: Any) -> None:
-        raise AttributeError("the shape of a shared array is not set in place: use x.reshape(...)")
+        raise AttributeError("the shape of a LockedArray is not set in place: use x.reshape(...)")
 
     def __setstate__(self, _state: Any) -> None:
         raise TypeError("a LockedArray is not changed by __setstate__; unpickling makes a new one")

@@ -26,7 +26,9 @@ def resize(array: Facade, new_shape: tuple[Any, ...], refcheck: Any) -> None:
     if any(length < 0 for length in shape):
         raise ValueError("all elements of 'new_shape' must be non-negative")
     if array._owner is not None:
-        raise ValueError("a view cannot be resized: resize the array it belongs to, x.base")
+        raise ValueError(
+            "a view of a LockedArray cannot be resized: resize the array it belongs to, x.base"
+        )
     buffer = buffer_of(array)
     holds = Holds([(buffer.lock, True)])
     try:
@@ -47,5 +49,8 @@ def _resize_locked(array: Facade, buffer: Buffer, shape: tuple[int, ...]) -> Non
             "make the array with copy=True to resize it"
         )
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
-        raise ValueError("resize only works on single-segment arrays")
+        raise ValueError(
+            "resize only works on single-segment arrays: the elements of this LockedArray are in "
+            "neither C nor Fortran order; resize LockedArray(x, order='C')"
+        )
     buffer.resize(array, shape, "C" if array.flags.c_contiguous else "F")

@@ -1,5 +1,6 @@
 """Details that NumPy's own test suite asks for, each with LockedArrays and with plain arrays."""
 
+import operator
 import warnings
 
 import numpy as np
@@ -241,3 +242,12 @@ def test_result_without_axes_is_of_numpys_kind(call):
 
     x, o = la.LockedArray(2.25), la.LockedArray(0.0)
     assert outcome(x, o) == outcome(np.array(2.25), np.array(0.0))
+
+
+def test_a_record_compared_with_what_makes_no_array_is_as_numpys():
+    records = np.array([((1, 2), True), ((0, 1), False)], [("m", "i2", (2,)), ("k", "?")])
+    for compare in (operator.eq, operator.ne):
+        with pytest.warns(DeprecationWarning, match="elementwise"):
+            expected = compare(records, ((1, 2), True))
+        with pytest.warns(DeprecationWarning, match="elementwise"):
+            assert compare(la.LockedArray(records), ((1, 2), True)) is expected

@@ -1,0 +1,1 @@
+"""Random programs, played on LockedArrays and on plain arrays side by side."""

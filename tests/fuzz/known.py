@@ -1,0 +1,123 @@
+"""What programs leave out, each with the reason."""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+
+__all__ = ["RULES", "SWITCHES", "excluded", "on"]
+
+SWITCHES = {
+    "string-resize": "StringDType and a resize corrupt memory",
+    "siblings": "operators of sibling classes are passed by",
+    "out-ellipsis": "out=... gives a scalar",
+    "pickled-layout": "an array with a stride of 0, as broadcast_to makes it, comes back in another layout",
+    "flat-list": "x.flat = list loses the dtype of the array on the way",
+}
+"""Faults that are to be cured; without the entry they are looked for."""
+
+RULES = {
+    "at-misfits": "ufunc.at of NumPy crashes where the values are more than its index selects, and before "
+    "2.5 it writes to what is read-only",
+    "einsum-of-nothing": "einsum('ii->i') of shape (0, 3) shows memory that is not the array's",
+    "text-arena": "NumPy itself, with a plain StringDType array, crashes in flat = other, put, place and "
+    "byteswap and flat[1:], and hangs in a[i] = a: only what is known to be safe is done with one",
+    "flat-objects": "NumPy's a.flat = array lets go of objects before it takes them, and crashes later",
+    "asarray": "np.asarray(x) and what NumPy makes with it are aliases without a lock",
+}
+"""What stays: oddities of NumPy, and what a LockedArray promises to do otherwise."""
+
+
+_SAFE_FOR_TEXT = {
+    *(
+        "new resize own del at.get at.set at.exchange {x}[{i}] {x}.T {x}.reshape({r}) {x}.copy({K}) {x}.tolist()".split()
+    ),
+    *("str({x}) list({x}) len({x}) text({x}) {x}.repeat({n}) {x}.sort()".split()),
+    *(
+        "np.unique({x}) np.flip({x}) np.copy({x}) np.strings.upper({x}) np.strings.str_len({x}) np.zeros_like({x})".split()
+    ),
+    *(
+        "np.concatenate([{x}, {y}])|{x}[{i}] = {v}|{x}.fill({v})|np.copyto({x}, {e})|np.roll({x}, {k})".split(
+            "|"
+        )
+    ),
+    *(
+        "{x} {p} {e}|{x}.take({j})|{x} += {e}|{x}[:] = {x}[::-1]|np.where({m}, {x}, {e})|np.putmask({x}, {m}, {e})".split(
+            "|"
+        )
+    ),
+}
+
+
+def on(name):
+    return name in SWITCHES
+
+
+def excluded(line, names):
+    """Return the name of the rule that leaves `line` out, or None."""
+    if line.kind == "resize" and on("string-resize"):
+        used = names.get(line.ours.split(".")[0])
+        if isinstance(used, np.ndarray) and used.dtype.kind == "T":
+            return "string-resize"
+    if "einsum" in line.ours and any(
+        isinstance(value, np.ndarray) and not value.size for value in _arrays(line.ours, names)
+    ):
+        return "einsum-of-nothing"
+    if "round_trip" in line.ours and on("pickled-layout"):
+        if any(0 in array.strides for array in _arrays(line.ours, names)):
+            return "pickled-layout"
+    if "out=..." in line.ours and on("out-ellipsis"):
+        return "out-ellipsis"
+    if ".flat" in line.ours and "=" in line.kind and on("flat-list"):
+        if line.kind.endswith("{l}") or "= [" in line.ours or "= (" in line.ours:
+            return "flat-list"
+    if ".flat" in line.ours and "=" in line.kind and _uses(line.ours, names, "OV"):
+        return "flat-objects"
+    if line.kind not in _SAFE_FOR_TEXT and _uses(line.ours, names, "T"):
+        return "text-arena"
+    if "at(" in line.plain and _misfits(line.plain, names):
+        return "at-misfits"
+    return None
+
+
+def _arrays(text, names):
+    """Return the arrays that `text` names."""
+    used = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    return [names[name] for name in used if isinstance(names.get(name), np.ndarray)]
+
+
+def _uses(text, names, kinds):
+    """Whether an array in `text` is of a dtype of `kinds`."""
+    return any(array.dtype.kind in kinds for array in _arrays(text, names))
+
+
+def _misfits(text, names):
+    """Whether `text` has an `at` whose values do not fit what its index selects."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="at"), args=[array, index, value]):
+                pass
+            case ast.Call(
+                func=ast.Attribute(value=ast.Call(func=ast.Name(id="at"), args=[array, index])),
+                args=[value],
+            ):
+                pass
+            case _:
+                continue
+        try:
+            selected = _evaluated(array, names)[_evaluated(index, names)]
+            size = np.size(selected)
+            if not _evaluated(array, names).flags.writeable:
+                return True
+            if not size or np.broadcast_shapes(
+                np.shape(selected), np.shape(_evaluated(value, names))
+            ) != np.shape(selected):
+                return True
+        except Exception:
+            return True
+    return False
+
+
+def _evaluated(node, names):
+    return eval(ast.unparse(node), dict(names))
