@@ -11,7 +11,7 @@ from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
-from lockedarray._array.indexing import picks_element
+from lockedarray._array.indexing import as_integer, picks_element
 from lockedarray._array.memory import plain_view
 
 __all__ = ["FlatIterator"]
@@ -92,6 +92,7 @@ class FlatIterator:
 
     def _assign(self, assign: Callable[..., None], index: Any, value: Any) -> None:
         array, written = self._array, (id(self._array),)
+        index = as_integer(index)
         is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
         if isinstance(value, FlatIterator) and not is_element:
             value = value.copy()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["makes_view", "picks_element"]
+__all__ = ["as_integer", "makes_view", "picks_element"]
 
 _BASIC = frozenset({int, slice, type(Ellipsis), type(None), str})
 
@@ -27,6 +27,16 @@ def picks_element(index: Any, ndim: int) -> bool:
     """Whether `index` is one integer for each axis, of `ndim`, and so names one element."""
     parts = index if type(index) is tuple else (index,)
     return len(parts) == ndim and all(_is_integer(part) for part in parts)
+
+
+def as_integer(index: Any) -> Any:
+    """Return `index`, and where that is an array of one integer and no axes the integer itself.
+
+    To NumPy the two name the same element, where something is assigned.
+    """
+    if type(index) is np.ndarray and index.ndim == 0 and index.dtype.kind in "iu":
+        return index.item()
+    return index
 
 
 def _is_integer(part: Any) -> bool:

@@ -18,6 +18,7 @@ PLACES = {
     "flat[::2]": lambda a, v: a.flat.__setitem__(slice(None, None, 2), v),
     "flat[...]": lambda a, v: a.flat.__setitem__(..., v),
     "flat[list]": lambda a, v: a.flat.__setitem__([3, 0], v),
+    "flat[array of one]": lambda a, v: a.flat.__setitem__(np.array(1), v),
     "flat[mask]": lambda a, v: a.flat.__setitem__(np.array([True, False, True, False]), v),
     "flat[True]": lambda a, v: a.flat.__setitem__(True, v),
     "flat[(1,)]": lambda a, v: a.flat.__setitem__((1,), v),

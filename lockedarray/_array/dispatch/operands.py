@@ -14,7 +14,7 @@ import numpy as np
 
 from lockedarray._array.dispatch.arguments import PLAIN, facades_in
 from lockedarray._array.facade import Facade
-from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._array.indexing import as_integer, makes_view, picks_element
 from lockedarray._array.memory import plain_view
 from lockedarray._array.objects import has_arena
 
@@ -128,8 +128,7 @@ def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
     dtype = array.dtype
     if dtype.hasobject and not has_arena(dtype):
         return value
-    if type(index) is np.ndarray and index.ndim == 0 and index.dtype.kind in "iu":
-        index = index.item()  # it is an integer to NumPy
+    index = as_integer(index)
     is_list = isinstance(value, (list, tuple))
     if picks_element(index, array.ndim):
         if is_list or (has_arena(dtype) and isinstance(value, str)):
