@@ -65,8 +65,8 @@ coverage-numpy: $(VENV)/.installed
 
 # What differs is printed as a program; ARGS='--seed 7' plays the same ones again.
 fuzz: $(VENV)/.installed
-	set -e; for core in $(CORES); do \
-	  LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests $(RUN) -m fuzz --seconds $(SECONDS) --last .fuzz-last.py $(ARGS); done
+	for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests \
+	  $(RUN) -m fuzz --seconds $(SECONDS) --last .fuzz-last.py $(ARGS) || failed=1; done; exit $$failed
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan

@@ -13,6 +13,8 @@ SWITCHES = {
     "siblings": "operators of sibling classes are passed by",
     "out-ellipsis": "out=... gives a scalar",
     "pickled-layout": "an array with a stride of 0, as broadcast_to makes it, comes back in another layout",
+    "overwrite-read-only": "np.median(view, overwrite_input=True) of a read-only view is refused, also where NumPy copies",
+    "ragged-elements": "x[i] = a ragged tuple is told from a wrong index later than NumPy tells it",
     "flat-list": "x.flat = list loses the dtype of the array on the way",
 }
 """Faults that are to be cured; without the entry they are looked for."""
@@ -20,6 +22,8 @@ SWITCHES = {
 RULES = {
     "at-misfits": "ufunc.at of NumPy crashes where the values are more than its index selects, and before "
     "2.5 it writes to what is read-only",
+    "addresses": "the bytes of objects are addresses",
+    "objects-out": "np.any(a, axis=0, out=a) of a 0-d object array uses an object that NumPy has let go of",
     "einsum-of-nothing": "einsum('ii->i') of shape (0, 3) shows memory that is not the array's",
     "text-arena": "NumPy itself, with a plain StringDType array, crashes in flat = other, put, place and "
     "byteswap and flat[1:], and hangs in a[i] = a: only what is known to be safe is done with one",
@@ -65,8 +69,17 @@ def excluded(line, names):
     ):
         return "einsum-of-nothing"
     if "round_trip" in line.ours and on("pickled-layout"):
-        if any(0 in array.strides for array in _arrays(line.ours, names)):
+        if any(step <= 0 for array in _arrays(line.ours, names) for step in array.strides):
             return "pickled-layout"
+    if "overwrite_input" in line.ours and on("overwrite-read-only"):
+        if not all(array.flags.writeable for array in _arrays(line.ours, names)):
+            return "overwrite-read-only"
+    if "] = ((" in line.ours and on("ragged-elements"):
+        return "ragged-elements"
+    if "tobytes" in line.ours and _uses(line.ours, names, "OV"):
+        return "addresses"
+    if "out=" in line.ours and _uses(line.ours, names, "OV"):
+        return "objects-out"
     if "out=..." in line.ours and on("out-ellipsis"):
         return "out-ellipsis"
     if ".flat" in line.ours and "=" in line.kind and on("flat-list"):
