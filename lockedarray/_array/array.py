@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import sys
 from collections.abc import Callable
@@ -367,10 +368,8 @@ class LockedArray(Facade):
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
         if self._stands_back(other):  # Python asks all of them, whose comparison it is
             return run(operate(name), (self, other), {})
-        try:
+        with contextlib.suppress(ValueError):  # a list that makes no array is NumPy's to judge
             other = converted(other, "operand")
-        except ValueError:
-            pass  # a list that makes no array: NumPy says what that compares to
         return run(getattr(np.ndarray, name), (self, other), {})
 
     def _general_operate(self, name: str, other: Any) -> Any:

@@ -188,10 +188,11 @@ def check_may_write(facade: Facade) -> None:
             "setflags(write=False); write to a copy (x.copy())"
         )
     if not facade._may_write:
+        owner = facade._owner
         raise ValueError(
             "assignment destination is read-only: the memory that this array was given is "
             "read-only; write to a copy (x.copy())"
-            if facade._owner is None
+            if owner is None or not owner._may_write
             else "assignment destination is read-only: this view was made read-only "
             "(as np.diagonal and np.broadcast_to do); write to the array that it is a view of"
         )

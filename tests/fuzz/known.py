@@ -9,13 +9,7 @@ import numpy as np
 __all__ = ["RULES", "SWITCHES", "excluded", "on"]
 
 SWITCHES = {
-    "string-resize": "StringDType and a resize corrupt memory",
-    "siblings": "operators of sibling classes are passed by",
     "out-ellipsis": "out=... gives a scalar",
-    "pickled-layout": "an array with a stride of 0, as broadcast_to makes it, comes back in another layout",
-    "overwrite-read-only": "np.median(view, overwrite_input=True) of a read-only view is refused, also where NumPy copies",
-    "ragged-elements": "x[i] = a ragged tuple is told from a wrong index later than NumPy tells it",
-    "flat-list": "x.flat = list loses the dtype of the array on the way",
 }
 """Faults that are to be cured; without the entry they are looked for."""
 

@@ -682,8 +682,10 @@ NO_VALUE = {
 @pytest.mark.parametrize("index", [None, 0, slice(None)], ids=["x.at", "x.at[0]", "x.at[:]"])
 def test_at_is_no_value_and_says_what_to_write(use, index):
     x = LockedArray(VALUES)
-    with pytest.raises(TypeError, match=r"x\.at\[i\]\.get\(\)"):
+    with pytest.raises(TypeError) as refused:
         use(x.at if index is None else x.at[index])
+    cause = refused.value.__cause__  # where NumPy has words of its own, of a sequence
+    assert "x.at[i].get()" in f"{refused.value} {cause}"
     assert x.tolist() == VALUES
     assert free(x)
 

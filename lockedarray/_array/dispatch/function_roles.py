@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib import recfunctions
 
-from lockedarray._array.facade import Facade
+from lockedarray._array.facade import Facade, buffer_of
 
 __all__ = [
     "CREATORS",
@@ -186,13 +186,20 @@ def _written_arguments(
 ) -> Iterator[Any]:
     role = WRITERS.get(function)
     if role is not None and _applies(role, args, kwargs):
-        yield _argument(args, kwargs, role.name, role.position)
+        argument = _argument(args, kwargs, role.name, role.position)
+        # What may overwrite its input copies it now and then: NumPy says whether it would write.
+        if role.condition != "overwrite_input" or not _is_read_only(argument):
+            yield argument
     if "out" in kwargs:
         yield kwargs["out"]
     else:
         position = _position_of_out(function)
         if position is not None and position < len(args):
             yield args[position]
+
+
+def _is_read_only(argument: Any) -> bool:
+    return isinstance(argument, Facade) and (not argument._may_write or buffer_of(argument).frozen)
 
 
 def _applies(role: Written, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
