@@ -40,10 +40,12 @@ def copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
 
 def has_order(array: np.ndarray, order: Any) -> bool:
     """Whether the memory layout of `array` is `order`, or may be any; False of what is no order."""
-    name = order.upper() if isinstance(order, str) else order
+    if not isinstance(order, str):
+        return order is None
+    name = order.upper()
     if name in ("C", "F"):
         return array.flags.c_contiguous if name == "C" else array.flags.f_contiguous
-    return name is None or name in ("K", "A")
+    return name in ("K", "A")
 
 
 def sharing(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib import recfunctions
 
-from lockedarray._array.facade import Facade, buffer_of
+from lockedarray._array.facade import Facade
 
 __all__ = [
     "CREATORS",
@@ -188,7 +188,7 @@ def _written_arguments(
     if role is not None and _applies(role, args, kwargs):
         argument = _argument(args, kwargs, role.name, role.position)
         # What may overwrite its input copies it now and then: NumPy says whether it would write.
-        if role.condition != "overwrite_input" or not _is_read_only(argument):
+        if role.condition != "overwrite_input" or not _is_read_only_view(argument):
             yield argument
     if "out" in kwargs:
         yield kwargs["out"]
@@ -198,8 +198,8 @@ def _written_arguments(
             yield args[position]
 
 
-def _is_read_only(argument: Any) -> bool:
-    return isinstance(argument, Facade) and (not argument._may_write or buffer_of(argument).frozen)
+def _is_read_only_view(argument: Any) -> bool:
+    return isinstance(argument, Facade) and not argument._may_write
 
 
 def _applies(role: Written, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
