@@ -12,6 +12,7 @@ import numpy as np
 
 from lockedarray._array import copying
 from lockedarray._array.at import At, AtIndex, CompareExchangeResult
+from lockedarray._array.calls import asks_for_array
 from lockedarray._array.construction import (
     as_type,
     copied,
@@ -628,6 +629,7 @@ connect(
     at=At,
     at_index=AtIndex,
     at_exchanged=CompareExchangeResult,
+    asks_for_array=asks_for_array,
     guard=Guard,
     wrapped=wrapped_view,
     readers=function_roles.PLAIN_READERS,

@@ -19,6 +19,7 @@ import sys
 import weakref
 from types import CodeType, FrameType, ModuleType
 
+from lockedarray._array.calls import call_at
 from lockedarray._cores import is_temporary
 
 __all__ = ["REFERENCES_OF_ONE", "is_unreachable"]
@@ -86,7 +87,7 @@ def is_unreachable(cls: type, obj: object, references: int) -> bool:
         frame = sys._getframe(2)
     except ValueError:  # called from C alone
         return False
-    call = _call_at(frame.f_code, frame.f_lasti)
+    call = _called_at(frame.f_code, frame.f_lasti)
     if call is None:
         return False
     keywords, names = call
@@ -94,27 +95,16 @@ def is_unreachable(cls: type, obj: object, references: int) -> bool:
 
 
 @functools.lru_cache(maxsize=256)
-def _call_at(code: CodeType, at: int) -> tuple[bool, tuple[str, ...]] | None:
+def _called_at(code: CodeType, at: int) -> tuple[bool, tuple[str, ...]] | None:
     """Whether the call at offset `at` has keywords, and the dotted name of what it calls.
 
     None where it is no call with a positional argument, or calls what has no such name.
     """
-    instructions = [i for i in dis.get_instructions(code) if i.opname != "CACHE"]
-    index = next((k for k, i in enumerate(instructions) if i.offset == at), -1)
-    if index < 1 or instructions[index].opname not in ("CALL", "CALL_KW"):
+    call = call_at(code, at)
+    if call is None or call.arguments <= len(call.keywords):
         return None
-    arguments = instructions[index].arg or 0
-    has_names_on_stack = instructions[index].opname == "CALL_KW"  # 3.13
-    if instructions[index - 1].opname == "PRECALL":  # 3.11
-        index -= 1
-    before = instructions[index - 1]
-    keywords = code.co_consts[before.arg or 0] if before.opname == "KW_NAMES" else ()
-    above = arguments
-    if has_names_on_stack:
-        keywords = before.argval if before.opname == "LOAD_CONST" else None
-        above += 1
-    if keywords is None or arguments <= len(keywords):
-        return None
+    instructions, above, keywords = call
+    index = len(instructions)
     # Backwards over the arguments, to where the stack has none of them.
     while above > 0 and index > 0:
         index -= 1

@@ -294,7 +294,7 @@ class Program:
         text = self.literal(dtype, self.pick([array.shape, array.shape, array.shape[-1:], ()]))
         if kind == 9 and self.chance(30):
             return f"np.broadcast_to({text}, {array.shape})"
-        if kind == 9 and dtype in NUMBERS and self.chance(30) and not known.on("siblings"):
+        if kind == 9 and dtype in NUMBERS and self.chance(30):
             return f"{text}.view(np.matrix)" if self.chance(50) else f"np.ma.array({text})"
         return text
 

@@ -6,12 +6,7 @@ import ast
 
 import numpy as np
 
-__all__ = ["RULES", "SWITCHES", "excluded", "on"]
-
-SWITCHES = {
-    "out-ellipsis": "out=... gives a scalar",
-}
-"""Faults that are to be cured; without the entry they are looked for."""
+__all__ = ["RULES", "excluded"]
 
 RULES = {
     "at-misfits": "ufunc.at of NumPy crashes where the values are more than its index selects, and before "
@@ -48,37 +43,16 @@ _SAFE_FOR_TEXT = {
 }
 
 
-def on(name):
-    return name in SWITCHES
-
-
 def excluded(line, names):
     """Return the name of the rule that leaves `line` out, or None."""
-    if line.kind == "resize" and on("string-resize"):
-        used = names.get(line.ours.split(".")[0])
-        if isinstance(used, np.ndarray) and used.dtype.kind == "T":
-            return "string-resize"
     if "einsum" in line.ours and any(
         isinstance(value, np.ndarray) and not value.size for value in _arrays(line.ours, names)
     ):
         return "einsum-of-nothing"
-    if "round_trip" in line.ours and on("pickled-layout"):
-        if any(step <= 0 for array in _arrays(line.ours, names) for step in array.strides):
-            return "pickled-layout"
-    if "overwrite_input" in line.ours and on("overwrite-read-only"):
-        if not all(array.flags.writeable for array in _arrays(line.ours, names)):
-            return "overwrite-read-only"
-    if "] = ((" in line.ours and on("ragged-elements"):
-        return "ragged-elements"
     if "tobytes" in line.ours and _uses(line.ours, names, "OV"):
         return "addresses"
     if "out=" in line.ours and _uses(line.ours, names, "OV"):
         return "objects-out"
-    if "out=..." in line.ours and on("out-ellipsis"):
-        return "out-ellipsis"
-    if ".flat" in line.ours and "=" in line.kind and on("flat-list"):
-        if line.kind.endswith("{l}") or "= [" in line.ours or "= (" in line.ours:
-            return "flat-list"
     if ".flat" in line.ours and "=" in line.kind and _uses(line.ours, names, "OV"):
         return "flat-objects"
     if line.kind not in _SAFE_FOR_TEXT and _uses(line.ours, names, "T"):

@@ -244,6 +244,49 @@ def test_result_without_axes_is_of_numpys_kind(call):
     assert outcome(x, o) == outcome(np.array(2.25), np.array(0.0))
 
 
+def _add(x, y, out=None):
+    return np.add(x, y, out=out)
+
+
+def _square(x, out=None):
+    return np.multiply(x, x, out=... if out is None else out)
+
+
+ASKED = [  # each with the result as an array, where the function has no axes, and without
+    (lambda x, v: np.add(x, x, out=...), lambda x, v: np.add(x, x, out=None)),
+    (lambda x, v: np.sqrt(x, out=..., where=True), lambda x, v: np.sqrt(x, where=True)),
+    (lambda x, v: np.divmod(x, 2, dtype="f4", out=...), lambda x, v: np.divmod(x, 2)),
+    (lambda x, v: np.add.reduce(v, out=..., axis=0), lambda x, v: np.add.reduce(v)),
+    (lambda x, v: np.matmul(v, v, out=...), lambda x, v: np.matmul(v, v)),
+    (lambda x, v: _add(x, 1, ...), lambda x, v: _add(x, 1)),
+    (lambda x, v: _square(x), lambda x, v: np.sqrt(x, out=None)),
+    (lambda x, v: np.add(v, v, out=...), lambda x, v: np.add(v, v)),
+]
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.3.0", reason="out=... came then")
+@pytest.mark.parametrize("dtype", ["f8", "O", np.dtypes.StringDType()], ids=str)
+@pytest.mark.parametrize("calls", ASKED, ids=range(len(ASKED)))
+def test_an_ellipsis_as_out_asks_for_an_array(calls, dtype):
+    def outcome(call, x, v):
+        try:
+            results = call(x, v)
+        except TypeError:
+            return TypeError
+        results = results if isinstance(results, tuple) else (results,)
+        return [(type(r), getattr(r, "dtype", None), np.asarray(r).tolist()) for r in results]
+
+    plain = np.array(2.25, dtype), np.array([1.0, 2.0], dtype)
+    for call in calls:
+        assert outcome(call, *map(la.LockedArray, plain)) == outcome(call, *plain)
+
+
+def test_functions_that_ask_for_arrays_inside_are_as_numpys():
+    lerp = np.lib._function_base_impl._lerp
+    x, y = np.array(2.0), np.array(4.0)
+    assert lerp(la.LockedArray(x), la.LockedArray(y), 0.75) == lerp(x, y, 0.75) == 3.5
+
+
 def test_a_record_compared_with_what_makes_no_array_is_as_numpys():
     records = np.array([((1, 2), True), ((0, 1), False)], [("m", "i2", (2,)), ("k", "?")])
     for compare in (operator.eq, operator.ne):

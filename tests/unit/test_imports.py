@@ -22,8 +22,8 @@ _array.dispatch.operands _array.dispatch.operators _array.dispatch.results
 _array.dispatch.arguments _array.dispatch.function_roles _array.flags _array.pointers _array.resizing
 _array.facade
 _array.buffer
-_array.memory _array.region
-_array.indexing _array.objects _array.overlap _array.temporaries _array.voids
+_array.memory _array.region _array.temporaries
+_array.calls _array.indexing _array.objects _array.overlap _array.voids
 _array _array.dispatch
 _guards.guards _guards.region_lock
 _guards.lockables

@@ -39,6 +39,7 @@ extern la_names_type la_names;
 /* What connect() was given: Python functions and tables above the core. */
 typedef struct {
     PyObject *wrapped;      /* (a list of the result, facade, raw) -> result, its views locked */
+    PyObject *asks_for_array;   /* (frame) -> does it call a ufunc with out=...? */
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
     PyObject *writers;      /* which write the first one of these */

@@ -190,6 +190,89 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
     return la_ufunc_call_by_keywords(ufunc, args, kwargs, general);
 }
 
+/* May a result have no axes? Not of the commonest calls. */
+static bool
+la_ufunc_may_reduce(PyObject *ufunc, PyObject *method, PyObject *args)
+{
+    if (!la_is_name(method, la_names.call)
+            || (Py_TYPE(ufunc) == la_connected.ufunc && ((PyUFuncObject *)ufunc)->core_enabled)) {
+        return true;
+    }
+    for (Py_ssize_t i = 3; i < PyTuple_GET_SIZE(args); i++) {
+        PyObject *input = PyTuple_GET_ITEM(args, i);
+        if (PyArray_Check(input) && la_fields(input)->nd > 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Does a call in this code name an out? The names of keywords are a tuple among its constants. */
+static bool
+la_code_names_out(PyCodeObject *code)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(code->co_consts); i++) {
+        PyObject *names = PyTuple_GET_ITEM(code->co_consts, i);
+        if (!PyTuple_CheckExact(names)) {
+            continue;
+        }
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(names); k++) {
+            if (PyTuple_GET_ITEM(names, k) == la_names.out) {       /* both are interned */
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/*
+ * out=... of NumPy 2.3 asks for an array where the result has no axes, and NumPy leaves
+ * it out of the keywords. So the call itself is looked at: 1, 0 or -1.
+ */
+static int
+la_ufunc_asks_for_array(PyObject *args, PyObject *kwargs)
+{
+    if (la_connected.asks_for_array == NULL || PyTuple_GET_SIZE(args) < 3
+            || !la_ufunc_may_reduce(PyTuple_GET_ITEM(args, 1), PyTuple_GET_ITEM(args, 2), args)
+            || (kwargs != NULL && PyDict_GetItemWithError(kwargs, la_names.out) != NULL)) {
+        return 0;
+    }
+    PyFrameObject *frame = PyEval_GetFrame();       /* borrowed */
+    if (frame == NULL) {
+        return 0;
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    bool names_out = la_code_names_out(code);
+    Py_DECREF(code);
+    if (!names_out) {
+        return 0;
+    }
+    Py_INCREF(frame);
+    PyObject *asks = PyObject_CallOneArg(la_connected.asks_for_array, (PyObject *)frame);
+    Py_DECREF(frame);
+    int result = asks == NULL ? -1 : PyObject_IsTrue(asks);
+    Py_XDECREF(asks);
+    return result;
+}
+
+/* The general version, which hands on out=... to NumPy if `asks_for_array`. */
+static PyObject *
+la_ufunc_call_generally(PyObject *args, PyObject *kwargs, bool asks_for_array)
+{
+    PyObject *method = PyObject_GetAttr(PyTuple_GET_ITEM(args, 0), la_names.general_array_ufunc);
+    PyObject *others = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    PyObject *named = kwargs == NULL ? PyDict_New() : PyDict_Copy(kwargs), *result = NULL;
+
+    if (method != NULL && others != NULL && named != NULL
+            && (!asks_for_array || PyDict_SetItem(named, la_names.out, Py_Ellipsis) == 0)) {
+        result = PyObject_Call(method, others, named);
+    }
+    Py_XDECREF(method);
+    Py_XDECREF(others);
+    Py_XDECREF(named);
+    return result;
+}
+
 /*
  * The method is an object of a type of its own, since NumPy calls it with a
  * tuple and a dict: any kind of method that Python offers would have them taken
@@ -204,19 +287,15 @@ la_ufunc_method_call(PyObject *Py_UNUSED(object), PyObject *args, PyObject *kwar
         PyErr_SetString(PyExc_TypeError, "__array_ufunc__() needs a LockedArray");
         return NULL;
     }
+    int asks = la_ufunc_asks_for_array(args, kwargs);
+    if (asks != 0) {
+        return asks < 0 ? NULL : la_ufunc_call_generally(args, kwargs, true);
+    }
     PyObject *result = la_ufunc_call(args, kwargs, &general);
     if (!general || PyErr_Occurred()) {
         return result;
     }
-    PyObject *method = PyObject_GetAttr(PyTuple_GET_ITEM(args, 0),
-                                        la_names.general_array_ufunc);
-    PyObject *others = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
-    if (method != NULL && others != NULL) {
-        result = PyObject_Call(method, others, kwargs);
-    }
-    Py_XDECREF(method);
-    Py_XDECREF(others);
-    return result;
+    return la_ufunc_call_generally(args, kwargs, false);
 }
 
 static PyObject *
