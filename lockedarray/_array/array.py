@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import sys
 from collections.abc import Callable
@@ -369,9 +368,7 @@ class LockedArray(Facade):
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""
         if self._stands_back(other):  # Python asks all of them, whose comparison it is
             return run(operate(name), (self, other), {})
-        with contextlib.suppress(ValueError):  # a list that makes no array is NumPy's to judge
-            other = converted(other, "operand")
-        return run(getattr(np.ndarray, name), (self, other), {})
+        return run(getattr(np.ndarray, name), (self, converted(other, "operand")), {})
 
     def _general_operate(self, name: str, other: Any) -> Any:
         """Apply the operator whose method is `name`; `other` may be of a class that has its own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -133,11 +132,7 @@ class FlatIterator:
 
 def _comparison(name: str) -> Callable[[FlatIterator, Any], Any]:
     def compare(self: FlatIterator, other: Any) -> Any:
-        if isinstance(other, FlatIterator):
-            other = other.copy()
-        else:
-            with contextlib.suppress(ValueError):  # a list that makes no array is NumPy's to judge
-                other = converted(other, "operand")
+        other = other.copy() if isinstance(other, FlatIterator) else converted(other, "operand")
         return run(_compare, (self._array, name, other), {})
 
     compare.__name__ = name

@@ -30,10 +30,12 @@ def picks_element(index: Any, ndim: int) -> bool:
 
 
 def as_integer(index: Any) -> Any:
-    """Return `index`, and where that is an array of one integer and no axes the integer itself.
+    """Return `index` with integers in place of arrays of one integer and no axes.
 
     To NumPy the two name the same element, where something is assigned.
     """
+    if type(index) is tuple:
+        return tuple(map(as_integer, index))
     if type(index) is np.ndarray and index.ndim == 0 and index.dtype.kind in "iu":
         return index.item()
     return index

@@ -75,7 +75,7 @@ def converted(
         assert array is not None
         return _converted_flat(value, array, index)
     if use == "operand":
-        return np.asarray(value) if _is_operand(value) else value
+        return _converted_operand(value)
     if not _is_foreign(value):
         return value
     if use == "stored":
@@ -109,6 +109,15 @@ def _listed(value: Any) -> Any:
     except TypeError:
         return [_listed(item) if _is_foreign(item) else item for item in value]
     return np.asarray(value)
+
+
+def _converted_operand(value: Any) -> Any:
+    if not _is_operand(value):
+        return value
+    try:
+        return np.asarray(value)
+    except ValueError:  # a list that makes no array: NumPy says what becomes of it
+        return value
 
 
 def _is_operand(value: Any) -> bool:
