@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import numpy as np
 
@@ -12,7 +13,9 @@ RULES = {
     "at-misfits": "ufunc.at of NumPy crashes where the values are more than its index selects, and before "
     "2.5 it writes to what is read-only",
     "half-done": "NumPy's side may be half changed by a line that raises: where ours is as before, the program ends",
-    "onto-itself": "np.copyto and np.concatenate of NumPy do not look at the flag of what they would copy onto itself",
+    "onto-itself": "np.copyto, np.concatenate and round of NumPy do not look at the flag of what they would copy "
+    "onto itself",
+    "array-in-itself": "an array that is stored in itself comes out as a LockedArray, which it is",
     "of-the-loop": "whether NaN in np.minimum and np.maximum are warned of depends on the loop that NumPy takes",
     "addresses": "the bytes of objects are addresses",
     "objects-out": "np.any(a, axis=0, out=a) of a 0-d object array uses an object that NumPy has let go of",
@@ -46,6 +49,9 @@ _SAFE_FOR_TEXT = {
 }
 
 
+_COPYING = re.compile(r"concatenate\(|round\(")
+
+
 def excluded(line, names):
     """Return the name of the rule that leaves `line` out, or None."""
     if "einsum" in line.ours and any(
@@ -53,12 +59,15 @@ def excluded(line, names):
     ):
         return "einsum-of-nothing"
     arrays = _arrays(line.ours, names)
-    if "np.copyto(" in line.ours or ("np.concatenate(" in line.ours and "out=" in line.ours):
+    if "np.copyto(" in line.ours or ("out=" in line.ours and _COPYING.search(line.ours)):
         if not all(array.flags.writeable for array in arrays):
             return "onto-itself"
     if ".at" in line.ours and any(name in line.ours for name in ("min", "max")):
         if any(array.dtype.kind in "fc" and np.isnan(array).any() for array in arrays):
             return "of-the-loop"
+    if line.kind.startswith("at.") and _uses(line.ours, names, "O"):
+        if len(re.findall(r"\b[a-z]\b", line.ours.partition("at[")[2])) > 0:
+            return "array-in-itself"
     if "np.power.at(" in line.ours:
         return "half-done"
     if "tobytes" in line.ours and _uses(line.ours, names, "OV"):
