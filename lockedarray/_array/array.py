@@ -29,7 +29,7 @@ from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
-from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._array.indexing import makes_view, picks_element, stand_in
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
 from lockedarray._array.objects import check_policy
@@ -284,10 +284,10 @@ class LockedArray(Facade):
             return  # the end of x[index] += ...: the elements are there already
         try:
             value = converted(value, "elements", self, index)
-        except Exception:  # NumPy looks at the index first
-            shown = np.broadcast_to(np.empty((), self.dtype), self.shape)
-            run(operator.getitem, (shown, index), {})
-            raise
+        except Exception:  # NumPy says what is wrong first, the index or the value
+            stand_in(self)[index] = value
+            run(_storing(value), (self, index), {}, (id(self),))
+            return
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):  # the very object is stored

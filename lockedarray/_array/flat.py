@@ -11,7 +11,7 @@ from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
-from lockedarray._array.indexing import as_integer, picks_element
+from lockedarray._array.indexing import as_integer, picks_flat_element, stand_in
 from lockedarray._array.memory import plain_view
 
 __all__ = ["FlatIterator"]
@@ -93,11 +93,16 @@ class FlatIterator:
     def _assign(self, assign: Callable[..., None], index: Any, value: Any) -> None:
         array, written = self._array, (id(self._array),)
         index = as_integer(index)
-        is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
+        is_element = picks_flat_element(index)
         if isinstance(value, FlatIterator) and not is_element:
             value = value.copy()
-        value = converted(value, "flat", array, index)
-        if self._is_argument(value, is_element):
+        try:
+            value = converted(value, "flat", array, index)
+            is_argument = self._is_argument(value, is_element)
+        except Exception:  # NumPy says what is wrong first, the index or the value
+            assign(stand_in(array), index, value)
+            is_argument = False
+        if is_argument:
             run(assign, (array, index, value), {}, written)
             return
 

@@ -6,11 +6,12 @@ against each other, and against NumPy.
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
-__all__ = ["as_integer", "makes_view", "picks_element"]
+__all__ = ["as_integer", "makes_view", "picks_element", "picks_flat_element", "stand_in"]
 
 _BASIC = frozenset({int, slice, type(Ellipsis), type(None), str})
 
@@ -29,16 +30,35 @@ def picks_element(index: Any, ndim: int) -> bool:
     return len(parts) == ndim and all(_is_integer(part) for part in parts)
 
 
-def as_integer(index: Any) -> Any:
-    """Return `index` with integers in place of arrays of one integer and no axes.
+def picks_flat_element(index: Any) -> bool:
+    """Whether `index` names one element of ``array.flat``, as a number of any kind does."""
+    index = as_integer(index)
+    return picks_element(index, 1) or isinstance(index, (int, float, np.number, np.bool_))
 
-    To NumPy the two name the same element, where something is assigned.
+
+def as_integer(index: Any) -> Any:
+    """Return `index` with integers for what stands for one: arrays of no axes, and ``__index__``.
+
+    To NumPy they name the same element, where something is assigned.
     """
     if type(index) is tuple:
-        return tuple(map(as_integer, index))
-    if type(index) is np.ndarray and index.ndim == 0 and index.dtype.kind in "iu":
-        return index.item()
-    return index
+        return tuple(_as_integer(part) for part in index)
+    return _as_integer(index)
+
+
+def _as_integer(part: Any) -> Any:
+    if type(part) is np.ndarray:
+        return part.item() if part.ndim == 0 and part.dtype.kind in "iu" else part
+    if isinstance(part, (int, np.generic)) or hasattr(type(part), "__len__"):
+        return part
+    return operator.index(part) if hasattr(type(part), "__index__") else part
+
+
+def stand_in(array: np.ndarray) -> np.ndarray:
+    """Return what refuses an assignment as `array` would, without its memory: one element."""
+    shown = np.broadcast_to(np.zeros((), array.dtype), array.shape)
+    shown.setflags(write=True)
+    return shown
 
 
 def _is_integer(part: Any) -> bool:

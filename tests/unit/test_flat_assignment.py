@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -264,3 +265,44 @@ def test_other_assignments_keep_the_dtype_too(assign):
         is_refused = isinstance(expected, tuple) and value == "sequence of records"
         assert (found[0] if is_refused else found) == (expected[0] if is_refused else expected)
         assert free(x)
+
+
+class One:
+    """Stands for the integer 1, as an index."""
+
+    def __index__(self):
+        return 1
+
+
+JUDGED = {
+    "flat[1.0] = list": lambda a: a.flat.__setitem__(1.0, [1, 2.5]),
+    "flat[1.0] = range": lambda a: a.flat.__setitem__(1.0, range(6)),
+    "flat[One()] = list": lambda a: a.flat.__setitem__(One(), [1, 2.5]),
+    "flat[range] = []": lambda a: a.flat.__setitem__(range(2), []),
+    "flat[1, 2] = ragged": lambda a: a.flat.__setitem__((1, 2), [[1], [2, 3]]),
+    "flat[None] = ragged": lambda a: a.flat.__setitem__(None, [[1], [2, 3]]),
+    "flat[[1.0]] = dict": lambda a: a.flat.__setitem__([1.0], {}),
+    "flat[9] = class": lambda a: a.flat.__setitem__(9, object),
+    "[One()] = list": lambda a: a.__setitem__(One(), [1, 2.5]),
+    "[One(), 0] = list": lambda a: a.reshape(2, 2).__setitem__((One(), 0), [1, 2.5]),
+    "[0-d, 0-d] = list": lambda a: a.reshape(2, 2).__setitem__((np.array(1),) * 2, [1, 2.5]),
+    "[[0, 9]] = class": lambda a: a.__setitem__([0, 9], object),
+    "[[0, 9]] = ragged": lambda a: a.__setitem__([0, 9], [[1], [2, 3]]),
+}
+
+
+@pytest.mark.parametrize("assign", JUDGED.values(), ids=JUDGED)
+@pytest.mark.parametrize("dtype", ["?", "i8", "U3", np.dtypes.StringDType(coerce=False)], ids=str)
+def test_an_odd_index_and_an_odd_value_are_judged_in_the_order_of_numpy(dtype, assign):
+    results = []
+    plain = np.array(["1", "2", "3", "4"]).astype(dtype)
+    for array in (plain, LockedArray(plain.copy())):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                assign(array)
+                error = None
+            except Exception as problem:
+                error = type(problem)
+        results.append((error, array.tolist(), [warning.category for warning in caught]))
+    assert results[0] == results[1]

@@ -14,7 +14,12 @@ import numpy as np
 
 from lockedarray._array.dispatch.arguments import PLAIN, facades_in
 from lockedarray._array.facade import Facade
-from lockedarray._array.indexing import as_integer, makes_view, picks_element
+from lockedarray._array.indexing import (
+    as_integer,
+    makes_view,
+    picks_element,
+    picks_flat_element,
+)
 from lockedarray._array.memory import plain_view
 from lockedarray._array.objects import has_arena
 
@@ -165,21 +170,18 @@ def _converted_elements(value: Any, array: Facade, index: Any) -> Any:
 
 def _converted_flat(value: Any, array: Facade, index: Any) -> Any:
     dtype = array.dtype
-    is_element = picks_element(index, 1) or isinstance(index, (bool, np.bool_))
-    if has_arena(dtype) and is_element:
-        return _converted_elements(value, array, (0,) * array.ndim)
+    is_element = picks_flat_element(index)
     is_text = isinstance(dtype, np.dtypes.StringDType)
     if (dtype.hasobject and not is_text) or dtype.names is not None or dtype.type is np.void:
         return value
     if dtype.itemsize == 0 or facades_in(value):
         return value
+    if is_element and has_arena(dtype):
+        return _converted_elements(value, array, (0,) * array.ndim)
     if not is_element:
         return np.asarray(value, dtype=dtype)
     one = np.empty(1, dtype)
-    try:
-        one.flat[0] = value
-    except Exception:  # it will be raised again, unless the index is wrong
-        return value
+    one.flat[0] = value
     return one[0]
 
 
