@@ -44,6 +44,9 @@ from lockedarray._guards.region_lock import RegionLock, region_lock_of
 __all__ = ["LockedArray"]
 
 
+_NOT_GIVEN: Any = object()
+
+
 class LockedArray(Facade):
     """An array that threads can share and mutate: every operation on it is atomic.
 
@@ -558,26 +561,34 @@ class LockedArray(Facade):
     # -- views -----------------------------------------------------------------------------------
 
     @by_core("views alone", np.ndarray.view)
-    def view(self, dtype: Any = None, type: Any = None) -> Any:
+    def view(self, dtype: Any = _NOT_GIVEN, type: Any = _NOT_GIVEN) -> Any:
         """Return a view on the same memory, with another dtype or as another array type.
 
         ``x.view(np.ndarray)`` and other types are read-only aliases that take no lock.
+        As to NumPy, a `dtype` of None is float64, and not the same as none at all.
         """
         cls = type
-        if cls is None and isinstance(dtype, _type) and issubclass(dtype, np.ndarray):
-            dtype, cls = None, dtype
+        if _is_array_class(dtype):
+            if cls is not _NOT_GIVEN:
+                raise ValueError("Cannot specify output type twice.")
+            dtype, cls = _NOT_GIVEN, dtype
+        elif cls is not _NOT_GIVEN and not _is_array_class(cls):
+            raise ValueError("Type must be a sub-type of ndarray type")
         plain = plain_view(self, np.ndarray)
         if isinstance(dtype, np.dtypes.StringDType) and dtype == plain.dtype:
-            dtype = None  # the texts are in the instance that the memory has, and in no other
-        viewed = plain if dtype is None else plain.view(dtype)
-        if cls is None:
+            dtype = _NOT_GIVEN  # the texts are in the instance that the memory has, in no other
+        viewed = plain if dtype is _NOT_GIVEN else plain.view(dtype)
+        if cls is _NOT_GIVEN:
             return make_view(viewed, self, self._may_write)
         if issubclass(cls, Facade):
             return make_view(viewed, as_type(cls, self), self._may_write)
         return viewed if cls is np.ndarray else viewed.view(cls)
 
 
-_type = type  # LockedArray.view has an argument of this name, as ndarray.view has
+def _is_array_class(given: Any) -> bool:
+    return isinstance(given, type) and issubclass(given, np.ndarray)
+
+
 _shape_of = np.ndarray.shape.__get__  # type: ignore[attr-defined]
 _dtype_of = np.ndarray.dtype.__get__  # type: ignore[attr-defined]
 _strides_of = np.ndarray.strides.__get__  # type: ignore[attr-defined]

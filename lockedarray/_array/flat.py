@@ -60,6 +60,8 @@ class FlatIterator:
         shape = self._array.shape
         if self._position < self._array.size:
             return tuple(int(i) for i in np.unravel_index(self._position, shape))
+        if not self._array.size:
+            return (0,) * len(shape)
         return (shape[0], *(0,) * (len(shape) - 1)) if shape else ()
 
     def __len__(self) -> int:

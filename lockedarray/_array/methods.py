@@ -94,11 +94,21 @@ def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any
             return not (args[4] if len(args) > 4 else kwargs.get("copy", True))
         return not (args or "out" in kwargs) or name == "to_device"
 
+    def casts(empty: np.ndarray, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether astype() will cast, which may warn, of no elements, too."""
+        if name != "astype" or empty.dtype.kind != "c":
+            return False
+        dtype = args[0] if args else kwargs.get("dtype")
+        try:
+            return not np.can_cast(empty.dtype, np.dtype(dtype), "equiv")
+        except TypeError:  # NumPy has words for it
+            return False
+
     def method(self: Facade, *args: Any, **kwargs: Any) -> Any:
         order = args[1] if len(args) > 1 else kwargs.get("order", "K")
         if may_be_itself(args, kwargs) and has_order(self, order) and not self.dtype.hasobject:
             empty = np.empty_like(probe, self.dtype)
-            if plain(empty, *args, **kwargs) is empty:
+            if not casts(empty, args, kwargs) and plain(empty, *args, **kwargs) is empty:
                 return self
         return run(plain, (self, *args), kwargs, _written_out(name, args, kwargs))
 

@@ -294,3 +294,53 @@ def test_a_record_compared_with_what_makes_no_array_is_as_numpys():
             expected = compare(records, ((1, 2), True))
         with pytest.warns(DeprecationWarning, match="elementwise"):
             assert compare(la.LockedArray(records), ((1, 2), True)) is expected
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs"),
+    [
+        ((None,), {}),
+        ((), {"dtype": None}),
+        ((None, np.matrix), {}),
+        (("i4", None), {}),
+        ((), {"type": None}),
+        ((), {"type": int}),
+        ((int, int), {}),
+        (("i4", 3), {}),
+        (("no dtype", int), {}),
+        ((np.matrix, np.matrix), {}),
+        ((np.matrix,), {"type": np.matrix}),
+        ((np.matrix,), {}),
+        (("i4", np.matrix), {}),
+    ],
+)
+def test_view_takes_and_refuses_what_numpy_does(args, kwargs):
+    def outcome(array):
+        try:
+            made = array.view(*args, **kwargs)
+        except Exception as error:
+            return type(error), str(error)
+        return made.dtype, made.shape, isinstance(made, np.matrix), made.tolist()
+
+    plain, locked = both([[1, 2], [3, 4]])
+    assert outcome(locked) == outcome(plain)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, "f4", None, complex, "c8"])
+def test_astype_without_copy_warns_as_often_as_numpy(dtype):
+    def outcome(array):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            made = array.astype(dtype, copy=False)
+        return len(caught), made is array, made.dtype
+
+    plain, locked = both([1 + 2j])
+    assert outcome(locked) == outcome(plain)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3)])
+def test_flat_of_no_elements_begins_at_zeros(shape):
+    plain, locked = both(np.zeros(shape))
+    assert locked.flat.coords == plain.flat.coords
+    assert list(locked.flat) == list(plain.flat)
+    assert locked.flat.coords == plain.flat.coords
