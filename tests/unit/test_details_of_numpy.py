@@ -294,3 +294,17 @@ def test_a_record_compared_with_what_makes_no_array_is_as_numpys():
             expected = compare(records, ((1, 2), True))
         with pytest.warns(DeprecationWarning, match="elementwise"):
             assert compare(la.LockedArray(records), ((1, 2), True)) is expected
+
+
+@pytest.mark.parametrize("step", [2**62, 2**63 - 1, -(2**60), -(2**63 - 1)])
+def test_a_step_may_be_larger_than_any_stride(step):
+    """The sanitizer of `make asan` looks at the product of step and stride."""
+    outcomes = []
+    for x in (np.arange(9.0), la.LockedArray(np.arange(9.0))):
+        x[::step] = 10
+        x[::step] += 1
+        x[::step] = x[1:2]
+        np.add(x[::step], 1, out=x[::step])
+        outcomes.append(x.tolist())
+    assert outcomes[0] == outcomes[1]
+    la.LockedArray(x).at[::step].add(1)
