@@ -308,7 +308,7 @@ class LockedArray(Facade):
         write: bool = True,
     ) -> Any:
         """Run ``function(array, index, *values)``, under a lock of what a basic index names."""
-        is_view = makes_view(index, self.ndim)
+        is_view = self._is_locked_in_part() and makes_view(index, self.ndim)
         while (view := self._named(index, is_view)) is not None:
             place = _place(self, view)
 
@@ -322,10 +322,14 @@ class LockedArray(Facade):
                 return result
         return run(function, (self, index, *values), {}, (id(self),) if write else ())
 
+    def _is_locked_in_part(self) -> bool:
+        # Code of elements, such as __del__ of one that is replaced, runs alone.
+        return locks_regions and not self.dtype.hasobject and not buffer_of(self).whole
+
     def _named(self, index: Any, is_view: bool) -> LockedArray | None:
         """Return a view of what the index names, or None if that is not locked alone."""
-        if not locks_regions or self.dtype.hasobject or buffer_of(self).whole:
-            return None  # code of elements, such as __del__ of one that is replaced, runs alone
+        if not self._is_locked_in_part():
+            return None
         if not is_view:
             if not picks_element(index, self.ndim):
                 return None

@@ -98,9 +98,14 @@ class _Search:
         step = sums.large.gcd
         first = -(-max(0, low - sums.small.reach) // step) * step
         return any(
-            self.reaches(sums.large, at, at) and self.reaches(sums.small, low - at, high - at)
+            self._is_sum(sums.large, at) and self.reaches(sums.small, low - at, high - at)
             for at in range(first, min(high, sums.large.reach) + 1, step)
         )
+
+    def _is_sum(self, sums: _Sums, at: int) -> bool:
+        """Ask from the nearer end, so that it takes as many steps from whichever end one counts."""
+        nearer = min(at, sums.reach - at)
+        return self.reaches(sums, nearer, nearer)
 
 
 def _two_reach(x: Axis, y: Axis, low: int, high: int) -> bool:

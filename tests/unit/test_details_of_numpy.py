@@ -344,3 +344,17 @@ def test_flat_of_no_elements_begins_at_zeros(shape):
     assert locked.flat.coords == plain.flat.coords
     assert list(locked.flat) == list(plain.flat)
     assert locked.flat.coords == plain.flat.coords
+
+
+@pytest.mark.parametrize("step", [2**62, 2**63 - 1, -(2**60), -(2**63 - 1)])
+def test_a_step_may_be_larger_than_any_stride(step):
+    """The sanitizer of `make asan` looks at the product of step and stride."""
+    outcomes = []
+    for x in (np.arange(9.0), la.LockedArray(np.arange(9.0))):
+        x[::step] = 10
+        x[::step] += 1
+        x[::step] = x[1:2]
+        np.add(x[::step], 1, out=x[::step])
+        outcomes.append(x.tolist())
+    assert outcomes[0] == outcomes[1]
+    la.LockedArray(x).at[::step].add(1)

@@ -2,6 +2,7 @@
 
 import collections
 import operator
+import sys
 
 import numpy as np
 import pytest
@@ -351,3 +352,26 @@ def test_views_are_locked_arrays_in_lists_of_lists_and_in_records():
         for part in (record[0], record[1][0]):
             assert type(part) is LockedArray
             assert part.lock is r.lock
+
+
+@pytest.mark.parametrize("dtype", [float, object])
+def test_views_are_locked_arrays_though_a_debugger_keeps_what_functions_return(dtype):
+    x = LockedArray(np.zeros((4, 3), dtype))
+    alias = np.asarray(x)
+    kept = []
+
+    def keep(_frame, event, returned):
+        if event == "return":
+            kept.append(returned)
+
+    sys.setprofile(keep)
+    try:
+        results = [np.flip(x), np.rot90(x), np.atleast_3d(x), *np.split(x, 2), np.roll(x, 1)]
+        given = np.atleast_2d(x, alias)[1]
+    finally:
+        sys.setprofile(None)
+    *views, copy = results
+    assert [type(view) for view in views] == [LockedArray] * len(views)
+    assert all(view.lock is x.lock for view in views)
+    assert type(copy) is np.ndarray
+    assert given is alias

@@ -112,7 +112,10 @@ def run(
             if not any(issubclass(facade.dtype.type, np.void) for facade in facades.values()):
                 return box[0]
             return wrapped(box, facades, raws, read_only_result, WHOLE)
-        return wrapped(box, facades, raws, read_only_result)
+        # An element, or what the function behind a ufunc returns, may be anything.
+        anything = objects or isinstance(getattr(function, "__self__", function), np.ufunc)
+        given = None if anything else (*args, *kwargs.values())
+        return wrapped(box, facades, raws, read_only_result, given=given)
     finally:
         try:  # NumPy may have left an error behind that strikes here
             for key, raw in raws.items():
@@ -144,7 +147,8 @@ def run_as_view(
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     box = [_call(function, args, kwargs, raws)]
     if is_view(box[0], raws):
-        return wrapped(box, facades, raws, read_only_result)
+        given = (*args, *kwargs.values())
+        return wrapped(box, facades, raws, read_only_result, given=given)
     del box
     return run(function, args, kwargs, (), read_only_result)
 

@@ -4,6 +4,9 @@ A result is what NumPy made in this call, and nothing else refers to: an element
 objects, or an argument that is handed through, is handed out as it is.  What tells them apart is
 the number of references.  So a result is looked at in a list of its own, `box`, and counted there
 before anything else refers to it.
+
+A debugger, or what traces, may keep what functions return.  Where no result can be an element, an
+array that shares the memory, and was not given, is a result for all that.
 """
 
 from __future__ import annotations
@@ -65,6 +68,7 @@ def wrapped(
     raws: dict[int, np.ndarray],
     read_only: bool,
     levels: int = _NESTED,
+    given: tuple[Any, ...] | None = None,
 ) -> Any:
     """Return the result in `box` with LockedArrays in place of arrays that share memory with one.
 
@@ -74,11 +78,22 @@ def wrapped(
         Of the result alone; nothing else that the caller has refers to it.
     levels : int
         So deep NumPy nests lists and tuples in what the function returns.
+    given : tuple, optional
+        The arguments of a function that returns no elements and nothing of its own but arrays.
     """
     if type(box[0]) in _PLAIN:
         return box[0]
-    new = is_new(box)
-    return _wrapped(box[0], new, facades, raws, read_only, levels)
+    new = is_new(box) or _is_made(box[0], given)
+    return _wrapped(box[0], new, facades, raws, read_only, levels, given)
+
+
+def _is_made(result: Any, given: Any, levels: int = _NESTED) -> bool:
+    """Whether NumPy made `result`, which others refer to: it is not `given`, nor an item of it."""
+    if given is None or result is given:
+        return False
+    if levels == 0 or not isinstance(given, (tuple, list)):
+        return True
+    return all(_is_made(result, item, levels - 1) for item in given)
 
 
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, type(None), np.float64, np.int64})
@@ -92,6 +107,7 @@ def _wrapped(
     raws: dict[int, np.ndarray],
     read_only: bool,
     levels: int,
+    given: tuple[Any, ...] | None,
 ) -> Any:
     kind = type(result)
     if kind is np.ndarray:
@@ -109,7 +125,9 @@ def _wrapped(
     if levels and _is_made_of_several(kind):
         news = [count == _ONE for count in _references(result)]
         items = [
-            _wrapped(item, new, facades, raws, read_only, levels - 1)
+            _wrapped(
+                item, new or _is_made(item, given), facades, raws, read_only, levels - 1, given
+            )
             for item, new in zip(result, news, strict=True)
         ]
         if all(new is old for new, old in zip(items, result, strict=True)):

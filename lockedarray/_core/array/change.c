@@ -41,11 +41,11 @@ la_is_apart(PyObject *view)
         return false;
     }
     for (int k = 0; k < fields->nd; k++) {
-        npy_intp stride = fields->strides[k] < 0 ? -fields->strides[k] : fields->strides[k];
         int at = count;
         if (fields->dimensions[k] <= 1) {
-            continue;
+            continue;       /* whose stride may be any */
         }
+        npy_intp stride = fields->strides[k] < 0 ? -fields->strides[k] : fields->strides[k];
         for (; at > 0 && strides[at - 1] > stride; at--) {
             strides[at] = strides[at - 1];
             lengths[at] = lengths[at - 1];

@@ -22,8 +22,10 @@
  * Each question of that kind is a step, and there is a limit to them, since a lock asks, under
  * its mutex. When no sum lies in the range, then all that is to be asked is asked, whatever
  * its order. So how many steps that takes does not depend on which of two regions is counted
- * from its other end (the possible sums are then the same, from their other ends). And a
- * range inside another one takes no more steps than that one: region.c builds on it.
+ * from its other end (the possible sums are then the same, from their other ends). What is
+ * a sum of the large ones is found earlier from one end than from the other, though: so that
+ * is asked from the nearer end. And a range inside another one takes no more steps than that
+ * one. region.c builds on both.
  */
 #include "lock/overlap.h"
 
@@ -207,7 +209,9 @@ la_search_reaches(la_search *search, int which, int64_t low, int64_t high)
     int64_t least = low - (int64_t)search->sums[sums->small].reach;
     int64_t most = high < (int64_t)large->reach ? high : (int64_t)large->reach;
     for (int64_t at = least > 0 ? (least + step - 1) / step * step : 0; at <= most; at += step) {
-        if (la_search_reaches(search, sums->large, at, at)
+        int64_t rest = (int64_t)large->reach - at;      /* `at` from the other end */
+        int64_t nearer = at < rest ? at : rest;
+        if (la_search_reaches(search, sums->large, nearer, nearer)
                 && la_search_reaches(search, sums->small, low - at, high - at)) {
             return true;
         }
