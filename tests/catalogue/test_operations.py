@@ -142,6 +142,8 @@ def test_it_leaves_nothing_held_when_it_raises(operation):
         with _no_garbage_collection():
             ours, theirs = call.outcome(), plain.value.outcome()
         check_nothing_is_held(call)
+        if isinstance(theirs.error, SystemError):
+            continue  # NumPy returned a result, and left an error behind: where that strikes is chance
         assert type(ours.error) is type(theirs.error), f"{how}: {ours.error!r}, {theirs.error!r}"
         number_raised += ours.error is not None
     can_fail = operation.name not in UNFAILING and any(root.values.size for root in operation.roots)
