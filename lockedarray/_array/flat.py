@@ -11,7 +11,7 @@ from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
-from lockedarray._array.indexing import as_integer, picks_flat_element, stand_in
+from lockedarray._array.indexing import as_flat_integer, picks_flat_element, stand_in
 from lockedarray._array.memory import plain_view
 
 __all__ = ["FlatIterator"]
@@ -94,7 +94,7 @@ class FlatIterator:
 
     def _assign(self, assign: Callable[..., None], index: Any, value: Any) -> None:
         array, written = self._array, (id(self._array),)
-        index = as_integer(index)
+        index = as_flat_integer(index)
         is_element = picks_flat_element(index)
         if isinstance(value, FlatIterator) and not is_element:
             value = value.copy()

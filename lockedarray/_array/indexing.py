@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["as_integer", "makes_view", "picks_element", "picks_flat_element", "stand_in"]
+__all__ = [
+    "as_flat_integer",
+    "as_integer",
+    "makes_view",
+    "picks_element",
+    "picks_flat_element",
+    "stand_in",
+]
 
 _BASIC = frozenset({int, slice, type(Ellipsis), type(None), str})
 
@@ -32,8 +39,28 @@ def picks_element(index: Any, ndim: int) -> bool:
 
 def picks_flat_element(index: Any) -> bool:
     """Whether `index` names one element of ``array.flat``, as a number of any kind does."""
-    index = as_integer(index)
+    index = as_flat_integer(index)
     return picks_element(index, 1) or isinstance(index, (int, float, np.number, np.bool_))
+
+
+def as_flat_integer(index: Any) -> Any:
+    """Return `index` as `as_integer` does, of what is assigned to ``array.flat[index]``."""
+    if _IS_A_LIST_TO_FLAT and isinstance(index, np.ndarray):
+        return index
+    return as_integer(index)
+
+
+def _is_a_list_to_flat() -> bool:
+    """Whether an array without axes names several elements of ``flat``, as in NumPy before 2.4."""
+    array = np.zeros(1)
+    try:
+        array.flat[np.array(0)] = [1.0]
+    except ValueError:
+        return False
+    return True
+
+
+_IS_A_LIST_TO_FLAT = _is_a_list_to_flat()
 
 
 def as_integer(index: Any) -> Any:
@@ -51,7 +78,10 @@ def _as_integer(part: Any) -> Any:
         return part.item() if part.ndim == 0 and part.dtype.kind in "iu" else part
     if isinstance(part, (int, np.generic)) or hasattr(type(part), "__len__"):
         return part
-    return operator.index(part) if hasattr(type(part), "__index__") else part
+    try:
+        return operator.index(part) if hasattr(type(part), "__index__") else part
+    except Exception:  # NumPy says what becomes of it
+        return part
 
 
 def stand_in(array: np.ndarray) -> np.ndarray:
