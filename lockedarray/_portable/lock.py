@@ -839,6 +839,11 @@ class RegionLockBase:
 _Request: TypeAlias = tuple[RegionLockBase, _Hold]
 
 
+def _is_empty_view(array: Any) -> bool:
+    """Whether nothing but a resize could matter to it; an empty array that is no view may grow."""
+    return array.nbytes == 0 and array._owner is not None
+
+
 class Holds:
     """Several holds that are acquired together, in lock order, and released together.
 
@@ -870,7 +875,8 @@ class Holds:
         for wanted, write in self._requests:
             is_lock = isinstance(wanted, RegionLockBase)
             lock = wanted if is_lock else wanted._buffer.lock
-            modes[lock] = modes.get(lock, False) or (write and (is_lock or wanted.nbytes > 0))
+            writes = write and (is_lock or not _is_empty_view(wanted))
+            modes[lock] = modes.get(lock, False) or writes
         return modes
 
     def acquire(self, timeout: float | None = None) -> None:

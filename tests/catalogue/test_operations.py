@@ -59,7 +59,7 @@ def check_same_as_numpy(call, outcome):
 
 def waits(mode, array):
     """The mode in which who needs this one waits for another: none if there is nothing to lock."""
-    return mode if array.nbytes else None
+    return mode if array.nbytes or array.base is None else None
 
 
 @every(LOCKING)

