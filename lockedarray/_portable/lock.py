@@ -851,8 +851,8 @@ class Holds:
     ----------
     requests : iterable of (LockedArray or RegionLock, write)
         What to take: the lock of an array, for what that shows, or a whole lock.  Requests for
-        one lock are taken in one step, a write if one of them is.  An array that shows no byte
-        has nothing to write, and only its shape is to stay as it is: that is a read.
+        one lock are taken in one step, a write if one of them is.  A view that shows no
+        byte has nothing to write, and only its shape is to stay as it is: that is a read.
 
     """
 

@@ -92,7 +92,7 @@ la_region_set_whole(la_region *region)
 }
 
 /*
- * The last byte of that, which no array has. What shows no byte is held there, for
+ * The last byte of that, which no array has. A view of no byte is held there, for
  * reading whatever it is held for, and so keeps out only who takes everything, to resize.
  */
 #define LA_REGION_NOWHERE (INT64_MAX - 1)
