@@ -55,8 +55,9 @@ la_facade_lock(PyObject *object)
 
 /*
  * The region of what a facade shows, in bytes from the start of its memory.
- * Never empty: whoever works on an empty array keeps its shape from changing,
- * and so is somewhere that only a resize wants, too.
+ * Never empty: whoever works on an array without a byte keeps its shape from
+ * changing. A view is somewhere that only a resize wants, too; what is no view
+ * has the byte at which it would begin, as it may grow.
  */
 void la_facade_region(PyObject *facade, const la_buffer_object *buffer,
                       la_region *region);
