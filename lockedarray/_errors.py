@@ -6,15 +6,25 @@ Everywhere else NumPy's types are raised.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 __all__ = [
     "DeadlockError",
     "LockTimeout",
     "closes_cycle",
     "held_beside",
+    "lock_text",
     "not_in_time",
     "struck_inside",
 ]
+
+
+class _Lock(Protocol):
+    """What of a lock its errors tell."""
+
+    serial: int
+    name: str | None
+    made_at: str | None
 
 
 class DeadlockError(RuntimeError):
@@ -30,7 +40,7 @@ class LockTimeout(TimeoutError):
     """A lock did not become free within the timeout (seconds) that was given."""
 
 
-def not_in_time(serial: int, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
+def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
     """Return the error of a lock that was not free in time.
 
     `holders` are the names of the threads whose holds were in the way when the time was over. There
@@ -41,20 +51,25 @@ def not_in_time(serial: int, write: bool, holders: Iterable[str], foreign: bool)
         blame = f"held by thread{'s' if len(names) > 1 else ''} {', '.join(names)}"
     else:
         blame = "held by code outside lockedarray" if foreign else "others are in front"
-    return LockTimeout(f"{_describe(serial, write)}: not free in time; {blame}")
+    return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
 
 
 def closes_cycle(
-    serial: int, write: bool, cycle: tuple[str, str], waits_for: int, length: int, of_one_lock: bool
+    lock: _Lock,
+    write: bool,
+    cycle: tuple[str, str],
+    waits_for: _Lock | int,
+    length: int,
+    of_one_lock: bool,
 ) -> DeadlockError:
     """Return the error of a wait that would have closed a cycle.
 
-    `cycle` has the names of the thread that is in the way, which waits for the lock with the
-    number `waits_for`, and of the one that waits for this thread; `length` counts the threads of
+    `cycle` has the names of the thread that is in the way, which waits for the lock
+    `waits_for` (or the one of that number), and of the one that waits for this thread; `length` counts the threads of
     the cycle, this one too. `of_one_lock`: all of them want the same lock.
     """
     first, last = cycle
-    chain = f"thread {first!r} holds it and waits for lock {waits_for}, "
+    chain = f"thread {first!r} holds it and waits for {lock_text(waits_for, the='the ')}, "
     if length <= 2:
         chain += "which this thread holds"
     else:
@@ -66,24 +81,39 @@ def closes_cycle(
         if of_one_lock
         else "take both at once: la.acquire(write=(x, y))"
     )
-    return DeadlockError(f"{_describe(serial, write)}: {chain}; {remedy}")
+    return DeadlockError(f"{_describe(lock, write)}: {chain}; {remedy}")
 
 
-def held_beside(serial: int, write: bool) -> DeadlockError:
+def held_beside(lock: _Lock, write: bool) -> DeadlockError:
     """Return the error of a wait for another owner of the same thread, which could not go on."""
     return DeadlockError(
-        f"{_describe(serial, write)}: another owner in this thread holds it, "
+        f"{_describe(lock, write)}: another owner in this thread holds it, "
         "which can not go on while this thread waits"
     )
 
 
-def struck_inside(serial: int, write: bool) -> DeadlockError:
+def struck_inside(lock: _Lock, write: bool) -> DeadlockError:
     """Return the error of a wait by code that has interrupted its own thread inside the locks."""
     return DeadlockError(
-        f"{_describe(serial, write)}: a signal handler or finalizer interrupted this thread "
+        f"{_describe(lock, write)}: a signal handler or finalizer interrupted this thread "
         "inside the lock, and another thread holds what it asks for"
     )
 
 
-def _describe(serial: int, write: bool) -> str:
-    return f"{'write' if write else 'read'} lock {serial}"
+def lock_text(lock: _Lock | int, the: str = "") -> str:
+    """Return how messages call a lock: by the name of its array, the place where that was made, or
+    by a number.
+
+    `the` stands before what is one of its kind.
+    """
+    if isinstance(lock, int):
+        return f"lock {lock}"
+    if lock.name is not None:
+        return f"{the}lock of {lock.name!r}"
+    if lock.made_at is not None:
+        return f"{the}lock of the array made at {lock.made_at}"
+    return f"lock {lock.serial}"
+
+
+def _describe(lock: _Lock, write: bool) -> str:
+    return f"{'write' if write else 'read'} {lock_text(lock)}"

@@ -39,7 +39,7 @@ from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
 from lockedarray._cores import ArrayBase, Holds, address, connect, locks_regions
 from lockedarray._guards.guards import Guard
-from lockedarray._guards.region_lock import RegionLock, region_lock_of
+from lockedarray._guards.region_lock import RegionLock, checked_name, region_lock_of
 
 __all__ = ["LockedArray"]
 
@@ -73,14 +73,16 @@ class LockedArray(Facade):
     objects : {'exclusive', 'shared', 'forbid'}
         For dtypes with Python objects: operations exclude each other, reads included, so that
         element code of two threads does not overlap; or reads share; or such dtypes are refused.
+    name : str, optional
+        What errors and the ``repr`` of the lock call the array by.
 
     Raises
     ------
     TypeError
-        `lock` is no lock, or `objects` is 'forbid' and the dtype holds objects.
+        `lock` is no lock, `name` no str, or `objects` is 'forbid' and the dtype holds objects.
     ValueError
         `objects` or `copy` is none of the values above, ``copy=False`` cannot share the memory
-        (its owner may have closed it), or that memory has another lock already.
+        (its owner may have closed it), or that memory has another lock or name already.
 
     See Also
     --------
@@ -110,15 +112,17 @@ class LockedArray(Facade):
         order: str = "K",
         lock: Any = None,
         objects: str = "exclusive",
+        name: str | None = None,
     ) -> LockedArray:
         """Return a new LockedArray."""
         references = sys.getrefcount(obj)
         if copy is not None and copy is not True and copy is not False:
             raise ValueError(f"copy must be True, False or None, not {copy!r}")
         region_lock = None if lock is None else region_lock_of(lock)
+        name = checked_name(name)
         check_policy(objects, np.dtype(np.bool_))
         if copy is False:
-            return sharing(cls, obj, dtype, order, region_lock, objects)
+            return sharing(cls, obj, dtype, order, region_lock, objects, name)
         is_ours = (
             copy is None
             and is_adoptable(obj, dtype, order)
@@ -126,7 +130,7 @@ class LockedArray(Facade):
         )
         array = obj if is_ours else copied(obj, dtype, order)
         check_policy(objects, array.dtype)
-        return make_root(cls, array, lock=region_lock, objects=objects)
+        return make_root(cls, array, lock=region_lock, objects=objects, name=name)
 
     # -- the lock ------------------------------------------------------------------------------
 
@@ -134,6 +138,15 @@ class LockedArray(Facade):
     def lock(self) -> RegionLock:
         """The lock of the Buffer; satisfies the protocol ``RWLockable`` of readerwriterlock."""
         return buffer_of(self).lock
+
+    @property
+    def name(self) -> str | None:
+        """The name of the array, as errors and the ``repr`` of its lock show it; or None.
+
+        It was given when the array was made.  Views have the name of the array that they show;
+        copies and pickles keep it.
+        """
+        return buffer_of(self).name
 
     @by_core("reads")
     def read(self, timeout: float | None = None) -> Guard:

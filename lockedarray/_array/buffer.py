@@ -34,6 +34,7 @@ from lockedarray._cores import (
 )
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
+from lockedarray._places import DEBUG, place_of_caller
 
 __all__ = ["Buffer", "registering"]
 
@@ -88,6 +89,8 @@ class Buffer(BufferBase):
         The object-dtype policy.
     exports : list, optional
         What keeps the caller from closing or moving the memory.
+    name : str, optional
+        What messages call the array by; so they do the lock, unless that has a name.
     """
 
     __slots__ = (
@@ -95,6 +98,7 @@ class Buffer(BufferBase):
         "_owner",
         "foreign",
         "moving",
+        "name",
         "objects",
         "older",
         "operating",
@@ -113,10 +117,13 @@ class Buffer(BufferBase):
         objects: str,
         lock: RegionLock | None = None,
         exports: list[object] | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__()
-        self.lock = RegionLock() if lock is None else lock
+        self.lock = RegionLock(name=name) if lock is None else lock
         self.whole = lock is not None
+        self.name = name
+        self._describe_lock()
         self.objects = objects
         self.foreign = foreign
         self.frozen = False
@@ -126,6 +133,15 @@ class Buffer(BufferBase):
         self.operating: dict[int, weakref.ref[Any]] = {}
         self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
         self._use(Memory(array, owner, exports), array)
+
+    def _describe_lock(self) -> None:
+        """Have messages about the lock say whose it is."""
+        lock = self.lock
+        if lock.name is None:
+            if self.name is not None:
+                lock._be_named(self.name)
+            elif DEBUG and lock.made_at is None and (place := place_of_caller()) is not None:
+                lock._be_placed(place)
 
     def _use(self, memory: Memory, array: np.ndarray) -> None:
         if not self.foreign and array.ndim != 1:  # so that a resize can take any part of it
@@ -140,9 +156,11 @@ class Buffer(BufferBase):
         self.extent = memory.nbytes
 
     @classmethod
-    def private(cls, array: np.ndarray, *, lock: RegionLock | None, objects: str) -> Buffer:
+    def private(
+        cls, array: np.ndarray, *, lock: RegionLock | None, objects: str, name: str | None
+    ) -> Buffer:
         """Return a new Buffer over `array`, which nobody else can reach."""
-        buffer = cls(array, array, foreign=False, lock=lock, objects=objects)
+        buffer = cls(array, array, foreign=False, lock=lock, objects=objects, name=name)
         buffer.enter(array)
         return buffer
 
@@ -152,21 +170,26 @@ class Buffer(BufferBase):
 
     @classmethod
     def shared(
-        cls, array: np.ndarray, *, lock: RegionLock | None = None, objects: str | None = None
+        cls,
+        array: np.ndarray,
+        *,
+        lock: RegionLock | None = None,
+        objects: str | None = None,
+        name: str | None = None,
     ) -> Buffer:
         """Return the one Buffer of the memory that `array` shows, made if need be.
 
         Raises
         ------
         ValueError
-            The memory has a Buffer already, with another lock or policy than the ones given; or
-            its owner has closed or moved it, and the array shows what is freed.
+            The memory has a Buffer already, with another lock, policy or name than the ones given;
+            or its owner has closed or moved it, and the array shows what is freed.
         """
-        return holding(_registering, cls._shared_locked, array, lock, objects)
+        return holding(_registering, cls._shared_locked, array, lock, objects, name)
 
     @classmethod
     def _shared_locked(
-        cls, array: np.ndarray, lock: RegionLock | None, objects: str | None
+        cls, array: np.ndarray, lock: RegionLock | None, objects: str | None, name: str | None
     ) -> Buffer:
         exports = held(array)
         owner = ultimate_owner(array)
@@ -186,6 +209,7 @@ class Buffer(BufferBase):
                         "another LockedArray on this memory was made with "
                         f"objects={known.objects!r}"
                     )
+            known.check_name(name)
             return known
         extent = owner if type(owner) is np.ndarray else plain_view(array, np.ndarray)
         buffer = cls(
@@ -195,12 +219,21 @@ class Buffer(BufferBase):
             lock=lock,
             objects=objects or "exclusive",
             exports=exports,
+            name=name,
         )
         if isinstance(owner, Memory):  # an alias outlived the Buffer that it was made from
             owner.buffer = weakref.ref(buffer)
         else:
             buffer.enter(owner)
         return buffer
+
+    def check_name(self, name: str | None) -> None:
+        """Raise ValueError if a `name` is given that is not the one of this memory."""
+        if name is not None and name != self.name:
+            has = "no name" if self.name is None else f"the name {self.name!r}"
+            raise ValueError(
+                f"a LockedArray on this memory has {has}, and keeps it; leave out name=, or copy it"
+            )
 
     def request(self, facade: Any, write: bool) -> tuple[Any, bool] | None:
         """Return what to lock to read or write `facade`, and whether to write; None: nothing.

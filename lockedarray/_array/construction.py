@@ -49,7 +49,13 @@ def has_order(array: np.ndarray, order: Any) -> bool:
 
 
 def sharing(
-    cls: type[_F], obj: Any, dtype: Any, order: str, lock: RegionLock | None, objects: str
+    cls: type[_F],
+    obj: Any,
+    dtype: Any,
+    order: str | None,
+    lock: RegionLock | None,
+    objects: str,
+    name: str | None = None,
 ) -> _F:
     """Return a facade on the memory of `obj`, which is the caller's (``copy=False``)."""
     array = np.array(obj, dtype=dtype, copy=False, order=order, subok=True)  # type: ignore[call-overload]
@@ -57,8 +63,9 @@ def sharing(
     if isinstance(array, Facade):
         if lock is not None and lock is not buffer_of(array).lock:
             raise ValueError("this LockedArray has another lock; leave out lock=, or copy it")
+        buffer_of(array).check_name(name)
         return make_view(plain_view(array, np.ndarray), as_type(cls, array), array._may_write)
-    buffer = Buffer.shared(array, lock=lock, objects=objects)  # lives on in the facade
+    buffer = Buffer.shared(array, lock=lock, objects=objects, name=name)  # lives on in the facade
     facade = plain_view(array, cls)
     assert facade._buffer is buffer
     return facade

@@ -25,9 +25,11 @@ def reduced(array: Facade, protocol: int) -> tuple[Any, ...]:
     NumPy's own: of protocol 5 what lies in one piece goes out of band.
     """
     elements = run(_pickled, (array,), {})
-    cls, elements, objects, attributes = _parts(array, elements)
+    cls, elements, *rest = _parts(array, elements)
     in_band = protocol >= 5 and not _is_dense(array)
-    return _rebuilt, (cls, _InBand(elements) if in_band else elements, objects, attributes)
+    if rest[-1] is None:  # the pickle of what has no name has none
+        rest.pop()
+    return _rebuilt, (cls, _InBand(elements) if in_band else elements, *rest)
 
 
 class _InBand:
@@ -65,8 +67,8 @@ def deeply_copied(array: _F, memo: dict[int, Any] | None) -> _F:
         elements = _snapshot(array)
     else:
         elements = run(lambda array: copy.deepcopy(array, memo), (array,), {})
-    cls, elements, objects, attributes = _parts(array, elements)
-    return _rebuilt(cls, elements, objects, copy.deepcopy(attributes, memo))
+    cls, elements, objects, attributes, name = _parts(array, elements)
+    return _rebuilt(cls, elements, objects, copy.deepcopy(attributes, memo), name)
 
 
 def dump(array: Facade, file: Any) -> None:
@@ -88,17 +90,26 @@ def _snapshot(array: Facade) -> np.ndarray:
     return run(np.ndarray.copy, (array,), {"order": "K"})
 
 
-def _parts(array: _F, elements: np.ndarray) -> tuple[type[_F], np.ndarray, str, dict[str, Any]]:
+def _parts(
+    array: _F, elements: np.ndarray
+) -> tuple[type[_F], np.ndarray, str, dict[str, Any], str | None]:
     """What `_rebuilt` is given for a twin of `array`, with the attributes that others gave it."""
     attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
-    return type(array), elements, buffer_of(array).objects, attributes
+    buffer = buffer_of(array)
+    return type(array), elements, buffer.objects, attributes, buffer.name
 
 
 _OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
 
 
-def _rebuilt(cls: type[_F], array: np.ndarray, objects: str, attributes: dict[str, Any]) -> _F:
+def _rebuilt(
+    cls: type[_F],
+    array: np.ndarray,
+    objects: str,
+    attributes: dict[str, Any],
+    name: str | None = None,
+) -> _F:
     owned = array if array.flags.owndata else array.copy(order="K")
-    made = make_root(cls, owned, lock=None, objects=objects)
+    made = make_root(cls, owned, lock=None, objects=objects, name=name)
     vars(made).update(attributes)
     return made

@@ -26,6 +26,7 @@ from lockedarray._holding import holding
 __all__ = [
     "Facade",
     "buffer_of",
+    "called",
     "check_may_write",
     "make_root",
     "make_view",
@@ -144,9 +145,16 @@ def _take_over(facade: Facade) -> Buffer:
     return buffer
 
 
-def make_root(cls: type[_F], array: np.ndarray, *, lock: RegionLock | None, objects: str) -> _F:
+def make_root(
+    cls: type[_F],
+    array: np.ndarray,
+    *,
+    lock: RegionLock | None,
+    objects: str,
+    name: str | None = None,
+) -> _F:
     """Return a facade over `array`, exact, which nobody else can reach, on a Buffer of its own."""
-    buffer = Buffer.private(array, lock=lock, objects=objects)
+    buffer = Buffer.private(array, lock=lock, objects=objects, name=name)
     root = buffer.root if buffer.root.shape == array.shape else buffer.memory.root(array)
     facade = _attached(plain_view(root, cls))
     facade._may_write = array.flags.writeable
@@ -184,15 +192,24 @@ def check_may_write(facade: Facade) -> None:
     """
     if facade._buffer is not None and facade._buffer.frozen:
         raise ValueError(
-            "assignment destination is read-only: this array is frozen, by freeze() or "
+            f"assignment destination is read-only: {called(facade)} is frozen, by freeze() or "
             "setflags(write=False); write to a copy (x.copy())"
         )
     if not facade._may_write:
         owner = facade._owner
         raise ValueError(
-            "assignment destination is read-only: the memory that this array was given is "
+            f"assignment destination is read-only: the memory that {called(facade)} was given is "
             "read-only; write to a copy (x.copy())"
             if owner is None or not owner._may_write
-            else "assignment destination is read-only: this view was made read-only "
-            "(as np.diagonal and np.broadcast_to do); write to the array that it is a view of"
+            else f"assignment destination is read-only: {called(facade, 'view')} was made "
+            "read-only (as np.diagonal and np.broadcast_to do); write to the array that it is a "
+            "view of"
         )
+
+
+def called(facade: Facade, kind: str = "array") -> str:
+    """Return what a message calls `facade`: by its name, if it has one."""
+    name = None if facade._buffer is None else facade._buffer.name
+    if name is None:
+        return f"this {kind}"
+    return repr(name) if kind == "array" else f"this {kind} of {name!r}"

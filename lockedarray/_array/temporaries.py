@@ -32,7 +32,7 @@ class _Probe:
 
     def __new__(
         cls, obj: object, dtype: object = None, *, copy: object = None, order: str = "K",
-        lock: object = None, objects: str = "exclusive",
+        lock: object = None, objects: str = "exclusive", name: object = None,
     ) -> _Probe:  # fmt: skip
         cls.count = sys.getrefcount(obj)
         return object.__new__(cls)

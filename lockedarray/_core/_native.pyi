@@ -14,7 +14,9 @@ from lockedarray._portable.bases import GuardBase as GuardBase
 class RegionLock:
     serial: int
     below: Any
-    def __init__(self, serial: int, below: Any = None) -> None: ...
+    name: str | None
+    made_at: str | None
+    def __init__(self, below: Any = None) -> None: ...
     def entries(self) -> list[tuple[int, str, bool, int | None, int | None]]: ...
 
 class Holds:

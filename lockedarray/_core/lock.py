@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import threading
 import time
@@ -14,19 +13,32 @@ from lockedarray._errors import closes_cycle, held_beside, not_in_time
 
 __all__ = ["RegionLockBase", "new_lockable"]
 
-_serials = itertools.count(1)
-
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
 
 
 class RegionLockBase(_native.RegionLock):
-    """The lock in C, with somebody else's `below` it if that is given."""
+    """The lock in C, with somebody else's `below` it if that is given, and its `name`."""
 
-    __slots__ = ("__weakref__", "_foreign")
+    __slots__ = ("__weakref__",)
 
-    def __init__(self, below: Any = None) -> None:
-        self._foreign = below
-        super().__init__(next(_serials), None if below is None else _Below(below))
+    def __init__(self, below: Any = None, name: str | None = None) -> None:
+        super().__init__(None if below is None else _Below(below))
+        if name is not None:
+            self._be_named(name)
+
+    @property
+    def _foreign(self) -> Any:
+        return None if self.below is None else self.below._lock
+
+    def _be_named(self, name: str) -> None:
+        """Be called by that name in messages, and be found for them."""
+        self.name = name
+        _named[self.serial] = self
+
+    def _be_placed(self, made_at: str) -> None:
+        """Be called by the place where its array was made, likewise."""
+        self.made_at = made_at
+        _named[self.serial] = self
 
     def _entries(self) -> list[tuple[str, str, bool, int | None, int | None]]:
         """Return who holds, and then who waits: (thread, mode, waiting, first byte, end)."""
@@ -47,6 +59,10 @@ class RegionLockBase(_native.RegionLock):
             if not known and (waits or self.below.is_taken(ident)):
                 shown.append((ident, mode, waits, low, high))
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
+
+
+_named: weakref.WeakValueDictionary[int, RegionLockBase] = weakref.WeakValueDictionary()
+"""The locks that have a name or a place: by their numbers, which are all that the lock in C has."""
 
 
 def new_lockable(lock: RegionLockBase, write: bool) -> _native.Lockable | None:
@@ -236,7 +252,7 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoRe
     if foreign:  # who only tries, gives it back if the lock below is taken
         holders = [ident for ident in holders if ident not in lock.below.waiting]
     known = (_name(ident) for ident in set(holders))
-    raise not_in_time(lock.serial, write, known, foreign)
+    raise not_in_time(lock, write, known, foreign)
 
 
 def raise_deadlock(
@@ -250,6 +266,7 @@ def raise_deadlock(
 ) -> NoReturn:
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
     if length == 1:
-        raise held_beside(lock.serial, write)
+        raise held_beside(lock, write)
     cycle = (_name(first), _name(last))
-    raise closes_cycle(lock.serial, write, cycle, waits_for, length, of_one_lock)
+    awaited = _named.get(waits_for, waits_for)
+    raise closes_cycle(lock, write, cycle, awaited, length, of_one_lock)

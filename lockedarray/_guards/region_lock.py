@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from readerwriterlock import rwlock
 
 from lockedarray._cores import RegionLockBase, new_lockable
+from lockedarray._errors import lock_text
 from lockedarray._guards.lockables import Lockable
 from lockedarray._holding import holding
 
-__all__ = ["HeldLock", "RegionLock", "region_lock_of"]
+__all__ = ["HeldLock", "RegionLock", "checked_name", "region_lock_of"]
 
 _registering = threading.RLock()
 _over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionary()
@@ -44,19 +45,22 @@ class RegionLock(RegionLockBase):
     below : RWLockable, optional
         Another lock to take as well, whole, which code may hold that knows nothing of this one; no
         RegionLock.
+    name : str, optional
+        What messages call it by.  Without one, that of the first array with a name that stands
+        under it.
 
     Raises
     ------
     TypeError
-        `below` is a RegionLock, or no readers-writer lock.
+        `below` is a RegionLock, or no readers-writer lock; or `name` is no str.
     """
 
     __slots__ = ()
 
-    def __init__(self, below: Any = None) -> None:
+    def __init__(self, below: Any = None, *, name: str | None = None) -> None:
         if below is not None:
             _check_below(below)
-        super().__init__(below)
+        super().__init__(below, checked_name(name))
 
     def gen_rlock(self) -> Lockable:
         """Return a lock object that takes this lock, whole, for reading.
@@ -84,7 +88,22 @@ class RegionLock(RegionLockBase):
         return [HeldLock(*entry) for entry in self._entries()]
 
     def __repr__(self) -> str:
-        return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"
+        return f"<RegionLock {lock_text(self).removeprefix('lock ')}: {self.holds() or 'free'}>"
+
+
+def checked_name(name: Any) -> str | None:
+    """Return `name`, which is to be a str or None, as messages show it.
+
+    Raises
+    ------
+    TypeError
+        It is something else.
+    """
+    if name is None or type(name) is str:
+        return name
+    if isinstance(name, str):
+        return str.__str__(name)
+    raise TypeError(f"name must be a str or None, not {type(name).__name__}")
 
 
 def region_lock_of(lock: object) -> RegionLock:

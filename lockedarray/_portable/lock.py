@@ -338,10 +338,15 @@ class RegionLockBase:
     below : RWLockable, optional
         The lock that keeps readers and writers apart.  By default an `RWLockFair` of its own;
         another one may be held by code that knows nothing of this class, and is then polled.
+    name : str, optional
+        What messages call it by.
     """
 
-    def __init__(self, below: Any = None) -> None:
+    made_at: str | None = None  # where the array was made that brought it, in debug mode
+
+    def __init__(self, below: Any = None, name: str | None = None) -> None:
         self.serial = next(_serials)
+        self.name = name
         self._own = below is None
         self._below = _new_below() if below is None else below
         self._holds: dict[_Hold, _Owner] = {}
@@ -351,6 +356,14 @@ class RegionLockBase:
         self._queue: list[_Waiter] = []
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
+
+    def _be_named(self, name: str) -> None:
+        """Be called by that name in messages."""
+        self.name = name
+
+    def _be_placed(self, made_at: str) -> None:
+        """Be called by the place where its array was made."""
+        self.made_at = made_at
 
     def _entries(self) -> list[tuple[str, str, bool, None, None]]:
         """Return who holds, and then who waits: (thread, mode, waiting, and two for the region)."""
@@ -375,7 +388,7 @@ class RegionLockBase:
     def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
         if _monitor._is_owned():  # type: ignore[attr-defined]
             if not holding(_monitor, self._grant_past_queue_locked, hold):  # it can not queue
-                raise struck_inside(self.serial, hold.write)
+                raise struck_inside(self, hold.write)
             return
         if _is_over(deadline):
             if not holding(_monitor, self._try_locked, hold):
@@ -609,7 +622,7 @@ class RegionLockBase:
         walk = [(thread, me) for thread in self._threads_in_the_way(hold)]
         for thread, parent in walk:  # grows meanwhile: breadth first, for the shortest cycle
             if thread is me:
-                raise held_beside(self.serial, hold.write)
+                raise held_beside(self, hold.write)
             if thread in parents or thread.waiter is None:
                 continue
             parents[thread] = parent
@@ -652,9 +665,9 @@ class RegionLockBase:
             cycle.append(parent)
         first = cycle[-1]
         locks = {waiter.lock for thread in cycle for waiter in thread.waiters()}
-        waits_for = 0 if first.waiter is None else first.waiter.lock.serial
+        waits_for = 0 if first.waiter is None else first.waiter.lock
         return closes_cycle(
-            self.serial,
+            self,
             hold.write,
             (first.name, last.name),
             waits_for,
@@ -817,7 +830,7 @@ class RegionLockBase:
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
         holders = {thread.name for thread in self._threads_in_the_way(hold)}
-        return not_in_time(self.serial, hold.write, holders, not self._own)
+        return not_in_time(self, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""

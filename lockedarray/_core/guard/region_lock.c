@@ -3,6 +3,8 @@
  */
 #include "guard/region_lock.h"
 
+#include <stddef.h>
+
 PyTypeObject *la_region_lock_type;
 
 /* Copies of all that is held or waited for: as many as `count` says; NULL with an error. */
@@ -28,21 +30,11 @@ la_region_lock_infos(la_region_lock *self, size_t *count)
     return NULL;
 }
 
-static int
-la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
+int
+la_region_lock_make(la_region_lock *self)
 {
-    static char *names[] = {"serial", "below", NULL};
-    la_region_lock *self = (la_region_lock *)object;
-    unsigned long long serial;
-    PyObject *below = Py_None;
+    static _Atomic(uint64_t) serials;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "K|O", names, &serial, &below)) {
-        return -1;
-    }
-    if (self->lock != NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "a RegionLock is initialized once");
-        return -1;
-    }
     /* Neighbours in its cache line would slow down every hold. */
     self->block = PyMem_RawMalloc(sizeof(la_lock) + LA_CACHE_LINE);
     if (self->block == NULL) {
@@ -52,7 +44,28 @@ la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
     uintptr_t start = ((uintptr_t)self->block + LA_CACHE_LINE - 1)
                       / LA_CACHE_LINE * LA_CACHE_LINE;
     self->lock = (la_lock *)start;
-    la_lock_init(self->lock, serial);
+    /* Relaxed: a number of its own is all that is asked for. */
+    la_lock_init(self->lock, 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed));
+    return 0;
+}
+
+static int
+la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"below", NULL};
+    la_region_lock *self = (la_region_lock *)object;
+    PyObject *below = Py_None;
+
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &below)) {
+        return -1;
+    }
+    if (self->lock != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a RegionLock is initialized once");
+        return -1;
+    }
+    if (la_region_lock_make(self) < 0) {
+        return -1;
+    }
     self->below = below == Py_None ? NULL : Py_NewRef(below);
     return 0;
 }
@@ -80,6 +93,8 @@ la_region_lock_dealloc(PyObject *object)
 
     PyObject_GC_UnTrack(object);
     Py_CLEAR(self->below);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->made_at);
     if (self->lock != NULL) {
         /* Holds and Buffers keep the lock alive: nobody holds it. */
         la_lock_destroy(self->lock);
@@ -156,6 +171,14 @@ static PyMethodDef la_region_lock_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyMemberDef la_region_lock_members[] = {
+    {"name", LA_T_OBJECT, offsetof(la_region_lock, name), 0,
+     "What messages call it by, or None: the name of its array, mostly."},
+    {"made_at", LA_T_OBJECT, offsetof(la_region_lock, made_at), 0,
+     "In debug mode the place where its array was made, or None."},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyType_Slot la_region_lock_slots[] = {
     {Py_tp_init, la_region_lock_init},
     {Py_tp_new, PyType_GenericNew},
@@ -164,6 +187,7 @@ static PyType_Slot la_region_lock_slots[] = {
     {Py_tp_clear, la_region_lock_clear},
     {Py_tp_getset, la_region_lock_getset},
     {Py_tp_methods, la_region_lock_methods},
+    {Py_tp_members, la_region_lock_members},
     {0, NULL},
 };
 

@@ -11,9 +11,14 @@ typedef struct {
     la_lock *lock;          /* in a cache line of its own, inside `block`; NULL before __init__ */
     void *block;
     PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
+    /* For messages: texts, or NULL. */
+    PyObject *name, *made_at;
 } la_region_lock;
 
 extern PyTypeObject *la_region_lock_type;
+
+/* The lock in C of a new object, with the next serial number: 0, or -1 with an error. */
+int la_region_lock_make(la_region_lock *self);
 
 int la_region_lock_add(PyObject *module);
 
