@@ -1,7 +1,21 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
 from lockedarray._array.array import LockedArray
-from lockedarray._array.creation import empty, full, ones, zeros
+from lockedarray._array.creation import (
+    arange,
+    array,
+    asarray,
+    empty,
+    empty_like,
+    full,
+    full_like,
+    linspace,
+    memmap,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
@@ -17,11 +31,20 @@ __all__ = [
     "RegionLock",
     "__version__",
     "acquire",
+    "arange",
+    "array",
+    "asarray",
     "backend",
     "empty",
+    "empty_like",
     "full",
+    "full_like",
+    "linspace",
+    "memmap",
     "ones",
+    "ones_like",
     "zeros",
+    "zeros_like",
 ]
 
 # Tracebacks, pickles and help() name what users write, and not the module where it stands.

@@ -65,8 +65,8 @@ def closes_cycle(
     """Return the error of a wait that would have closed a cycle.
 
     `cycle` has the names of the thread that is in the way, which waits for the lock
-    `waits_for` (or the one of that number), and of the one that waits for this thread; `length` counts the threads of
-    the cycle, this one too. `of_one_lock`: all of them want the same lock.
+    `waits_for` (or the one of that number), and of the one that waits for this thread; `length`
+    counts the threads of the cycle, this one too. `of_one_lock`: all of them want the same lock.
     """
     first, last = cycle
     chain = f"thread {first!r} holds it and waits for {lock_text(waits_for, the='the ')}, "
@@ -101,10 +101,9 @@ def struck_inside(lock: _Lock, write: bool) -> DeadlockError:
 
 
 def lock_text(lock: _Lock | int, the: str = "") -> str:
-    """Return how messages call a lock: by the name of its array, the place where that was made, or
-    by a number.
+    """Return how messages call a lock: by the name of its array, by a place, or by a number.
 
-    `the` stands before what is one of its kind.
+    The place is where the array was made. `the` stands before all but a number.
     """
     if isinstance(lock, int):
         return f"lock {lock}"

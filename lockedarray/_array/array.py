@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import operator
 import sys
 from collections.abc import Callable
@@ -213,6 +214,27 @@ class LockedArray(Facade):
         try:
             holds.acquire()
             buffer.freeze()
+        finally:
+            holds.release()
+
+    def flush(self) -> None:
+        """Write what has changed to the file that the array is on (read lock of all of it).
+
+        So what is on the disk afterwards is the array as it was at one moment.
+
+        Raises
+        ------
+        ValueError
+            The array is not on a file: `memmap` makes one that is.
+        """
+        buffer = buffer_of(self)
+        mapped = buffer.memory.owner
+        if not isinstance(mapped, mmap.mmap):
+            raise ValueError("this array is not on a file: la.memmap(path) makes one that is")
+        holds = Holds([(buffer.lock, False)])
+        try:
+            holds.acquire()
+            mapped.flush()
         finally:
             holds.release()
 

@@ -32,9 +32,10 @@ def is_adoptable(obj: Any, dtype: Any, order: str) -> bool:
     )
 
 
-def copied(obj: Any, dtype: Any, order: str) -> np.ndarray:
+def copied(obj: Any, dtype: Any, order: Any, ndmin: Any = 0) -> np.ndarray:
     """Return a plain copy of `obj`, made under the read locks of the LockedArrays in it."""
-    array = run(np.array, (obj, dtype), {"order": order, "copy": True, "subok": False})
+    options = {"order": order, "copy": True, "subok": False, "ndmin": ndmin}
+    array = run(np.array, (obj, dtype), options)
     return plain_view(array, np.ndarray) if type(array) is not np.ndarray else array
 
 
@@ -52,13 +53,13 @@ def sharing(
     cls: type[_F],
     obj: Any,
     dtype: Any,
-    order: str | None,
+    order: Any,
     lock: RegionLock | None,
     objects: str,
     name: str | None = None,
 ) -> _F:
     """Return a facade on the memory of `obj`, which is the caller's (``copy=False``)."""
-    array = np.array(obj, dtype=dtype, copy=False, order=order, subok=True)  # type: ignore[call-overload]
+    array: Any = np.array(obj, dtype, copy=False, order=order, subok=True)  # type: ignore
     check_policy(objects, array.dtype)
     if isinstance(array, Facade):
         if lock is not None and lock is not buffer_of(array).lock:

@@ -192,6 +192,7 @@ GUARDS = [
            shown=lambda _: None),
     attribute("lock", N(TABLE), why="the lock itself", reference=type, shown=lambda _: None),
     attribute("frozen", N(TABLE), why="a flag", reference=lambda array: False),
+    attribute("name", N(TABLE), why="it stays what it is", reference=lambda array: None),
     attribute("at", N(TABLE), why="waits for an index", reference=type, shown=lambda _: None),
 ]  # fmt: skip
 
@@ -228,6 +229,7 @@ STATE = [
     method("resize", W(FLOATS), -1, raises=True),
     method("resize", W(FLOATS), "a", raises=True),
     method("resize", W(FLOATS).part(lambda array: array[::2], "write"), 9, raises=True),
+    method("flush", N(FLOATS), why="on no file", raises=True, reference=lambda array: int("")),
     method("freeze", W(FLOATS), reference=lambda array: None),
     method("setflags", W(FLOATS), write=False, reference=_not),
     method("setflags", W(FLOATS), 0, reference=_not),
