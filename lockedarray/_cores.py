@@ -21,6 +21,7 @@ __all__ = [
     "address",
     "backend",
     "connect",
+    "connect_roots",
     "exchange_bodies",
     "exchange_owner",
     "guard_of_several",
@@ -29,6 +30,7 @@ __all__ = [
     "locks_regions",
     "new_lockable",
     "new_owner",
+    "new_root",
     "set_base",
     "set_data",
     "set_dtype",
@@ -67,6 +69,7 @@ Holds = _core.Holds
 RegionLockBase = _core.RegionLockBase
 address = _core.address
 connect = _core.connect
+connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
 guard_of_several = _core.guard_of_several
@@ -75,6 +78,7 @@ new_lockable = _core.new_lockable
 locked_method = _core.locked_method
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner
+new_root = _core.new_root
 set_base = _core.set_base
 set_data = _core.set_data
 set_dtype = _core.set_dtype

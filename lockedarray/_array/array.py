@@ -33,7 +33,7 @@ from lockedarray._array.flat import FlatIterator
 from lockedarray._array.indexing import makes_view, picks_element, stand_in
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
-from lockedarray._array.objects import check_policy
+from lockedarray._array.objects import ANY_NUMBER, check_policy
 from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
@@ -121,7 +121,7 @@ class LockedArray(Facade):
             raise ValueError(f"copy must be True, False or None, not {copy!r}")
         region_lock = None if lock is None else region_lock_of(lock)
         name = checked_name(name)
-        check_policy(objects, np.dtype(np.bool_))
+        check_policy(objects, ANY_NUMBER)
         if copy is False:
             return sharing(cls, obj, dtype, order, region_lock, objects, name)
         is_ours = (

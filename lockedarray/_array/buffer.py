@@ -16,7 +16,8 @@ import math
 import os
 import threading
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,8 +39,11 @@ from lockedarray._places import DEBUG, place_of_caller
 
 __all__ = ["Buffer", "registering"]
 
+_T = TypeVar("_T")
+
 _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionary()
 _registering = threading.RLock()
+_making = threading.RLock()  # nothing is waited for under it
 
 # Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
 _earlier_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
@@ -52,7 +56,8 @@ def registering() -> Any:
 
 def _after_fork_in_child() -> None:
     """Give locks of threads that are gone back, and end the moves that they had begun."""
-    global _registering
+    global _making, _registering
+    _making = threading.RLock()
     _registering = threading.RLock()
     for buffer in list(_registry.values()):
         buffer.moving = threading.RLock()
@@ -70,6 +75,14 @@ def _only_changed_axis(array: np.ndarray, target: np.ndarray) -> int | None:
         return None
     changed = [i for i, length in enumerate(target.shape) if length != array.shape[i]]
     return changed[0] if len(changed) == 1 else None
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """Return a view of `array` with one axis, of which a resize can take any part, if it may be."""
+    if array.ndim == 1:
+        return array
+    order: Any = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
+    return array.reshape(-1, order=order) if order else array
 
 
 class Buffer(BufferBase):
@@ -95,11 +108,7 @@ class Buffer(BufferBase):
 
     __slots__ = (
         "__weakref__",
-        "_owner",
-        "foreign",
         "moving",
-        "name",
-        "objects",
         "older",
         "operating",
         "raw_views",
@@ -107,6 +116,32 @@ class Buffer(BufferBase):
     )
 
     lock: RegionLock
+
+    # What few arrays need is made when it is asked for; so is all that is not the core's of
+    # a Buffer that a core made.
+    moving: threading.RLock
+    operating: dict[int, weakref.ref[Any]]
+    raw_views: dict[int, weakref.ref[Any]]
+    older: weakref.WeakSet[Memory]
+    root: np.ndarray
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(f"a Buffer has no {name}")
+        return holding(_making, self._made_locked, name)
+
+    def _made_locked(self, name: str) -> Any:
+        try:
+            return object.__getattribute__(self, name)  # another thread was faster
+        except AttributeError:
+            made = _LATER[name](self)
+            setattr(self, name, made)
+            return made
+
+    def _enter_and(self, make: Callable[[], _T]) -> _T:
+        """Return ``make()``, of which the child of a fork has to know."""
+        _registry.setdefault(id(self.memory.owner), self)
+        return make()
 
     def __init__(
         self,
@@ -123,18 +158,14 @@ class Buffer(BufferBase):
         self.lock = RegionLock(name=name) if lock is None else lock
         self.whole = lock is not None
         self.name = name
-        self._describe_lock()
+        self.describe_lock()
         self.objects = objects
         self.foreign = foreign
         self.frozen = False
-        self.moving = threading.RLock()
-        self._owner: weakref.ref[Any] | None = None
-        self.raw_views: dict[int, weakref.ref[Any]] = {}
-        self.operating: dict[int, weakref.ref[Any]] = {}
-        self.older: weakref.WeakSet[Memory] = weakref.WeakSet()
+        self._owner = None
         self._use(Memory(array, owner, exports), array)
 
-    def _describe_lock(self) -> None:
+    def describe_lock(self) -> None:
         """Have messages about the lock say whose it is."""
         lock = self.lock
         if lock.name is None:
@@ -144,11 +175,7 @@ class Buffer(BufferBase):
                 lock._be_placed(place)
 
     def _use(self, memory: Memory, array: np.ndarray) -> None:
-        if not self.foreign and array.ndim != 1:  # so that a resize can take any part of it
-            order: Any = (
-                "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
-            )
-            array = array.reshape(-1, order=order) if order else array
+        array = array if self.foreign else _flat(array)
         memory.buffer = weakref.ref(self)
         self.root = memory.root(array)
         self.memory = memory
@@ -160,9 +187,7 @@ class Buffer(BufferBase):
         cls, array: np.ndarray, *, lock: RegionLock | None, objects: str, name: str | None
     ) -> Buffer:
         """Return a new Buffer over `array`, which nobody else can reach."""
-        buffer = cls(array, array, foreign=False, lock=lock, objects=objects, name=name)
-        buffer.enter(array)
-        return buffer
+        return cls(array, array, foreign=False, lock=lock, objects=objects, name=name)
 
     def enter(self, owner: object) -> None:
         """Be found by the owner of the memory, and by the child of a fork."""
@@ -262,10 +287,17 @@ class Buffer(BufferBase):
         return holding(self.moving, self._claim_locked, facade)
 
     def _claim_locked(self, facade: Any) -> Any:
-        owner = self._owner() if self._owner is not None else None
+        owner = self._owner() if self._owner is not None else self._root_beside(facade)
         if owner is None:
             self._owner = weakref.ref(facade)
         return owner
+
+    def _root_beside(self, facade: Any) -> Any:
+        """Return the LockedArray that a core made together with this Buffer, if there is one."""
+        for array in self.known():
+            if array is not facade and array._owner is None:
+                return array
+        return None
 
     def register(self, facade: Any) -> None:
         """Know `facade` from now on, and point it at the current Memory if that has moved.
@@ -416,3 +448,13 @@ class Buffer(BufferBase):
             reference = weakref.ref(array, lambda _: _earlier_of_raw_views.pop(key, None))
             _earlier_of_raw_views[key] = (reference, [])
         _earlier_of_raw_views[key][1].append(earlier)
+
+
+# What a Buffer makes later, when it is asked for.
+_LATER: dict[str, Callable[[Buffer], Any]] = {
+    "moving": lambda buffer: buffer._enter_and(threading.RLock),
+    "operating": lambda buffer: buffer._enter_and(dict),
+    "raw_views": lambda buffer: {},
+    "older": lambda buffer: weakref.WeakSet(),
+    "root": lambda buffer: buffer.memory.root(_flat(buffer.memory.owner)),
+}

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lockedarray._array.buffer import Buffer
+from lockedarray._array.dispatch.arguments import PLAIN
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_root, make_view
 from lockedarray._array.memory import plain_view
@@ -21,19 +22,24 @@ __all__ = ["as_type", "copied", "created_like", "has_order", "is_adoptable", "sh
 _F = TypeVar("_F", bound=Facade)
 
 
+_OWN_AND_WRITEABLE = 0x0404  # NumPy's flags OWNDATA and WRITEABLE
+
+
 def is_adoptable(obj: Any, dtype: Any, order: str) -> bool:
     """Whether the memory of `obj` could be a LockedArray's, if nobody else can reach it."""
     return (
         type(obj) is np.ndarray
-        and obj.flags.owndata
-        and obj.flags.writeable
+        and obj.flags.num & _OWN_AND_WRITEABLE == _OWN_AND_WRITEABLE
         and (dtype is None or np.dtype(dtype) == obj.dtype)
-        and has_order(obj, order)
+        and (order == "K" or has_order(obj, order))
     )
 
 
 def copied(obj: Any, dtype: Any, order: Any, ndmin: Any = 0) -> np.ndarray:
     """Return a plain copy of `obj`, made under the read locks of the LockedArrays in it."""
+    kind = type(obj)
+    if kind in PLAIN or (kind in (list, tuple) and PLAIN.issuperset(map(type, obj))):
+        return np.array(obj, dtype, order=order, ndmin=ndmin)
     options = {"order": order, "copy": True, "subok": False, "ndmin": ndmin}
     array = run(np.array, (obj, dtype), options)
     return plain_view(array, np.ndarray) if type(array) is not np.ndarray else array

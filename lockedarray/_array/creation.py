@@ -16,8 +16,10 @@ from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_root
 from lockedarray._array.memory import plain_view
-from lockedarray._array.objects import check_policy, runs_element_code
+from lockedarray._array.objects import ANY_NUMBER, check_policy, runs_element_code
+from lockedarray._cores import new_root
 from lockedarray._guards.region_lock import checked_name, region_lock_of
+from lockedarray._places import DEBUG
 
 __all__ = [
     "arange",
@@ -316,7 +318,7 @@ def memmap(
     >>> la.memmap(file.name, float, "r")
     LockedArray([1., 1., 1.])
     """
-    check_policy(objects, np.dtype(np.bool_))
+    check_policy(objects, ANY_NUMBER)
     region_lock = None if lock is None else region_lock_of(lock)
     name = checked_name(name)
     mapped = np.memmap(filename, dtype, mode, offset, shape, order)
@@ -333,6 +335,10 @@ def _made(
 
     That is a LockedArray, or anything, of which nothing is asked.
     """
+    if lock is None and objects == "exclusive" and name is None and template is None and not DEBUG:
+        made: Any = new_root(LockedArray, array, None, objects, None)
+        if made is not None:
+            return made
     check_policy(objects, array.dtype)
     region_lock = None if lock is None else region_lock_of(lock)
     name = checked_name(name)

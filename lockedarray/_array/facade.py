@@ -12,16 +12,19 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lockedarray._array.buffer import Buffer, registering
-from lockedarray._array.memory import base_behind, c_base, memory_of, plain_view
+from lockedarray._array.memory import Memory, base_behind, c_base, memory_of, plain_view
 from lockedarray._cores import (
     ArrayBase,
     address,
+    connect_roots,
     exchange_bodies,
+    new_root,
     set_base,
     set_writeable,
 )
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
+from lockedarray._places import DEBUG
 
 __all__ = [
     "Facade",
@@ -154,6 +157,11 @@ def make_root(
     name: str | None = None,
 ) -> _F:
     """Return a facade over `array`, exact, which nobody else can reach, on a Buffer of its own."""
+    made = new_root(cls, array, lock, objects, name)
+    if made is not None:
+        if name is not None or DEBUG:
+            made._buffer.describe_lock()
+        return made
     buffer = Buffer.private(array, lock=lock, objects=objects, name=name)
     root = buffer.root if buffer.root.shape == array.shape else buffer.memory.root(array)
     facade = _attached(plain_view(root, cls))
@@ -172,6 +180,9 @@ def make_view(array: np.ndarray, template: _F, writable: bool) -> _F:
     view._owner = template._owner if template._owner is not None else template
     view._may_write = writable
     return view
+
+
+connect_roots(Buffer, Memory, RegionLock)
 
 
 def raw_view(facade: Facade, write: bool) -> np.ndarray:

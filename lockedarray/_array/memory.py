@@ -40,6 +40,15 @@ class Memory:
         self.held = held
         self.buffer: weakref.ref[Any] | None = None  # the Buffer whose memory it is, or was
 
+    def __getattr__(self, name: str) -> Any:
+        """Describe memory that a core has made: its owner is the array that shows all of it."""
+        if name not in ("address", "nbytes", "dtype", "held"):
+            raise AttributeError(f"a Memory has no {name}")
+        array: Any = self.owner
+        low, high = np.lib.array_utils.byte_bounds(array)
+        self.address, self.nbytes, self.dtype, self.held = low, high - low, array.dtype, None
+        return object.__getattribute__(self, name)
+
     def root(self, array: np.ndarray) -> np.ndarray:
         """Return a read-only exact ndarray like `array` whose base is this Memory."""
         root = plain_view(array, np.ndarray)

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["POLICIES", "check_policy", "has_arena", "runs_element_code"]
+__all__ = ["ANY_NUMBER", "POLICIES", "check_policy", "has_arena", "runs_element_code"]
+
+ANY_NUMBER = np.dtype(np.bool_)
+"""Some dtype that each policy takes: to ask about a policy alone."""
 
 POLICIES = ("exclusive", "shared", "forbid")
 
@@ -40,6 +43,8 @@ def check_policy(objects: str, dtype: np.dtype) -> None:
     TypeError
         The policy is 'forbid' and the dtype holds Python objects.
     """
+    if objects == "exclusive":
+        return
     if objects not in POLICIES:
         raise ValueError(f"objects must be 'exclusive', 'shared' or 'forbid', not {objects!r}")
     if objects == "forbid" and runs_element_code(dtype):

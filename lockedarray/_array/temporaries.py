@@ -18,6 +18,7 @@ import functools
 import sys
 import weakref
 from types import CodeType, FrameType, ModuleType
+from typing import NamedTuple
 
 from lockedarray._array.calls import call_at
 from lockedarray._cores import is_temporary
@@ -90,15 +91,32 @@ def is_unreachable(cls: type, obj: object, references: int) -> bool:
     call = _called_at(frame.f_code, frame.f_lasti)
     if call is None:
         return False
-    keywords, names = call
-    return references == _REFERENCES[keywords] and _value_of(names, frame) is cls
+    return references == _REFERENCES[call.has_keywords] and call.called(frame) is cls
+
+
+class _Call(NamedTuple):
+    """A call of what has a dotted name: a variable, or an attribute of modules."""
+
+    has_keywords: bool
+    is_of_global: bool  # the variable is
+    names: tuple[str, ...]
+
+    def called(self, frame: FrameType) -> object:
+        """Return what the name means in `frame`."""
+        first = self.names[0]
+        value = frame.f_globals.get(first)
+        if not self.is_of_global:  # a frame makes its dict of locals anew each time
+            value = frame.f_locals.get(first, value)
+        for attribute in self.names[1:]:
+            value = value.__dict__.get(attribute) if isinstance(value, ModuleType) else None
+        return value
 
 
 @functools.lru_cache(maxsize=256)
-def _called_at(code: CodeType, at: int) -> tuple[bool, tuple[str, ...]] | None:
-    """Whether the call at offset `at` has keywords, and the dotted name of what it calls.
+def _called_at(code: CodeType, at: int) -> _Call | None:
+    """Return the call at offset `at`.
 
-    None where it is no call with a positional argument, or calls what has no such name.
+    None where it is no call with a positional argument, or calls what has no dotted name.
     """
     call = call_at(code, at)
     if call is None or call.arguments <= len(call.keywords):
@@ -118,16 +136,7 @@ def _called_at(code: CodeType, at: int) -> tuple[bool, tuple[str, ...]] | None:
             continue
         names.insert(0, str(instruction.argval))
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FAST", "LOAD_DEREF"):
-            return bool(keywords), tuple(names)
+            return _Call(bool(keywords), instruction.opname == "LOAD_GLOBAL", tuple(names))
         if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
             break
     return None
-
-
-def _value_of(names: tuple[str, ...], frame: FrameType) -> object:
-    """Return what a dotted name means in `frame`: a variable, or an attribute of modules."""
-    first, *attributes = names
-    value = frame.f_locals.get(first, frame.f_globals.get(first))
-    for attribute in attributes:
-        value = vars(value).get(attribute) if isinstance(value, ModuleType) else None
-    return value

@@ -10,6 +10,7 @@
 #include "array/general.h"
 #include "array/index.h"
 #include "array/method.h"
+#include "array/root.h"
 #include "array/step.h"
 #include "array/temporary.h"
 #include "guard/guard.h"
@@ -52,6 +53,7 @@ la_module_exec(PyObject *module)
         la_interpreter_add, la_region_lock_add, la_lockable_add, la_holds_add, la_guard_add,
         la_owner_object_add, la_general_add, la_step_add, la_buffer_add, la_array_type_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
+        la_root_add,
     };
     for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {
         if (adders[i](module) < 0) {

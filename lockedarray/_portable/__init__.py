@@ -11,9 +11,11 @@ from lockedarray._portable.bases import (
     BufferBase,
     GuardBase,
     connect,
+    connect_roots,
     guard_of_several,
     locked_method,
     new_lockable,
+    new_root,
 )
 from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, new_owner
 from lockedarray._portable.memory import (
@@ -39,6 +41,7 @@ __all__ = [
     "RegionLockBase",
     "address",
     "connect",
+    "connect_roots",
     "exchange_bodies",
     "exchange_owner",
     "guard_of_several",
@@ -47,6 +50,7 @@ __all__ = [
     "locks_regions",
     "new_lockable",
     "new_owner",
+    "new_root",
     "set_base",
     "set_data",
     "set_dtype",

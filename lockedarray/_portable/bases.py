@@ -19,19 +19,37 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "connect",
+    "connect_roots",
     "locked_method",
     "new_lockable",
+    "new_root",
 ]
 
 
 class BufferBase:
     """What a core knows of a Buffer."""
 
-    __slots__ = ("_facades", "extent", "frozen", "lock", "memory", "origin", "whole")
+    __slots__ = (
+        "_facades",
+        "_owner",
+        "extent",
+        "foreign",
+        "frozen",
+        "lock",
+        "memory",
+        "name",
+        "objects",
+        "origin",
+        "whole",
+    )
 
     lock: RegionLockBase
     frozen: bool  # nothing may be written any more
     whole: bool  # the lock is shared: each hold is of the whole memory
+    foreign: bool  # the memory is the caller's: it never moves
+    objects: str  # the policy for arrays of Python objects
+    name: str | None  # of the array
+    _owner: weakref.ref[Any] | None  # the array that owns the Buffer; None: to be found
     memory: Any  # the current Memory
     origin: int  # address at which it begins
     extent: int  # its length in bytes
@@ -352,6 +370,15 @@ _classes: dict[str, Any] = {}
 def connect(*, at: Any, at_index: Any, asks_for_array: Any, **_above: Any) -> None:
     """Tell the core of what is above it; this one calls everything there."""
     _classes.update(at=at, at_index=at_index, asks_for_array=asks_for_array)
+
+
+def connect_roots(buffer: type, memory: type, lock: type) -> None:
+    """Tell the core of the classes that `new_root` makes; this one makes none."""
+
+
+def new_root(cls: Any, array: np.ndarray, lock: Any, objects: str, name: str | None) -> Any:
+    """Return a LockedArray over `array`, or None to have it made; here always None."""
+    return None
 
 
 def locked_method(

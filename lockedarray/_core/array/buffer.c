@@ -94,6 +94,9 @@ la_buffer_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     la_buffer_object *self = (la_buffer_object *)object;
     Py_CLEAR(self->lock);
+    Py_CLEAR(self->objects);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->owner);
     Py_XDECREF(atomic_exchange_explicit(&self->memory, NULL, memory_order_acquire));
     type->tp_free(object);
     Py_DECREF(type);
@@ -376,6 +379,13 @@ static PyGetSetDef la_buffer_getset[] = {
 static PyMemberDef la_buffer_members[] = {
     {"whole", LA_T_BOOL, offsetof(la_buffer_object, whole), 0,
      "Whether each hold is of the whole memory, as its lock is shared."},
+    {"foreign", LA_T_BOOL, offsetof(la_buffer_object, foreign), 0,
+     "Whether the memory is the caller's, and never moves."},
+    {"objects", LA_T_OBJECT, offsetof(la_buffer_object, objects), 0,
+     "The policy for arrays of Python objects."},
+    {"name", LA_T_OBJECT, offsetof(la_buffer_object, name), 0, "The name of the array, or None."},
+    {"_owner", LA_T_OBJECT, offsetof(la_buffer_object, owner), 0,
+     "A weak reference to the array that owns the Buffer, or None where that is to be found."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -44,6 +44,9 @@ la_attach_view(PyObject *array, PyObject *source)
     PyArrayObject_fields *fields = la_fields(array);
     la_facade *facade = la_facade_of(array);
 
+    if (fields->base == NULL) {         /* it is filled yet, or root.c attaches it */
+        return 0;
+    }
     if (!la_is_facade(source) || fields->base != source || facade->buffer != NULL
             || (fields->flags & (NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEABLE))) {
         return LA_GENERAL;
