@@ -23,8 +23,10 @@ class _Lock(Protocol):
     """What of a lock its errors tell."""
 
     serial: int
-    name: str | None
     made_at: str | None
+
+    @property
+    def name(self) -> str | None: ...
 
 
 class DeadlockError(RuntimeError):

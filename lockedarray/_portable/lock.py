@@ -346,7 +346,7 @@ class RegionLockBase:
 
     def __init__(self, below: Any = None, name: str | None = None) -> None:
         self.serial = next(_serials)
-        self.name = name
+        self._name = name
         self._own = below is None
         self._below = _new_below() if below is None else below
         self._holds: dict[_Hold, _Owner] = {}
@@ -357,9 +357,14 @@ class RegionLockBase:
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
+    @property
+    def name(self) -> str | None:
+        """What messages call it by, or None: the name of its array, mostly."""
+        return self._name
+
     def _be_named(self, name: str) -> None:
         """Be called by that name in messages."""
-        self.name = name
+        self._name = name
 
     def _be_placed(self, made_at: str) -> None:
         """Be called by the place where its array was made."""

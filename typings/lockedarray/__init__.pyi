@@ -1,7 +1,21 @@
 from typing import Final, Literal
 
 from ._array.array import LockedArray
-from ._array.creation import empty, full, ones, zeros
+from ._array.creation import (
+    arange,
+    array,
+    asarray,
+    empty,
+    empty_like,
+    full,
+    full_like,
+    linspace,
+    memmap,
+    ones,
+    ones_like,
+    zeros,
+    zeros_like,
+)
 from ._errors import DeadlockError, LockTimeout
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
@@ -14,11 +28,20 @@ __all__ = [
     "RegionLock",
     "__version__",
     "acquire",
+    "arange",
+    "array",
+    "asarray",
     "backend",
     "empty",
+    "empty_like",
     "full",
+    "full_like",
+    "linspace",
+    "memmap",
     "ones",
+    "ones_like",
     "zeros",
+    "zeros_like",
 ]
 
 __version__: Final[str]

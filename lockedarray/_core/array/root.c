@@ -121,6 +121,7 @@ la_new_root(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs
     PyObject *array = args[1];
     if (args[0] != (PyObject *)la_class || la_buffer_class == NULL || !la_is_plain_array(array)
             || !PyArray_CHKFLAGS((PyArrayObject *)array, NPY_ARRAY_OWNDATA)
+            || PyArray_ITEMSIZE((PyArrayObject *)array) == 0    /* NumPy would make it bigger */
             || !(la_fields(array)->flags
                  & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS))) {
         Py_RETURN_NONE;

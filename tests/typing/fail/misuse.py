@@ -20,6 +20,13 @@ LockedArray(plain, lock=rwlock.RWLockFair)  # type: ignore[call-overload]
 la.zeros("3")  # type: ignore[arg-type]
 la.zeros(3, objects="no")  # type: ignore[call-overload]
 la.full(3)  # type: ignore[call-overload]
+la.zeros(3, name=3)  # type: ignore[call-overload]
+LockedArray(plain, name=b"a")  # type: ignore[call-overload]
+la.array()  # type: ignore[call-overload]
+la.arange()  # type: ignore[call-overload]
+la.asarray(plain, like=plain)  # type: ignore[call-overload]
+la.memmap("file", mode="x")  # type: ignore[call-overload]
+f.name = "a"  # type: ignore[misc]
 
 # Plain arrays have no locks, and results are plain.
 plain.read()  # type: ignore[attr-defined]

@@ -103,6 +103,7 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
         order: _Order = "K",
         lock: _RWLockable | None = None,
         objects: _Objects = "exclusive",
+        name: str | None = None,
     ) -> LockedArray[_ShapeT, _DTypeT]: ...
     @overload  # an array with dtype=
     def __new__(
@@ -114,6 +115,7 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
         order: _Order = "K",
         lock: _RWLockable | None = None,
         objects: _Objects = "exclusive",
+        name: str | None = None,
     ) -> LockedArray[_ShapeT, np.dtype[_ScalarT]]: ...
     @overload  # anything with dtype=
     def __new__(
@@ -125,6 +127,7 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
         order: _Order = "K",
         lock: _RWLockable | None = None,
         objects: _Objects = "exclusive",
+        name: str | None = None,
     ) -> LockedArray[_AnyShape, np.dtype[_ScalarT]]: ...
     @overload
     def __new__(
@@ -136,11 +139,14 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
         order: _Order = "K",
         lock: _RWLockable | None = None,
         objects: _Objects = "exclusive",
+        name: str | None = None,
     ) -> LockedArray: ...
 
     # Locking
     @property
     def lock(self) -> RegionLock: ...
+    @property
+    def name(self) -> str | None: ...
     @property
     def at(self) -> At[_ShapeT_co, _DTypeT_co]: ...
     @property
@@ -148,6 +154,7 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
     def read(self, timeout: float | None = None) -> Guard[np.ndarray[_ShapeT_co, _DTypeT_co]]: ...
     def write(self, timeout: float | None = None) -> Guard[np.ndarray[_ShapeT_co, _DTypeT_co]]: ...
     def freeze(self) -> None: ...
+    def flush(self) -> None: ...
     def setflags(
         self,
         write: Literal[False] | None = None,
