@@ -85,6 +85,7 @@ ROWS = [
     Row("np.where(mask, x, y)", None, None),
     Row("np.concatenate([x, y])", None, None),
     Row("x.astype('f4')", None, None),
+    Row("la.zeros(10)", 6.5, None, "np.zeros(10)"),
     Row("with x.write() as r: r[i] = v", None, 1.5, "x[i] = v"),
     Row(
         "with la.acquire(write=(x, u)) as (r, s): r[i] = s[i] = v",

@@ -11,6 +11,8 @@ from lockedarray._portable.bases import AtIndexBase as AtIndexBase
 from lockedarray._portable.bases import BufferBase as BufferBase
 from lockedarray._portable.bases import GuardBase as GuardBase
 
+lock_names: dict[int, Any]
+
 class RegionLock:
     serial: int
     below: Any

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import weakref
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import lockedarray._core._native as _native
 from lockedarray._errors import closes_cycle, held_beside, not_in_time
@@ -14,6 +14,14 @@ from lockedarray._errors import closes_cycle, held_beside, not_in_time
 __all__ = ["RegionLockBase", "new_lockable"]
 
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
+
+
+class _Named(NamedTuple):
+    """What is kept of a lock that has a name or a place, by its number, while it lives."""
+
+    serial: int
+    name: str | None
+    made_at: str | None
 
 
 class RegionLockBase(_native.RegionLock):
@@ -33,12 +41,12 @@ class RegionLockBase(_native.RegionLock):
     def _be_named(self, name: str) -> None:
         """Be called by that name in messages, and be found for them."""
         self.name = name
-        _named[self.serial] = self
+        _native.lock_names[self.serial] = _Named(self.serial, name, self.made_at)
 
     def _be_placed(self, made_at: str) -> None:
         """Be called by the place where its array was made, likewise."""
         self.made_at = made_at
-        _named[self.serial] = self
+        _native.lock_names[self.serial] = _Named(self.serial, self.name, made_at)
 
     def _entries(self) -> list[tuple[str, str, bool, int | None, int | None]]:
         """Return who holds, and then who waits: (thread, mode, waiting, first byte, end)."""
@@ -59,10 +67,6 @@ class RegionLockBase(_native.RegionLock):
             if not known and (waits or self.below.is_taken(ident)):
                 shown.append((ident, mode, waits, low, high))
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
-
-
-_named: weakref.WeakValueDictionary[int, RegionLockBase] = weakref.WeakValueDictionary()
-"""The locks that have a name or a place: by their numbers, which are all that the lock in C has."""
 
 
 def new_lockable(lock: RegionLockBase, write: bool) -> _native.Lockable | None:
@@ -268,5 +272,5 @@ def raise_deadlock(
     if length == 1:
         raise held_beside(lock, write)
     cycle = (_name(first), _name(last))
-    awaited = _named.get(waits_for, waits_for)
+    awaited = _native.lock_names.get(waits_for, waits_for)
     raise closes_cycle(lock, write, cycle, awaited, length, of_one_lock)

@@ -1,5 +1,7 @@
 """The functions that make LockedArrays, `la.array` and the others: what NumPy's make, locked."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -352,3 +354,48 @@ def test_flush_waits_for_writers(path):
     with x.write():
         x.flush()
     assert x.lock.holds() == []
+
+
+# -- what few arrays need --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [0, 3, (2, 3), ()], ids=str)
+def test_what_is_made_of_an_alias_of_a_new_array_belongs_to_it(shape):
+    x = la.zeros(shape, name="frames")
+    alias = np.asarray(x)
+    y = alias.view(LockedArray)
+    assert y.base is x
+    assert y.lock is x.lock
+    assert y.name == "frames"
+    del x, y
+    z = alias.view(LockedArray)
+    assert z.base is None
+    assert z.lock is z[...].lock
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_new_array_can_grow_beside_its_views(order):
+    x = la.full((2, 3), 1, order=order)
+    view, alias = x[1:], np.asarray(x)
+    x.resize((200, 3) if order == "C" else (2, 300))
+    x[1, 2] = 9
+    assert view.tolist() == [[1, 1, 9]]
+    assert alias.tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert view.base is x
+
+
+def test_a_new_array_needs_little_memory():
+    def grown(make):
+        kept = [make() for _ in range(300)]  # what is made once
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for i in range(300):
+                kept[i] = make()
+            return (tracemalloc.get_traced_memory()[0] - before) / 300
+        finally:
+            tracemalloc.stop()
+
+    most = 1600 if la.backend == "native" else 6000
+    assert grown(lambda: la.zeros(10)) < most
+    assert grown(lambda: LockedArray(np.zeros(10))) < most

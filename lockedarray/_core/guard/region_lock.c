@@ -7,6 +7,24 @@
 
 PyTypeObject *la_region_lock_type;
 
+/* What is known of locks with a name, by their serial numbers, while they live: the lock in
+   C tells no more of one than its number. */
+static PyObject *la_lock_names;
+
+static void
+la_lock_forget_name(const la_region_lock *self)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *serial = PyLong_FromUnsignedLongLong(self->lock->serial);
+    if (serial == NULL || PyDict_DelItem(la_lock_names, serial) < 0) {
+        PyErr_Clear();      /* it is an entry too many, or was none */
+    }
+    Py_XDECREF(serial);
+    PyErr_Restore(type, value, traceback);
+}
+
 /* Copies of all that is held or waited for: as many as `count` says; NULL with an error. */
 static la_hold_info *
 la_region_lock_infos(la_region_lock *self, size_t *count)
@@ -93,6 +111,9 @@ la_region_lock_dealloc(PyObject *object)
 
     PyObject_GC_UnTrack(object);
     Py_CLEAR(self->below);
+    if (self->lock != NULL && (self->name != NULL || self->made_at != NULL)) {
+        la_lock_forget_name(self);
+    }
     Py_CLEAR(self->name);
     Py_CLEAR(self->made_at);
     if (self->lock != NULL) {
@@ -202,5 +223,10 @@ int
 la_region_lock_add(PyObject *module)
 {
     la_region_lock_type = (PyTypeObject *)PyType_FromSpec(&la_region_lock_spec);
-    return la_region_lock_type == NULL ? -1 : PyModule_AddType(module, la_region_lock_type);
+    la_lock_names = PyDict_New();
+    if (la_region_lock_type == NULL || la_lock_names == NULL
+            || PyModule_AddObjectRef(module, "lock_names", la_lock_names) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_region_lock_type);
 }
