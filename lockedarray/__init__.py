@@ -6,6 +6,7 @@ from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
 from lockedarray._guards.region_lock import RegionLock
+from lockedarray._guards.watching import holds
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __all__ = [
     "backend",
     "empty",
     "full",
+    "holds",
     "ones",
     "zeros",
 ]

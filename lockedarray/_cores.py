@@ -26,9 +26,11 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locks_in_use",
     "locks_regions",
     "new_lockable",
     "new_owner",
+    "observe",
     "set_base",
     "set_data",
     "set_dtype",
@@ -73,8 +75,10 @@ guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
 locked_method = _core.locked_method
+locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner
+observe = _core.observe
 set_base = _core.set_base
 set_data = _core.set_data
 set_dtype = _core.set_dtype

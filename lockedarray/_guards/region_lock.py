@@ -81,7 +81,7 @@ class RegionLock(RegionLockBase):
             or ``'write'``, and the bytes of the Buffer that are asked for (None: its end; the
             portable core asks for the whole Buffer always).
         """
-        return [HeldLock(*entry) for entry in self._entries()]
+        return [HeldLock(*entry[:5]) for entry in self._entries()]
 
     def __repr__(self) -> str:
         return f"<RegionLock {self.serial}: {self.holds() or 'free'}>"

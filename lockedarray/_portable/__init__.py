@@ -15,7 +15,14 @@ from lockedarray._portable.bases import (
     locked_method,
     new_lockable,
 )
-from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, new_owner
+from lockedarray._portable.lock import (
+    Holds,
+    RegionLockBase,
+    exchange_owner,
+    locks_in_use,
+    new_owner,
+    observe,
+)
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
@@ -44,9 +51,11 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locks_in_use",
     "locks_regions",
     "new_lockable",
     "new_owner",
+    "observe",
     "set_base",
     "set_data",
     "set_dtype",

@@ -5,6 +5,7 @@ from ._array.creation import empty, full, ones, zeros
 from ._errors import DeadlockError, LockTimeout
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
+from ._guards.watching import holds
 
 __all__ = [
     "DeadlockError",
@@ -17,6 +18,7 @@ __all__ = [
     "backend",
     "empty",
     "full",
+    "holds",
     "ones",
     "zeros",
 ]

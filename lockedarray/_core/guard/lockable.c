@@ -12,6 +12,7 @@
  */
 #include "guard/lockable.h"
 
+#include "guard/observer.h"
 #include "guard/refusal.h"
 
 typedef struct la_claim la_claim;
@@ -124,6 +125,9 @@ la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
         self->busy = false;
     }
     Py_END_CRITICAL_SECTION();
+    if (status == LA_OK && la_is_observed()) {
+        la_observe_taken(self->lock->lock, hold);
+    }
     if (status == LA_DEADLOCK) {
         la_refusal_raise(status, self->lock, hold, &deadlock);
     }
@@ -281,6 +285,9 @@ la_lockable_let_go(la_lockable *self)
     }
     la_hold_unkeep(hold);
     la_release(hold, thread);
+    if (la_is_observed()) {
+        la_observe_given(hold);
+    }
     la_hold_free(hold, thread);
     if (other != NULL) {
         PyMem_RawFree(other);
