@@ -6,6 +6,7 @@ from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
 from lockedarray._guards.region_lock import RegionLock
+from lockedarray._guards.tracing import tracing
 from lockedarray._guards.watching import holds
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ __all__ = [
     "full",
     "holds",
     "ones",
+    "tracing",
     "zeros",
 ]
 

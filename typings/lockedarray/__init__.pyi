@@ -5,6 +5,7 @@ from ._array.creation import empty, full, ones, zeros
 from ._errors import DeadlockError, LockTimeout
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
+from ._guards.tracing import tracing
 from ._guards.watching import holds
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "full",
     "holds",
     "ones",
+    "tracing",
     "zeros",
 ]
 

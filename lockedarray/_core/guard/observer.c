@@ -17,7 +17,8 @@ la_observer_put_off(void)
 {
     PyObject *type, *value, *traceback;
 
-    if (PyErr_ExceptionMatches(PyExc_MemoryError) || PyErr_ExceptionMatches(PyExc_RecursionError)) {
+    if (Py_IsFinalizing() || PyErr_ExceptionMatches(PyExc_MemoryError)
+            || PyErr_ExceptionMatches(PyExc_RecursionError)) {
         PyErr_Clear();
         return;
     }
