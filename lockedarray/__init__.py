@@ -3,7 +3,7 @@
 from lockedarray._array.array import LockedArray
 from lockedarray._array.creation import empty, full, ones, zeros
 from lockedarray._cores import backend
-from lockedarray._errors import DeadlockError, LockTimeout
+from lockedarray._errors import DeadlockError, DebugWarning, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._guards.tracing import tracing
@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "DeadlockError",
+    "DebugWarning",
     "Guard",
     "LockTimeout",
     "LockedArray",

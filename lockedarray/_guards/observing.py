@@ -87,8 +87,11 @@ _is_library: dict[CodeType, bool] = {}
 _MOST_CODES = 10_000  # that are remembered: programs may make code as they run
 
 
-def users_frame() -> FrameType | None:
-    """Return the innermost frame of the calling thread that is not lockedarray's nor NumPy's."""
+def users_frame(skipped: list[FrameType] | None = None) -> FrameType | None:
+    """Return the innermost frame of the calling thread that is not lockedarray's nor NumPy's.
+
+    Those inside it are added to `skipped`, the innermost first.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
@@ -99,6 +102,8 @@ def users_frame() -> FrameType | None:
             library = _is_library[code] = code.co_filename.startswith(_LIBRARIES)
         if not library:
             return frame
+        if skipped is not None:
+            skipped.append(frame)
         frame = frame.f_back
     return None
 

@@ -2,7 +2,7 @@ from typing import Final, Literal
 
 from ._array.array import LockedArray
 from ._array.creation import empty, full, ones, zeros
-from ._errors import DeadlockError, LockTimeout
+from ._errors import DeadlockError, DebugWarning, LockTimeout
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
 from ._guards.tracing import tracing
@@ -10,6 +10,7 @@ from ._guards.watching import holds
 
 __all__ = [
     "DeadlockError",
+    "DebugWarning",
     "Guard",
     "LockTimeout",
     "LockedArray",

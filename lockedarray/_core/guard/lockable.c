@@ -112,6 +112,10 @@ la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
             status = la_hold_wait(self->lock->lock, hold, thread, deadline, &deadlock);
         }
     }
+    if (status == LA_OK && la_is_observed() && la_observe_taken(self->lock->lock, hold) < 0) {
+        la_release(hold, thread);
+        status = LA_INTERRUPTED;
+    }
     Py_BEGIN_CRITICAL_SECTION(self);
     if (status == LA_OK) {
         la_claim *claim = other == NULL ? &self->own : other;
@@ -125,9 +129,6 @@ la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
         self->busy = false;
     }
     Py_END_CRITICAL_SECTION();
-    if (status == LA_OK && la_is_observed()) {
-        la_observe_taken(self->lock->lock, hold);
-    }
     if (status == LA_DEADLOCK) {
         la_refusal_raise(status, self->lock, hold, &deadlock);
     }

@@ -8,6 +8,18 @@ _Atomic(bool) la_observed;
 /* Its methods, which stay: another thread may be about to call them. */
 static PyObject *la_observer_taken, *la_observer_waited, *la_observer_given;
 
+/* Is what is raised in it not worth a word? */
+static bool
+la_observer_failed(void)
+{
+    if (Py_IsFinalizing() || PyErr_ExceptionMatches(PyExc_MemoryError)
+            || PyErr_ExceptionMatches(PyExc_RecursionError)) {
+        PyErr_Clear();
+        return true;
+    }
+    return false;
+}
+
 /*
  * What a signal handler raises inside the observer, or what another thread sends, is for
  * the code around it. There it strikes as if it had come a little later.
@@ -17,9 +29,7 @@ la_observer_put_off(void)
 {
     PyObject *type, *value, *traceback;
 
-    if (Py_IsFinalizing() || PyErr_ExceptionMatches(PyExc_MemoryError)
-            || PyErr_ExceptionMatches(PyExc_RecursionError)) {
-        PyErr_Clear();
+    if (la_observer_failed()) {
         return;
     }
     PyErr_Fetch(&type, &value, &traceback);
@@ -29,57 +39,58 @@ la_observer_put_off(void)
     Py_XDECREF(traceback);
 }
 
-/* Takes over the arguments; an error that is set stays. */
-static LA_COLD void
-la_observer_tell(PyObject *method, PyObject *arguments)
+/* Takes over the arguments. */
+static int
+la_observer_call(PyObject *method, PyObject *arguments)
 {
     PyObject *result = arguments == NULL ? NULL : PyObject_CallObject(method, arguments);
 
-    if (result == NULL) {
-        la_observer_put_off();
-    }
-    Py_XDECREF(result);
     Py_XDECREF(arguments);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
 }
 
-LA_COLD void
-la_observe_taken(const la_lock *lock, const la_hold *hold)
+/* Takes over the arguments; an error that is set stays. */
+static void
+la_observer_tell(PyObject *method, PyObject *arguments)
 {
     PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    if (la_observer_call(method, arguments) < 0) {
+        la_observer_put_off();
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+LA_COLD int
+la_observe_taken(const la_lock *lock, const la_hold *hold)
+{
     /* What other holds have there may be left from earlier ones. */
     PyObject *buffer = hold->in_operation && hold->subject != NULL && hold->also == NULL
         ? (PyObject *)hold->subject : Py_None;
 
-    PyErr_Fetch(&type, &value, &traceback);
-    la_observer_tell(la_observer_taken, Py_BuildValue(
+    int result = la_observer_call(la_observer_taken, Py_BuildValue(
         "(OOKOLL)", (PyObject *)lock->object, hold->mode == LA_WRITE ? Py_True : Py_False,
         (unsigned long long)(uintptr_t)hold, buffer,
         (long long)(buffer == Py_None ? 0 : hold->region.low),
         (long long)(buffer == Py_None ? 0 : hold->region.high)));
-    PyErr_Restore(type, value, traceback);
+    return result == 0 || la_observer_failed() ? 0 : -1;
 }
 
 LA_COLD void
 la_observe_waited(const la_lock *lock, const la_hold *hold, int64_t since)
 {
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
     la_observer_tell(la_observer_waited, Py_BuildValue(
         "(OOL)", (PyObject *)lock->object, hold->mode == LA_WRITE ? Py_True : Py_False,
         (long long)(la_now() - since)));
-    PyErr_Restore(type, value, traceback);
 }
 
 LA_COLD void
 la_observe_given(const la_hold *hold)
 {
-    PyObject *type, *value, *traceback;
-
-    PyErr_Fetch(&type, &value, &traceback);
     la_observer_tell(la_observer_given,
                      Py_BuildValue("(K)", (unsigned long long)(uintptr_t)hold));
-    PyErr_Restore(type, value, traceback);
 }
 
 static PyObject *

@@ -4,8 +4,9 @@
  * one look at a flag.
  *
  * It is told with the lock in hand, or after that was given back, and so may use no lock
- * that it could wait for. It never makes an operation fail: what goes wrong in it is
- * dropped, and an exception that strikes from outside is raised a little later.
+ * that it could wait for. A signal may strike in it, and a warning that it gives may be
+ * an error: where a hold was acquired, the acquire fails; elsewhere that is raised a little
+ * later. That it is out of memory, or too deep, makes no operation fail.
  */
 #ifndef LOCKEDARRAY_CORE_GUARD_OBSERVER_H_
 #define LOCKEDARRAY_CORE_GUARD_OBSERVER_H_
@@ -23,8 +24,8 @@ la_is_observed(void)
     return atomic_load_explicit(&la_observed, memory_order_relaxed);
 }
 
-/* A hold was acquired. */
-void la_observe_taken(const la_lock *lock, const la_hold *hold);
+/* A hold was acquired: 0, or -1 with an error, and it is to be given back. */
+int la_observe_taken(const la_lock *lock, const la_hold *hold);
 
 /* Somebody waited for it from `since` until now, whatever came of it. */
 void la_observe_waited(const la_lock *lock, const la_hold *hold, int64_t since);

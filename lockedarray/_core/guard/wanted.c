@@ -32,8 +32,9 @@ la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
 {
     int result = la_hold_acquire_unseen(lock, hold, self, deadline);
 
-    if (result == 0 && la_is_observed()) {
-        la_observe_taken(lock->lock, hold);
+    if (result == 0 && la_is_observed() && la_observe_taken(lock->lock, hold) < 0) {
+        la_release(hold, self);
+        result = -1;
     }
     return result;
 }
@@ -191,7 +192,10 @@ la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
     }
     la_wanted_mark(wanted, count, false);
     for (int i = 0; i < count && result >= 0 && la_is_observed(); i++) {
-        la_observe_taken(wanted[i].lock->lock, wanted[i].hold);
+        if (la_observe_taken(wanted[i].lock->lock, wanted[i].hold) < 0) {
+            la_wanted_give_up(wanted, count, -1, self);
+            result = -1;
+        }
     }
     return result < 0 ? -1 : 0;
 }
