@@ -17,14 +17,17 @@ from lockedarray._array.creation import (
     zeros_like,
 )
 from lockedarray._cores import backend
-from lockedarray._errors import DeadlockError, LockTimeout
+from lockedarray._errors import DeadlockError, DebugWarning, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
 from lockedarray._guards.region_lock import RegionLock
+from lockedarray._guards.tracing import tracing
+from lockedarray._guards.watching import holds
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DeadlockError",
+    "DebugWarning",
     "Guard",
     "LockTimeout",
     "LockedArray",
@@ -39,10 +42,12 @@ __all__ = [
     "empty_like",
     "full",
     "full_like",
+    "holds",
     "linspace",
     "memmap",
     "ones",
     "ones_like",
+    "tracing",
     "zeros",
     "zeros_like",
 ]

@@ -27,10 +27,12 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locks_in_use",
     "locks_regions",
     "new_lockable",
     "new_owner",
     "new_root",
+    "observe",
     "set_base",
     "set_data",
     "set_dtype",
@@ -76,9 +78,11 @@ guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
 locked_method = _core.locked_method
+locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner
 new_root = _core.new_root
+observe = _core.observe
 set_base = _core.set_base
 set_data = _core.set_data
 set_dtype = _core.set_dtype

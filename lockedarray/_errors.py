@@ -10,6 +10,7 @@ from typing import Protocol
 
 __all__ = [
     "DeadlockError",
+    "DebugWarning",
     "LockTimeout",
     "closes_cycle",
     "held_beside",
@@ -40,6 +41,13 @@ class DeadlockError(RuntimeError):
 
 class LockTimeout(TimeoutError):
     """A lock did not become free within the timeout (seconds) that was given."""
+
+
+class DebugWarning(RuntimeWarning):
+    """A line of a program is likely to be wrong, as the debug mode sees it.
+
+    Given where the environment variable ``LOCKEDARRAY_DEBUG`` is set when lockedarray is imported.
+    """
 
 
 def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:

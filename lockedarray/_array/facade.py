@@ -22,6 +22,7 @@ from lockedarray._cores import (
     set_base,
     set_writeable,
 )
+from lockedarray._guards import debugging
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 from lockedarray._places import DEBUG
@@ -95,7 +96,7 @@ class Facade(ArrayBase):
         """
         if write:
             check_may_write(self)
-        raw = raw_view(self, write)
+        raw = _lent_apart(self, write) if debugging.enabled else raw_view(self, write)
         lent.append((self, raw))  # first, lest one be known that nobody would take back
         buffer_of(self).register_raw_view(raw)
 
@@ -188,6 +189,15 @@ connect_roots(Buffer, Memory, RegionLock)
 def raw_view(facade: Facade, write: bool) -> np.ndarray:
     """Return an exact ndarray over what `facade` shows; the caller holds the lock it needs."""
     raw = plain_view(facade, np.ndarray)
+    if write:
+        set_writeable(raw)
+    return raw
+
+
+def _lent_apart(facade: Facade, write: bool) -> np.ndarray:
+    """Return such a view for the debug mode, which counts the views of it."""
+    base = buffer_of(facade).memory.root(plain_view(facade, np.ndarray))
+    raw = debugging.lent_apart(base)
     if write:
         set_writeable(raw)
     return raw

@@ -25,13 +25,14 @@ from lockedarray._core._native import (
     is_temporary,
     new_owner,
     new_root,
+    observe,
     set_base,
     set_data,
     set_dtype,
     set_length,
     set_writeable,
 )
-from lockedarray._core.lock import RegionLockBase, new_lockable
+from lockedarray._core.lock import RegionLockBase, locks_in_use, new_lockable
 
 locked_method = LockedMethod
 
@@ -58,10 +59,12 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locks_in_use",
     "locks_regions",
     "new_lockable",
     "new_owner",
     "new_root",
+    "observe",
     "set_base",
     "set_data",
     "set_dtype",

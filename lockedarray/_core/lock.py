@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 import lockedarray._core._native as _native
 from lockedarray._errors import closes_cycle, held_beside, not_in_time
 
-__all__ = ["RegionLockBase", "new_lockable"]
+__all__ = ["RegionLockBase", "locks_in_use", "new_lockable"]
 
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
 
@@ -30,7 +30,7 @@ class RegionLockBase(_native.RegionLock):
     __slots__ = ("__weakref__",)
 
     def __init__(self, below: Any = None, name: str | None = None) -> None:
-        super().__init__(None if below is None else _Below(below))
+        super().__init__(None if below is None else _Below(below, weakref.ref(self)))
         if name is not None:
             self._be_named(name)
 
@@ -48,8 +48,11 @@ class RegionLockBase(_native.RegionLock):
         self.made_at = made_at
         _native.lock_names[self.serial] = _Named(self.serial, self.name, made_at)
 
-    def _entries(self) -> list[tuple[str, str, bool, int | None, int | None]]:
-        """Return who holds, and then who waits: (thread, mode, waiting, first byte, end)."""
+    def _entries(self) -> list[tuple[str, str, bool, int | None, int | None, float | None]]:
+        """Return who holds, and then who waits.
+
+        Each is (thread, mode, waiting, first byte, end, seconds for which it has waited).
+        """
         entries = self.entries() if self._foreign is None else self._entries_over_foreign()
         return [(_name(ident), *rest) for ident, *rest in entries]
 
@@ -58,15 +61,25 @@ class RegionLockBase(_native.RegionLock):
         waiting = self.below.waiting.copy()
         entries = self.entries()
         waiting |= self.below.waiting.copy()  # who began after the first look, and let go since
+        now = time.monotonic()
         shown: list[Any] = [
-            (ident, "write" if write else "read", True, None, None)
-            for ident, write in waiting.items()
+            (ident, "write" if write else "read", True, None, None, now - since)
+            for ident, (write, since) in waiting.items()
         ]
-        for ident, mode, waits, low, high in entries:
-            known = waiting.get(ident) == (mode == "write")
+        for ident, mode, waits, *rest in entries:
+            known = ident in waiting and waiting[ident][0] == (mode == "write")
             if not known and (waits or self.below.is_taken(ident)):
-                shown.append((ident, mode, waits, low, high))
+                shown.append((ident, mode, waits, *rest))
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
+
+
+def locks_in_use() -> set[RegionLockBase]:
+    """Return the locks that some thread holds, or waits for."""
+    locks: set[Any] = _native.locks_in_use()
+    for below in list(_belows.values()):
+        if below.waiting and (above := below.above()) is not None:
+            locks.add(above)
+    return locks
 
 
 def new_lockable(lock: RegionLockBase, write: bool) -> _native.Lockable | None:
@@ -125,10 +138,12 @@ class _Below:
     Requests are known by numbers. Whatever is struck by an exception, may be called again.
     """
 
-    def __init__(self, lock: Any) -> None:
+    def __init__(self, lock: Any, above: weakref.ref[RegionLockBase]) -> None:
         self._lock = lock
+        self.above = above
         self._taken: dict[int, _Taken] = {}
-        self.waiting: dict[int, bool] = {}  # which threads want it, and whether to write
+        # Which threads want it: whether to write, and since when (time.monotonic).
+        self.waiting: dict[int, tuple[bool, float]] = {}
         self._polls: dict[int, float] = {}
         _belows[id(self)] = self
 
@@ -151,7 +166,9 @@ class _Below:
         else:
             held = True
         if not held and not (taken.is_held() and (taken.write or not write)):
-            self.waiting[ident] = write
+            known = self.waiting.get(ident)
+            since = time.monotonic() if known is None or known[0] != write else known[1]
+            self.waiting[ident] = write, since
             taken.requests.discard(request)
             if not taken.requests:
                 taken.let_go()

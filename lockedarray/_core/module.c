@@ -13,9 +13,11 @@
 #include "array/root.h"
 #include "array/step.h"
 #include "array/temporary.h"
+#include "array/watch.h"
 #include "guard/guard.h"
 #include "guard/holds.h"
 #include "guard/lockable.h"
+#include "guard/observer.h"
 #include "guard/owner_object.h"
 #include "lock/fork.h"
 
@@ -53,7 +55,7 @@ la_module_exec(PyObject *module)
         la_interpreter_add, la_region_lock_add, la_lockable_add, la_holds_add, la_guard_add,
         la_owner_object_add, la_general_add, la_step_add, la_buffer_add, la_array_type_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
-        la_root_add,
+        la_root_add, la_watch_add, la_observer_add,
     };
     for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {
         if (adders[i](module) < 0) {

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several
+from lockedarray._guards import debugging
 
 __all__ = ["Guard", "acquire"]
 
@@ -83,7 +84,15 @@ class Guard(GuardBase):
 
     def _general_release(self) -> None:
         _held_here().discard(self)
+        outliving = debugging.outliving(self._raws) if debugging.enabled else 0
         self._give_back()
+        if outliving:
+            debugging.warn(
+                f"{outliving} view{'s' if outliving > 1 else ''} of a guard's raw view outlive"
+                f"{'' if outliving > 1 else 's'} the guard: what is read or written there from now "
+                "on has no lock; use it in the block only (del view), or take a copy (view.copy())",
+                debugging.users_frame(),
+            )
 
     def _give_back(self) -> None:
         """Let go of what was acquired, as far as that came; another thread may do it."""
@@ -170,7 +179,7 @@ def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None
     >>> x
     LockedArray([2., 2.])
     """
-    guard = guard_of_several(write, read, timeout)
+    guard = None if debugging.enabled else guard_of_several(write, read, timeout)
     return Guard(*_plan_of(write, read, timeout)) if guard is None else guard
 
 

@@ -85,7 +85,7 @@ class RegionLock(RegionLockBase):
             or ``'write'``, and the bytes of the Buffer that are asked for (None: its end; the
             portable core asks for the whole Buffer always).
         """
-        return [HeldLock(*entry) for entry in self._entries()]
+        return [HeldLock(*entry[:5]) for entry in self._entries()]
 
     def __repr__(self) -> str:
         return f"<RegionLock {lock_text(self).removeprefix('lock ')}: {self.holds() or 'free'}>"

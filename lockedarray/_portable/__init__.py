@@ -17,7 +17,14 @@ from lockedarray._portable.bases import (
     new_lockable,
     new_root,
 )
-from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, new_owner
+from lockedarray._portable.lock import (
+    Holds,
+    RegionLockBase,
+    exchange_owner,
+    locks_in_use,
+    new_owner,
+    observe,
+)
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
@@ -47,10 +54,12 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locks_in_use",
     "locks_regions",
     "new_lockable",
     "new_owner",
     "new_root",
+    "observe",
     "set_base",
     "set_data",
     "set_dtype",

@@ -54,7 +54,16 @@ from lockedarray._errors import (
 )
 from lockedarray._holding import holding
 
-__all__ = ["Holds", "Owner", "RegionLockBase", "exchange_owner", "in_one_step", "new_owner"]
+__all__ = [
+    "Holds",
+    "Owner",
+    "RegionLockBase",
+    "exchange_owner",
+    "in_one_step",
+    "locks_in_use",
+    "new_owner",
+    "observe",
+]
 
 _R = TypeVar("_R")
 
@@ -180,6 +189,25 @@ def _this_thread() -> _Thread:
     thread = this_owner().thread
     assert thread is not None
     return thread
+
+
+def locks_in_use() -> set[RegionLockBase]:
+    """Return the locks that some thread holds, or waits for."""
+    return {lock for lock in _all_locks() if lock._holds or lock._queue}
+
+
+_observer: Any = None
+
+
+def observe(observer: Any) -> None:
+    """Have `observer` be told what happens to locks; None: nobody.
+
+    Its ``taken(lock, write, key, array, 0, 0)`` is called with the lock in hand, for each hold with
+    its own key; ``waited(lock, write, nanoseconds)`` after a wait, whatever came of it; and
+    ``given(key)`` when the hold was given back.
+    """
+    global _observer
+    _observer = observer
 
 
 def in_one_step(act: Callable[..., _R], *args: Any) -> _R:
@@ -370,18 +398,29 @@ class RegionLockBase:
         """Be called by the place where its array was made."""
         self.made_at = made_at
 
-    def _entries(self) -> list[tuple[str, str, bool, None, None]]:
-        """Return who holds, and then who waits: (thread, mode, waiting, and two for the region)."""
+    def _entries(self) -> list[tuple[str, str, bool, None, None, float | None]]:
+        """Return who holds, and then who waits.
+
+        Each is (thread, mode, waiting, two for the region, seconds for which it has waited).
+        """
+        now = time.monotonic()
         return [
-            (hold.thread.name, "write" if hold.write else "read", waiting, None, None)
-            for hold, waiting in holding(_monitor, self._holds_locked)
+            (
+                hold.thread.name,
+                "write" if hold.write else "read",
+                waiter is not None,
+                None,
+                None,
+                None if waiter is None else now - waiter.since,
+            )
+            for hold, waiter in holding(_monitor, self._holds_locked)
         ]
 
-    def _holds_locked(self) -> list[tuple[_Hold, bool]]:
+    def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
         self._release_orphans_locked()
-        held = [(hold, False) for hold in list(self._holds)]
-        waiting = [(waiter.hold, True) for waiter in self._queue if waiter.hold not in self._holds]
-        return held + waiting
+        shown: list[tuple[_Hold, _Waiter | None]] = [(hold, None) for hold in list(self._holds)]
+        shown += [(waiter.hold, waiter) for waiter in self._queue if waiter.hold not in self._holds]
+        return shown
 
     # -- acquiring -----------------------------------------------------------------------------
 
@@ -402,9 +441,11 @@ class RegionLockBase:
         waiter = _Waiter(self, hold)
         poll, nap = _FIRST_POLL, _NAP
         look = time.monotonic() + nap
+        waits = False
         try:
             if holding(_monitor, self._join_locked, waiter):
                 return
+            waits = True
             while True:
                 now = time.monotonic()
                 if deadline is not None and deadline <= now:
@@ -427,6 +468,8 @@ class RegionLockBase:
             raise
         finally:
             holding(_monitor, self._leave_locked, waiter)
+            if waits and (observer := _observer) is not None:
+                observer.waited(self, hold.write, int((time.monotonic() - waiter.since) * 1e9))
 
     def _join_locked(self, waiter: _Waiter) -> bool:
         """Join the queue, unless that would close a cycle of holds, and try once more."""
@@ -917,8 +960,12 @@ class Holds:
                     for lock, hold in self._holds:
                         lock._acquire(hold, deadline)
                 if self.are_current():
-                    return
-                self.release()
+                    break
+                self._release_all(iter(self._holds))
+            if (observer := _observer) is not None:
+                array = self._requests[0][0] if len(self._requests) == 1 else None
+                for lock, hold in self._holds:
+                    observer.taken(lock, hold.write, id(hold), array, 0, 0)
         except BaseException:
             self.release()
             self._restore_below()
@@ -945,7 +992,7 @@ class Holds:
             missed = holding(_monitor, self._try_all_locked, False)
             if missed is None:
                 return True
-            self.release()
+            self._release_all(iter(self._holds))
             lock, hold = missed
         return False
 
@@ -970,6 +1017,9 @@ class Holds:
     def release(self) -> None:
         """Release what is held; nothing happens to what is not."""
         self._release_all(iter(self._holds))
+        if (observer := _observer) is not None:
+            for _, hold in self._holds:
+                observer.given(id(hold))
 
     def _release_all(self, holds: Iterator[_Request]) -> None:
         for lock, hold in holds:

@@ -25,7 +25,10 @@ _array.buffer
 _array.memory _array.region _array.temporaries
 _array.calls _array.indexing _array.objects _array.overlap _array.voids
 _array _array.dispatch
-_guards.guards _guards.region_lock
+_guards.guards _guards.tracing
+_guards.debugging
+_guards.observing _guards.watching
+_guards.region_lock
 _guards.lockables
 _guards
 _cores
@@ -97,7 +100,7 @@ def test_public_names_are_those_of_all_and_no_modules():
 def test_public_classes_and_functions_name_the_package_they_are_imported_from():
     things = [getattr(lockedarray, name) for name in lockedarray.__all__]
     things = [thing for thing in things if callable(thing)]
-    assert len(things) == 19
+    assert len(things) == 22
     for thing in things:
         assert thing.__module__ == "lockedarray"
         assert pickle.loads(pickle.dumps(thing)) is thing

@@ -16,12 +16,15 @@ from ._array.creation import (
     zeros,
     zeros_like,
 )
-from ._errors import DeadlockError, LockTimeout
+from ._errors import DeadlockError, DebugWarning, LockTimeout
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
+from ._guards.tracing import tracing
+from ._guards.watching import holds
 
 __all__ = [
     "DeadlockError",
+    "DebugWarning",
     "Guard",
     "LockTimeout",
     "LockedArray",
@@ -36,10 +39,12 @@ __all__ = [
     "empty_like",
     "full",
     "full_like",
+    "holds",
     "linspace",
     "memmap",
     "ones",
     "ones_like",
+    "tracing",
     "zeros",
     "zeros_like",
 ]

@@ -107,7 +107,7 @@ la_guarded_lock_one(la_guarded_array *guarded, la_thread *thread, double timeout
             la_hold_free(hold, thread);
             return LA_GENERAL;
         }
-        if (!LA_LIKELY(la_lock_claim(lock->lock, hold, thread))
+        if ((!LA_LIKELY(!la_is_observed()) || !LA_LIKELY(la_lock_claim(lock->lock, hold, thread)))
                 && la_hold_acquire_slow(lock, hold, thread, la_guarded_deadline(timeout)) < 0) {
             la_hold_free(hold, thread);
             return -1;
@@ -197,6 +197,9 @@ la_guarded_release_hold(la_hold *hold, la_thread *thread)
 {
     la_hold_unkeep(hold);
     la_release(hold, thread);
+    if (!LA_LIKELY(!la_is_observed())) {
+        la_observe_given(hold);
+    }
     la_hold_free(hold, thread);
 }
 

@@ -315,6 +315,7 @@ la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t de
 {
     la_wanted *wanted = &self->wanted[i];
     int taken;
+    int64_t since = 0;      /* when it first found the lock below taken */
 
     for (;;) {
         for (Py_ssize_t k = la_holds_first_of(self, wanted->lock);
@@ -328,6 +329,9 @@ la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t de
         if (la_holds_are_current(self, wanted->lock)) {
             taken = wanted->lock->below == NULL ? 1 : la_holds_take_below(self, i);
             if (taken > 0) {
+                if (since != 0) {
+                    la_observe_waited(wanted->lock->lock, wanted->hold, since);
+                }
                 return 0;
             }
         }
@@ -336,6 +340,9 @@ la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t de
         }
         /* Nobody waits for others' code with our lock in hand: that code may ask for it. */
         la_release(wanted->hold, thread);
+        if (taken == 0 && since == 0 && la_is_observed()) {
+            since = la_now();
+        }
         if (taken < 0 || (taken == 0 && la_holds_pause_below(self, i, deadline) < 0)) {
             taken = -1;
             break;
@@ -436,6 +443,9 @@ la_holds_release_all(la_holds_object *self)
             la_holds_tell_below(self, i, "give_back");
         }
         (void)la_abandon(taken.kept, thread);
+        if (la_is_observed()) {
+            la_observe_given(taken.kept.hold);
+        }
     }
 }
 

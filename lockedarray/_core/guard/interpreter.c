@@ -3,6 +3,8 @@
  */
 #include "guard/interpreter.h"
 
+#include "guard/observer.h"
+
 #ifdef _WIN32
 #include <windows.h>
 #define la_sleep_long() Sleep(1000000)
@@ -15,6 +17,7 @@
 typedef struct {
     PyThreadState *state;
     bool ends_interpreter;      /* this very thread does */
+    int64_t since;              /* when it began to wait, if that is observed; else 0 */
 } la_away;
 
 static void
@@ -24,6 +27,9 @@ la_before_wait(void *context)
 
     /* No other thread gets to run Python then, and so to wait. */
     away->ends_interpreter = Py_IsFinalizing();
+    if (away->since == 0 && la_is_observed()) {
+        away->since = la_now();
+    }
     away->state = PyEval_SaveThread();
 }
 
@@ -97,12 +103,16 @@ LA_COLD la_status
 la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
              la_deadlock *deadlock)
 {
-    la_away away = {NULL, false};
+    la_away away = {NULL, false, 0};
     bool is_main = PyThread_get_thread_ident() == la_main_thread;
     la_wait_hooks hooks = {la_before_wait, la_after_wait,
                            is_main ? la_check_interrupt : NULL, &away};
 
-    return la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
+    la_status status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
+    if (away.since != 0) {
+        la_observe_waited(lock, hold, away.since);
+    }
+    return status;
 }
 
 /* -- the end of a thread state ------------------------------------------------- */

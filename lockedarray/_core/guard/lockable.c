@@ -12,6 +12,7 @@
  */
 #include "guard/lockable.h"
 
+#include "guard/observer.h"
 #include "guard/refusal.h"
 
 typedef struct la_claim la_claim;
@@ -110,6 +111,10 @@ la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
         if (!LA_LIKELY(la_lock_claim(self->lock->lock, hold, thread))) {
             status = la_hold_wait(self->lock->lock, hold, thread, deadline, &deadlock);
         }
+    }
+    if (status == LA_OK && la_is_observed() && la_observe_taken(self->lock->lock, hold) < 0) {
+        la_release(hold, thread);
+        status = LA_INTERRUPTED;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
     if (status == LA_OK) {
@@ -281,6 +286,9 @@ la_lockable_let_go(la_lockable *self)
     }
     la_hold_unkeep(hold);
     la_release(hold, thread);
+    if (la_is_observed()) {
+        la_observe_given(hold);
+    }
     la_hold_free(hold, thread);
     if (other != NULL) {
         PyMem_RawFree(other);

@@ -64,6 +64,7 @@ la_region_lock_make(la_region_lock *self)
     self->lock = (la_lock *)start;
     /* Relaxed: a number of its own is all that is asked for. */
     la_lock_init(self->lock, 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed));
+    self->lock->object = self;
     return 0;
 }
 
@@ -148,16 +149,27 @@ la_offset_or_none(int64_t offset)
     return PyLong_FromLongLong(offset);
 }
 
+/* How long, in seconds. */
+static PyObject *
+la_waited_or_none(const la_hold_info *info)
+{
+    if (!info->waits) {
+        Py_RETURN_NONE;
+    }
+    return PyFloat_FromDouble((double)(la_now() - info->since) / 1e9);
+}
+
 static PyObject *
 la_entry(const la_hold_info *info)
 {
     bool nowhere = la_region_is_nowhere(&info->region);
 
-    return Py_BuildValue("(KsNNN)", (unsigned long long)info->thread,
+    return Py_BuildValue("(KsNNNN)", (unsigned long long)info->thread,
                          info->mode == LA_WRITE ? "write" : "read",
                          PyBool_FromLong(info->waits),
                          la_offset_or_none(nowhere ? 0 : info->region.low),
-                         la_offset_or_none(nowhere ? 0 : info->region.high));
+                         la_offset_or_none(nowhere ? 0 : info->region.high),
+                         la_waited_or_none(info));
 }
 
 static PyObject *
@@ -188,7 +200,7 @@ static PyGetSetDef la_region_lock_getset[] = {
 
 static PyMethodDef la_region_lock_methods[] = {
     {"entries", la_region_lock_entries, METH_NOARGS,
-     "Who holds or waits: (thread ident, mode, waits, low, high) each."},
+     "Who holds or waits: (thread ident, mode, waits, low, high, waited) each."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -9,18 +9,34 @@
 
 /* -- one ------------------------------------------------------------------------ */
 
-LA_COLD int
-la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
-                     int64_t deadline)
+/* Nobody is told that it was taken: it may be given back to be taken again. */
+static int
+la_hold_acquire_unseen(la_region_lock *lock, la_hold *hold, la_thread *self, int64_t deadline)
 {
     la_deadlock deadlock = {0};
 
+    if (la_lock_claim(lock->lock, hold, self)) {
+        return 0;
+    }
     la_status status = la_hold_wait(lock->lock, hold, self, deadline, &deadlock);
     if (status == LA_OK) {
         return 0;
     }
     la_refusal_raise(status, lock, hold, &deadlock);
     return -1;
+}
+
+LA_COLD int
+la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
+                     int64_t deadline)
+{
+    int result = la_hold_acquire_unseen(lock, hold, self, deadline);
+
+    if (result == 0 && la_is_observed() && la_observe_taken(lock->lock, hold) < 0) {
+        la_release(hold, self);
+        result = -1;
+    }
+    return result;
 }
 
 /* -- several -------------------------------------------------------------------- */
@@ -108,7 +124,7 @@ la_wanted_acquire_in_order(const la_wanted *wanted, int count, la_thread *self,
                            int64_t deadline)
 {
     for (int i = 0; i < count; i++) {
-        if (la_hold_acquire(wanted[i].lock, wanted[i].hold, self, deadline) < 0) {
+        if (la_hold_acquire_unseen(wanted[i].lock, wanted[i].hold, self, deadline) < 0) {
             la_wanted_give_up(wanted, i, -1, self);
             return -1;
         }
@@ -130,7 +146,7 @@ la_wanted_acquire_in_turn(const la_wanted *wanted, int count, la_thread *self,
 
     for (int turn = 0; turn < LA_TURNS; turn++) {
         int tried = 0;
-        if (la_hold_acquire(wanted[next].lock, wanted[next].hold, self, deadline) < 0) {
+        if (la_hold_acquire_unseen(wanted[next].lock, wanted[next].hold, self, deadline) < 0) {
             return -1;
         }
         la_wanted_mark(&wanted[next], 1, true);     /* which a grant has ended */
@@ -175,5 +191,11 @@ la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
         result = la_wanted_acquire_in_order(wanted, count, self, deadline);
     }
     la_wanted_mark(wanted, count, false);
+    for (int i = 0; i < count && result >= 0 && la_is_observed(); i++) {
+        if (la_observe_taken(wanted[i].lock->lock, wanted[i].hold) < 0) {
+            la_wanted_give_up(wanted, count, -1, self);
+            result = -1;
+        }
+    }
     return result < 0 ? -1 : 0;
 }

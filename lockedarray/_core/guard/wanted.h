@@ -9,6 +9,7 @@
 #ifndef LOCKEDARRAY_CORE_GUARD_WANTED_H_
 #define LOCKEDARRAY_CORE_GUARD_WANTED_H_
 
+#include "guard/observer.h"
 #include "guard/region_lock.h"
 
 /* A hold, with all that is chained to it, and of which lock. */
@@ -33,7 +34,7 @@ static inline int
 la_hold_acquire(la_region_lock *lock, la_hold *hold, la_thread *self,
                 int64_t deadline)
 {
-    if (LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
+    if (LA_LIKELY(!la_is_observed()) && LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
         return 0;
     }
     return la_hold_acquire_slow(lock, hold, self, deadline);
@@ -73,6 +74,9 @@ la_wanted_release(la_wanted *wanted, int count, la_thread *self)
 {
     while (count-- > 0) {
         la_release(wanted[count].hold, self);
+        if (!LA_LIKELY(!la_is_observed())) {
+            la_observe_given(wanted[count].hold);
+        }
         la_hold_free(wanted[count].hold, self);
     }
 }

@@ -48,7 +48,9 @@ static void
 la_lock_empty(la_lock *lock)
 {
     if (lock != NULL) {
+        void *object = lock->object;
         la_lock_init(lock, lock->serial);
+        lock->object = object;
     }
 }
 

@@ -410,6 +410,7 @@ la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, 
                 .thread = atomic_load_explicit(&owner->ident, memory_order_relaxed),
                 .mode = hold->mode,
                 .waits = waits,
+                .since = waits ? hold->since : 0,
                 .region = hold->region,
             };
         }

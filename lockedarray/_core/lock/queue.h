@@ -106,6 +106,7 @@ typedef struct {
     uint64_t thread;        /* ident */
     la_mode mode;
     bool waits;
+    int64_t since;          /* when it began to wait, by la_now() */
     la_region region;
 } la_hold_info;
 

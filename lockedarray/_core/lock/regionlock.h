@@ -59,6 +59,7 @@ struct la_lock {
     /* In the second line, which is needed where somebody waits. */
     uint64_t tickets;                   /* how many have queued */
     uint64_t serial;                    /* the caller's, for its lock order; it stays */
+    void *object;                       /* what the floors above know it by; they set it */
     int64_t unbiased_until;
     la_hold_index index_of_holds, index_of_waiters;
 };
@@ -72,6 +73,7 @@ la_lock_init(la_lock *lock, uint64_t serial)
     la_hold_set_init(&lock->waiters, &lock->index_of_waiters);
     lock->tickets = 0;
     lock->serial = serial;
+    lock->object = NULL;
     lock->writes = lock->reads = 0;
     lock->unbiased_until = INT64_MIN;
 }

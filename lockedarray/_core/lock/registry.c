@@ -193,6 +193,42 @@ la_lock_visit_mine(la_lock *lock, la_thread *self,
     la_mutex_unlock(&la_registry_mutex);
 }
 
+static void
+la_owner_visit_locks(const la_owner *owner, void (*visit)(la_lock *lock, void *context),
+                     void *context)
+{
+    /* Acquire: pairs with la_owner_remember of a waiter that is granted just now. */
+    const la_hold *hold = atomic_load_explicit(&owner->holds, memory_order_acquire);
+
+    for (; hold != NULL; hold = hold->older) {
+        if (hold->lock != NULL) {
+            visit(hold->lock, context);
+        }
+    }
+}
+
+void
+la_registry_visit_locks(void (*visit)(la_lock *lock, void *context), void *context)
+{
+    la_mutex_lock(&la_registry_mutex);
+    for (la_thread *thread = la_thread_first(); thread != NULL; thread = thread->next) {
+        if (!thread->used) {
+            continue;
+        }
+        la_owner_visit_locks(la_thread_owner(thread), visit, context);
+        const la_owner *owner = atomic_load_explicit(&thread->others, memory_order_relaxed);
+        for (; owner != NULL; owner = owner->next) {
+            la_owner_visit_locks(owner, visit, context);
+        }
+        /* Acquire: pairs with the release of la_acquire_queued. */
+        const la_hold *waiter = atomic_load_explicit(&thread->waiting, memory_order_acquire);
+        for (; waiter != NULL; waiter = waiter->outer) {
+            visit(waiter->lock, context);
+        }
+    }
+    la_mutex_unlock(&la_registry_mutex);
+}
+
 /* -- the end of a thread ------------------------------------------------------ */
 
 static void

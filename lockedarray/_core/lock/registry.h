@@ -46,6 +46,14 @@ bool la_abandon(la_kept kept, la_thread *self);
 void la_lock_visit_mine(la_lock *lock, la_thread *self,
                         void (*visit)(la_hold *hold, void *context), void *context);
 
+/*
+ * Calls `visit`, under the registry's mutex, for each lock that some owner holds, or that
+ * a thread waits for, once for each such hold: it may look, and no more. No thread may be
+ * amid an acquire or a release meanwhile, other than asleep in its wait; the floor above
+ * sees to that.
+ */
+void la_registry_visit_locks(void (*visit)(la_lock *lock, void *context), void *context);
+
 /* The calling thread ends: gives back all that its owners hold. */
 void la_thread_end_holds(la_thread *self);
 
