@@ -23,6 +23,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "exchange_owner",
+    "exchange_places",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -33,6 +34,7 @@ __all__ = [
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]
 
@@ -69,6 +71,7 @@ address = _core.address
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
+exchange_places = _core.exchange_places
 guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
@@ -79,4 +82,5 @@ set_base = _core.set_base
 set_data = _core.set_data
 set_dtype = _core.set_dtype
 set_length = _core.set_length
+set_rows = _core.set_rows
 set_writeable = _core.set_writeable

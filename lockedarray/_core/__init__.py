@@ -20,6 +20,7 @@ from lockedarray._core._native import (
     connect,
     exchange_bodies,
     exchange_owner,
+    exchange_places,
     guard_of_several,
     is_temporary,
     new_owner,
@@ -27,6 +28,7 @@ from lockedarray._core._native import (
     set_data,
     set_dtype,
     set_length,
+    set_rows,
     set_writeable,
 )
 from lockedarray._core.lock import RegionLockBase, new_lockable
@@ -52,6 +54,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "exchange_owner",
+    "exchange_places",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -62,5 +65,6 @@ __all__ = [
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]

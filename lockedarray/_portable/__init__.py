@@ -19,11 +19,13 @@ from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, ne
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
+    exchange_places,
     is_temporary,
     set_base,
     set_data,
     set_dtype,
     set_length,
+    set_rows,
     set_writeable,
 )
 
@@ -41,6 +43,7 @@ __all__ = [
     "connect",
     "exchange_bodies",
     "exchange_owner",
+    "exchange_places",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -51,5 +54,6 @@ __all__ = [
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]

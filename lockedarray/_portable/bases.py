@@ -27,11 +27,23 @@ __all__ = [
 class BufferBase:
     """What a core knows of a Buffer."""
 
-    __slots__ = ("_facades", "extent", "frozen", "lock", "memory", "origin", "whole")
+    __slots__ = (
+        "_facades",
+        "extent",
+        "foreign",
+        "frozen",
+        "lock",
+        "memory",
+        "operating",
+        "origin",
+        "whole",
+    )
 
     lock: RegionLockBase
     frozen: bool  # nothing may be written any more
     whole: bool  # the lock is shared: each hold is of the whole memory
+    foreign: bool  # the memory is the caller's: it never moves
+    operating: dict[int, weakref.ref[Any]]  # raw views of operations in Python, by id
     memory: Any  # the current Memory
     origin: int  # address at which it begins
     extent: int  # its length in bytes
@@ -65,7 +77,7 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
-    _earlier: Any = None  # what it was before resizes: C code may be reading there still
+    _earlier: Any = None  # what it showed before resizes: C code may be reading there still
 
     # What a guard asks of an array is in the class above, as are the general versions.
     _request: Callable[[bool], tuple[Any, bool] | None]

@@ -74,6 +74,7 @@ la_buffer_traverse(PyObject *object, visitproc visit, void *arg)
     la_buffer_object *self = (la_buffer_object *)object;
 
     Py_VISIT(self->lock);
+    Py_VISIT(self->operating);
     /* Relaxed: nobody else uses an object that the collector looks at. */
     Py_VISIT(atomic_load_explicit(&self->memory, memory_order_relaxed));
     Py_VISIT(Py_TYPE(object));
@@ -94,6 +95,7 @@ la_buffer_dealloc(PyObject *object)
     PyObject_GC_UnTrack(object);
     la_buffer_object *self = (la_buffer_object *)object;
     Py_CLEAR(self->lock);
+    Py_CLEAR(self->operating);
     Py_XDECREF(atomic_exchange_explicit(&self->memory, NULL, memory_order_acquire));
     type->tp_free(object);
     Py_DECREF(type);
@@ -376,6 +378,10 @@ static PyGetSetDef la_buffer_getset[] = {
 static PyMemberDef la_buffer_members[] = {
     {"whole", LA_T_BOOL, offsetof(la_buffer_object, whole), 0,
      "Whether each hold is of the whole memory, as its lock is shared."},
+    {"foreign", LA_T_BOOL, offsetof(la_buffer_object, foreign), 0,
+     "Whether the memory is the caller's, and never moves."},
+    {"operating", LA_T_OBJECT, offsetof(la_buffer_object, operating), 0,
+     "The raw views of operations of general versions, weakly, by id."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -17,6 +17,7 @@ typedef struct {
      */
     _Atomic(char) frozen;
     char whole;             /* the lock is shared: regions would mix up */
+    char foreign;           /* the memory is the caller's: it never moves */
     /*
      * The facades, from their attachment until the beginning of their end,
      * by la_facade.next. Under the critical section of the object (the GIL,
@@ -30,6 +31,7 @@ typedef struct {
     _Atomic(uintptr_t) origin;
     _Atomic(uintptr_t) extent;          /* in bytes */
     _Atomic(PyObject *) memory;         /* the current Memory; a reference */
+    PyObject *operating;    /* a dict: raw views of operations of general versions */
 } la_buffer_object;
 
 extern PyTypeObject *la_buffer_type;
