@@ -204,6 +204,7 @@ class LockedArray(Facade):
         finally:
             holds.release()
 
+    @by_core("grows")
     def resize(self, *new_shape: Any, refcheck: bool = True) -> None:
         """Change shape and size in place; new elements are zero.
 
@@ -226,6 +227,7 @@ class LockedArray(Facade):
         """
         resize(self, new_shape, refcheck)
 
+    @by_core("grows")
     def append(self, values: Any) -> int:
         """Add a row, or rows, at the end, and return the index of the first.
 
@@ -267,6 +269,7 @@ class LockedArray(Facade):
         """
         return append(self, values)
 
+    @by_core("grows")
     def popleft(self, n: int = 1) -> np.ndarray:
         """Remove the first `n` rows, and return them as a plain array.
 

@@ -131,7 +131,6 @@ class Buffer(BufferBase):
     __slots__ = (
         "__weakref__",
         "_owner",
-        "growing",
         "moving",
         "objects",
         "older",
@@ -380,7 +379,7 @@ class Buffer(BufferBase):
         begin, old_size = self.item_of(facade), facade.size
         size = old_size + rows.size
         if begin + size > self.root.size:
-            skipped, _ = self._make_room(facade, size, 1024 // max(facade.itemsize, 1) + 8)
+            skipped, _ = self._make_room(facade, size, 4096 // max(facade.itemsize, 1) + 8)
             begin -= skipped
         items = self.root[begin + old_size : begin + size].reshape(rows.shape)
         set_writeable(items)

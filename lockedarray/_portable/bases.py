@@ -32,6 +32,7 @@ class BufferBase:
         "extent",
         "foreign",
         "frozen",
+        "growing",
         "lock",
         "memory",
         "operating",
@@ -42,6 +43,7 @@ class BufferBase:
     lock: RegionLockBase
     frozen: bool  # nothing may be written any more
     whole: bool  # the lock is shared: each hold is of the whole memory
+    growing: bool  # it is about to be moved, or its rows to be changed
     foreign: bool  # the memory is the caller's: it never moves
     operating: dict[int, weakref.ref[Any]]  # raw views of operations in Python, by id
     memory: Any  # the current Memory
@@ -374,7 +376,7 @@ def locked_method(
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
     does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
     contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
-    general with arguments).
+    general with arguments), 'grows' (adds or removes rows).
     """
     return general
 

@@ -378,6 +378,8 @@ static PyGetSetDef la_buffer_getset[] = {
 static PyMemberDef la_buffer_members[] = {
     {"whole", LA_T_BOOL, offsetof(la_buffer_object, whole), 0,
      "Whether each hold is of the whole memory, as its lock is shared."},
+    {"growing", LA_T_BOOL, offsetof(la_buffer_object, growing), 0,
+     "Whether a general version is about to move the memory, or to change its rows."},
     {"foreign", LA_T_BOOL, offsetof(la_buffer_object, foreign), 0,
      "Whether the memory is the caller's, and never moves."},
     {"operating", LA_T_OBJECT, offsetof(la_buffer_object, operating), 0,

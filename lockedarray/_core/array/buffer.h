@@ -17,6 +17,7 @@ typedef struct {
      */
     _Atomic(char) frozen;
     char whole;             /* the lock is shared: regions would mix up */
+    char growing;           /* a general version is about to move it, or to change its rows */
     char foreign;           /* the memory is the caller's: it never moves */
     /*
      * The facades, from their attachment until the beginning of their end,
