@@ -366,7 +366,7 @@ class Buffer(BufferBase):
         if size > old_size:
             self._clear(begin + old_size, min(begin + size, max(copied, begin + old_size)))
         elif dtype.hasobject and not self._has_views(facade):
-            self._clear(begin + size, begin + old_size)  # lets go of the elements; others stay visible
+            self._clear(begin + size, begin + old_size)  # others stay visible
         target = self._shaped(begin, shape, order)
         axis = _only_changed_axis(facade, target)
         if axis is not None:

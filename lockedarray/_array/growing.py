@@ -110,9 +110,7 @@ def _check_may_grow(array: Facade, buffer: Buffer, what: str) -> None:
         )
 
 
-def _check_rows(
-    array: Facade, what: str, rows: np.ndarray, wanted: str, given: np.ndarray
-) -> None:
+def _check_rows(array: Facade, what: str, rows: np.ndarray, wanted: str, given: np.ndarray) -> None:
     if rows.ndim != array.ndim or rows.shape[1:] != array.shape[1:]:
         raise ValueError(
             f"cannot {what} values of shape {given.shape} to an array of shape {array.shape}: "

@@ -240,9 +240,7 @@ _from_contiguous = ctypes.PYFUNCTYPE(
 
 def _scatter_words(target: _Buffer, words: Any) -> None:
     """Copy `words` to where `target` has its items, in one call that keeps the GIL."""
-    _from_contiguous(
-        ctypes.pointer(target), ctypes.addressof(words), ctypes.sizeof(words), b"C"
-    )
+    _from_contiguous(ctypes.pointer(target), ctypes.addressof(words), ctypes.sizeof(words), b"C")
 
 
 _scatter: Callable[[_Buffer, Any], None] = _scatter_words
