@@ -24,6 +24,7 @@ __all__ = [
     "connect_roots",
     "exchange_bodies",
     "exchange_owner",
+    "exchange_places",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -37,6 +38,7 @@ __all__ = [
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]
 
@@ -74,6 +76,7 @@ connect = _core.connect
 connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
+exchange_places = _core.exchange_places
 guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
@@ -87,4 +90,5 @@ set_base = _core.set_base
 set_data = _core.set_data
 set_dtype = _core.set_dtype
 set_length = _core.set_length
+set_rows = _core.set_rows
 set_writeable = _core.set_writeable

@@ -30,6 +30,7 @@ from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
+from lockedarray._array.growing import append, assign, popleft
 from lockedarray._array.indexing import makes_view, picks_element, stand_in
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
@@ -238,6 +239,7 @@ class LockedArray(Facade):
         finally:
             holds.release()
 
+    @by_core("grows")
     def resize(self, *new_shape: Any, refcheck: bool = True) -> None:
         """Change shape and size in place; new elements are zero.
 
@@ -259,6 +261,110 @@ class LockedArray(Facade):
             (``copy=False``); or a length is negative.
         """
         resize(self, new_shape, refcheck)
+
+    @by_core("grows")
+    def append(self, values: Any) -> int:
+        """Add a row, or rows, at the end, and return the index of the first.
+
+        Holds the write lock of the whole memory, and reads LockedArrays in `values` under
+        theirs, as one step.  Its cost does not grow with the length, on average.  Views stay
+        attached, as with `resize`.
+
+        Parameters
+        ----------
+        values : array_like
+            One row, of shape ``x.shape[1:]``, or n rows, of shape ``(n, *x.shape[1:])``: nothing
+            is broadcast.  It is cast as by an assignment.  To one axis of objects what is no
+            array is one element, whatever it is: a list, too.
+
+        Returns
+        -------
+        int
+            The index of the first row that was added: the length before.
+
+        Raises
+        ------
+        ValueError
+            `values` has another shape.  Or, as with `resize`, this is a view; the array is frozen,
+            or its rows do not stand one behind the other; the memory is the caller's
+            (``copy=False``).
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros((0, 2))
+        >>> x.append([1, 2])
+        0
+        >>> x.append([[3, 4], [5, 6]])
+        1
+        >>> x
+        LockedArray([[1., 2.],
+                     [3., 4.],
+                     [5., 6.]])
+        """
+        return append(self, values)
+
+    @by_core("grows")
+    def popleft(self, n: int = 1) -> np.ndarray:
+        """Remove the first `n` rows, and return them as a plain array.
+
+        Holds the write lock of the whole memory.  Views, of removed rows too, show what they
+        showed.  What is left does not move.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+
+        Returns
+        -------
+        ndarray
+            A copy of the rows, of shape ``(n, *x.shape[1:])``.
+
+        Raises
+        ------
+        IndexError
+            There are fewer than `n` rows.
+        ValueError
+            `n` is negative.  Or it is refused as `append` is.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.LockedArray([1, 2, 3])
+        >>> x.popleft(2)
+        array([1, 2])
+        >>> x
+        LockedArray([3])
+        """
+        return popleft(self, n)
+
+    def assign(self, array: Any) -> None:
+        """Replace all rows by those of `array`, which may be more or fewer.
+
+        Holds the write lock of the whole memory, and reads LockedArrays in `array` under theirs,
+        as one step.  Views stay attached, as with `resize`.
+
+        Parameters
+        ----------
+        array : array_like
+            Of shape ``(n, *x.shape[1:])``: nothing is broadcast.  It is cast as by an
+            assignment.
+
+        Raises
+        ------
+        ValueError
+            `array` has another shape.  Or it is refused as `resize` is.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.LockedArray([1, 2, 3])
+        >>> x.assign([4, 5])
+        >>> x
+        LockedArray([4, 5])
+        """
+        assign(self, array)
 
     # -- NumPy's protocols -----------------------------------------------------------------------
 

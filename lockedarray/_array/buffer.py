@@ -13,6 +13,7 @@ writable, because NumPy looks for a writable base and finds a Memory, which offe
 from __future__ import annotations
 
 import math
+import operator
 import os
 import threading
 import weakref
@@ -27,10 +28,12 @@ from lockedarray._cores import (
     BufferBase,
     address,
     exchange_bodies,
+    exchange_places,
     set_base,
     set_data,
     set_dtype,
     set_length,
+    set_rows,
     set_writeable,
 )
 from lockedarray._guards.region_lock import RegionLock
@@ -39,13 +42,13 @@ from lockedarray._places import DEBUG, place_of_caller
 
 __all__ = ["Buffer", "registering"]
 
-_T = TypeVar("_T")
+_R = TypeVar("_R")
 
 _registry: weakref.WeakValueDictionary[int, Buffer] = weakref.WeakValueDictionary()
 _registering = threading.RLock()
 _making = threading.RLock()  # nothing is waited for under it
 
-# Shape blocks and memory that a raw view showed before a resize, as long as the raw view lives.
+# Memory that a raw view showed before a resize, as long as the raw view lives.
 _earlier_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
 
 
@@ -62,6 +65,7 @@ def _after_fork_in_child() -> None:
     for buffer in list(_registry.values()):
         buffer.moving = threading.RLock()
         buffer.operating.clear()
+        buffer.growing = False
         buffer._follow(buffer._known())
 
 
@@ -83,6 +87,37 @@ def _flat(array: np.ndarray) -> np.ndarray:
         return array
     order: Any = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
     return array.reshape(-1, order=order) if order else array
+
+
+def _bounds(array: np.ndarray) -> tuple[int, int]:
+    """The addresses between which `array` has its elements."""
+    return np.lib.array_utils.byte_bounds(array) if array.size else (address(array),) * 2
+
+
+class _Retired:
+    """Memory that a Buffer had: C code may be reading there still, so it is kept.
+
+    Once nothing shows it any more, no alias and no view of what was removed, it lets go of
+    the objects in it, and can be used again.
+    """
+
+    __slots__ = ("address", "aliased", "first", "idle", "memory", "nbytes", "storage")
+
+    def __init__(self, memory: Memory) -> None:
+        self.address = memory.address
+        self.nbytes = memory.nbytes
+        self.first = memory.first
+        self.aliased = memory.aliased
+        self.storage: Any = memory.owner
+        self.idle = False
+        self.memory = weakref.ref(memory, self._nobody_shows_it)
+
+    def _nobody_shows_it(self, _: object) -> None:
+        if self.aliased:
+            return
+        if self.storage.dtype.hasobject:
+            self.storage[...] = np.zeros((), self.storage.dtype)
+        self.idle = True
 
 
 class Buffer(BufferBase):
@@ -110,9 +145,11 @@ class Buffer(BufferBase):
         "__weakref__",
         "moving",
         "older",
-        "operating",
+        "pins",
         "raw_views",
+        "retired",
         "root",
+        "shown_from",
     )
 
     lock: RegionLock
@@ -123,6 +160,9 @@ class Buffer(BufferBase):
     operating: dict[int, weakref.ref[Any]]
     raw_views: dict[int, weakref.ref[Any]]
     older: weakref.WeakSet[Memory]
+    retired: dict[int, _Retired]
+    pins: list[weakref.ref[Any]]
+    shown_from: int  # where objects begin that were removed, and are shown by views
     root: np.ndarray
 
     def __getattr__(self, name: str) -> Any:
@@ -138,7 +178,7 @@ class Buffer(BufferBase):
             setattr(self, name, made)
             return made
 
-    def _enter_and(self, make: Callable[[], _T]) -> _T:
+    def _enter_and(self, make: Callable[[], _R]) -> _R:
         """Return ``make()``, of which the child of a fork has to know."""
         _registry.setdefault(id(self.memory.owner), self)
         return make()
@@ -163,6 +203,7 @@ class Buffer(BufferBase):
         self.foreign = foreign
         self.frozen = False
         self._owner = None
+        self.growing = False
         self._use(Memory(array, owner, exports), array)
 
     def describe_lock(self) -> None:
@@ -280,6 +321,17 @@ class Buffer(BufferBase):
         for memory in (self.memory, *list(self.older)):
             if memory.address <= pointer < memory.address + memory.nbytes:
                 return memory
+        return holding(self.moving, self._retired_at_locked, pointer)
+
+    def _retired_at_locked(self, pointer: int) -> Memory:
+        for retired in self.retired.values():
+            if retired.address <= pointer < retired.address + retired.nbytes:
+                storage = retired.storage
+                memory = Memory(storage, storage, first=retired.first)
+                memory.buffer = weakref.ref(self)
+                self.older.add(memory)
+                self.retired[id(storage)] = _Retired(memory)
+                return memory
         return self.memory  # an empty array, or memory of the caller's, which never moves
 
     def claim(self, facade: Any) -> Any:
@@ -335,77 +387,246 @@ class Buffer(BufferBase):
 
     # -- moving ----------------------------------------------------------------------------------
 
-    def resize(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
-        """Give `facade` another shape; the caller holds the write lock of the whole Buffer."""
-        holding(self.moving, self._resize_locked, facade, shape, order)
+    def check_idle(self) -> None:
+        """Refuse to move what code that is called inside an operation works on.
 
-    def _resize_locked(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
-        dtype = facade.dtype
-        size = math.prod(shape)
+        Raises
+        ------
+        ValueError
+            The calling thread is inside an operation on this memory.
+        """
         operating = any(reference() is not None for reference in self.operating.copy().values())
-        if operating or self.in_operation():
+        if operating or self.growing or self.in_operation():
             raise ValueError(
                 "cannot resize inside an operation on the same array, as element code and "
                 "callbacks run; resize before or after it"
             )
-        old_size = facade.size
-        fits = size <= self.root.size  # not by bytes: an item may have none
-        grown = None if fits else self._grown(size, dtype)
-        try:
-            if grown is not None:
-                self._move(grown)
-            if size > old_size:
-                self._clear(old_size, size)
-            elif dtype.hasobject and not self._has_views(facade):
-                self._clear(size, old_size)  # lets go of the elements; others stay visible
-            target = self._shaped(facade, shape, order)
-            axis = _only_changed_axis(facade, target) if fits else None
-            if axis is not None:
-                set_length(facade, axis, shape[axis], target.flags.num)
-            else:
-                exchange_bodies([(facade, target)])
-                if not any(target is earlier for earlier in facade._earlier or ()):
-                    self._remember(facade, target)
-        finally:  # after Ctrl-C, too, everything must show the same Memory
-            if grown is not None:
-                self._follow(self._known())
 
-    def _shaped(self, facade: Any, shape: tuple[int, ...], order: str) -> np.ndarray:
-        """Return an array of `shape` over the Memory, one that `facade` showed before if any."""
+    def change(self, act: Callable[..., _R], *args: Any) -> _R:
+        """Return ``act(*args)``, which moves or removes; not inside an operation or another such.
+
+        The caller holds the write lock of the whole Buffer.
+        """
+        return holding(self.moving, self._change_locked, act, *args)
+
+    def _change_locked(self, act: Callable[..., _R], *args: Any) -> _R:
+        self.check_idle()
+        try:
+            self.growing = True
+            return act(*args)
+        finally:
+            self.growing = False
+
+    def resize(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
+        """Give `facade` another shape; inside `change`."""
+        dtype = facade.dtype
         size = math.prod(shape)
+        begin, old_size = self.item_of(facade), facade.size
+        copied = self.root.size  # behind that new memory is zero
+        if begin + size > self.root.size:  # not by bytes: an item may have none
+            skipped, is_new = self._make_room(facade, size, 8)
+            begin, copied = begin - skipped, copied - skipped if is_new else self.root.size
+        if size > old_size:
+            self._clear(begin + old_size, min(begin + size, max(copied, begin + old_size)))
+        elif dtype.hasobject and not self._has_views(facade):
+            self._clear(begin + size, begin + old_size)  # others stay visible
+        target = self._shaped(begin, shape, order)
+        axis = _only_changed_axis(facade, target)
+        if axis is not None:
+            set_length(facade, axis, shape[axis], target.flags.num)
+        else:
+            self._reshape(facade, target)
+
+    def append(self, facade: Any, rows: np.ndarray) -> None:
+        """Put `rows`, of the dtype, behind the last row of `facade`; inside `change`."""
+        begin, old_size = self.item_of(facade), facade.size
+        size = old_size + rows.size
+        if begin + size > self.root.size:
+            skipped, _ = self._make_room(facade, size, 4096 // max(facade.itemsize, 1) + 8)
+            begin -= skipped
+        items = self.root[begin + old_size : begin + size].reshape(rows.shape)
+        set_writeable(items)
+        items[...] = rows
+        shape = (len(facade) + len(rows), *facade.shape[1:])
+        target = self._shaped(begin, shape, "C")
+        if target.strides == facade.strides:
+            set_rows(facade, address(facade), shape[0], target.flags.num)
+        else:
+            self._reshape(facade, target)
+
+    def popleft(self, facade: Any, count: int) -> np.ndarray:
+        """Remove the first `count` rows of `facade`, and return a copy of them; inside `change`."""
+        plain = plain_view(facade, np.ndarray)
+        removed = plain[:count].copy()
+        rest = plain[count:]
+        # Not the address of `rest`, which NumPy leaves where it was if nothing is left.
+        pointer = address(facade) + removed.nbytes
+        set_rows(facade, pointer, len(rest), rest.flags.num)
+        if facade.dtype.hasobject:
+            self.let_go(facade)
+        return removed
+
+    def let_go(self, facade: Any) -> None:
+        """Let go of the objects that were removed from the front, unless a view shows them.
+
+        If only views do that show nothing else, they are left in the old memory, and what is in
+        there goes with the last of them.
+        """
+        begin = self.item_of(facade)
+        if not self._shows_objects(facade, begin):
+            self._clear(self.shown_from, begin)
+            self.shown_from = begin
+            return
+        if self._skippable(facade) > self.shown_from:
+            self._make_room(facade, facade.size, 0)
+        self._let_go_with_last_view(facade)
+
+    def _shows_objects(self, facade: Any, begin: int) -> bool:
+        """Whether an array shows what was removed in front of `begin`, and not let go of yet."""
+        low = self.memory.address + self.shown_from * facade.itemsize
+        high = self.memory.address + begin * facade.itemsize
+        for array in self._known():
+            if array is not facade and memory_of(array) is self.memory:
+                first, last = _bounds(array)
+                if first < high and low < last:
+                    return True
+        return False
+
+    def _let_go_with_last_view(self, facade: Any) -> None:
+        """Look again when one of the views is gone that show what was removed."""
+        if self.raw_views or self.guarded() or self.shown_from == self.item_of(facade):
+            return  # what guards gave out is known in their thread alone: so at the next removal
+        here = weakref.ref(self)
+
+        def look_again(_: object) -> None:
+            buffer = here()
+            if buffer is None or not buffer.moving.acquire(blocking=False):
+                return
+            try:
+                buffer._look_again_locked()
+            finally:
+                buffer.moving.release()
+
+        self.pins = [
+            weakref.ref(array, look_again)
+            for array in self.known()
+            if array is not facade and memory_of(array) is self.memory
+        ]
+
+    def _look_again_locked(self) -> None:
+        """Let go of what was removed: without a lock, as nobody shows it, and so can reach it."""
+        facade = self._owner() if self._owner is not None else None
+        if facade is None or self.growing or self.raw_views:
+            return
+        begin = self.item_of(facade)
+        if self.shown_from < begin and not self._shows_objects(facade, begin):
+            start, self.shown_from = self.shown_from, begin
+            self._clear(start, begin)
+
+    def item_of(self, facade: Any) -> int:
+        """Return at which item of the Memory `facade` begins, which is no view."""
+        itemsize = facade.itemsize
+        return (address(facade) - self.memory.address) // itemsize if itemsize else 0
+
+    def _shaped(self, begin: int, shape: tuple[int, ...], order: str) -> np.ndarray:
+        """Return an array of `shape` over the Memory, from the item `begin` on."""
         axes = shape if order == "C" else shape[::-1]
-        target = self.root[:size].reshape(axes)
-        target = target if order == "C" else target.T
-        for earlier in facade._earlier or ():
-            if earlier.shape == shape and earlier.strides == target.strides:
-                if memory_of(earlier) is self.memory:
-                    return earlier
-        return target
+        target = self.root[begin : begin + math.prod(shape)].reshape(axes)
+        return target if order == "C" else target.T
+
+    def _reshape(self, facade: Any, target: np.ndarray) -> None:
+        """Have `facade` show what `target` does, by a shape block that it had before, if any.
+
+        The one that it has now is kept: C code may be reading it.
+        """
+        earlier = _earlier_of(facade)
+        bodies = earlier.get(target.strides, [])
+        body = target
+        for i, known in enumerate(bodies):
+            axis = _only_changed_axis(known, target)
+            if axis is not None or known.shape == target.shape:
+                body = bodies.pop(i)
+                if axis is not None:
+                    set_length(body, axis, target.shape[axis], target.flags.num)
+                set_data(body, address(target))
+                set_base(body, self.root)
+                set_dtype(body, target.dtype)
+                break
+        exchange_bodies([(facade, body)])
+        set_base(body, self.memory.owner)  # not the Memory, which only aliases keep
+        earlier.setdefault(body.strides, []).append(body)
 
     def _clear(self, start: int, stop: int) -> None:
         """Zero the items of the Memory from `start` to `stop`."""
-        items = self.root[start:stop]
-        set_writeable(items)
-        items[...] = np.zeros((), items.dtype)
+        if start < stop:
+            items = self.root[start:stop]
+            set_writeable(items)
+            items[...] = np.zeros((), items.dtype)
 
-    def _grown(self, size: int, dtype: np.dtype) -> np.ndarray:
-        """Return zeroed 1-d memory for at least `size` items, with room to grow."""
-        generous = self.root.size + self.root.size // 2
+    def _make_room(self, facade: Any, size: int, spare: int) -> tuple[int, bool]:
+        """Move to where `facade` can have `size` items, and more without another move.
+
+        What was removed in front is left behind, with the views that show nothing else.
+
+        Returns
+        -------
+        skipped, is_new : int, bool
+            How many items were left behind; and whether the memory is new, so that it is zero
+            where nothing was copied to.
+        """
+        skipped = self._skippable(facade)
+        used = self.item_of(facade) - skipped + facade.size
+        least = max(self.item_of(facade) - skipped + size, self.root.size - skipped)
+        old = self.root[skipped:]
+        recycled = self._recycled(max(least, used + used // 4 + spare // 2), facade.dtype)
+        array = recycled
+        if array is None:
+            array = self._allocated(least, max(least, used + used // 2 + spare), facade.dtype)
+        array[: old.size] = old
         try:
-            array = np.zeros(max(size, generous), dtype)
+            self._move(array, self.memory.first + skipped * facade.itemsize)
+            self.shown_from = max(self.shown_from - skipped, 0)
+        finally:  # after Ctrl-C, too, everything must show the same Memory
+            self._follow(self._known())
+        return skipped, recycled is None
+
+    def _skippable(self, facade: Any) -> int:
+        """Return how many items in front nobody shows together with what `facade` shows."""
+        low = address(facade)
+        if low == self.memory.address or self.raw_views or self.guarded():
+            return 0  # where the bytes of a guard stand, its lock knows
+        views = [array for array in self._known() if array is not facade]
+        bounds = [_bounds(view) for view in views if memory_of(view) is self.memory]
+        for first, last in sorted(bounds, key=operator.itemgetter(1), reverse=True):
+            if last > low:
+                low = min(low, first)
+        return (low - self.memory.address) // max(facade.itemsize, 1)
+
+    def _recycled(self, size: int, dtype: np.dtype) -> np.ndarray | None:
+        """Return memory that this Buffer had, for at least `size` items, if any is free."""
+        for key, retired in list(self.retired.items()):
+            storage = retired.storage
+            if retired.idle and storage.ndim == 1 and size <= storage.size:
+                if storage.dtype == dtype and storage.flags.c_contiguous:
+                    return self.retired.pop(key).storage
+        return None
+
+    def _allocated(self, least: int, generous: int, dtype: np.dtype) -> np.ndarray:
+        """Return zeroed 1-d memory for `generous` items, or for the `least` if there is no more."""
+        try:
+            return np.zeros(generous, dtype)
         except (MemoryError, ValueError):
             try:
-                array = np.zeros(size, dtype)
+                return np.zeros(least, dtype)
             except ValueError as problem:  # more than an address can say
                 raise MemoryError(str(problem)) from problem
-        old = self.root
-        array[: old.size] = old
-        return array
 
-    def _move(self, array: np.ndarray) -> None:
-        self.older.add(self.memory)
+    def _move(self, array: np.ndarray, first: int) -> None:
+        old = self.memory
+        self.older.add(old)
         holding(_registering, self._enter_anew, array)
-        self._use(Memory(array, array), array)
+        self._use(Memory(array, array, first=first), array)
+        self.retired[id(old.owner)] = _Retired(old)
 
     def _enter_anew(self, owner: object) -> None:
         _registry.pop(id(self.memory.owner), None)
@@ -419,35 +640,46 @@ class Buffer(BufferBase):
         return any(array is not facade for array in self._known())
 
     def _follow(self, arrays: list[Any]) -> None:
-        """Point `arrays` at the same bytes in the current Memory."""
+        """Point `arrays` at the same bytes in the current Memory, but for what it left out."""
         pairs = []
+        kept = []
         for array in arrays:
             memory = memory_of(array)
             if memory is None or memory is self.memory:
                 continue
+            skipped = self.memory.first - memory.first
+            if skipped and _bounds(array)[0] < memory.address + skipped:
+                continue  # it shows what was removed: there it stays
             moved = plain_view(array, np.ndarray)
-            set_data(moved, address(array) - memory.address + self.memory.address)
+            set_data(moved, address(array) - memory.address - skipped + self.memory.address)
             set_base(moved, self.root)
             if array.dtype is memory.dtype and array.dtype is not self.memory.dtype:
                 set_dtype(moved, self.memory.dtype)
             pairs.append((array, moved))
-        exchange_bodies(pairs)
-        for array, moved in pairs:
-            self._remember(array, moved)
+            kept.append((array, memory.owner))
+        exchange_places(pairs)
+        for array, storage in kept:
+            self._keep(array, storage)
 
-    def _remember(self, array: Any, earlier: np.ndarray) -> None:
+    def _keep(self, array: Any, storage: Any) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
+            _earlier_of(array)[id(storage)] = storage
             array._memory = self.memory
-            if array._earlier is None:
-                array._earlier = []
-            array._earlier.append(earlier)
             return
         key = id(array)
         if key not in _earlier_of_raw_views:
             reference = weakref.ref(array, lambda _: _earlier_of_raw_views.pop(key, None))
             _earlier_of_raw_views[key] = (reference, [])
-        _earlier_of_raw_views[key][1].append(earlier)
+        _earlier_of_raw_views[key][1].append(storage)
+
+
+def _earlier_of(facade: Any) -> dict[Any, Any]:
+    """What `facade` showed before: memory, by its id, and arrays with shape blocks, by strides."""
+    earlier = facade._earlier
+    if earlier is None:
+        earlier = facade._earlier = {}
+    return earlier
 
 
 # What a Buffer makes later, when it is asked for.
@@ -457,4 +689,7 @@ _LATER: dict[str, Callable[[Buffer], Any]] = {
     "raw_views": lambda buffer: {},
     "older": lambda buffer: weakref.WeakSet(),
     "root": lambda buffer: buffer.memory.root(_flat(buffer.memory.owner)),
+    "retired": lambda buffer: {},
+    "pins": lambda buffer: [],
+    "shown_from": lambda buffer: 0,
 }

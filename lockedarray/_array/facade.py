@@ -135,6 +135,7 @@ def _take_over(facade: Facade) -> Buffer:
     owner = np.empty(0, np.uint8)
     seen = plain_view(facade, np.ndarray)
     buffer = Buffer(seen, owner, foreign=False, objects="exclusive")
+    buffer.memory.aliased = True
     facade._memory = buffer.memory
     view = plain_view(seen, np.ndarray)
     view.setflags(write=False)

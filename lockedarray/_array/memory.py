@@ -27,21 +27,40 @@ class Memory:
         What keeps it alive.
     held : object
         What keeps others from closing or moving it, if it is not ours: see `held`.
+    first : int
+        Where its first byte stands among all that the Buffer ever had, in order: each allocation
+        leaves out some more of those that were removed in front.
     """
 
-    __slots__ = ("__weakref__", "address", "buffer", "dtype", "held", "nbytes", "owner")
+    __slots__ = (
+        "__weakref__",
+        "address",
+        "aliased",
+        "buffer",
+        "dtype",
+        "first",
+        "held",
+        "nbytes",
+        "owner",
+    )
 
-    def __init__(self, array: np.ndarray, owner: object, held: object = None) -> None:
+    def __init__(
+        self, array: np.ndarray, owner: object, held: object = None, first: int = 0
+    ) -> None:
         low, high = np.lib.array_utils.byte_bounds(array)
         self.address = low
         self.nbytes = high - low
+        self.first = first
         self.owner = owner
         self.dtype = array.dtype  # the instance: that of a StringDType has the texts
         self.held = held
+        self.aliased = False  # there may be aliases that do not keep this Memory alive
         self.buffer: weakref.ref[Any] | None = None  # the Buffer whose memory it is, or was
 
     def __getattr__(self, name: str) -> Any:
         """Describe memory that a core has made: its owner is the array that shows all of it."""
+        if name in ("first", "aliased"):
+            return 0 if name == "first" else False  # until somebody sets it
         if name not in ("address", "nbytes", "dtype", "held"):
             raise AttributeError(f"a Memory has no {name}")
         array: Any = self.owner

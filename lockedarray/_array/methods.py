@@ -22,7 +22,7 @@ _M = TypeVar("_M", bound=Callable[..., Any])
 def by_core(mode: str, plain: Callable[..., Any] | None = None) -> Callable[[_M], _M]:
     """Decorate a method that a core may do by itself, where `mode` says what; see `locked_method`.
 
-    `plain` is ndarray's method that it calls then, or None of `read` and `write`.
+    `plain` is ndarray's method that it calls then, or None of one that is none of ndarray's.
     """
     if debugging.enabled and plain is None:
         return lambda general: general  # the guards that are made in Python lend raw views apart

@@ -9,7 +9,7 @@ from lockedarray._array.buffer import Buffer
 from lockedarray._array.facade import Facade, buffer_of
 from lockedarray._cores import Holds
 
-__all__ = ["resize"]
+__all__ = ["refuse_frozen", "refuse_immovable", "refuse_view", "resize"]
 
 
 def resize(array: Facade, new_shape: tuple[Any, ...], refcheck: Any) -> None:
@@ -25,10 +25,7 @@ def resize(array: Facade, new_shape: tuple[Any, ...], refcheck: Any) -> None:
     shape = tuple(operator.index(length) for length in new_shape)
     if any(length < 0 for length in shape):
         raise ValueError("all elements of 'new_shape' must be non-negative")
-    if array._owner is not None:
-        raise ValueError(
-            "a view of a LockedArray cannot be resized: resize the array it belongs to, x.base"
-        )
+    refuse_view(array, "be resized", "resize")
     buffer = buffer_of(array)
     holds = Holds([(buffer.lock, True)])
     try:
@@ -39,18 +36,37 @@ def resize(array: Facade, new_shape: tuple[Any, ...], refcheck: Any) -> None:
 
 
 def _resize_locked(array: Facade, buffer: Buffer, shape: tuple[int, ...]) -> None:
-    if buffer.frozen:
-        raise ValueError("cannot resize: this array is frozen; resize a copy (x.copy())")
+    refuse_frozen(buffer, "resize")
     if shape == array.shape:
         return
+    refuse_immovable(array, buffer, "resize")
+    order = "C" if array.flags.c_contiguous else "F"
+    buffer.change(buffer.resize, array, shape, order)
+
+
+def refuse_view(array: Facade, what: str, instead: str) -> None:
+    """Raise ValueError for a view: it can not do `what`; `instead` is to be done by its base."""
+    if array._owner is not None:
+        raise ValueError(
+            f"a view of a LockedArray cannot {what}: {instead} the array it belongs to, x.base"
+        )
+
+
+def refuse_frozen(buffer: Buffer, what: str) -> None:
+    """Raise ValueError where nothing may be written any more."""
+    if buffer.frozen:
+        raise ValueError(f"cannot {what}: this array is frozen; {what} a copy (x.copy())")
+
+
+def refuse_immovable(array: Facade, buffer: Buffer, what: str) -> None:
+    """Raise ValueError where the memory is the caller's, or in no order that can be kept."""
     if buffer.foreign:
         raise ValueError(
-            "cannot resize: the memory belongs to the caller (copy=False); "
-            "make the array with copy=True to resize it"
+            f"cannot {what}: the memory belongs to the caller (copy=False); "
+            f"make the array with copy=True to {what} it"
         )
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         raise ValueError(
-            "resize only works on single-segment arrays: the elements of this LockedArray are in "
-            "neither C nor Fortran order; resize LockedArray(x, order='C')"
+            f"{what} only works on single-segment arrays: the elements of this LockedArray are in "
+            f"neither C nor Fortran order; {what} LockedArray(x, order='C')"
         )
-    buffer.resize(array, shape, "C" if array.flags.c_contiguous else "F")

@@ -21,6 +21,7 @@ from lockedarray._core._native import (
     connect_roots,
     exchange_bodies,
     exchange_owner,
+    exchange_places,
     guard_of_several,
     is_temporary,
     new_owner,
@@ -30,6 +31,7 @@ from lockedarray._core._native import (
     set_data,
     set_dtype,
     set_length,
+    set_rows,
     set_writeable,
 )
 from lockedarray._core.lock import RegionLockBase, locks_in_use, new_lockable
@@ -56,6 +58,7 @@ __all__ = [
     "connect_roots",
     "exchange_bodies",
     "exchange_owner",
+    "exchange_places",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -69,5 +72,6 @@ __all__ = [
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]

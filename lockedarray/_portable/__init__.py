@@ -28,11 +28,13 @@ from lockedarray._portable.lock import (
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
+    exchange_places,
     is_temporary,
     set_base,
     set_data,
     set_dtype,
     set_length,
+    set_rows,
     set_writeable,
 )
 
@@ -51,6 +53,7 @@ __all__ = [
     "connect_roots",
     "exchange_bodies",
     "exchange_owner",
+    "exchange_places",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -64,5 +67,6 @@ __all__ = [
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]

@@ -35,10 +35,12 @@ class BufferBase:
         "extent",
         "foreign",
         "frozen",
+        "growing",
         "lock",
         "memory",
         "name",
         "objects",
+        "operating",
         "origin",
         "whole",
     )
@@ -50,6 +52,8 @@ class BufferBase:
     objects: str  # the policy for arrays of Python objects
     name: str | None  # of the array
     _owner: weakref.ref[Any] | None  # the array that owns the Buffer; None: to be found
+    growing: bool  # it is about to be moved, or its rows to be changed
+    operating: dict[int, weakref.ref[Any]]  # raw views of operations in Python, by id
     memory: Any  # the current Memory
     origin: int  # address at which it begins
     extent: int  # its length in bytes
@@ -83,7 +87,7 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
-    _earlier: Any = None  # what it was before resizes: C code may be reading there still
+    _earlier: Any = None  # what it showed before resizes: C code may be reading there still
 
     # What a guard asks of an array is in the class above, as are the general versions.
     _request: Callable[[bool], tuple[Any, bool] | None]
@@ -389,7 +393,7 @@ def locked_method(
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
     does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
     contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
-    general with arguments).
+    general with arguments), 'grows' (adds or removes rows).
     """
     return general
 

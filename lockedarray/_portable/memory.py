@@ -28,11 +28,13 @@ from lockedarray._holding import holding
 __all__ = [
     "address",
     "exchange_bodies",
+    "exchange_places",
     "is_temporary",
     "set_base",
     "set_data",
     "set_dtype",
     "set_length",
+    "set_rows",
     "set_writeable",
 ]
 
@@ -102,6 +104,24 @@ def set_length(array: np.ndarray, axis: int, length: int, flags: int) -> None:
     body.flags = flags
 
 
+def set_rows(array: np.ndarray, pointer: int, length: int, flags: int) -> None:
+    """Set where `array` begins and how long its first axis is, in one step, and its flags.
+
+    The two are words apart from each other, and so written as an array of two with that stride.
+    """
+    body = _body(array)
+    body.flags &= flags
+    data, place = id(array) + _HEADER + _Body.data.offset, body.dimensions
+    words = (ctypes.c_ssize_t * 2)(pointer, length)
+    stride, two = (ctypes.c_ssize_t * 1)(place - data), (ctypes.c_ssize_t * 1)(2)
+    target = _Buffer(
+        data, None, ctypes.sizeof(words), _POINTER, 0, 1, b"P",
+        ctypes.addressof(two), ctypes.addressof(stride), None, None,
+    )  # fmt: skip
+    _scatter(target, words)
+    body.flags = flags
+
+
 def is_temporary(array: np.ndarray) -> bool:
     """Whether an array is the argument of a call of LockedArray, and else unreachable.
 
@@ -141,6 +161,18 @@ def exchange_bodies(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
     The first of a pair may be in use by other threads and changes in one step; the second
     must be known to the caller alone.  Who owns the data goes with it.
     """
+    _exchange(pairs, only_places=False)
+
+
+def exchange_places(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Exchange where each pair of arrays lies: memory, base and dtype, of equal shape and strides.
+
+    As `exchange_bodies`, but each keeps its shape block, which whoever reads it can go on reading.
+    """
+    _exchange(pairs, only_places=True)
+
+
+def _exchange(pairs: Sequence[tuple[np.ndarray, np.ndarray]], *, only_places: bool) -> None:
     moves: list[tuple[Callable[[int, Any], None], int, Any]] = []
     for shared, private in pairs:
         # The allocator belongs to the owner of the data; nobody looks at it before the end.
@@ -149,8 +181,16 @@ def exchange_bodies(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
             (_HEADER, _FLAGS_END, _overwrite),
         ):
             one, other = id(shared) + offset, id(private) + offset
-            moves.append((write, one, _copy_of(other, size)))
-            moves.append((_copy_to, other, _copy_of(one, size)))
+            new, old = _copy_of(other, size), _copy_of(one, size)
+            if only_places and offset == _HEADER:
+                for copy, source in ((new, one), (old, other)):
+                    ctypes.memmove(
+                        ctypes.addressof(copy) + _Body.nd.offset,
+                        source + _Body.nd.offset,
+                        _Body.base.offset - _Body.nd.offset,
+                    )
+            moves.append((write, one, new))
+            moves.append((_copy_to, other, old))
     try:
         for write, place, copy in moves:
             write(place, copy)
@@ -176,7 +216,7 @@ _overwrite: Callable[[int, Any], None] = _copy_to
 
 
 class _Buffer(ctypes.Structure):
-    """Py_buffer, as `PyBuffer_ToContiguous` reads it."""
+    """Py_buffer, as `PyBuffer_ToContiguous` and `PyBuffer_FromContiguous` read it."""
 
     _fields_ = (
         ("buf", ctypes.c_void_p),
@@ -191,6 +231,27 @@ class _Buffer(ctypes.Structure):
         ("suboffsets", ctypes.c_void_p),
         ("internal", ctypes.c_void_p),
     )
+
+
+_from_contiguous = ctypes.PYFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(_Buffer), ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_char
+)(("PyBuffer_FromContiguous", ctypes.pythonapi))
+
+
+def _scatter_words(target: _Buffer, words: Any) -> None:
+    """Copy `words` to where `target` has its items, in one call that keeps the GIL."""
+    _from_contiguous(ctypes.pointer(target), ctypes.addressof(words), ctypes.sizeof(words), b"C")
+
+
+_scatter: Callable[[_Buffer, Any], None] = _scatter_words
+
+
+def _scatter_with_the_world_stopped(target: _Buffer, words: Any) -> None:
+    """Copy as `_copy_with_the_world_stopped` does."""
+    place, size = ctypes.addressof(words), ctypes.sizeof(words)
+    pointer = ctypes.pointer(target)
+    visitor = _Visitor(functools.partial(_from_contiguous, pointer, place, size, b"C"))
+    holding(_stopping, _visit_objects, visitor, None)
 
 
 def _copy_with_the_world_stopped(place: int, copy: Any) -> None:
@@ -229,6 +290,7 @@ if sysconfig.get_config_var("Py_GIL_DISABLED"):
         ctypes.c_int, ctypes.c_void_p, ctypes.POINTER(_Buffer), ctypes.c_ssize_t, ctypes.c_char
     )(("PyBuffer_ToContiguous", ctypes.pythonapi))
     _overwrite = _copy_with_the_world_stopped
+    _scatter = _scatter_with_the_world_stopped
 
 
 def _check_layout() -> None:

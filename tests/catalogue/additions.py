@@ -206,6 +206,30 @@ def _resize(array, *shape, refcheck=False):
     array.resize(*shape, refcheck=refcheck)
 
 
+def _append(array, values):
+    first, values = len(array), np.asarray(values, array.dtype)
+    rows = values.reshape(-1, *array.shape[1:])
+    array[...] = array  # as in _resize
+    array.resize((first + len(rows), *array.shape[1:]), refcheck=False)
+    array[first:] = rows
+    return first
+
+
+def _popleft(array, n=1):
+    array[...] = array
+    removed = array[:n].copy()
+    array[: len(array) - n] = array[n:].copy()
+    array.resize((len(array) - n, *array.shape[1:]), refcheck=False)
+    return removed
+
+
+def _assign(array, values):
+    values = np.asarray(values, array.dtype)
+    array[...] = array
+    array.resize(values.shape, refcheck=False)
+    array[...] = values
+
+
 def _not(_array, write):
     assert not write
 
@@ -229,6 +253,20 @@ STATE = [
     method("resize", W(FLOATS), -1, raises=True),
     method("resize", W(FLOATS), "a", raises=True),
     method("resize", W(FLOATS).part(lambda array: array[::2], "write"), 9, raises=True),
+    *(
+        method("append", W(array), values, reference=_append)
+        for array, values in [
+            (FLOATS, 1.5), (FLOATS, [1, 2]), (TABLE, R(TABLE)), (TABLE, R(TABLE).part(lambda table: table[0], "read")),
+            (OBJECTS, np.array([None, 1], object)),
+        ]
+    ),
+    method("append", W(FLOATS), "a", raises=True, reference=_append),
+    method("popleft", W(FLOATS), reference=_popleft),
+    method("popleft", W(TABLE), 2, reference=_popleft),
+    method("popleft", W(OBJECTS), 2, reference=_popleft),
+    method("assign", W(FLOATS), R(FLOATS[:2]), reference=_assign),
+    method("assign", W(TABLE), R(np.tile(TABLE, (3, 1))), reference=_assign),
+    method("assign", W(FLOATS), "a", raises=True, reference=_assign),
     method("flush", N(FLOATS), why="on no file", raises=True, reference=lambda array: int("")),
     method("freeze", W(FLOATS), reference=lambda array: None),
     method("setflags", W(FLOATS), write=False, reference=_not),

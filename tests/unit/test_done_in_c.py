@@ -37,6 +37,7 @@ np.fft.rfft(x); np.searchsorted(x, y); np.bincount(idx, weights=x[:3]); np.allcl
 x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.at[3].add(1); x.at[3].get()
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
+g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 """.replace("\n", ";").split(";")
 
@@ -44,8 +45,14 @@ len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[i
 def arrays():
     frozen = la.zeros(10)
     frozen.freeze()
+    grown, rows = la.zeros(100), la.zeros((100, 8))
+    for array in (grown, rows):
+        array.resize(10, *array.shape[1:])
     return {
         "np": np,
+        "g": grown,
+        "h": rows,
+        "t2": np.ones((2, 8)),
         "x": la.ones(100),
         "t": la.ones((5, 8)),
         "r": la.zeros(5, [("a", "f8"), ("b", "i4")]),

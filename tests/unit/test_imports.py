@@ -18,7 +18,7 @@ _array.array
 _array.methods
 _array.at _array.construction _array.copying _array.flat _array.text _array.dispatch.functions _array.dispatch.ufuncs
 _array.dispatch.operation
-_array.dispatch.operands _array.dispatch.operators _array.dispatch.results
+_array.dispatch.operands _array.growing _array.dispatch.operators _array.dispatch.results
 _array.dispatch.arguments _array.dispatch.function_roles _array.flags _array.pointers _array.resizing
 _array.facade
 _array.buffer

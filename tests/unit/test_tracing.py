@@ -74,7 +74,9 @@ def test_a_trace_sees_every_way_to_take_a_lock(act):
     x = la.zeros(4)
     with la.tracing() as trace:
         kept = act(x)
-    assert sum(row.locks for row in of(trace, x)) == 1, (trace.rows, kept)
+    # A resize that has to move the memory finds that out under the lock, and takes it again.
+    most = 2 if act is OPERATIONS["resize"] else 1
+    assert 1 <= sum(row.locks for row in of(trace, x)) <= most, (trace.rows, kept)
 
 
 def test_a_trace_sees_the_locks_below():

@@ -101,12 +101,27 @@ la_set_writeable(PyObject *Py_UNUSED(module), PyObject *array)
 
 typedef struct {
     PyObject *pairs;        /* list of tuples of two arrays */
+    bool only_places;       /* each keeps its shape block */
 } la_exchange;
+
+static void
+la_exchange_shapes(PyArrayObject_fields *a, PyArrayObject_fields *b)
+{
+    PyArrayObject_fields old = *a;
+
+    a->nd = b->nd;
+    a->dimensions = b->dimensions;
+    a->strides = b->strides;
+    b->nd = old.nd;
+    b->dimensions = old.dimensions;
+    b->strides = old.strides;
+}
 
 static void
 la_exchange_act(void *context)
 {
-    PyObject *pairs = ((la_exchange *)context)->pairs;
+    la_exchange *exchange = context;
+    PyObject *pairs = exchange->pairs;
 
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
         PyObject *pair = PyList_GET_ITEM(pairs, i);
@@ -114,18 +129,15 @@ la_exchange_act(void *context)
         PyArrayObject_fields *b = la_fields(PyTuple_GET_ITEM(pair, 1));
         PyArrayObject_fields old = *a;
 
+        if (!exchange->only_places) {
+            la_exchange_shapes(a, b);
+        }
         a->data = b->data;
-        a->nd = b->nd;
-        a->dimensions = b->dimensions;
-        a->strides = b->strides;
         a->base = b->base;
         a->descr = b->descr;
         a->flags = b->flags;
         a->mem_handler = b->mem_handler;
         b->data = old.data;
-        b->nd = old.nd;
-        b->dimensions = old.dimensions;
-        b->strides = old.strides;
         b->base = old.base;
         b->descr = old.descr;
         b->flags = old.flags;
@@ -134,7 +146,7 @@ la_exchange_act(void *context)
 }
 
 static PyObject *
-la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
+la_exchange_do(PyObject *pairs, bool only_places)
 {
     if (!PyList_Check(pairs)) {
         PyErr_SetString(PyExc_TypeError, "expected a list of pairs of arrays");
@@ -151,7 +163,7 @@ la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
             return NULL;
         }
     }
-    la_exchange exchange = {pairs};
+    la_exchange exchange = {pairs, only_places};
     if (PyList_GET_SIZE(pairs) > 0) {
         la_step_do(la_exchange_act, &exchange);
     }
@@ -160,6 +172,18 @@ la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
         la_body_changed(PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 1));
     }
     Py_RETURN_NONE;
+}
+
+static PyObject *
+la_exchange_bodies(PyObject *Py_UNUSED(module), PyObject *pairs)
+{
+    return la_exchange_do(pairs, false);
+}
+
+static PyObject *
+la_exchange_places(PyObject *Py_UNUSED(module), PyObject *pairs)
+{
+    return la_exchange_do(pairs, true);
 }
 
 typedef struct {
@@ -198,6 +222,66 @@ la_set_length(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+typedef struct {
+    PyArrayObject_fields *array;
+    char *data;
+    npy_intp length;
+    int flags;
+} la_rows;
+
+static void
+la_rows_act(void *context)
+{
+    la_rows *change = context;
+    change->array->data = change->data;
+    change->array->dimensions[0] = change->length;
+    change->array->flags = change->flags;
+}
+
+void
+la_body_set_rows(PyObject *array, char *data, npy_intp length, int flags)
+{
+    PyArrayObject_fields *fields = la_fields(array);
+
+#ifdef Py_GIL_DISABLED
+    if (fields->data == data && fields->flags == flags) {
+        /*
+         * One word: who reads it meanwhile finds the old length or the new one, and what is
+         * there of both. Release: the rows were written before.
+         */
+        _Py_atomic_store_ssize_release((Py_ssize_t *)&fields->dimensions[0], length);
+        la_body_changed(array);
+        return;
+    }
+#endif
+    la_rows change = {fields, data, length, flags};
+    la_step_do(la_rows_act, &change);
+    la_body_changed(array);
+}
+
+static PyObject *
+la_set_rows(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *array, *pointer;
+    Py_ssize_t length;
+    int flags;
+
+    if (!PyArg_ParseTuple(args, "OO!ni", &array, &PyLong_Type, &pointer, &length, &flags)
+            || la_check_array(array) < 0) {
+        return NULL;
+    }
+    void *data = PyLong_AsVoidPtr(pointer);
+    if (data == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (la_fields(array)->nd < 1) {
+        PyErr_SetString(PyExc_ValueError, "no such axis");
+        return NULL;
+    }
+    la_body_set_rows(array, data, (npy_intp)length, flags);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef la_body_functions[] = {
     {"address", la_address, METH_O, "Address of the first element of an array."},
     {"set_data", la_set_data, METH_VARARGS,
@@ -212,6 +296,10 @@ static PyMethodDef la_body_functions[] = {
      "Set one length in the shape of an array, and its flags, in one step."},
     {"exchange_bodies", la_exchange_bodies, METH_O,
      "Exchange what each pair of arrays shows, in one step for other threads."},
+    {"exchange_places", la_exchange_places, METH_O,
+     "Exchange where each pair of arrays of equal shape lies, in one step for other threads."},
+    {"set_rows", la_set_rows, METH_VARARGS,
+     "Set where an array begins, how long its first axis is, and its flags, in one step."},
     {NULL, NULL, 0, NULL},
 };
 

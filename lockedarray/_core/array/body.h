@@ -4,7 +4,13 @@
 #ifndef LOCKEDARRAY_CORE_ARRAY_BODY_H_
 #define LOCKEDARRAY_CORE_ARRAY_BODY_H_
 
-#include "guard/python.h"
+#include "array/numpy.h"
+
+/*
+ * Where the array begins and how long its first axis is, with the flags that it has
+ * then: in one step for other threads.
+ */
+void la_body_set_rows(PyObject *array, char *data, npy_intp length, int flags);
 
 int la_body_add(PyObject *module);
 

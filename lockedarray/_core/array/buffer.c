@@ -74,6 +74,7 @@ la_buffer_traverse(PyObject *object, visitproc visit, void *arg)
     la_buffer_object *self = (la_buffer_object *)object;
 
     Py_VISIT(self->lock);
+    Py_VISIT(self->operating);
     /* Relaxed: nobody else uses an object that the collector looks at. */
     Py_VISIT(atomic_load_explicit(&self->memory, memory_order_relaxed));
     Py_VISIT(Py_TYPE(object));
@@ -97,6 +98,7 @@ la_buffer_dealloc(PyObject *object)
     Py_CLEAR(self->objects);
     Py_CLEAR(self->name);
     Py_CLEAR(self->owner);
+    Py_CLEAR(self->operating);
     Py_XDECREF(atomic_exchange_explicit(&self->memory, NULL, memory_order_acquire));
     type->tp_free(object);
     Py_DECREF(type);
@@ -379,6 +381,8 @@ static PyGetSetDef la_buffer_getset[] = {
 static PyMemberDef la_buffer_members[] = {
     {"whole", LA_T_BOOL, offsetof(la_buffer_object, whole), 0,
      "Whether each hold is of the whole memory, as its lock is shared."},
+    {"growing", LA_T_BOOL, offsetof(la_buffer_object, growing), 0,
+     "Whether a general version is about to move the memory, or to change its rows."},
     {"foreign", LA_T_BOOL, offsetof(la_buffer_object, foreign), 0,
      "Whether the memory is the caller's, and never moves."},
     {"objects", LA_T_OBJECT, offsetof(la_buffer_object, objects), 0,
@@ -386,6 +390,8 @@ static PyMemberDef la_buffer_members[] = {
     {"name", LA_T_OBJECT, offsetof(la_buffer_object, name), 0, "The name of the array, or None."},
     {"_owner", LA_T_OBJECT, offsetof(la_buffer_object, owner), 0,
      "A weak reference to the array that owns the Buffer, or None where that is to be found."},
+    {"operating", LA_T_OBJECT_EX, offsetof(la_buffer_object, operating), 0,
+     "The raw views of operations of general versions, weakly, by id."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -17,6 +17,7 @@ typedef struct {
      */
     _Atomic(char) frozen;
     char whole;             /* the lock is shared: regions would mix up */
+    char growing;           /* a general version is about to move it, or to change its rows */
     char foreign;           /* the memory is the caller's: it never moves */
     /*
      * The facades, from their attachment until the beginning of their end,
@@ -34,6 +35,7 @@ typedef struct {
     /* Of the class in Python, or NULL: the policy for objects, the name, a weak reference
        to the array that owns the Buffer. */
     PyObject *objects, *name, *owner;
+    PyObject *operating;    /* a dict, or NULL as yet: raw views of operations of general versions */
 } la_buffer_object;
 
 extern PyTypeObject *la_buffer_type;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "array/at.h"
+#include "array/growth.h"
 #include "array/operation.h"
 #include "array/result.h"
 #include "array/view.h"
@@ -27,6 +28,7 @@ typedef enum {
     LA_METHOD_READS,
     LA_METHOD_READS_ONE_ARGUMENT,       /* reads, if it is given one; else it may return itself */
     LA_METHOD_WRITES,
+    LA_METHOD_GROWS,                    /* adds or removes rows */
     LA_METHOD_VIEWS,                    /* makes a view */
     LA_METHOD_VIEWS_CONTIGUOUS,         /* of a contiguous array, else a copy */
     LA_METHOD_VIEWS_ALONE,              /* if it is given no argument */
@@ -36,9 +38,22 @@ static const char *const la_method_modes[] = {
     [LA_METHOD_READS] = "reads",
     [LA_METHOD_READS_ONE_ARGUMENT] = "reads one argument",
     [LA_METHOD_WRITES] = "writes",
+    [LA_METHOD_GROWS] = "grows",
     [LA_METHOD_VIEWS] = "views",
     [LA_METHOD_VIEWS_CONTIGUOUS] = "views contiguous",
     [LA_METHOD_VIEWS_ALONE] = "views alone",
+};
+
+typedef PyObject *la_grow(PyObject *array, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *kwnames);
+
+static const struct {
+    const char *name;
+    la_grow *grow;
+} la_growing[] = {
+    {"LockedArray.append", la_append},
+    {"LockedArray.popleft", la_popleft},
+    {"LockedArray.resize", la_resize},
 };
 
 typedef struct {
@@ -48,6 +63,7 @@ typedef struct {
     PyObject *general;
     la_method_mode mode;
     int of_at;              /* which method of AtIndex */
+    la_grow *grow;          /* of one that grows: what does it */
 } la_method;
 
 static PyTypeObject *la_method_type;
@@ -171,6 +187,33 @@ la_method_call_at(PyObject *object, PyObject *const *args, size_t nargsf, PyObje
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }
 
+static PyObject *
+la_method_call_grow(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+
+    if (nargs >= 1 && la_is_exact(args[0])) {
+        PyObject *result = self->grow(args[0], args + 1, nargs - 1, kwnames);
+        if (result != NULL || PyErr_Occurred()) {
+            return result;
+        }
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
+/* What does the method of this name that grows; NULL: none. */
+static la_grow *
+la_grow_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof(la_growing) / sizeof(la_growing[0]); i++) {
+        if (strcmp(la_growing[i].name, name) == 0) {
+            return la_growing[i].grow;
+        }
+    }
+    return NULL;
+}
+
 /* What is called for a method without one of ndarray's: by its name. */
 static int
 la_method_choose(la_method *self)
@@ -183,6 +226,9 @@ la_method_choose(la_method *self)
         self->of_at = la_at_method_find(text);
         if (self->of_at >= 0) {
             self->call = la_method_call_at;
+        }
+        else if (self->mode == LA_METHOD_GROWS && (self->grow = la_grow_find(text)) != NULL) {
+            self->call = la_method_call_grow;
         }
         else if (strcmp(text, "LockedArray.read") == 0
                  || strcmp(text, "LockedArray.write") == 0) {

@@ -88,6 +88,9 @@ assert_type(iter(n), Iterator[Any])
 
 # Results
 assert_type(f.snapshot(), np.ndarray[tuple[int], np.dtype[np.float64]])
+assert_type(f.append(1.5), int)
+assert_type(f.popleft(), np.ndarray[tuple[int], np.dtype[np.float64]])
+assert_type(c.popleft(2), np.ndarray[tuple[int, int], np.dtype[np.complex128]])
 assert_type(f.copy(), np.ndarray[tuple[int], np.dtype[np.float64]])
 assert_type(f.conj(), np.ndarray[tuple[int], np.dtype[np.float64]])
 assert_type(f.round(2), np.ndarray[tuple[int], np.dtype[np.float64]])
