@@ -160,6 +160,7 @@ list(x); list(t); 1.5 in x; len(x); bool(x[:1]); repr(x); str(t)
 x.at[3] += 1; x.at[3] -= 1; i.at[3] += 1; i.at[3] *= 1; t.at[1, 2] += 1; x.at[[1, 2]] += 1
 x.at[3].add(1); x.at[3].get(); x.at[3].compare_exchange(1, 2); c.at[3] += 1j; b.at[3] |= True
 x.snapshot(); la.LockedArray(y); la.zeros(10); np.asarray(x); np.array(x); S(y)[1:]
+la.zeros(9, name="a"); la.array(y, ndmin=3); la.linspace(0, 1, 5); la.zeros_like(x); la.asarray(y)
 x.read().acquire(); x.write().acquire(); x.write(); la.acquire(write=x, read=(z, t)).acquire()
 la.zeros(9).resize(99); la.zeros(9)[1:].base.resize(99); la.zeros(9).freeze(); x.lock.holds()
 x.__array_finalize__(z); x.__array_finalize__(None); la.zeros(9).__array_finalize__(x)

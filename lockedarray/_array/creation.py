@@ -342,13 +342,27 @@ def _made(
     check_policy(objects, array.dtype)
     region_lock = None if lock is None else region_lock_of(lock)
     name = checked_name(name)
-    if type(array) is not np.ndarray or array.base is not None:
+    if type(array) is not np.ndarray or not _has_all(array):
         array = np.array(array, order="K", subok=False)
     if template is None or type(template) is LockedArray or not isinstance(template, LockedArray):
         return make_root(LockedArray, array, lock=region_lock, objects=objects, name=name)
     made = make_root(type(template), array, lock=region_lock, objects=objects, name=name)
     made.__array_finalize__(template)  # the attributes of a subclass
     return made
+
+
+def _has_all(array: np.ndarray) -> bool:
+    """Whether the memory of `array`, which nobody else can reach, is worth taking over.
+
+    linspace() and ``ndmin=`` return views of what they made.
+    """
+    base: Any = array.base
+    return base is None or (
+        array.nbytes > _MANY and type(base) is np.ndarray and base.nbytes == array.nbytes
+    )
+
+
+_MANY = 1 << 16  # bytes: fewer are copied faster than they are taken over as a view
 
 
 def _check_copy(copy: Any) -> None:

@@ -16,7 +16,7 @@ lock_names: dict[int, Any]
 class RegionLock:
     serial: int
     below: Any
-    name: str | None
+    _name: str | None
     made_at: str | None
     def __init__(self, below: Any = None) -> None: ...
     def entries(self) -> list[tuple[int, str, bool, int | None, int | None, float | None]]: ...

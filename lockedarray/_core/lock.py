@@ -38,9 +38,14 @@ class RegionLockBase(_native.RegionLock):
     def _foreign(self) -> Any:
         return None if self.below is None else self.below._lock
 
+    @property
+    def name(self) -> str | None:
+        """What messages call it by, or None: the name of its array, mostly."""
+        return self._name
+
     def _be_named(self, name: str) -> None:
         """Be called by that name in messages, and be found for them."""
-        self.name = name
+        self._name = name
         _native.lock_names[self.serial] = _Named(self.serial, name, self.made_at)
 
     def _be_placed(self, made_at: str) -> None:

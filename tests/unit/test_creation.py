@@ -175,6 +175,7 @@ MAKERS = {
     "asarray": lambda **k: la.asarray([1.0, 2.0, 3.0], **k),
     "arange": lambda **k: la.arange(3.0, **k),
     "linspace": lambda **k: la.linspace(0, 1, 3, **k),
+    "long linspace": lambda **k: la.linspace(0, 1, 10_000, **k),
     "zeros_like": lambda **k: la.zeros_like(np.zeros(3), **k),
     "ones_like": lambda **k: la.ones_like(la.zeros(3), **k),
     "empty_like": lambda **k: la.empty_like([1.0, 2.0, 3.0], **k),
@@ -211,8 +212,9 @@ def test_a_name_is_a_str(make, bad):
 def test_what_they_make_owns_its_memory_and_can_grow(make):
     x = make()
     if x.ndim == 1 and not x._buffer.foreign:
-        x.resize(1000)
-        assert x.shape == (1000,)
+        x.resize(20_000)
+        assert x.shape == (20_000,)
+        assert x[19_999] == 0
     assert x.base is None
 
 

@@ -37,7 +37,9 @@ def test_a_name_is_not_set_afterwards():
     x = la.zeros(3)
     with pytest.raises(AttributeError):
         x.name = "frames"
-    assert x.name is None
+    with pytest.raises(AttributeError):
+        x.lock.name = "frames"
+    assert (x.name, x.lock.name) == (None, None)
 
 
 def test_a_str_of_another_class_is_taken_as_a_str():

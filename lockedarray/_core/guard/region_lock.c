@@ -205,7 +205,7 @@ static PyMethodDef la_region_lock_methods[] = {
 };
 
 static PyMemberDef la_region_lock_members[] = {
-    {"name", LA_T_OBJECT, offsetof(la_region_lock, name), 0,
+    {"_name", LA_T_OBJECT, offsetof(la_region_lock, name), 0,
      "What messages call it by, or None: the name of its array, mostly."},
     {"made_at", LA_T_OBJECT, offsetof(la_region_lock, made_at), 0,
      "In debug mode the place where its array was made, or None."},
