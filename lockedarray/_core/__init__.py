@@ -30,6 +30,7 @@ from lockedarray._core._native import (
     set_length,
     set_rows,
     set_writeable,
+    was_exported,
 )
 from lockedarray._core.lock import RegionLockBase, new_lockable
 
@@ -67,4 +68,5 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "was_exported",
 ]

@@ -27,6 +27,7 @@ from lockedarray._portable.memory import (
     set_length,
     set_rows,
     set_writeable,
+    was_exported,
 )
 
 locks_regions = False
@@ -56,4 +57,5 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "was_exported",
 ]
