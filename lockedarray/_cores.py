@@ -40,6 +40,7 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "was_exported",
 ]
 
 _MODULES = {"native": "lockedarray._core", "portable": "lockedarray._portable"}
@@ -92,3 +93,4 @@ set_dtype = _core.set_dtype
 set_length = _core.set_length
 set_rows = _core.set_rows
 set_writeable = _core.set_writeable
+was_exported = _core.was_exported

@@ -35,6 +35,7 @@ from lockedarray._cores import (
     set_length,
     set_rows,
     set_writeable,
+    was_exported,
 )
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
@@ -50,6 +51,10 @@ _making = threading.RLock()  # nothing is waited for under it
 
 # Memory that a raw view showed before a resize, as long as the raw view lives.
 _earlier_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
+
+
+_MOST_EXPORTED = 4
+"""So many old memories are kept as they were for those who have a buffer of the array."""
 
 
 def registering() -> Any:
@@ -623,6 +628,10 @@ class Buffer(BufferBase):
 
     def _move(self, array: np.ndarray, first: int) -> None:
         old = self.memory
+        exported = [was for was in self.retired.values() if was.aliased]
+        if len(exported) < _MOST_EXPORTED and any(map(was_exported, self.known())):
+            # A memoryview keeps the array, and not the Memory; for ever, as far as one can see.
+            old.aliased = True
         self.older.add(old)
         holding(_registering, self._enter_anew, array)
         self._use(Memory(array, array, first=first), array)

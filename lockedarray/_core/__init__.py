@@ -33,6 +33,7 @@ from lockedarray._core._native import (
     set_length,
     set_rows,
     set_writeable,
+    was_exported,
 )
 from lockedarray._core.lock import RegionLockBase, locks_in_use, new_lockable
 
@@ -74,4 +75,5 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "was_exported",
 ]

@@ -36,6 +36,7 @@ from lockedarray._portable.memory import (
     set_length,
     set_rows,
     set_writeable,
+    was_exported,
 )
 
 locks_regions = False
@@ -69,4 +70,5 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "was_exported",
 ]

@@ -36,6 +36,7 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "was_exported",
 ]
 
 
@@ -85,6 +86,11 @@ def _body(array: np.ndarray) -> _Body:
 def address(array: np.ndarray) -> int:
     """Address of the first element of `array`."""
     return _body(array).data or 0
+
+
+def was_exported(array: np.ndarray) -> bool:
+    """Whether anybody was given a buffer of `array`: a memoryview, say."""
+    return bool(_Rest.from_address(id(array) + _HEADER).buffer_info)
 
 
 def set_data(array: np.ndarray, pointer: int) -> None:

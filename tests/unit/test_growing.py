@@ -369,7 +369,7 @@ def test_view_of_rows_that_are_there_still_is_attached_after_moves():
     assert content(x)[:6] == [5, 6, 107, 108, 109, 0]
 
 
-@pytest.mark.parametrize("alias", [np.asarray, lambda x: x[1:].view(np.ndarray)])
+@pytest.mark.parametrize("alias", [np.asarray, memoryview, lambda x: x[1:].view(np.ndarray)])
 def test_plain_alias_keeps_what_it_saw_though_the_rows_are_gone(alias):
     x = LockedArray(np.arange(50.0))
     kept = []

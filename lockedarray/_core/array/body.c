@@ -40,6 +40,15 @@ la_address(PyObject *Py_UNUSED(module), PyObject *array)
 }
 
 static PyObject *
+la_was_exported(PyObject *Py_UNUSED(module), PyObject *array)
+{
+    if (la_check_array(array) < 0) {
+        return NULL;
+    }
+    return PyBool_FromLong(la_fields(array)->_buffer_info != NULL);
+}
+
+static PyObject *
 la_set_data(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *array, *pointer;
@@ -284,6 +293,8 @@ la_set_rows(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef la_body_functions[] = {
     {"address", la_address, METH_O, "Address of the first element of an array."},
+    {"was_exported", la_was_exported, METH_O,
+     "Whether anybody was given a buffer of an array: a memoryview, say."},
     {"set_data", la_set_data, METH_VARARGS,
      "Point an array, which no other thread knows yet, at other bytes."},
     {"set_base", la_set_base, METH_VARARGS,
