@@ -102,7 +102,7 @@ class Buffer(BufferBase):
         "root",
     )
 
-    lock: RegionLock
+    lock: RegionLock  # type: ignore[assignment] # its stub has no base class
 
     def __init__(
         self,
