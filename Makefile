@@ -26,7 +26,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= test,lint,types
+EXTRAS ?= test,lint,types,docs
 ARGS ?=
 NATIVE ?= enabled
 CORES ?= native portable
@@ -36,7 +36,7 @@ SECONDS ?= 60
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
-           pyproject.toml meson.build meson.options
+           pyproject.toml meson.build meson.options Makefile
 
 # -P (and its variable, for what tests start): the current folder is not searched for modules, so that
 # `lockedarray` is always the installed package and never the source tree.
@@ -103,7 +103,7 @@ types: $(VENV)/.installed
 	$(VENV)/bin/mypy
 	$(RUN) -m pytest tests/typing
 
-docs: $(VENV)/.docs $(VENV)/.installed
+docs: $(VENV)/.installed
 	$(RUN) -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo "see docs/_build/html/index.html"
 
@@ -126,10 +126,6 @@ clean:
 
 %/.installed: %/.made $(SOURCES)
 	$*/bin/pip install --quiet $(addprefix --config-settings=setup-args=,-Dnative=$(NATIVE) $(SETUP)) '.[$(EXTRAS)]'
-	touch $@
-
-%/.docs: %/.made pyproject.toml
-	$*/bin/pip install --quiet '.[docs]'
 	touch $@
 
 %/.nox: %/.made

@@ -30,7 +30,11 @@ def test_the_installed_package_is_under_test():
 def test_installed_package_holds_every_module_stub_and_marker():
     in_tree = {
         path.relative_to(parent).as_posix()
-        for parent, pattern in [(ROOT, "lockedarray/**/*.py"), (ROOT / "typings", "**/*.pyi")]
+        for parent, patterns in [
+            (ROOT, ["lockedarray/**/*.py", "lockedarray/**/*.pyi"]),
+            (ROOT / "typings", ["**/*.pyi"]),
+        ]
+        for pattern in patterns
         for path in parent.glob(pattern)
     } | {"lockedarray/py.typed"}
     if importlib.util.find_spec("lockedarray._core") is None:  # built without the native core

@@ -157,7 +157,7 @@ class Buffer(BufferBase):
         "shown_from",
     )
 
-    lock: RegionLock
+    lock: RegionLock  # type: ignore[assignment] # its stub has no base class
 
     # What few arrays need is made when it is asked for; so is all that is not the core's of
     # a Buffer that a core made.

@@ -5,6 +5,7 @@ runs too, ``fail`` has an ignored error on every wrong line: one that is missing
 reported, since ``mypy --strict`` reports what is ignored without need.
 """
 
+import json
 import runpy
 import subprocess
 import sys
@@ -70,9 +71,36 @@ def test_what_type_checks_runs(name: str) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_the_stubs_agree_with_the_package(run: Run, tmp_path: Path) -> None:
-    config = tmp_path / "mypy.ini"  # the annotations inside the package are not the matter here
-    config.write_text("[mypy]\nignore_errors = True\n")
-    options = ["--concise", "--mypy-config-file", config, "--allowlist", ALLOWLIST]
-    done = run("mypy.stubtest", "lockedarray", *options)
+def test_the_stubs_agree_with_the_package(run: Run) -> None:
+    done = run("mypy.stubtest", "lockedarray", "--concise", "--allowlist", ALLOWLIST)
+    assert done.returncode == 0, done.stdout
+
+
+UNANNOTATED = """
+import lockedarray as la
+import numpy as np
+
+def sums(a: la.LockedArray, k):
+    with a[k, 1].write() as raw:
+        raw += 1
+    with a[1:, k].write(), a[k : k + 1].read():
+        pass
+    return a[k].snapshot()
+
+def of_all(a: la.LockedArray[tuple[int, int], np.dtype[np.float64]], keys):
+    return [a[key].snapshot() for key in keys] + [a[..., key].snapshot() for key in keys]
+"""
+
+
+@pytest.mark.timeout(600)
+def test_pyright_has_no_complaint_and_knows_no_type_where_none_is_known(
+    run: Run, tmp_path: Path
+) -> None:
+    pytest.importorskip("basedpyright", reason="it has no wheels for some systems")
+    (tmp_path / "unannotated.py").write_text(UNANNOTATED)
+    for path in (HERE / "pass").glob("*.py"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    settings = {"typeCheckingMode": "standard", "include": ["."]}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings))
+    done = run("basedpyright", "--pythonpath", sys.executable, "--project", tmp_path)
     assert done.returncode == 0, done.stdout

@@ -13,6 +13,7 @@ from typing import (
     Self,
     SupportsIndex,
     TypeAlias,
+    final,
     overload,
     type_check_only,
 )
@@ -46,6 +47,18 @@ _Objects: TypeAlias = Literal["exclusive", "shared", "forbid"]
 _Selection: TypeAlias = NDArray[np.integer[Any] | np.bool]
 _Basic: TypeAlias = SupportsIndex | slice | EllipsisType | None
 _Index: TypeAlias = _Basic | _ArrayLikeInt_co
+
+# What nothing is but what has no type, alone or as one of the first of several.
+@final
+@type_check_only
+class _Unknown: ...
+
+_UnknownKey: TypeAlias = (
+    _Unknown
+    | tuple[_Unknown, *tuple[Any, ...]]
+    | tuple[Any, _Unknown, *tuple[Any, ...]]
+    | tuple[Any, Any, _Unknown, *tuple[Any, ...]]
+)
 
 _T_co = TypeVar("_T_co", covariant=True)
 _S_co = TypeVar("_S_co", covariant=True)
@@ -204,6 +217,8 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
     ) -> LockedArray[_ShapeT_co, np.dtype[_ScalarT]]: ...
     @imag.setter
     def imag(self, value: ArrayLike) -> None: ...
+    @overload  # of unknown type: pyright would take ndarray, which includes the others
+    def __getitem__(self, key: _UnknownKey, /) -> Any: ...
     @overload  # copies
     def __getitem__(
         self, key: _Selection | tuple[_Selection, ...], /
