@@ -2,6 +2,7 @@
 
 from lockedarray._array.array import LockedArray
 from lockedarray._array.creation import empty, full, ones, zeros
+from lockedarray._array.recognition import atomic_augmented_assignment
 from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
@@ -17,6 +18,7 @@ __all__ = [
     "RegionLock",
     "__version__",
     "acquire",
+    "atomic_augmented_assignment",
     "backend",
     "empty",
     "full",

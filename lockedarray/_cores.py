@@ -19,6 +19,7 @@ __all__ = [
     "Holds",
     "RegionLockBase",
     "address",
+    "augments",
     "backend",
     "connect",
     "exchange_bodies",
@@ -66,6 +67,7 @@ GuardBase = _core.GuardBase
 Holds = _core.Holds
 RegionLockBase = _core.RegionLockBase
 address = _core.address
+augments = _core.augments
 connect = _core.connect
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner

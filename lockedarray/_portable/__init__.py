@@ -26,6 +26,7 @@ from lockedarray._portable.memory import (
     set_length,
     set_writeable,
 )
+from lockedarray._portable.statement import augments
 
 locks_regions = False
 
@@ -38,6 +39,7 @@ __all__ = [
     "Holds",
     "RegionLockBase",
     "address",
+    "augments",
     "connect",
     "exchange_bodies",
     "exchange_owner",
