@@ -162,6 +162,24 @@ la_scalar_bytes(const PyArray_Descr *descr, PyObject *scalar)
     }
 }
 
+/* Of so many bytes as elements have, of which most have eight. */
+static inline bool
+la_same_bytes(const char *first, const char *second, npy_intp size)
+{
+    return size == 8 ? memcmp(first, second, 8) == 0
+                     : memcmp(first, second, (size_t)size) == 0;
+}
+
+/* Where the result has the bytes of the element that it becomes; NULL: NumPy casts it. */
+static inline const char *
+la_result_bytes(const la_augmented *self, const PyArray_Descr *descr)
+{
+    /* Of times the units may differ. */
+    return Py_TYPE(self->result) == Py_TYPE(self->value)
+                   && !PyTypeNum_ISDATETIME(descr->type_num)
+           ? la_scalar_bytes(descr, self->result) : NULL;
+}
+
 /*
  * Stores what the operation makes of the element that is there now, which is another one
  * than was read.
@@ -194,11 +212,12 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
     la_hold *hold;
     bool error;
 
-    if (!la_is_element(self->result)) {
-        return LA_GENERAL;
-    }
     const char *read = la_scalar_bytes(descr, self->value);
     if (read == NULL) {
+        return LA_GENERAL;
+    }
+    const char *computed = la_result_bytes(self, descr);
+    if (computed == NULL && !la_is_element(self->result)) {
         return LA_GENERAL;
     }
     char *address = la_element_lock(array, integers, count, LA_WRITE, &hold, &error);
@@ -206,8 +225,18 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
         return error ? -1 : LA_GENERAL;
     }
     int result = LA_GENERAL;
-    if (LA_LIKELY(memcmp(address, read, (size_t)PyDataType_ELSIZE(descr)) == 0)) {
-        result = PyArray_Pack(descr, address, self->result);
+    npy_intp size = PyDataType_ELSIZE(descr);
+    if (LA_LIKELY(la_same_bytes(address, read, size))) {
+        result = 0;
+        if (LA_LIKELY(computed != NULL && size == 8)) {
+            memcpy(address, computed, 8);
+        }
+        else if (computed != NULL) {
+            memcpy(address, computed, (size_t)size);
+        }
+        else {
+            result = PyArray_Pack(descr, address, self->result);
+        }
     }
     else if (la_is_number(self->operand) && descr->type_num != NPY_BOOL) {
         result = la_augmented_again(self, array, address);
