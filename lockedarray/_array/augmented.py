@@ -126,7 +126,7 @@ def _is_computed(read: Any, dtype: np.dtype) -> bool:
         return True
     if isinstance(read, np.ndarray):
         return not dtype.hasobject
-    return dtype.isbuiltin == 1 and dtype.type is not np.bool_ and not dtype.hasobject
+    return dtype.kind in "iufcmMSU" and dtype.isbuiltin != 2  # which are NumPy's own
 
 
 _SIGNS: dict[Any, str] = {
