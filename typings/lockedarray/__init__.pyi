@@ -14,6 +14,7 @@ __all__ = [
     "RegionLock",
     "__version__",
     "acquire",
+    "atomic_augmented_assignment",
     "backend",
     "empty",
     "full",
@@ -22,4 +23,5 @@ __all__ = [
 ]
 
 __version__: Final[str]
+atomic_augmented_assignment: Final[bool]
 backend: Final[Literal["native", "portable"]]

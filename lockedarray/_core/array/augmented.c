@@ -1,5 +1,5 @@
 /*
- * x[i] += v as one step: what x[i] is in between, for one element.
+ * x[i] += v as one step: what x[i] is in between, for plain elements.
  *
  * The statement reads, operates and assigns. What it reads is an object that remembers the
  * array, the index and the value; its in-place operators let NumPy compute with the value
@@ -39,6 +39,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *array, *index;    /* only to compare with */
     PyObject *value;            /* which was read */
+    PyObject *kept;             /* a copy of the index of several elements, else NULL */
     PyObject *result;           /* NULL before the operation */
     PyObject *operand;
     const la_augmented_operator *operator_;
@@ -73,8 +74,36 @@ la_augmented_new(PyObject *array, PyObject *index, PyObject *value)
     self->array = array;
     self->index = index;
     self->value = value;
-    self->result = self->operand = NULL;
+    self->kept = self->result = self->operand = NULL;
     return (PyObject *)self;
+}
+
+PyObject *
+la_augmented_of_several(PyObject *array, PyObject *index, PyObject *value)
+{
+    PyObject *self = NULL, *kept = NULL;
+
+    if (!la_is_plain_array(value)) {
+        goto end;
+    }
+    /* The operand may change it; so may another thread, but then nobody knows what it names. */
+    if (Py_TYPE(index) == &PyArray_Type) {
+        kept = PyArray_NewCopy((PyArrayObject *)index, NPY_CORDER);
+    }
+    else if (PyList_CheckExact(index)) {
+        kept = PyList_GetSlice(index, 0, PyList_GET_SIZE(index));
+    }
+    if (kept == NULL) {
+        goto end;
+    }
+    self = la_augmented_new(array, index, Py_NewRef(value));
+    if (self != NULL) {
+        ((la_augmented *)self)->kept = Py_NewRef(kept);
+    }
+end:
+    Py_XDECREF(kept);
+    Py_DECREF(value);
+    return self;
 }
 
 static void
@@ -83,6 +112,7 @@ la_augmented_dealloc(PyObject *object)
     la_augmented *self = (la_augmented *)object;
 
     Py_CLEAR(self->value);
+    Py_CLEAR(self->kept);
     Py_CLEAR(self->result);
     Py_CLEAR(self->operand);
 #ifndef Py_GIL_DISABLED
@@ -101,7 +131,16 @@ la_augmented_operate(PyObject *object, PyObject *operand, const la_augmented_ope
 {
     la_augmented *self = (la_augmented *)object;
 
-    PyObject *result = operator_->operate(self->value, operand);
+    PyObject *result;
+
+    if (LA_LIKELY(self->kept == NULL)) {
+        result = operator_->operate(self->value, operand);
+    }
+    else {      /* the array is changed in place */
+        PyObject *copy = PyArray_NewCopy((PyArrayObject *)self->value, NPY_KEEPORDER);
+        result = copy == NULL ? NULL : operator_->operate(copy, operand);
+        Py_XDECREF(copy);
+    }
     if (result == NULL) {
         return NULL;
     }
@@ -245,22 +284,109 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
     return result;
 }
 
+/* Is it still the index that was kept? */
+static bool
+la_augmented_index_is(PyObject *index, PyObject *kept)
+{
+    if (Py_TYPE(index) == &PyArray_Type) {
+        PyArrayObject *now = (PyArrayObject *)index, *then = (PyArrayObject *)kept;
+        if (!PyArray_SAMESHAPE(now, then) || !PyArray_IS_C_CONTIGUOUS(now)) {
+            return false;
+        }
+        return memcmp(PyArray_DATA(now), PyArray_DATA(then), (size_t)PyArray_NBYTES(then)) == 0;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(kept);
+    if (PyList_GET_SIZE(index) != count) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (PyList_GET_ITEM(index, i) != PyList_GET_ITEM(kept, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Are these the same elements? False also where that is not seen at once. */
+static bool
+la_same_elements(PyObject *first, PyObject *second)
+{
+    PyArrayObject *now = (PyArrayObject *)first, *then = (PyArrayObject *)second;
+
+    return PyArray_SAMESHAPE(now, then)
+           && PyArray_CompareLists(PyArray_STRIDES(now), PyArray_STRIDES(then), PyArray_NDIM(now))
+           && PyArray_ISONESEGMENT(now)
+           && memcmp(PyArray_DATA(now), PyArray_DATA(then), (size_t)PyArray_NBYTES(now)) == 0;
+}
+
+/* Under the lock of the array, of which `raw` is the raw view: 0, LA_GENERAL or -1. */
+static int
+la_augmented_store_raw(la_augmented *self, PyObject *raw, PyObject *index)
+{
+    const PyMappingMethods *slots = PyArray_Type.tp_as_mapping;
+    int result = LA_GENERAL;
+
+    PyObject *now = slots->mp_subscript(raw, index);
+    if (now == NULL) {
+        return -1;
+    }
+    if (!PyArray_CheckExact(now)) {
+        result = LA_GENERAL;
+    }
+    else if (la_same_elements(now, self->value)) {
+        result = slots->mp_ass_subscript(raw, index, self->result);
+    }
+    else if (la_is_number(self->operand) || la_is_plain_array(self->operand)) {
+        PyObject *computed = self->operator_->operate(now, self->operand);
+        result = computed == NULL ? -1 : slots->mp_ass_subscript(raw, index, computed);
+        Py_XDECREF(computed);
+    }
+    Py_DECREF(now);
+    return result;
+}
+
+/* 0, LA_GENERAL or -1. */
+static int
+la_augmented_store_several(la_augmented *self, PyObject *array, PyObject *index)
+{
+    la_operation operation = {.count = 0};
+
+    if (!(la_is_plain_array(self->result) || la_is_number(self->result))
+            || la_operation_add(&operation, array, LA_WRITE) < 0) {
+        return LA_GENERAL;
+    }
+    int result = la_operation_lock(&operation);
+    if (result != 0) {
+        return result;
+    }
+    PyObject *raw = la_raw(array, LA_WRITE);
+    result = raw == NULL ? -1 : la_augmented_store_raw(self, raw, index);
+    Py_XDECREF(raw);
+    la_operation_unlock(&operation);
+    return result;
+}
+
 int
 la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integers, int count,
                    PyObject *augmented)
 {
     la_augmented *self = (la_augmented *)augmented;
 
-    if (self->result == NULL || self->array != array || self->index != index) {
-        /* Not the end of the statement: it is the value, and no more. */
+    if (self->result == NULL || self->array != array || self->index != index
+            || (self->kept != NULL && !la_augmented_index_is(index, self->kept))) {
+        /* Not the end of the statement, or not of what was read: it is the value, and no more. */
         PyObject *value = self->result == NULL ? self->value : self->result;
         return PyObject_SetItem(array, index, value);
     }
-    if (count >= 0 && count == la_fields(array)->nd) {
-        int result = la_augmented_store_element(self, array, integers, count);
-        if (result != LA_GENERAL) {
-            return result;
-        }
+    int result = LA_GENERAL;
+    if (self->kept != NULL) {
+        result = la_augmented_store_several(self, array, index);
+    }
+    else if (count >= 0 && count == la_fields(array)->nd) {
+        result = la_augmented_store_element(self, array, integers, count);
+    }
+    if (result != LA_GENERAL) {
+        return result;
     }
     PyObject *done = PyObject_CallMethodObjArgs(array, la_names.general_augmented_end, index,
                                                 self->value, self->result,

@@ -1,5 +1,5 @@
 /*
- * x[i] += v as one step: what x[i] is in between, for one element.
+ * x[i] += v as one step: what x[i] is in between, for plain elements.
  */
 #ifndef LOCKEDARRAY_CORE_ARRAY_AUGMENTED_H_
 #define LOCKEDARRAY_CORE_ARRAY_AUGMENTED_H_
@@ -20,6 +20,12 @@ PyObject *la_augmented_new(PyObject *array, PyObject *index, PyObject *value);
 /* The assignment at the end: 0 or -1. `integers` is the index where that is `count` integers. */
 int la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integers, int count,
                        PyObject *augmented);
+
+/*
+ * The same in place of the copy of several elements. NULL without an error: not of this
+ * value, or this index.
+ */
+PyObject *la_augmented_of_several(PyObject *array, PyObject *index, PyObject *value);
 
 int la_augmented_add(PyObject *module);
 

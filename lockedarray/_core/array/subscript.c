@@ -138,8 +138,14 @@ la_subscript(PyObject *array, PyObject *index)
         result = la_checked_view(
             array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
     }
-    else if (la_index_is_advanced(index) && !la_augments(array, index)) {
-        result = la_advanced_get(array, index);
+    else if (la_index_is_advanced(index)) {
+        bool augments = la_augments(array, index);
+        if (!augments || !PyTuple_CheckExact(index)) {
+            result = la_advanced_get(array, index);
+        }
+        if (augments && result != NULL) {
+            result = la_augmented_of_several(array, index, result);
+        }
     }
     if (result != NULL || PyErr_Occurred()) {
         return result;
