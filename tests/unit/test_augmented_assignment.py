@@ -447,7 +447,7 @@ def test_what_other_containers_are_given_is_the_plain_value():
     assert x[2] == 4.5
 
     class Missing(dict):
-        __missing__ = functools.partial(operator.getitem, x)
+        __missing__ = staticmethod(functools.partial(operator.getitem, x))
 
     m = Missing()
     m[2] += 1
