@@ -123,6 +123,8 @@ STATEMENTS = [
     "x[0, 0] += 1",
     "x[-1, np.int64(1)] *= 3",
     "x[[0, 1], [1, 1]] += 1",
+    "x[[0, 1], 1] *= 2",
+    "x[np.array([True, False]), 1:] *= 2",
     "x[x > 2] -= 1",
     "x[1][0] += 1",
     "x[1:][0, 0] += 1",
@@ -159,7 +161,7 @@ def test_fields_of_records_are_updated_where_they_are():
 
 
 def test_an_index_that_the_operand_changes_is_the_one_that_is_assigned_to():
-    for index in ([0, 1], np.array([0, 1])):
+    for index in ([0, 1], np.array([0, 1]), np.array([0, 9, 1])[::2]):
         for change in ("i[0] = 2", "i[:] = i[::-1]"):
             plain = np.arange(3.0)
             names = {"f": lambda i, change=change: exec(change, {"i": i}) or 10}

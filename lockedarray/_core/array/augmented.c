@@ -78,31 +78,54 @@ la_augmented_new(PyObject *array, PyObject *index, PyObject *value)
     return (PyObject *)self;
 }
 
+/* A copy of a part of an index, if it may change; NULL without an error: it is not told here. */
+static PyObject *
+la_part_kept(PyObject *part)
+{
+    if (Py_TYPE(part) == &PyArray_Type) {
+        return PyArray_IS_C_CONTIGUOUS((PyArrayObject *)part)
+               ? PyArray_NewCopy((PyArrayObject *)part, NPY_CORDER) : NULL;
+    }
+    if (PyList_CheckExact(part)) {
+        return PyList_GetSlice(part, 0, PyList_GET_SIZE(part));
+    }
+    return Py_NewRef(part);
+}
+
+static PyObject *
+la_index_kept(PyObject *index)
+{
+    if (!PyTuple_CheckExact(index)) {
+        return la_part_kept(index);
+    }
+    PyObject *kept = PyTuple_New(PyTuple_GET_SIZE(index));
+    for (Py_ssize_t i = 0; kept != NULL && i < PyTuple_GET_SIZE(index); i++) {
+        PyObject *part = la_part_kept(PyTuple_GET_ITEM(index, i));
+        if (part == NULL) {
+            Py_CLEAR(kept);
+        }
+        else {
+            PyTuple_SET_ITEM(kept, i, part);
+        }
+    }
+    return kept;
+}
+
 PyObject *
 la_augmented_of_several(PyObject *array, PyObject *index, PyObject *value)
 {
-    PyObject *self = NULL, *kept = NULL;
+    PyObject *kept = la_is_plain_array(value) ? la_index_kept(index) : NULL;
 
-    if (!la_is_plain_array(value)) {
-        goto end;
-    }
-    /* The operand may change it; so may another thread, but then nobody knows what it names. */
-    if (Py_TYPE(index) == &PyArray_Type) {
-        kept = PyArray_NewCopy((PyArrayObject *)index, NPY_CORDER);
-    }
-    else if (PyList_CheckExact(index)) {
-        kept = PyList_GetSlice(index, 0, PyList_GET_SIZE(index));
-    }
     if (kept == NULL) {
-        goto end;
+        Py_DECREF(value);
+        return NULL;
     }
-    self = la_augmented_new(array, index, Py_NewRef(value));
-    if (self != NULL) {
-        ((la_augmented *)self)->kept = Py_NewRef(kept);
+    PyObject *self = la_augmented_new(array, index, value);
+    if (self == NULL) {
+        Py_DECREF(kept);
+        return NULL;
     }
-end:
-    Py_XDECREF(kept);
-    Py_DECREF(value);
+    ((la_augmented *)self)->kept = kept;
     return self;
 }
 
@@ -284,23 +307,39 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
     return result;
 }
 
-/* Is it still the index that was kept? */
+/* Is a part of the index still what was kept? */
 static bool
-la_augmented_index_is(PyObject *index, PyObject *kept)
+la_part_is(PyObject *part, PyObject *kept)
 {
-    if (Py_TYPE(index) == &PyArray_Type) {
-        PyArrayObject *now = (PyArrayObject *)index, *then = (PyArrayObject *)kept;
-        if (!PyArray_SAMESHAPE(now, then) || !PyArray_IS_C_CONTIGUOUS(now)) {
-            return false;
-        }
-        return memcmp(PyArray_DATA(now), PyArray_DATA(then), (size_t)PyArray_NBYTES(then)) == 0;
+    if (Py_TYPE(part) == &PyArray_Type) {
+        PyArrayObject *now = (PyArrayObject *)part, *then = (PyArrayObject *)kept;
+        return PyArray_SAMESHAPE(now, then) && PyArray_IS_C_CONTIGUOUS(now)
+               && memcmp(PyArray_DATA(now), PyArray_DATA(then), (size_t)PyArray_NBYTES(then)) == 0;
+    }
+    if (!PyList_CheckExact(part)) {
+        return true;
     }
     Py_ssize_t count = PyList_GET_SIZE(kept);
-    if (PyList_GET_SIZE(index) != count) {
+    if (PyList_GET_SIZE(part) != count) {
         return false;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (PyList_GET_ITEM(index, i) != PyList_GET_ITEM(kept, i)) {
+        if (PyList_GET_ITEM(part, i) != PyList_GET_ITEM(kept, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is it still the index that was kept? */
+static bool
+la_index_is(PyObject *index, PyObject *kept)
+{
+    if (!PyTuple_CheckExact(index)) {
+        return la_part_is(index, kept);
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
+        if (!la_part_is(PyTuple_GET_ITEM(index, i), PyTuple_GET_ITEM(kept, i))) {
             return false;
         }
     }
@@ -373,7 +412,7 @@ la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integers, i
     la_augmented *self = (la_augmented *)augmented;
 
     if (self->result == NULL || self->array != array || self->index != index
-            || (self->kept != NULL && !la_augmented_index_is(index, self->kept))) {
+            || (self->kept != NULL && !la_index_is(index, self->kept))) {
         /* Not the end of the statement, or not of what was read: it is the value, and no more. */
         PyObject *value = self->result == NULL ? self->value : self->result;
         return PyObject_SetItem(array, index, value);

@@ -22,7 +22,7 @@ int la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integer
                        PyObject *augmented);
 
 /*
- * The same in place of the copy of several elements. NULL without an error: not of this
+ * The same in place of the copy of several elements, whose reference it takes. NULL without an error: not of this
  * value, or this index.
  */
 PyObject *la_augmented_of_several(PyObject *array, PyObject *index, PyObject *value);

@@ -139,11 +139,8 @@ la_subscript(PyObject *array, PyObject *index)
             array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
     }
     else if (la_index_is_advanced(index)) {
-        bool augments = la_augments(array, index);
-        if (!augments || !PyTuple_CheckExact(index)) {
-            result = la_advanced_get(array, index);
-        }
-        if (augments && result != NULL) {
+        result = la_advanced_get(array, index);
+        if (result != NULL && la_augments(array, index)) {
             result = la_augmented_of_several(array, index, result);
         }
     }
