@@ -27,13 +27,16 @@
 #ifndef Py_BUILD_CORE
 #define Py_BUILD_CORE
 #endif
+#undef _PyGC_FINALIZED      /* the one inside has the same name */
 #include <opcode.h>
 #if PY_VERSION_HEX >= 0x030E0000
 #include <internal/pycore_interpframe.h>
 #else
 #include <internal/pycore_frame.h>
 #endif
+#if PY_VERSION_HEX < 0x030C0000
 #include <internal/pycore_pystate.h>
+#endif
 
 #include <string.h>
 
