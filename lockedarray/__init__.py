@@ -16,6 +16,7 @@ from lockedarray._array.creation import (
     zeros,
     zeros_like,
 )
+from lockedarray._array.recognition import atomic_augmented_assignment
 from lockedarray._cores import backend
 from lockedarray._errors import DeadlockError, DebugWarning, LockTimeout
 from lockedarray._guards.guards import Guard, acquire
@@ -37,6 +38,7 @@ __all__ = [
     "arange",
     "array",
     "asarray",
+    "atomic_augmented_assignment",
     "backend",
     "empty",
     "empty_like",

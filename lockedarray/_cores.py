@@ -19,6 +19,7 @@ __all__ = [
     "Holds",
     "RegionLockBase",
     "address",
+    "augments",
     "backend",
     "connect",
     "connect_roots",
@@ -73,6 +74,7 @@ GuardBase = _core.GuardBase
 Holds = _core.Holds
 RegionLockBase = _core.RegionLockBase
 address = _core.address
+augments = _core.augments
 connect = _core.connect
 connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies

@@ -12,6 +12,7 @@ import numpy as np
 
 from lockedarray._array import copying
 from lockedarray._array.at import At, AtIndex, CompareExchangeResult
+from lockedarray._array.augmented import Augmented
 from lockedarray._array.calls import asks_for_array
 from lockedarray._array.construction import (
     as_type,
@@ -423,22 +424,43 @@ class LockedArray(Facade):
         return self._run_within(operator.getitem, index, (), write=False)
 
     def _general_setitem(self, index: Any, value: Any) -> None:
+        if type(value) is not Augmented:
+            self._assign(index, value, operator.setitem)
+        elif value.ends_at(self, index):
+            value.assign(lambda store: self._assign(value.kept, value.result, store))
+        else:
+            self._assign(index, value.read if value.function is None else value.result)
+
+    def _assign(self, index: Any, value: Any, assign: Callable[..., Any] = operator.setitem) -> Any:
+        """Call ``assign(array, index, value)`` under the write lock, and return what it does."""
         if isinstance(value, LockedArray) and self._is_own_view(index, value):
             check_may_write(self)
-            return  # the end of x[index] += ...: the elements are there already
+            return None  # the end of x[index] += ...: the elements are there already
         try:
             value = converted(value, "elements", self, index)
         except Exception:  # NumPy says what is wrong first, the index or the value
             stand_in(self)[index] = value
-            run(_storing(value), (self, index), {}, (id(self),))
-            return
+            return run(_storing(value, assign), (self, index), {}, (id(self),))
         if self.dtype.hasobject and (
             not isinstance(value, Facade) or picks_element(index, self.ndim)
         ):  # the very object is stored
             stored = () if picks_element(index, self.ndim) else (value,)
-            run(_storing(value), (self, index), {}, (id(self),), stored=stored)
-        else:
-            self._run_within(operator.setitem, index, (value,))
+            return run(_storing(value, assign), (self, index), {}, (id(self),), stored=stored)
+        return self._run_within(assign, index, (value,))
+
+    def _general_augmented(self, index: Any) -> Any:
+        """Read ``x[index]`` for ``x[index] op= v``: what remembers it, or a view."""
+        if makes_view(index, self.ndim):
+            return self._general_getitem(index)
+        return Augmented.begin(self, index, self._general_getitem, self.dtype)
+
+    def _general_augmented_end(
+        self, index: Any, read: Any, result: Any, function: Callable[..., Any], operand: Any
+    ) -> None:
+        """Assign for ``x[index] op= operand``, where a core had what remembers it."""
+        augmented = Augmented(self, index, index, read, self.dtype)
+        augmented.result, augmented.function, augmented.operand = result, function, operand
+        self._general_setitem(index, augmented)
 
     def _run_within(
         self,
@@ -749,9 +771,9 @@ _RESIZED = object()
 """The array was resized before what an index names was locked: it may name something else now."""
 
 
-def _storing(value: Any) -> Callable[[np.ndarray, Any], None]:
-    def store(array: np.ndarray, index: Any) -> None:
-        array[index] = value
+def _storing(value: Any, assign: Callable[..., Any]) -> Callable[[np.ndarray, Any], Any]:
+    def store(array: np.ndarray, index: Any) -> Any:
+        return assign(array, index, value)
 
     return store
 

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray._array.augmented import Augmented
 from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
 from lockedarray._array.indexing import as_flat_integer, picks_flat_element, stand_in
 from lockedarray._array.memory import plain_view
+from lockedarray._cores import augments
 
 __all__ = ["FlatIterator"]
 
@@ -81,18 +83,34 @@ class FlatIterator:
             raise StopIteration from None
 
     def __getitem__(self, index: Any) -> Any:
+        if augments(self, index):
+            return Augmented.begin(self, index, self._get, self._array.dtype)
+        return self._get(index)
+
+    def _get(self, index: Any) -> Any:
         if isinstance(index, FlatIterator):
             index = list(index)  # to NumPy, too, it is a sequence and no array
         return run(_get, (self._array, index), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._assign(_set, index, value)
+        if type(value) is not Augmented:
+            self._assign(_set, index, value)
+        elif value.ends_at(self, index):
+            value.assign(
+                lambda store: self._assign(
+                    lambda array, index, result: store(array.flat, index, result),
+                    value.kept,
+                    value.result,
+                )
+            )
+        else:
+            self._assign(_set, index, value.read if value.function is None else value.result)
 
     def _fill(self, value: Any) -> None:
         """Do what ``x.flat = value`` does."""
         self._assign(_set_all, ..., value)
 
-    def _assign(self, assign: Callable[..., None], index: Any, value: Any) -> None:
+    def _assign(self, assign: Callable[..., Any], index: Any, value: Any) -> Any:
         array, written = self._array, (id(self._array),)
         index = as_flat_integer(index)
         is_element = picks_flat_element(index)
@@ -105,13 +123,12 @@ class FlatIterator:
             assign(stand_in(array), index, value)
             is_argument = False
         if is_argument:
-            run(assign, (array, index, value), {}, written)
-            return
+            return run(assign, (array, index, value), {}, written)
 
-        def store(raw: np.ndarray, index: Any) -> None:  # the very object
-            assign(raw, index, value)
+        def store(raw: np.ndarray, index: Any) -> Any:  # the very object
+            return assign(raw, index, value)
 
-        run(store, (array, index), {}, written, stored=() if is_element else (value,))
+        return run(store, (array, index), {}, written, stored=() if is_element else (value,))
 
     def _is_argument(self, value: Any, is_element: bool) -> bool:
         """Whether `value`, to be assigned, may be exchanged for an array."""

@@ -4,6 +4,7 @@
 #define LA_IMPORTS_ARRAY
 #include "array/array_type.h"
 #include "array/at.h"
+#include "array/augmented.h"
 #include "array/body.h"
 #include "array/buffer.h"
 #include "array/connect.h"
@@ -19,6 +20,7 @@
 #include "guard/lockable.h"
 #include "guard/observer.h"
 #include "guard/owner_object.h"
+#include "guard/statement.h"
 #include "lock/fork.h"
 
 #ifndef _WIN32
@@ -52,8 +54,10 @@ la_module_exec(PyObject *module)
     loaded = true;
     /* The floors from below, as each needs the types of those before it. */
     int (*const adders[])(PyObject *) = {
-        la_interpreter_add, la_region_lock_add, la_lockable_add, la_holds_add, la_guard_add,
-        la_owner_object_add, la_general_add, la_step_add, la_buffer_add, la_array_type_add,
+        la_interpreter_add, la_statement_add, la_region_lock_add, la_lockable_add,
+        la_holds_add, la_guard_add,
+        la_owner_object_add, la_general_add, la_step_add, la_buffer_add, la_augmented_add,
+        la_array_type_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
         la_root_add, la_watch_add, la_observer_add,
     };

@@ -38,6 +38,7 @@ from lockedarray._portable.memory import (
     set_writeable,
     was_exported,
 )
+from lockedarray._portable.statement import augments
 
 locks_regions = False
 
@@ -50,6 +51,7 @@ __all__ = [
     "Holds",
     "RegionLockBase",
     "address",
+    "augments",
     "connect",
     "connect_roots",
     "exchange_bodies",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._portable.lock import Holds, RegionLockBase, in_one_step, this_owner
+from lockedarray._portable.statement import augments
 
 __all__ = [
     "ArrayBase",
@@ -99,6 +100,7 @@ class ArrayBase(np.ndarray):
     _general_array_function: Callable[..., Any]
     _general_getitem: Callable[..., Any]
     _general_setitem: Callable[..., None]
+    _general_augmented: Callable[..., Any]
     _general_compare: Callable[..., Any]
     _general_operate: Callable[..., Any]
 
@@ -121,6 +123,8 @@ class ArrayBase(np.ndarray):
         return _classes["at"](self)
 
     def __getitem__(self, index: Any) -> Any:
+        if augments(self, index) and type(self).__setitem__ is ArrayBase.__setitem__:
+            return self._general_augmented(index)
         return self._general_getitem(index)
 
     def __setitem__(self, index: Any, value: Any) -> None:

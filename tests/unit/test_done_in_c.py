@@ -20,8 +20,8 @@ PACKAGE = str(Path(la.__file__).parent)
 
 STATEMENTS = """
 x[3]; x[np.intp(3)]; t[1, 2]; t[1]; x[2:5]; t[:, 1]; r['a']; x[...]; x[None]
-x[3] = 1.5; t[1, 2] = 1; x[2:5] = 1; x[2:5] = y[2:5]; t[1] = row; r['a'] = 1; r['a'][1] = 2; t[:, 1] += 1
-x[idx]; x[mask]; t[idx, 1]; t[idx, idx]; x[idx] = 1; x[mask] = 0; x[idx] += 1; x[idx] = x[:3]; t[idx] = row
+x[3] = 1.5; t[1, 2] = 1; x[2:5] = 1; x[2:5] = y[2:5]; t[1] = row; r['a'] = 1; r['a'][1] = 2; t[:, 1] += 1; x[3] += 1; t[1, 2] -= 0.5; r['a'][1] += 1
+x[idx]; x[mask]; t[idx, 1]; t[idx, idx]; x[idx] = 1; x[mask] = 0; x[idx] += 1; x[mask] -= 1; t[idx, 1] *= 2; x[idx] = x[:3]; t[idx] = row
 x + 1; x + y; y + x; x += y; x *= 2; -x; abs(x); x > 0; x == x; x @ y; x ** 2; x // 2; divmod(x, 3)
 np.sin(x); np.add(x, y, out=x); np.add(y, y, x); np.maximum(x, 0, out=x); np.add.at(x, idx, 1); np.negative.at(x, 3)
 np.add.reduce(x); np.add.reduce(t, 0, keepdims=True); np.add.reduce(t, axis=1, out=x[:5]); np.maximum.accumulate(x)

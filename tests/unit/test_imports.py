@@ -13,13 +13,13 @@ ROOT = Path(lockedarray.__file__).parent
 # The house, from the roof down: a module imports what is on floors below its own, and nothing else.
 FLOORS = """
 lockedarray
-_array.creation
+_array.creation _array.recognition
 _array.array
 _array.methods
 _array.at _array.construction _array.copying _array.flat _array.text _array.dispatch.functions _array.dispatch.ufuncs
 _array.dispatch.operation
 _array.dispatch.operands _array.growing _array.dispatch.operators _array.dispatch.results
-_array.dispatch.arguments _array.dispatch.function_roles _array.flags _array.pointers _array.resizing
+_array.augmented _array.dispatch.arguments _array.dispatch.function_roles _array.flags _array.pointers _array.resizing
 _array.facade
 _array.buffer
 _array.memory _array.region _array.temporaries
@@ -34,7 +34,7 @@ _guards
 _cores
 _core _portable
 _portable.bases
-_core.lock _portable.lock _portable.memory
+_core.lock _portable.lock _portable.memory _portable.statement
 _errors _holding _places
 """
 FLOOR = {name: i for i, names in enumerate(FLOORS.split("\n")) for name in names.split()}

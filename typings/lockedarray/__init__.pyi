@@ -34,6 +34,7 @@ __all__ = [
     "arange",
     "array",
     "asarray",
+    "atomic_augmented_assignment",
     "backend",
     "empty",
     "empty_like",
@@ -50,4 +51,5 @@ __all__ = [
 ]
 
 __version__: Final[str]
+atomic_augmented_assignment: Final[bool]
 backend: Final[Literal["native", "portable"]]

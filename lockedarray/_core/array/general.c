@@ -20,6 +20,8 @@ la_general_add(PyObject *Py_UNUSED(module))
         {&la_names.general_finalize, "_general_finalize"},
         {&la_names.general_getitem, "_general_getitem"},
         {&la_names.general_setitem, "_general_setitem"},
+        {&la_names.general_augmented, "_general_augmented"},
+        {&la_names.general_augmented_end, "_general_augmented_end"},
         {&la_names.general_compare, "_general_compare"},
         {&la_names.general_operate, "_general_operate"},
         {&la_names.general_array_ufunc, "_general_array_ufunc"},

@@ -16,6 +16,8 @@ typedef struct {
     PyObject *general_finalize;
     PyObject *general_getitem;
     PyObject *general_setitem;
+    PyObject *general_augmented;        /* the value of x[i] in x[i] += v */
+    PyObject *general_augmented_end;    /* and the assignment */
     PyObject *general_compare;
     PyObject *general_operate;
     PyObject *general_array_ufunc;

@@ -7,12 +7,14 @@
  */
 #include "array/subscript.h"
 
+#include "array/augmented.h"
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
 #include "array/index.h"
 #include "array/result.h"
 #include "array/view.h"
+#include "guard/statement.h"
 
 /* -- elements ---------------------------------------------------------------------- */
 
@@ -96,6 +98,25 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
     return result;
 }
 
+/* -- x[i] += v -------------------------------------------------------------------------- */
+
+/*
+ * Is the value for x[i] += v, and will the assignment come here, too? Not so where a subclass
+ * does either in Python: it sees plain values. (So far here, and in _augments of the general
+ * version, is what is known of a += that is not recognised.)
+ */
+static inline bool
+la_augments(PyObject *array, PyObject *index)
+{
+    const PyMappingMethods *slots;
+
+    if (LA_LIKELY(!la_statement_augments(array, index))) {
+        return false;
+    }
+    slots = Py_TYPE(array)->tp_as_mapping;
+    return slots->mp_subscript == la_subscript && slots->mp_ass_subscript == la_assign_subscript;
+}
+
 /* -- the slots ----------------------------------------------------------------------- */
 
 PyObject *
@@ -107,6 +128,10 @@ la_subscript(PyObject *array, PyObject *index)
     int count = la_index_integers(index, integers);
     if (count >= 0 && count == la_fields(array)->nd) {
         result = la_element_get(array, integers, count);
+        if (LA_LIKELY(result != NULL)) {
+            return LA_LIKELY(!la_augments(array, index)) ? result
+                : la_augmented_new(array, index, result);
+        }
     }
     else if (la_facade_of(array)->buffer != NULL
              && la_index_makes_view(index, la_fields(array)->nd)) {
@@ -115,11 +140,16 @@ la_subscript(PyObject *array, PyObject *index)
     }
     else if (la_index_is_advanced(index)) {
         result = la_advanced_get(array, index);
+        if (result != NULL && la_augments(array, index)) {
+            result = la_augmented_of_several(array, index, result);
+        }
     }
     if (result != NULL || PyErr_Occurred()) {
         return result;
     }
-    return PyObject_CallMethodOneArg(array, la_names.general_getitem, index);
+    PyObject *name = la_augments(array, index) ? la_names.general_augmented
+        : la_names.general_getitem;
+    return PyObject_CallMethodOneArg(array, name, index);
 }
 
 /*
@@ -187,6 +217,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
         return PyArray_Type.tp_as_mapping->mp_ass_subscript(array, index, NULL);
     }
     int count = la_index_integers(index, integers);
+    if (la_is_augmented(value)) {
+        return la_augmented_store(array, index, integers, count, value);
+    }
     if (count >= 0 && count == la_fields(array)->nd) {
         if (la_is_element(value)) {
             result = la_element_set(array, integers, count, value);
