@@ -14,6 +14,7 @@
  *                      forked child, where the thread is gone
  *   others, used       under the registry's mutex; that there are others is
  *                      for the thread itself to see without it
+ *   deferred           the thread itself
  *   next               does not change once others can see the record
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_THREAD_H_
@@ -49,6 +50,7 @@ struct la_thread {
     la_owner own;                   /* the one it begins with */
     la_thread *next;
     bool used;
+    struct la_wakes *deferred;      /* whom to wake once no mutex is held: registry.c */
 
     la_hold *slot_holds[LA_SLOTS];  /* what is in the slot of that number */
     _Alignas(LA_CACHE_LINE) la_slot slots[LA_SLOTS];
