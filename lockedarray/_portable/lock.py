@@ -349,15 +349,18 @@ class RegionLockBase:
         self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
+        self._changes: weakref.WeakSet[Change] = weakref.WeakSet()  # who waits for one
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
     def _entries(self) -> list[tuple[str, str, bool, None, None]]:
         """Return who holds, and then who waits: (thread, mode, waiting, and two for the region)."""
-        return [
+        entries: list[tuple[str, str, bool, None, None]] = [
             (hold.thread.name, "write" if hold.write else "read", waiting, None, None)
             for hold, waiting in holding(_monitor, self._holds_locked)
         ]
+        changes = holding(_monitor, list, self._changes)
+        return entries + [(change.thread.name, "change", True, None, None) for change in changes]
 
     def _holds_locked(self) -> list[tuple[_Hold, bool]]:
         self._release_orphans_locked()
@@ -664,11 +667,17 @@ class RegionLockBase:
 
     # -- releasing -----------------------------------------------------------------------------
 
-    def _release(self, hold: _Hold) -> None:
-        """Delete `hold` from the list of holds, if it is there, and wake who may now run."""
-        holding(_monitor, self._release_locked, hold)
+    def _release(self, hold: _Hold, changed: bool = True) -> None:
+        """Delete `hold` from the list of holds, if it is there, and wake who may now run.
 
-    def _release_locked(self, hold: _Hold) -> None:
+        And who waits for a change, if it wrote and so `changed` what it held.
+        """
+        holding(_monitor, self._release_locked, hold, changed)
+
+    def _release_locked(self, hold: _Hold, changed: bool = True) -> None:
+        if changed and hold.write and hold in self._holds:
+            for change in list(self._changes):
+                change.tell()
         self._holds.pop(hold, None)
         self._unlist(hold)
         hold.owner.forget(hold)
@@ -822,6 +831,9 @@ class RegionLockBase:
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""
         self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
+        for change in list(self._changes):
+            if change.thread is not thread:
+                self._changes.discard(change)
         for hold in [hold for hold, owner in self._holds.items() if owner.thread is not thread]:
             del self._holds[hold]
             self._unlist(hold)
@@ -834,6 +846,45 @@ class RegionLockBase:
             for _, lockable in gone:
                 self._let_go(lockable)
         self._wake_locked()  # the thread may fork in a signal handler, while it waits
+
+
+class Change:
+    """What a thread waits for a change by: that somebody gives back a write of one of `locks`.
+
+    It is known to them while they are held, so no change falls between the look and the wait.
+    There it is for as long as somebody refers to it.  `notify`, if given, is called once, in the
+    thread that made the change, and under the monitor.
+    """
+
+    __slots__ = ("__weakref__", "_bell", "_notify", "_seen", "polls", "thread")
+
+    def __init__(
+        self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
+    ) -> None:
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._seen = False
+        self._notify = notify
+        self.thread = _this_thread()
+        self.polls = False  # others' code may write, too, and does not tell
+        for lock in locks:
+            self.polls = self.polls or not lock._own
+            lock._changes.add(self)
+
+    def tell(self) -> None:
+        """There is a change."""
+        if not self._seen:
+            self._seen = True
+            self._bell.release()
+            if self._notify is not None:
+                self._notify()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for it; False if there was none in time (seconds, None: no limit)."""
+        if not self._seen:
+            limit = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            self._bell.acquire(timeout=limit)
+        return self._seen
 
 
 _Request: TypeAlias = tuple[RegionLockBase, _Hold]
@@ -900,7 +951,7 @@ class Holds:
                         lock._acquire(hold, deadline)
                 if self.are_current():
                     return
-                self.release()
+                self.give_back()
         except BaseException:
             self.release()
             self._restore_below()
@@ -927,7 +978,7 @@ class Holds:
             missed = holding(_monitor, self._try_all_locked, False)
             if missed is None:
                 return True
-            self.release()
+            self.give_back()
             lock, hold = missed
         return False
 
@@ -939,7 +990,7 @@ class Holds:
                 return lock, hold
         for i, (lock, hold) in enumerate(wanted):
             if not lock._grant_past_queue_locked(hold):
-                self._release_all(iter(wanted[:i]))
+                self._release_all(iter(wanted[:i]), changed=False)
                 return lock, hold
         return None
 
@@ -953,13 +1004,29 @@ class Holds:
         """Release what is held; nothing happens to what is not."""
         self._release_all(iter(self._holds))
 
-    def _release_all(self, holds: Iterator[_Request]) -> None:
+    def give_back(self) -> None:
+        """Release what nothing was written by: nobody who waits for a change is told."""
+        self._release_all(iter(self._holds), changed=False)
+
+    def _release_all(self, holds: Iterator[_Request], *, changed: bool = True) -> None:
         for lock, hold in holds:
             try:
-                lock._release(hold)
+                lock._release(hold, changed)
             except BaseException:  # of others' locks, or Ctrl-C: the rest is released
-                self._release_all(holds)
+                self._release_all(holds, changed=changed)
                 raise
+
+    def watch(self) -> Change:
+        """Return a Change, by which to wait until others have written what is held now."""
+        return in_one_step(Change, [lock for lock, _ in self._holds])
+
+    def beside(self) -> RegionLockBase | None:
+        """Return a lock of these of which the owner holds something else, too, or None."""
+        mine = dict(self._holds)
+        for hold, lock in list(self.owner.holds.items()):
+            if lock in mine and hold is not mine[lock]:
+                return lock
+        return None
 
     def are_current(self) -> bool:
         """Whether they are of all that the arrays show: one that showed no byte may have grown."""

@@ -89,7 +89,7 @@ la_guarded_lock(la_guarded *self, la_thread *thread, int64_t deadline)
         if (LA_LIKELY(la_guarded_is_current(self))) {
             return 0;
         }
-        la_wanted_release(self->wanted, self->locks, thread);   /* a resize or a freeze came in between */
+        la_wanted_give_back(self->wanted, self->locks, thread); /* a resize or a freeze came in between */
     }
 }
 
@@ -115,7 +115,7 @@ la_guarded_lock_one(la_guarded_array *guarded, la_thread *thread, double timeout
         if (LA_LIKELY(la_arrays.is_current(guarded->array, guarded->mode, hold))) {
             return 0;
         }
-        la_release(hold, thread);       /* a resize or a freeze came in between */
+        la_give_back(hold, thread);     /* a resize or a freeze came in between */
         la_hold_free(hold, thread);
     }
 }

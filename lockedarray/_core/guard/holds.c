@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "guard/arrays.h"
+#include "guard/changes.h"
 #include "guard/refusal.h"
 #include "guard/wanted.h"
 
@@ -335,7 +336,7 @@ la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t de
             taken = 1;      /* try again at once */
         }
         /* Nobody waits for others' code with our lock in hand: that code may ask for it. */
-        la_release(wanted->hold, thread);
+        la_give_back(wanted->hold, thread);
         if (taken < 0 || (taken == 0 && la_holds_pause_below(self, i, deadline) < 0)) {
             taken = -1;
             break;
@@ -359,7 +360,7 @@ la_holds_acquire_own(la_holds_object *self, la_thread *thread, int64_t deadline)
             return 0;
         }
         for (int i = self->locks - 1; i >= 0; i--) {    /* a resize came in between */
-            la_release(self->wanted[i].hold, thread);
+            la_give_back(self->wanted[i].hold, thread);
         }
         for (Py_ssize_t k = 0; k < self->count; k++) {
             la_request_set_region(&self->requests[k]);
@@ -376,7 +377,7 @@ la_holds_undo(la_holds_object *self, int count, la_thread *thread)
             self->taken[count].below = false;
             la_holds_tell_below(self, count, "give_back");
         }
-        la_release(self->wanted[count].hold, thread);
+        la_give_back(self->wanted[count].hold, thread);
     }
 }
 
@@ -422,7 +423,7 @@ la_holds_any(la_holds_object *self)
  * code may set an error.
  */
 static void
-la_holds_release_all(la_holds_object *self)
+la_holds_release_all(la_holds_object *self, bool is_change)
 {
     la_thread *thread = la_thread_self();
 
@@ -435,6 +436,12 @@ la_holds_release_all(la_holds_object *self)
         if (taken.below) {
             la_holds_tell_below(self, i, "give_back");
         }
+        if (!is_change && la_kept_is_mine(taken.kept, thread)) {
+            la_hold_unkeep(taken.kept.hold);
+            la_give_back(taken.kept.hold, thread);
+            la_hold_free(taken.kept.hold, thread);
+            continue;
+        }
         (void)la_abandon(taken.kept, thread);
     }
 }
@@ -443,7 +450,7 @@ la_holds_release_all(la_holds_object *self)
 static void
 la_holds_release_quietly(la_holds_object *self)
 {
-    la_holds_release_all(self);
+    la_holds_release_all(self, true);
     if (PyErr_Occurred()) {
         PyErr_WriteUnraisable((PyObject *)la_holds_type);
     }
@@ -514,11 +521,67 @@ la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
+la_holds_let_go(PyObject *object, bool is_change)
 {
-    la_holds_release_all((la_holds_object *)object);
+    la_holds_release_all((la_holds_object *)object, is_change);
     if (PyErr_Occurred()) {
         return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_holds_let_go(object, true);
+}
+
+/* Nothing was written by them. */
+static PyObject *
+la_holds_give_back_method(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_holds_let_go(object, false);
+}
+
+/* Are they held, by the current owner of this thread? Else an error. */
+static bool
+la_holds_check_mine(la_holds_object *self, const la_thread *thread)
+{
+    bool mine = thread != NULL && self->owner == la_thread_owner(thread);
+
+    for (int i = 0; mine && i < self->locks; i++) {
+        mine = la_kept_is_mine(self->taken[i].kept, thread);
+    }
+    if (!mine && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_RuntimeError, "this thread does not hold these holds");
+    }
+    return mine;
+}
+
+static PyObject *
+la_holds_watch(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+
+    return la_holds_check_mine(self, la_thread_here())
+        ? la_change_new(self->wanted, self->locks) : NULL;
+}
+
+/* The first lock of which this thread, as its current owner, holds something else; or None. */
+static PyObject *
+la_holds_beside(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+    la_thread *thread = la_thread_here();
+
+    if (!la_holds_check_mine(self, thread)) {
+        return NULL;
+    }
+    for (int i = 0; i < self->locks; i++) {
+        la_wanted *wanted = &self->wanted[i];
+        if (la_lock_is_mine_beside(wanted->lock->lock, wanted->hold, thread)) {
+            return Py_NewRef((PyObject *)wanted->lock);
+        }
     }
     Py_RETURN_NONE;
 }
@@ -589,6 +652,12 @@ static PyMethodDef la_holds_methods[] = {
      "Take every lock, within a timeout (seconds, None: for ever), or raise and hold none."},
     {"release", la_holds_release, METH_NOARGS,
      "Give back what is held, in whatever thread."},
+    {"give_back", la_holds_give_back_method, METH_NOARGS,
+     "Release what nothing was written by: nobody who waits for a change is told."},
+    {"watch", la_holds_watch, METH_NOARGS,
+     "Return a Change, by which to wait until others have written what is held now."},
+    {"beside", la_holds_beside, METH_NOARGS,
+     "Return a lock of these of which this thread holds something else, too, or None."},
     {"are_current", la_holds_current, METH_NOARGS,
      "Whether what is held is what the arrays show now."},
     {"held_by_this_thread", la_holds_mine, METH_NOARGS,
