@@ -96,7 +96,7 @@ class Facade(ArrayBase):
         buffer_of(self).register_raw_view(raw)
 
     def _lend_again(self, raw: np.ndarray) -> None:
-        """Have a raw view writable again that `_lend` lent to write, and that was read-only since."""
+        """Have a raw view writable again that was lent to write, and read-only since."""
         check_may_write(self)
         set_writeable(raw)
 

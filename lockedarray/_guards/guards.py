@@ -274,7 +274,7 @@ def acquire(
     LockedArray([2., 2.])
     """
     guard = guard_of_several(write, read, timeout) if when is None else None
-    return Guard(*_plan_of(write, read, timeout), when) if guard is None else guard
+    return Guard(*_plan_of(write, read, timeout), when=when) if guard is None else guard
 
 
 def _plan_of(write: Any, read: Any, timeout: float | None) -> Any:

@@ -359,7 +359,7 @@ class RegionLockBase:
             (hold.thread.name, "write" if hold.write else "read", waiting, None, None)
             for hold, waiting in holding(_monitor, self._holds_locked)
         ]
-        changes = holding(_monitor, list, self._changes)
+        changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [(change.thread.name, "change", True, None, None) for change in changes]
 
     def _holds_locked(self) -> list[tuple[_Hold, bool]]:
