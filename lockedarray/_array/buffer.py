@@ -370,6 +370,10 @@ class Buffer(BufferBase):
         for array, moved in pairs:
             self._remember(array, moved)
 
+    def follow(self, raw: np.ndarray) -> None:
+        """Point a raw view at the current Memory: its guard went without its lock for a while."""
+        holding(self.moving, self._follow, [raw])
+
     def _remember(self, array: Any, earlier: np.ndarray) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:

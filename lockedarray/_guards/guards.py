@@ -19,7 +19,7 @@ from lockedarray._errors import (
     not_true_in_time,
 )
 
-__all__ = ["Guard", "acquire", "wait_for"]
+__all__ = ["Guard", "acquire", "raws_here", "wait_for"]
 
 _POLL = 0.01  # seconds between looks where others' code, which does not tell, may write
 
@@ -98,7 +98,7 @@ class Guard(GuardBase):
         # Where an exception strikes, this is what the core gives back.
         raws: list[tuple[ArrayBase, np.ndarray]] = []
         self._raws = raws
-        self._holds = holds = Holds([request for request in requests if request is not None])
+        self._holds = holds = Holds([request for request in requests if request is not None], True)
         holds.acquire(timeout)
         for array, write in wanted:
             array._lend(write, raws)
@@ -198,6 +198,16 @@ def _held_here() -> _HeldHere:
         return _local.guards
 
 
+def raws_here() -> list[tuple[ArrayBase, np.ndarray]]:
+    """Return arrays and raw views of the guards that this thread holds by the general version."""
+    return [
+        pair
+        for guard in list(_held_here())
+        if guard._holds is not None and guard._holds.held_by_this_thread()
+        for pair in guard._raws
+    ]
+
+
 def _only(raws: list[np.ndarray]) -> np.ndarray:
     """Return the raw view of a guard of one array."""
     return raws[0]
@@ -274,7 +284,10 @@ def acquire(
     LockedArray([2., 2.])
     """
     guard = guard_of_several(write, read, timeout) if when is None else None
-    return Guard(*_plan_of(write, read, timeout), when=when) if guard is None else guard
+    if guard is not None:
+        return guard
+    wanted, shape, timeout = _plan_of(write, read, timeout)
+    return Guard(wanted, shape, timeout, when)
 
 
 def _plan_of(write: Any, read: Any, timeout: float | None) -> Any:

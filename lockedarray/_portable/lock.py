@@ -264,7 +264,7 @@ class _Hold:
     (A finalizer of each Holds would do it, too, but swallow each Ctrl-C that strikes in it.)
     """
 
-    __slots__ = ("holds", "owner", "waiter", "watch", "write")
+    __slots__ = ("holds", "owner", "suspended", "waiter", "watch", "write")
 
     def __init__(self, owner: _Owner, write: bool, holds: weakref.ref[Holds]) -> None:
         self.owner = owner
@@ -272,6 +272,12 @@ class _Hold:
         self.holds = holds
         self.watch: _Watch | None = None
         self.waiter: _Waiter | None = None
+        self.suspended = False  # given back, and to be taken again, by a condition variable
+
+    def is_kept(self) -> bool:
+        """Whether a guard or a lock object has it, and not an operation."""
+        holds = self.holds()
+        return holds is None or holds.kept
 
     @property
     def thread(self) -> _Thread:
@@ -352,6 +358,14 @@ class RegionLockBase:
         self._changes: weakref.WeakSet[Change] = weakref.WeakSet()  # who waits for one
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
+
+    # As a lock object itself: in the class above.
+    _general_acquire: Callable[[bool, float], bool]
+    _general_release: Callable[[], None]
+    _general_exit: Callable[[type[BaseException] | None], None]
+    _general_locked: Callable[[], bool]
+    _general_recursion_count: Callable[[], int]
+    _general_abandon: Callable[[], None]
 
     def _entries(self) -> list[tuple[str, str, bool, None, None]]:
         """Return who holds, and then who waits: (thread, mode, waiting, and two for the region)."""
@@ -822,6 +836,75 @@ class RegionLockBase:
                 lockable.release()
             raise
 
+    # -- what a condition variable asks --------------------------------------------------------
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return self._general_acquire(blocking, timeout)
+
+    def release(self) -> None:
+        self._general_release()
+
+    def __enter__(self) -> bool:
+        return self._general_acquire(True, -1)
+
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        self._general_exit(kind)
+
+    def locked(self) -> bool:
+        return self._general_locked()
+
+    def _recursion_count(self) -> int:
+        return self._general_recursion_count()
+
+    def _at_fork_reinit(self) -> None:
+        self._general_abandon()
+
+    def _is_owned(self) -> bool:
+        """Whether this thread has anything of the lock."""
+        return any(lock is self for lock in list(this_owner().holds.values()))
+
+    def _shown(self) -> list[Any]:
+        """Return Buffers and raw views of guards of this core; here none."""
+        return []
+
+    def _suspend_all(self) -> list[_Hold]:
+        """Give back all that this thread has of the lock, for a while."""
+        suspended = holding(_monitor, self._suspend_locked)
+        if not suspended:
+            raise RuntimeError(
+                "cannot wait inside an operation on the array, as callbacks and element code run: "
+                "its lock is not given back before it ends"
+            )
+        return suspended
+
+    def _suspend_locked(self) -> list[_Hold]:
+        mine = [hold for hold, lock in list(this_owner().holds.items()) if lock is self]
+        if not all(hold.is_kept() for hold in mine):
+            return []
+        for hold in mine:
+            hold.suspended = True
+            self._release_locked(hold)
+        return sorted(mine, key=lambda hold: not hold.write)  # a write stands for all
+
+    def _resume_all(self, suspended: list[_Hold]) -> None:
+        """Take again what `_suspend_all` gave back, whatever signals come meanwhile."""
+        struck: BaseException | None = None
+        while suspended:
+            hold = suspended[0]
+            try:
+                if hold.suspended and hold not in self._holds and hold.holds() is not None:
+                    self._acquire(hold, None)
+                hold.suspended = False
+                suspended.pop(0)
+            except DeadlockError:
+                for hold in suspended:
+                    hold.suspended = False
+                raise
+            except BaseException as error:
+                struck = error
+        if struck is not None:
+            raise struck
+
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
@@ -881,9 +964,12 @@ class Change:
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for it; False if there was none in time (seconds, None: no limit)."""
-        if not self._seen:
-            limit = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
-            self._bell.acquire(timeout=limit)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        nap = _NAP  # a signal just before the sleep does not end it
+        while not self._seen and not _is_over(deadline):
+            left = nap if deadline is None else min(nap, deadline - time.monotonic())
+            self._bell.acquire(timeout=max(left, 0))
+            nap = min(2 * nap, threading.TIMEOUT_MAX)
         return self._seen
 
 
@@ -904,16 +990,19 @@ class Holds:
         What to take: the lock of an array, for what that shows, or a whole lock.  Requests for
         one lock are taken in one step, a write if one of them is.  A view that shows no
         byte has nothing to write, and only its shape is to stay as it is: that is a read.
+    kept : bool
+        By a guard or a lock object, and not by an operation.
 
     """
 
-    __slots__ = ("__weakref__", "_holds", "_requests", "guard", "owner")
+    __slots__ = ("__weakref__", "_holds", "_requests", "guard", "kept", "owner")
 
-    def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
+    def __init__(self, requests: Iterable[tuple[Any, bool]], kept: bool = False) -> None:
         self._requests = list(requests)
         modes = self._modes()
         self.owner = this_owner()
         self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
+        self.kept = kept
         me = weakref.ref(self)
         self._holds = [
             (lock, _Hold(self.owner, modes[lock], me))
@@ -1002,6 +1091,8 @@ class Holds:
 
     def release(self) -> None:
         """Release what is held; nothing happens to what is not."""
+        for _, hold in self._holds:
+            hold.suspended = False
         self._release_all(iter(self._holds))
 
     def give_back(self) -> None:
@@ -1039,7 +1130,7 @@ class Holds:
 
     def held(self) -> bool:
         """Whether a thread has the holds, and has not ended."""
-        return any(hold in lock._holds for lock, hold in self._holds)
+        return any(hold in lock._holds or hold.suspended for lock, hold in self._holds)
 
 
 def _soft_edge_of_cycle(origin: _Waiter) -> tuple[_Waiter, _Waiter] | None:

@@ -36,9 +36,12 @@ typedef struct {
     int locks;                  /* how many of the last two are set */
     la_owner *owner;            /* who acquired, the last time */
     uint64_t ident;             /* in which thread */
+    bool kept;                  /* by a guard or a lock object, and not by an operation */
 } la_holds_object;
 
 static PyTypeObject *la_holds_type;
+
+const char la_holds_of_operation = 0;
 
 static int
 la_request_set(la_request *request, PyObject *what, PyObject *write)
@@ -103,12 +106,13 @@ static PyObject *
 la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *given;
+    int kept = 0;
 
     if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
         PyErr_SetString(PyExc_TypeError, "Holds() takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "O", &given)) {
+    if (!PyArg_ParseTuple(args, "O|p", &given, &kept)) {
         return NULL;
     }
     PyObject *requests = PySequence_Fast(given, "Holds() takes a list of requests");
@@ -119,6 +123,7 @@ la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         goto fail;
     }
+    self->kept = kept != 0;
     Py_ssize_t count = PySequence_Fast_GET_SIZE(requests);
     self->requests = PyMem_RawCalloc((size_t)count + 1, sizeof(la_request));
     self->wanted = PyMem_RawCalloc((size_t)count + 1, sizeof(la_wanted));
@@ -193,7 +198,7 @@ la_holds_want(la_holds_object *self, la_thread *thread)
             la_wanted_free(self->wanted, count, thread);
             return -1;
         }
-        request->hold->subject = NULL;
+        request->hold->subject = self->kept ? NULL : &la_holds_of_operation;
         request->hold->shown = NULL;
         la_request_set_region(request);
         self->wanted[count] = (la_wanted){request->lock, request->hold};

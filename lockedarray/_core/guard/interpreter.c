@@ -116,6 +116,15 @@ la_hold_await_change(la_hold *watch, la_thread *self, int64_t deadline)
     return la_change_wait(watch, self, deadline, &hooks);
 }
 
+la_status
+la_hold_resume(la_suspension *suspension, la_thread *self, la_deadlock *deadlock)
+{
+    la_away away = {NULL, false};
+    la_wait_hooks hooks = {la_before_wait, la_after_wait, NULL, &away};
+
+    return la_resume(suspension, self, &hooks, deadlock);
+}
+
 /* -- the end of a thread state ------------------------------------------------- */
 
 /*

@@ -36,7 +36,7 @@ la_changes_leave(la_hold *watch)
 
 /* A record for each part of the hold, chained; NULL when out of memory. */
 static la_hold *
-la_watch_new(const la_hold *hold, la_thread *self)
+la_watch_new(la_lock *lock, const la_hold *hold, la_thread *self)
 {
     la_hold *watch = NULL;
 
@@ -49,7 +49,7 @@ la_watch_new(const la_hold *hold, la_thread *self)
             return NULL;
         }
         la_region_copy(&part->region, &hold->region);
-        part->lock = hold->lock;
+        part->lock = lock;
         part->also = watch;
         watch = part;
     }
@@ -69,7 +69,7 @@ la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *ot
                 void (*notify)(la_hold *watch), void *context)
 {
     la_wakes wakes = {0};
-    la_hold *watch = la_watch_new(hold, self);
+    la_hold *watch = la_watch_new(lock, hold, self);
 
     if (watch == NULL) {
         return NULL;

@@ -186,7 +186,8 @@ la_abandon(la_kept kept, la_thread *self)
     held = la_kept_is_held(kept);
     if (held) {
         la_hold_end(kept.hold);
-        if (!mine) {
+        /* One that is suspended has no owner, and is no more than a record. */
+        if (!mine && la_hold_owner(kept.hold) != NULL) {
             la_abandon_locked(kept.hold, self);
         }
     }
@@ -213,6 +214,54 @@ la_lock_visit_mine(la_lock *lock, la_thread *self,
     }
     la_lock_leave(lock, self, &wakes);
     la_mutex_unlock(&la_registry_mutex);
+}
+
+/* -- what is suspended -------------------------------------------------------- */
+
+void
+la_registry_suspend(la_kept *kept, size_t count, la_thread *self)
+{
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
+    for (size_t i = 0; i < count; i++) {
+        if (la_kept_is_held(kept[i])) {
+            la_release(kept[i].hold, self);
+        }
+        else {
+            kept[i].hold = NULL;
+        }
+    }
+    la_registry_leave(self, &wakes);
+}
+
+void
+la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thread *self)
+{
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
+    for (size_t i = 0; i < count; i++) {
+        la_hold *hold = kept[i].hold;
+        bool held = la_kept_is_held(kept[i]);
+        if (hold == NULL) {
+            continue;
+        }
+        if (held && all != NULL) {
+            la_lock *lock = all->lock;
+            la_wakes none = {0};
+            la_lock_enter(lock, self);
+            la_owner_remember(la_thread_owner(self), hold);
+            la_holds_link_locked(lock, hold, la_thread_owner(self));
+            la_lock_leave(lock, self, &none);
+            continue;
+        }
+        if (held) {
+            la_hold_end(hold);
+        }
+        la_hold_free(hold, self);
+    }
+    la_registry_leave(self, &wakes);
 }
 
 /* -- the end of a thread ------------------------------------------------------ */
