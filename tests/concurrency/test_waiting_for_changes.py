@@ -518,7 +518,10 @@ def test_a_handler_may_write_what_its_thread_waits_for():
 
 
 def test_producers_and_consumers_lose_nothing():
-    ring, size = la.zeros(6, dtype=np.int64), 4  # four items, and how many were put in and taken out
+    ring, size = (
+        la.zeros(6, dtype=np.int64),
+        4,
+    )  # four items, and how many were put in and taken out
     got = []
 
     def produce():

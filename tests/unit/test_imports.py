@@ -25,7 +25,9 @@ _array.buffer
 _array.memory _array.region _array.temporaries
 _array.calls _array.indexing _array.objects _array.overlap _array.voids
 _array _array.dispatch
-_guards.guards _guards.region_lock
+_guards.region_lock
+_guards.conditions
+_guards.guards
 _guards.lockables
 _guards
 _cores

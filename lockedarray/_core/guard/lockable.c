@@ -386,7 +386,7 @@ static PyObject *
 la_lockable_acquire_restore(PyObject *object, PyObject *saved)
 {
     return PyObject_CallMethod((PyObject *)((la_lockable *)object)->lock, "_acquire_restore",
-                               "O", saved);
+                               "(O)", saved);     /* which is a tuple */
 }
 
 /* Nobody holds the lock by it any more. */

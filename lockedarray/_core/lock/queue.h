@@ -35,14 +35,7 @@
 /* A waiter this old is handed the lock; newcomers queue behind it. */
 #define LA_HAND_OFF_NS LA_MILLISECOND
 
-/*
- * Waiters to wake once the mutex is free, by wake_next. None of them leaves
- * la_acquire before it was woken.
- */
-typedef struct la_wakes {
-    la_hold *first, *last;
-} la_wakes;
-
+/* To be called once no mutex is held. */
 void la_wakes_make(la_wakes *wakes);
 
 /* Takes the mutex and brings the lock into the list form. */

@@ -36,6 +36,14 @@ typedef _Atomic(la_lock *) la_slot;
 /* How many there are: one cache line, which is all that is looked at. */
 #define LA_SLOTS 8
 
+/*
+ * Waiters to wake once the mutex is free, by wake_next. None of them leaves
+ * la_acquire before it was woken.
+ */
+typedef struct {
+    la_hold *first, *last;
+} la_wakes;
+
 /* In cache lines of its own. What the thread writes in each hold, what others look at
    or take, and what others write are in different ones. */
 struct la_thread {
@@ -50,7 +58,7 @@ struct la_thread {
     la_owner own;                   /* the one it begins with */
     la_thread *next;
     bool used;
-    struct la_wakes *deferred;      /* whom to wake once no mutex is held: registry.c */
+    la_wakes *deferred;             /* whom to wake once no mutex is held: registry.c */
 
     la_hold *slot_holds[LA_SLOTS];  /* what is in the slot of that number */
     _Alignas(LA_CACHE_LINE) la_slot slots[LA_SLOTS];
