@@ -12,6 +12,8 @@
 5. Throughput of 1 to 16 threads that read ``x[5]`` in a loop, beside a frozen and a plain array.
    With the GIL one thread runs at a time.  Without it, threads that share the array object share
    its reference count, whatever the array is; those with a view each share the lock alone.
+6. Two threads that take turns, each waiting for what the other writes: by ``when=``, by `wait_for`,
+   by a `threading.Condition` on ``x.lock``, and by one of its own beside a plain array.
 
 Run with ``python benchmarks/locks.py [--seconds S]``.  The contenders take turns in short rounds,
 and the medians are compared, since other programs share the machine.
@@ -253,6 +255,55 @@ def _reads(arrays: list[np.ndarray], seconds: float) -> float:
     return sum(turns) / (time.perf_counter() - start) / 1e6
 
 
+def turns(rounds: int = 15, count: int = 200) -> None:
+    """Microseconds from the write of one thread to the next one of a thread that waited for it."""
+    plain, x = np.zeros(2), la.zeros(2)
+    own, on_lock = threading.Condition(), threading.Condition(x.lock)
+
+    def with_condition(array: np.ndarray, changed: threading.Condition, parity: int) -> None:
+        with changed:
+            changed.wait_for(lambda: array[0] % 2 == parity)
+            array[0] += 1
+            changed.notify()
+
+    def with_when(parity: int) -> None:
+        with x.write(when=lambda raw: raw[0] % 2 == parity) as raw:
+            raw[0] += 1
+
+    def with_wait_for(parity: int) -> None:
+        x.wait_for(lambda raw: raw[0] % 2 == parity)
+        x[0] += 1
+
+    ways: dict[str, Callable[[int], None]] = {
+        "threading.Condition, plain array": functools.partial(with_condition, plain, own),
+        "threading.Condition(x.lock)": functools.partial(with_condition, x, on_lock),
+        "x.write(when=)": with_when,
+        "x.wait_for()": with_wait_for,
+    }
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, turn in ways.items():
+            plain[0] = x[0] = 0
+
+            def play(parity: int, turn: Callable[[int], None] = turn) -> None:
+                for _ in range(count):
+                    turn(parity)
+
+            threads = [threading.Thread(target=play, args=(parity,)) for parity in (0, 1)]
+            start = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            times[name].append((time.perf_counter() - start) / (2 * count) * 1e6)
+    print("two threads that take turns, us a turn (median):")
+    base = statistics.median(times["threading.Condition, plain array"])
+    for name, taken in times.items():
+        median = statistics.median(taken)
+        print(f"  {name:36}{median:8.1f}  {median / base:5.2f} times")
+    print()
+
+
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -270,6 +321,7 @@ def main() -> None:
     two_arrays(arguments.seconds)
     wake_ups()
     readers()
+    turns()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,13 @@ __all__ = [
     "DeadlockError",
     "DebugWarning",
     "LockTimeout",
+    "cannot_come_true",
     "closes_cycle",
+    "frozen_for_good",
     "held_beside",
     "lock_text",
     "not_in_time",
+    "not_true_in_time",
     "struck_inside",
 ]
 
@@ -62,6 +65,27 @@ def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool)
     else:
         blame = "held by code outside lockedarray" if foreign else "others are in front"
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
+
+
+def not_true_in_time(timeout: float) -> LockTimeout:
+    """Return the error of a guard whose predicate did not come true in time."""
+    return LockTimeout(f"when=: not true within {timeout:g} s")
+
+
+def cannot_come_true(serial: int) -> DeadlockError:
+    """Return the error of a wait for a change by a thread that holds a part of what must change."""
+    return DeadlockError(
+        f"lock {serial}: the predicate is false, and this thread holds a part of the array "
+        "already, so that nobody could make it true; wait before you take the lock, or in the "
+        "outermost with: x.write(when=...)"
+    )
+
+
+def frozen_for_good() -> DeadlockError:
+    """Return the error of a wait for a change of what is frozen."""
+    return DeadlockError(
+        "the predicate is false, and the array is frozen: nobody can make it true any more"
+    )
 
 
 def closes_cycle(

@@ -6,7 +6,7 @@ import mmap
 import operator
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -41,13 +41,15 @@ from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
 from lockedarray._cores import ArrayBase, Holds, address, connect, locks_regions
-from lockedarray._guards.guards import Guard
+from lockedarray._guards.guards import Guard, wait_for
 from lockedarray._guards.region_lock import RegionLock, checked_name, region_lock_of
 
 __all__ = ["LockedArray"]
 
 
 _NOT_GIVEN: Any = object()
+
+_T = TypeVar("_T")
 
 
 class LockedArray(Facade):
@@ -152,13 +154,21 @@ class LockedArray(Facade):
         return buffer_of(self).name
 
     @by_core("reads")
-    def read(self, timeout: float | None = None) -> Guard:
+    def read(
+        self,
+        timeout: float | None = None,
+        when: Callable[[np.ndarray], object] | None = None,
+    ) -> Guard:
         """Return a guard that holds the read lock and yields a read-only plain view.
 
         Parameters
         ----------
         timeout : float, optional
             Seconds to wait at most; None waits for ever, 0 tries once.
+        when : callable, optional
+            A predicate, called under the lock with the raw view, which is read-only until it is
+            true. While it is false the guard lets go and waits until somebody has written
+            what this array shows. The `timeout` spans all of it.
 
         Returns
         -------
@@ -168,12 +178,16 @@ class LockedArray(Facade):
         Raises
         ------
         TypeError, ValueError
-            `timeout` is not a number, or negative or not finite.
+            `timeout` is not a number, or negative or not finite; `when` is not callable.
         """
-        return Guard._of(self, False, timeout)
+        return Guard._of(self, False, timeout, when)
 
     @by_core("writes")
-    def write(self, timeout: float | None = None) -> Guard:
+    def write(
+        self,
+        timeout: float | None = None,
+        when: Callable[[np.ndarray], object] | None = None,
+    ) -> Guard:
         """Return a guard that holds the write lock and yields a writable plain view.
 
         The raw view is the holder's until the guard is released, and read-only afterwards;
@@ -183,6 +197,10 @@ class LockedArray(Facade):
         ----------
         timeout : float, optional
             Seconds to wait at most; None waits for ever, 0 tries once.
+        when : callable, optional
+            A predicate, called under the lock with the raw view, which is read-only until it is
+            true. While it is false the guard lets go and waits until somebody has written
+            what this array shows. The `timeout` spans all of it.
 
         Returns
         -------
@@ -192,9 +210,50 @@ class LockedArray(Facade):
         Raises
         ------
         TypeError, ValueError
-            `timeout` is not a number, or negative or not finite.
+            `timeout` is not a number, or negative or not finite; `when` is not callable.
         """
-        return Guard._of(self, True, timeout)
+        return Guard._of(self, True, timeout, when)
+
+    def wait_for(
+        self, predicate: Callable[[np.ndarray], _T], timeout: float | None = None
+    ) -> _T | Literal[False]:
+        """Wait until a predicate is true of what this array shows.
+
+        It is called under the read lock with a read-only plain view: at once, and then whenever
+        somebody has written any of it, until it is true. Nothing is held in between, or afterwards.
+
+        Parameters
+        ----------
+        predicate : callable
+            What it returns is tested as by ``bool()``.
+        timeout : float, optional
+            Seconds to wait at most; None waits for ever, 0 tries once.
+
+        Returns
+        -------
+        object
+            What the predicate returned last; false when the time was over.
+
+        Raises
+        ------
+        DeadlockError
+            It is false, and this thread holds a part of the array, or the array is frozen.
+        TypeError, ValueError
+            `timeout` is not a number, or negative or not finite; `predicate` is not callable.
+
+        See Also
+        --------
+        read, write : `when=` keeps the lock once the predicate is true.
+
+        Examples
+        --------
+        >>> import threading, numpy as np, lockedarray as la
+        >>> x = la.zeros(3)
+        >>> threading.Timer(0.01, x.fill, [1]).start()
+        >>> x.wait_for(lambda a: a.sum())
+        np.float64(3.0)
+        """
+        return wait_for(self, predicate, timeout)
 
     @by_core("reads", np.ndarray.__copy__)
     def snapshot(self) -> np.ndarray:

@@ -670,6 +670,10 @@ class Buffer(BufferBase):
         for array, storage in kept:
             self._keep(array, storage)
 
+    def follow(self, raw: np.ndarray) -> None:
+        """Point a raw view at the current Memory: its guard went without its lock for a while."""
+        holding(self.moving, self._follow, [raw])
+
     def _keep(self, array: Any, storage: Any) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:

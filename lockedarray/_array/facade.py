@@ -100,6 +100,11 @@ class Facade(ArrayBase):
         lent.append((self, raw))  # first, lest one be known that nobody would take back
         buffer_of(self).register_raw_view(raw)
 
+    def _lend_again(self, raw: np.ndarray) -> None:
+        """Have a raw view writable again that was lent to write, and read-only since."""
+        check_may_write(self)
+        set_writeable(raw)
+
     def _take_back(self, raw: np.ndarray) -> None:
         """Have nothing written any more to a raw view that was lent; its lock is still held."""
         raw.setflags(write=False)

@@ -24,7 +24,7 @@ class _Named(NamedTuple):
     made_at: str | None
 
 
-class RegionLockBase(_native.RegionLock):
+class RegionLockBase(_native.ReentrantLock):
     """The lock in C, with somebody else's `below` it if that is given, and its `name`."""
 
     __slots__ = ("__weakref__",)
@@ -76,6 +76,20 @@ class RegionLockBase(_native.RegionLock):
             if not known and (waits or self.below.is_taken(ident)):
                 shown.append((ident, mode, waits, *rest))
         return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
+
+    def _suspend_all(self) -> tuple[Any, bool | None]:
+        """Give back all that this thread keeps of the lock, and below it, for a while."""
+        suspended = self._suspend()
+        return suspended, None if self._foreign is None else self.below.let_go_here()
+
+    def _resume_all(self, state: tuple[Any, bool | None]) -> None:
+        """Take again what `_suspend_all` gave back."""
+        suspended, below = state
+        self._resume(suspended)
+        while below is not None and not self.below.take_here(below):
+            suspended = self._suspend()  # nobody waits for others' code with our lock in hand
+            time.sleep(_FIRST_POLL)
+            self._resume(suspended)
 
 
 def locks_in_use() -> set[RegionLockBase]:
@@ -197,6 +211,20 @@ class _Below:
         while taken is not None and not taken.is_held():
             if not taken.acquire(self._lock, False):
                 time.sleep(_FIRST_POLL)
+
+    def let_go_here(self) -> bool | None:
+        """Let go of what the thread has, for a while; return whether it writes, None: nothing."""
+        taken = self._taken.get(threading.get_ident())
+        if taken is None or not taken.is_held():
+            return None
+        write = taken.write
+        taken.let_go()
+        return write
+
+    def take_here(self, write: bool) -> bool:
+        """Have it again, if that needs no waiting."""
+        taken = self._taken.get(threading.get_ident())
+        return taken is None or taken.acquire(self._lock, write)
 
     def give_back(self, request: int, _write: bool, ident: int) -> None:
         """Undo one `take` of a thread; the lock is let go with its last."""

@@ -15,11 +15,13 @@
 #include "array/step.h"
 #include "array/temporary.h"
 #include "array/watch.h"
+#include "guard/changes.h"
 #include "guard/guard.h"
 #include "guard/holds.h"
 #include "guard/lockable.h"
 #include "guard/observer.h"
 #include "guard/owner_object.h"
+#include "guard/reentrant.h"
 #include "guard/statement.h"
 #include "lock/fork.h"
 
@@ -55,7 +57,7 @@ la_module_exec(PyObject *module)
     /* The floors from below, as each needs the types of those before it. */
     int (*const adders[])(PyObject *) = {
         la_interpreter_add, la_statement_add, la_region_lock_add, la_lockable_add,
-        la_holds_add, la_guard_add,
+        la_reentrant_add, la_changes_add, la_holds_add, la_guard_add,
         la_owner_object_add, la_general_add, la_step_add, la_buffer_add, la_augmented_add,
         la_array_type_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,

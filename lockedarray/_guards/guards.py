@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,17 @@ from typing import Any
 import numpy as np
 
 from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several
+from lockedarray._errors import (
+    LockTimeout,
+    cannot_come_true,
+    frozen_for_good,
+    not_true_in_time,
+)
 from lockedarray._guards import debugging
 
-__all__ = ["Guard", "acquire"]
+__all__ = ["Guard", "acquire", "raws_here", "wait_for"]
+
+_POLL = 0.01  # seconds between looks where others' code, which does not tell, may write
 
 
 class Guard(GuardBase):
@@ -47,40 +56,100 @@ class Guard(GuardBase):
         wanted: list[tuple[ArrayBase, bool]],
         shape: Callable[[list[np.ndarray]], Any],
         timeout: float | None,
+        when: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__()
-        self._plan = wanted, shape, _checked_timeout(timeout)
+        self._plan = wanted, shape, _checked_timeout(timeout), _checked_predicate(when, "when")
         self._raws, self._holds = [], None
 
     @classmethod
-    def _of(cls, array: ArrayBase, write: bool, timeout: float | None) -> Guard:
+    def _of(
+        cls,
+        array: ArrayBase,
+        write: bool,
+        timeout: float | None,
+        when: Callable[[Any], object] | None = None,
+    ) -> Guard:
         """Return a guard of one array."""
-        return cls([(array, write)], _only, timeout)
+        return cls([(array, write)], _only, timeout, when)
 
     def _whole_plan(self) -> Any:
         if (one := self._one) is not None:
-            return [one[:2]], _only, one[2]
+            return [one[:2]], _only, one[2], None
         if (several := self._several) is not None:
-            return _plan_of(*several)
+            return *_plan_of(*several), None
         return self._plan
 
     def _general_acquire(self) -> Any:
-        wanted, shape, timeout = self._whole_plan()
+        wanted, shape, timeout, when = self._whole_plan()
+        if when is None:
+            yielded = shape(self._take(wanted, timeout))
+        else:
+            yielded = self._take_when(wanted, shape, timeout, when)
+        here = _held_here()
+        self._ident = here._ident
+        here.add(self)
+        return yielded
+
+    def _take(
+        self, wanted: list[tuple[ArrayBase, bool]], timeout: float | None
+    ) -> list[np.ndarray]:
+        """Take the locks, and return raw views."""
         requests = [array._request(write) for array, write in wanted]
         # Where an exception strikes, this is what the core gives back.
         raws: list[tuple[ArrayBase, np.ndarray]] = []
         self._raws = raws
-        self._holds = holds = Holds([request for request in requests if request is not None])
+        self._holds = holds = Holds([request for request in requests if request is not None], True)
         holds.acquire(timeout)
         for array, write in wanted:
             array._lend(write, raws)
         if not holds.are_current():  # a handler or finalizer came in between, and resized
             self._give_back()
-            return self._general_acquire()
-        here = _held_here()
-        self._ident = here._ident
-        here.add(self)
-        return shape([raw for _, raw in raws])
+            return self._take(wanted, timeout)
+        return [raw for _, raw in raws]
+
+    def _take_when(
+        self,
+        wanted: list[tuple[ArrayBase, bool]],
+        shape: Callable[[list[np.ndarray]], Any],
+        timeout: float | None,
+        when: Callable[[Any], object],
+    ) -> Any:
+        """Take the locks when the predicate is true under them; return what the guard yields."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        left, changed = timeout, True
+        while True:
+            raws = self._take(wanted, left)
+            yielded = shape(raws)
+            for raw in raws:
+                raw.setflags(write=False)
+            if when(yielded):
+                for (array, write), raw in zip(wanted, raws, strict=True):
+                    if write:
+                        array._lend_again(raw)
+                return yielded
+            if left == 0 or not changed:
+                assert timeout is not None
+                self._give_back(changed=False)
+                raise not_true_in_time(timeout)
+            changed = self._wait_for_change(deadline)
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+
+    def _wait_for_change(self, deadline: float | None) -> bool:
+        """Let go, and wait until others have written what was held; False: not in time."""
+        holds = self._holds
+        assert holds is not None
+        if not holds.held():  # nothing is locked of what is frozen
+            raise frozen_for_good()
+        if (lock := holds.beside()) is not None:
+            raise cannot_come_true(lock.serial)
+        change = holds.watch()
+        self._give_back(changed=False)
+        limit = None if deadline is None else max(deadline - time.monotonic(), 0)
+        if change.polls and (limit is None or limit > _POLL):
+            change.wait(_POLL)
+            return True
+        return change.wait(limit)
 
     def _general_release(self) -> None:
         _held_here().discard(self)
@@ -94,7 +163,7 @@ class Guard(GuardBase):
                 debugging.users_frame(),
             )
 
-    def _give_back(self) -> None:
+    def _give_back(self, *, changed: bool = True) -> None:
         """Let go of what was acquired, as far as that came; another thread may do it."""
         raws, holds = self._raws, self._holds
         self._ident = 0  # for the end of its thread, should another one give it back
@@ -104,7 +173,7 @@ class Guard(GuardBase):
         finally:
             try:
                 if holds is not None:
-                    holds.release()
+                    holds.release() if changed else holds.give_back()
             finally:
                 if holds is None or not holds.held():  # whatever others' locks raised
                     self._raws, self._holds = [], None
@@ -138,12 +207,52 @@ def _held_here() -> _HeldHere:
         return _local.guards
 
 
+def raws_here() -> list[tuple[ArrayBase, np.ndarray]]:
+    """Return arrays and raw views of the guards that this thread holds by the general version."""
+    return [
+        pair
+        for guard in list(_held_here())
+        if guard._holds is not None and guard._holds.held_by_this_thread()
+        for pair in guard._raws
+    ]
+
+
 def _only(raws: list[np.ndarray]) -> np.ndarray:
     """Return the raw view of a guard of one array."""
     return raws[0]
 
 
-def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None) -> Guard:
+def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float | None) -> Any:
+    """Do what ``array.wait_for(predicate, timeout)`` does."""
+    last: Any = False
+    raised = False
+
+    def when(raw: np.ndarray) -> Any:
+        nonlocal last, raised
+        raised = True
+        last = predicate(raw)
+        is_true = bool(last)
+        raised = False
+        return is_true
+
+    _checked_predicate(predicate, "predicate")
+    guard = Guard._of(array, False, timeout, when)
+    try:
+        with guard:
+            return last
+    except LockTimeout:
+        if raised:  # by the predicate
+            raise
+        return last
+
+
+def acquire(
+    *,
+    write: Any = None,
+    read: Any = None,
+    timeout: float | None = None,
+    when: Callable[[Any], object] | None = None,
+) -> Guard:
     """Return a guard that holds several arrays as one, some to write and some to read.
 
     Two threads that ask for the same arrays in different orders do not wait for each other: none of
@@ -155,6 +264,10 @@ def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None
         What to lock for writing and for reading.
     timeout : float, optional
         Seconds to wait at most; None waits for ever, 0 tries once.
+    when : callable, optional
+        A predicate, called under the locks with what the guard will yield, which is read-only
+        until it is true. While it is false the guard lets go and waits until somebody has
+        written any of what it wants.
 
     Returns
     -------
@@ -166,7 +279,7 @@ def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None
     ------
     TypeError
         Neither `write` nor `read` was given, or one of them is not a LockedArray or a tuple of
-        LockedArrays, or `timeout` is not a number.
+        LockedArrays, or `timeout` is not a number, or `when` is not callable.
     ValueError
         `timeout` is negative or not finite.
 
@@ -179,8 +292,12 @@ def acquire(*, write: Any = None, read: Any = None, timeout: float | None = None
     >>> x
     LockedArray([2., 2.])
     """
-    guard = None if debugging.enabled else guard_of_several(write, read, timeout)
-    return Guard(*_plan_of(write, read, timeout)) if guard is None else guard
+    is_plain = when is None and not debugging.enabled
+    guard = guard_of_several(write, read, timeout) if is_plain else None
+    if guard is not None:
+        return guard
+    wanted, shape, timeout = _plan_of(write, read, timeout)
+    return Guard(wanted, shape, timeout, when)
 
 
 def _plan_of(write: Any, read: Any, timeout: float | None) -> Any:
@@ -212,6 +329,16 @@ def _arrays(given: Any, name: str) -> list[ArrayBase]:
             f"not {type(given).__name__}"
         )
     return list(arrays)
+
+
+def _checked_predicate(
+    predicate: Callable[[Any], object] | None, name: str
+) -> Callable[[Any], object] | None:
+    if predicate is not None and not callable(predicate):
+        raise TypeError(
+            f"{name} must be callable, as lambda a: a[0] > 0 is, not {type(predicate).__name__}"
+        )
+    return predicate
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from typing import NoReturn
+import threading
+from typing import Any, NoReturn
 
-from lockedarray._cores import Holds, RegionLockBase
+from lockedarray._cores import Holds
 from lockedarray._errors import LockTimeout
 
-__all__ = ["Lockable"]
+__all__ = ["Lockable", "time_limit"]
+
+
+def time_limit(blocking: bool, timeout: float) -> float | None:
+    """Return how many seconds ``acquire(blocking, timeout)`` waits at most; None: no limit."""
+    is_number = hasattr(timeout, "__float__") or hasattr(timeout, "__index__")
+    if isinstance(timeout, str) or not is_number:
+        raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
+    given, timeout = timeout, float(timeout)
+    if not blocking and timeout != -1:
+        raise ValueError("can't specify a timeout for a non-blocking call")
+    if timeout != -1 and not timeout >= 0:
+        raise ValueError(f"timeout must not be negative (seconds), or -1, not {given!r}")
+    if timeout > threading.TIMEOUT_MAX:
+        raise OverflowError("timeout value is too large")
+    return 0 if not blocking else None if timeout < 0 else timeout
+
 
 _HELD = "this thread holds this lock object already; make another one: it nests"
 
@@ -21,30 +38,23 @@ class Lockable:
     Threads may share it: each takes the lock by it, and gives it back, for itself.
     """
 
-    __slots__ = ("_held", "_request")
+    __slots__ = ("__weakref__", "_held", "_request")
     _finalizing = staticmethod(sys.is_finalizing)
 
-    def __init__(self, lock: RegionLockBase, write: bool) -> None:
+    def __init__(self, lock: Any, write: bool) -> None:  # a RegionLock
         self._request = lock, write
         self._held: list[Holds] = []  # of all who have taken the lock by this object
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
-        is_number = hasattr(timeout, "__float__") or hasattr(timeout, "__index__")
-        if isinstance(timeout, str) or not is_number:
-            raise TypeError(f"timeout must be a number of seconds or -1, not {timeout!r}")
-        given, timeout = timeout, float(timeout)
-        if not blocking and timeout != -1:
-            raise ValueError("can't specify a timeout for a non-blocking call")
-        if timeout != -1 and not timeout >= 0:
-            raise ValueError(f"timeout must not be negative (seconds), or -1, not {given!r}")
+        limit = time_limit(blocking, timeout)
         if self._mine() is not None:
-            if blocking and timeout == -1:
+            if limit is None:
                 raise RuntimeError(_HELD)
             return False  # nobody else can let it go
-        holds = Holds([self._request])
+        holds = Holds([self._request], True)
         try:
-            holds.acquire(0 if not blocking else None if timeout < 0 else timeout)
+            holds.acquire(limit)
         except LockTimeout:
             return False
         self._held.append(holds)
@@ -86,6 +96,34 @@ class Lockable:
     def locked(self) -> bool:
         """Whether some thread holds the lock by this object."""
         return any(holds.held() for holds in list(self._held))
+
+    # What `threading.Condition` asks: to let go of all that this thread has of the lock, by guards
+    # and other lock objects, too.
+
+    def _is_owned(self) -> bool:
+        """Whether this thread holds the lock by this object."""
+        return self._mine() is not None
+
+    def _release_save(self) -> Any:
+        if self._mine() is None:
+            raise RuntimeError("cannot release un-acquired lock")
+        return self._request[0]._release_save()
+
+    def _acquire_restore(self, saved: Any) -> None:
+        self._request[0]._acquire_restore(saved)
+
+    def _at_fork_reinit(self) -> None:
+        """Have nobody hold the lock by this object any more."""
+        for holds in list(self._held):
+            self._forget(holds)
+            holds.release()
+
+    def __repr__(self) -> str:
+        lock, write = self._request
+        return (
+            f"<{'locked' if self.locked() else 'unlocked'} lockedarray.Lockable object "
+            f"({'write' if write else 'read'}, lock {lock.serial}) at {id(self):#x}>"
+        )
 
     def __enter__(self) -> bool:
         self.acquire()

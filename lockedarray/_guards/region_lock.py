@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from readerwriterlock import rwlock
 
-from lockedarray._cores import RegionLockBase, new_lockable
-from lockedarray._errors import lock_text
-from lockedarray._guards.lockables import Lockable
+from lockedarray._cores import Holds, RegionLockBase, new_lockable
+from lockedarray._errors import LockTimeout, lock_text
+from lockedarray._guards.conditions import resume, suspend
+from lockedarray._guards.lockables import Lockable, time_limit
 from lockedarray._holding import holding
 
 __all__ = ["HeldLock", "RegionLock", "checked_name", "region_lock_of"]
@@ -55,12 +56,92 @@ class RegionLock(RegionLockBase):
         `below` is a RegionLock, or no readers-writer lock; or `name` is no str.
     """
 
-    __slots__ = ()
+    __slots__ = ("_claim", "_count")
 
     def __init__(self, below: Any = None, *, name: str | None = None) -> None:
         if below is not None:
             _check_below(below)
         super().__init__(below, checked_name(name))
+
+    # What the general `acquire` took, and how often; a lock that a core makes begins without.
+    _claim: Holds | None
+    _count: int
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_claim":
+            return None
+        if name == "_count":
+            return 0
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    # -- as a lock object itself, where the core leaves that to the general versions -----------
+
+    def _general_acquire(self, blocking: bool, timeout: float) -> bool:
+        limit = time_limit(blocking, timeout)
+        if self._general_is_mine():
+            self._count += 1
+            return True
+        holds = Holds([(self, True)], True)
+        try:
+            holds.acquire(limit)
+        except LockTimeout:
+            return False
+        self._count = 1
+        self._claim = holds
+        return True
+
+    def _general_is_mine(self) -> bool:
+        claim = self._claim
+        return claim is not None and claim.held_by_this_thread() and claim.held()
+
+    def _general_release(self) -> None:
+        claim = self._claim
+        if claim is None or not self._general_is_mine():
+            raise RuntimeError(
+                "a lock is released by the thread that acquired it"
+                if self._general_locked()
+                else "cannot release un-acquired lock"
+            )
+        self._count -= 1
+        if self._count == 0:
+            self._claim = None
+            claim.release()
+
+    def _general_exit(self, kind: type[BaseException] | None) -> None:
+        is_closed = kind is not None and issubclass(kind, GeneratorExit)
+        if is_closed and not self._general_is_mine():  # a generator's, which stood in its ``with``
+            self._general_abandon()
+        else:
+            self._general_release()
+
+    def _general_locked(self) -> bool:
+        claim = self._claim
+        return claim is not None and claim.held()
+
+    def _general_recursion_count(self) -> int:
+        return self._count if self._general_is_mine() else 0
+
+    def _general_abandon(self) -> None:
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            claim.release()
+
+    def _release_save(self) -> Any:
+        """Let go of all that this thread has of the lock; what `threading.Condition` asks."""
+        if not self._is_owned():
+            raise RuntimeError("cannot release un-acquired lock")
+        mine = (self._claim, self._count) if self._general_is_mine() else None
+        state = suspend(self)
+        if mine is not None and self._claim is mine[0]:
+            self._claim = None
+        return mine, state
+
+    def _acquire_restore(self, saved: Any) -> None:
+        """Take again what `_release_save` let go of."""
+        mine, state = saved
+        resume(self, state)
+        if mine is not None:
+            self._claim, self._count = mine
 
     def gen_rlock(self) -> Lockable:
         """Return a lock object that takes this lock, whole, for reading.
@@ -88,7 +169,11 @@ class RegionLock(RegionLockBase):
         return [HeldLock(*entry[:5]) for entry in self._entries()]
 
     def __repr__(self) -> str:
-        return f"<RegionLock {lock_text(self).removeprefix('lock ')}: {self.holds() or 'free'}>"
+        return (
+            f"<{'locked' if self.locked() else 'unlocked'} RegionLock "
+            f"{lock_text(self).removeprefix('lock ')} object at {id(self):#x}: "
+            f"{self.holds() or 'free'}>"
+        )
 
 
 def checked_name(name: Any) -> str | None:

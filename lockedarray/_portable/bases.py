@@ -93,6 +93,7 @@ class ArrayBase(np.ndarray):
     # What a guard asks of an array is in the class above, as are the general versions.
     _request: Callable[[bool], tuple[Any, bool] | None]
     _lend: Callable[[bool, list[tuple[Any, np.ndarray]]], None]
+    _lend_again: Callable[[np.ndarray], None]
     _take_back: Callable[[np.ndarray], None]
 
     _general_finalize: Callable[..., None]

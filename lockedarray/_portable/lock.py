@@ -292,7 +292,7 @@ class _Hold:
     (A finalizer of each Holds would do it, too, but swallow each Ctrl-C that strikes in it.)
     """
 
-    __slots__ = ("holds", "owner", "waiter", "watch", "write")
+    __slots__ = ("holds", "owner", "suspended", "waiter", "watch", "write")
 
     def __init__(self, owner: _Owner, write: bool, holds: weakref.ref[Holds]) -> None:
         self.owner = owner
@@ -300,6 +300,12 @@ class _Hold:
         self.holds = holds
         self.watch: _Watch | None = None
         self.waiter: _Waiter | None = None
+        self.suspended = False  # given back, and to be taken again, by a condition variable
+
+    def is_kept(self) -> bool:
+        """Whether a guard or a lock object has it, and not an operation."""
+        holds = self.holds()
+        return holds is None or holds.kept
 
     @property
     def thread(self) -> _Thread:
@@ -382,8 +388,17 @@ class RegionLockBase:
         self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
+        self._changes: weakref.WeakSet[Change] = weakref.WeakSet()  # who waits for one
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
+
+    # As a lock object itself: in the class above.
+    _general_acquire: Callable[[bool, float], bool]
+    _general_release: Callable[[], None]
+    _general_exit: Callable[[type[BaseException] | None], None]
+    _general_locked: Callable[[], bool]
+    _general_recursion_count: Callable[[], int]
+    _general_abandon: Callable[[], None]
 
     @property
     def name(self) -> str | None:
@@ -404,7 +419,7 @@ class RegionLockBase:
         Each is (thread, mode, waiting, two for the region, seconds for which it has waited).
         """
         now = time.monotonic()
-        return [
+        entries: list[tuple[str, str, bool, None, None, float | None]] = [
             (
                 hold.thread.name,
                 "write" if hold.write else "read",
@@ -414,6 +429,10 @@ class RegionLockBase:
                 None if waiter is None else now - waiter.since,
             )
             for hold, waiter in holding(_monitor, self._holds_locked)
+        ]
+        changes: list[Change] = holding(_monitor, lambda: list(self._changes))
+        return entries + [
+            (change.thread.name, "change", True, None, None, None) for change in changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -725,11 +744,17 @@ class RegionLockBase:
 
     # -- releasing -----------------------------------------------------------------------------
 
-    def _release(self, hold: _Hold) -> None:
-        """Delete `hold` from the list of holds, if it is there, and wake who may now run."""
-        holding(_monitor, self._release_locked, hold)
+    def _release(self, hold: _Hold, changed: bool = True) -> None:
+        """Delete `hold` from the list of holds, if it is there, and wake who may now run.
 
-    def _release_locked(self, hold: _Hold) -> None:
+        And who waits for a change, if it wrote and so `changed` what it held.
+        """
+        holding(_monitor, self._release_locked, hold, changed)
+
+    def _release_locked(self, hold: _Hold, changed: bool = True) -> None:
+        if changed and hold.write and hold in self._holds:
+            for change in list(self._changes):
+                change.tell()
         self._holds.pop(hold, None)
         self._unlist(hold)
         hold.owner.forget(hold)
@@ -874,6 +899,75 @@ class RegionLockBase:
                 lockable.release()
             raise
 
+    # -- what a condition variable asks --------------------------------------------------------
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        return self._general_acquire(blocking, timeout)
+
+    def release(self) -> None:
+        self._general_release()
+
+    def __enter__(self) -> bool:
+        return self._general_acquire(True, -1)
+
+    def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
+        self._general_exit(kind)
+
+    def locked(self) -> bool:
+        return self._general_locked()
+
+    def _recursion_count(self) -> int:
+        return self._general_recursion_count()
+
+    def _at_fork_reinit(self) -> None:
+        self._general_abandon()
+
+    def _is_owned(self) -> bool:
+        """Whether this thread has anything of the lock."""
+        return any(lock is self for lock in list(this_owner().holds.values()))
+
+    def _shown(self) -> list[Any]:
+        """Return Buffers and raw views of guards of this core; here none."""
+        return []
+
+    def _suspend_all(self) -> list[_Hold]:
+        """Give back all that this thread has of the lock, for a while."""
+        suspended = holding(_monitor, self._suspend_locked)
+        if not suspended:
+            raise RuntimeError(
+                "cannot wait inside an operation on the array, as callbacks and element code run: "
+                "its lock is not given back before it ends"
+            )
+        return suspended
+
+    def _suspend_locked(self) -> list[_Hold]:
+        mine = [hold for hold, lock in list(this_owner().holds.items()) if lock is self]
+        if not all(hold.is_kept() for hold in mine):
+            return []
+        for hold in mine:
+            hold.suspended = True
+            self._release_locked(hold)
+        return sorted(mine, key=lambda hold: not hold.write)  # a write stands for all
+
+    def _resume_all(self, suspended: list[_Hold]) -> None:
+        """Take again what `_suspend_all` gave back, whatever signals come meanwhile."""
+        struck: BaseException | None = None
+        while suspended:
+            hold = suspended[0]
+            try:
+                if hold.suspended and hold not in self._holds and hold.holds() is not None:
+                    self._acquire(hold, None)
+                hold.suspended = False
+                suspended.pop(0)
+            except DeadlockError:
+                for hold in suspended:
+                    hold.suspended = False
+                raise
+            except BaseException as error:
+                struck = error
+        if struck is not None:
+            raise struck
+
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
@@ -883,6 +977,9 @@ class RegionLockBase:
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""
         self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
+        for change in list(self._changes):
+            if change.thread is not thread:
+                self._changes.discard(change)
         for hold in [hold for hold, owner in self._holds.items() if owner.thread is not thread]:
             del self._holds[hold]
             self._unlist(hold)
@@ -895,6 +992,48 @@ class RegionLockBase:
             for _, lockable in gone:
                 self._let_go(lockable)
         self._wake_locked()  # the thread may fork in a signal handler, while it waits
+
+
+class Change:
+    """What a thread waits for a change by: that somebody gives back a write of one of `locks`.
+
+    It is known to them while they are held, so no change falls between the look and the wait.
+    There it is for as long as somebody refers to it.  `notify`, if given, is called once, in the
+    thread that made the change, and under the monitor.
+    """
+
+    __slots__ = ("__weakref__", "_bell", "_notify", "_seen", "polls", "thread")
+
+    def __init__(
+        self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
+    ) -> None:
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._seen = False
+        self._notify = notify
+        self.thread = _this_thread()
+        self.polls = False  # others' code may write, too, and does not tell
+        for lock in locks:
+            self.polls = self.polls or not lock._own
+            lock._changes.add(self)
+
+    def tell(self) -> None:
+        """There is a change."""
+        if not self._seen:
+            self._seen = True
+            self._bell.release()
+            if self._notify is not None:
+                self._notify()
+
+    def wait(self, timeout: float | None) -> bool:
+        """Wait for it; False if there was none in time (seconds, None: no limit)."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        nap = _NAP  # a signal just before the sleep does not end it
+        while not self._seen and not _is_over(deadline):
+            left = nap if deadline is None else min(nap, deadline - time.monotonic())
+            self._bell.acquire(timeout=max(left, 0))
+            nap = min(2 * nap, threading.TIMEOUT_MAX)
+        return self._seen
 
 
 _Request: TypeAlias = tuple[RegionLockBase, _Hold]
@@ -914,16 +1053,19 @@ class Holds:
         What to take: the lock of an array, for what that shows, or a whole lock.  Requests for
         one lock are taken in one step, a write if one of them is.  A view that shows no
         byte has nothing to write, and only its shape is to stay as it is: that is a read.
+    kept : bool
+        By a guard or a lock object, and not by an operation.
 
     """
 
-    __slots__ = ("__weakref__", "_holds", "_requests", "guard", "owner")
+    __slots__ = ("__weakref__", "_holds", "_requests", "guard", "kept", "owner")
 
-    def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
+    def __init__(self, requests: Iterable[tuple[Any, bool]], kept: bool = False) -> None:
         self._requests = list(requests)
         modes = self._modes()
         self.owner = this_owner()
         self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
+        self.kept = kept
         me = weakref.ref(self)
         self._holds = [
             (lock, _Hold(self.owner, modes[lock], me))
@@ -961,7 +1103,7 @@ class Holds:
                         lock._acquire(hold, deadline)
                 if self.are_current():
                     break
-                self._release_all(iter(self._holds))
+                self.give_back()
             if (observer := _observer) is not None:
                 array = self._requests[0][0] if len(self._requests) == 1 else None
                 for lock, hold in self._holds:
@@ -992,7 +1134,7 @@ class Holds:
             missed = holding(_monitor, self._try_all_locked, False)
             if missed is None:
                 return True
-            self._release_all(iter(self._holds))
+            self.give_back()
             lock, hold = missed
         return False
 
@@ -1004,7 +1146,7 @@ class Holds:
                 return lock, hold
         for i, (lock, hold) in enumerate(wanted):
             if not lock._grant_past_queue_locked(hold):
-                self._release_all(iter(wanted[:i]))
+                self._release_all(iter(wanted[:i]), changed=False)
                 return lock, hold
         return None
 
@@ -1016,18 +1158,36 @@ class Holds:
 
     def release(self) -> None:
         """Release what is held; nothing happens to what is not."""
+        for _, hold in self._holds:
+            hold.suspended = False
         self._release_all(iter(self._holds))
         if (observer := _observer) is not None:
             for _, hold in self._holds:
                 observer.given(id(hold))
 
-    def _release_all(self, holds: Iterator[_Request]) -> None:
+    def give_back(self) -> None:
+        """Release what nothing was written by: nobody who waits for a change is told."""
+        self._release_all(iter(self._holds), changed=False)
+
+    def _release_all(self, holds: Iterator[_Request], *, changed: bool = True) -> None:
         for lock, hold in holds:
             try:
-                lock._release(hold)
+                lock._release(hold, changed)
             except BaseException:  # of others' locks, or Ctrl-C: the rest is released
-                self._release_all(holds)
+                self._release_all(holds, changed=changed)
                 raise
+
+    def watch(self) -> Change:
+        """Return a Change, by which to wait until others have written what is held now."""
+        return in_one_step(Change, [lock for lock, _ in self._holds])
+
+    def beside(self) -> RegionLockBase | None:
+        """Return a lock of these of which the owner holds something else, too, or None."""
+        mine = dict(self._holds)
+        for hold, lock in list(self.owner.holds.items()):
+            if lock in mine and hold is not mine[lock]:
+                return lock
+        return None
 
     def are_current(self) -> bool:
         """Whether they are of all that the arrays show: one that showed no byte may have grown."""
@@ -1040,7 +1200,7 @@ class Holds:
 
     def held(self) -> bool:
         """Whether a thread has the holds, and has not ended."""
-        return any(hold in lock._holds for lock, hold in self._holds)
+        return any(hold in lock._holds or hold.suspended for lock, hold in self._holds)
 
 
 def _soft_edge_of_cycle(origin: _Waiter) -> tuple[_Waiter, _Waiter] | None:

@@ -25,10 +25,11 @@ _array.buffer
 _array.memory _array.region _array.temporaries
 _array.calls _array.indexing _array.objects _array.overlap _array.voids
 _array _array.dispatch
+_guards.region_lock
+_guards.conditions
 _guards.guards _guards.tracing
 _guards.debugging
 _guards.observing _guards.watching
-_guards.region_lock
 _guards.lockables
 _guards
 _cores

@@ -324,6 +324,7 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
     int state = la_guard_state_in(word);
 
     if (LA_LIKELY(state >= LA_GUARD_GENERAL && la_guard_is_by_this_owner(self)
+                  && (state == LA_GUARD_GENERAL || !la_guarded_is_suspended(&self->guarded))
                   && la_guard_change(self, word, LA_GUARD_BUSY))) {
         if (LA_LIKELY(state == LA_GUARD_HELD)) {
             la_guard_let_go(self, la_thread_current);
@@ -331,7 +332,10 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
         }
         return la_guard_release_general(self);
     }
-    PyErr_SetString(PyExc_RuntimeError, state >= LA_GUARD_GENERAL
+    PyErr_SetString(PyExc_RuntimeError,
+        state >= LA_GUARD_GENERAL && la_guard_is_by_this_owner(self)
+        ? "this guard's thread waits for a condition, and has let go of it meanwhile"
+        : state >= LA_GUARD_GENERAL
         ? "a guard is released by the thread that acquired it"
         : "this guard is not held: it was released already, or never acquired");
     return NULL;

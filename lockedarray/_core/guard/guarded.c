@@ -89,7 +89,7 @@ la_guarded_lock(la_guarded *self, la_thread *thread, int64_t deadline)
         if (LA_LIKELY(la_guarded_is_current(self))) {
             return 0;
         }
-        la_wanted_release(self->wanted, self->locks, thread);   /* a resize or a freeze came in between */
+        la_wanted_give_back(self->wanted, self->locks, thread); /* a resize or a freeze came in between */
     }
 }
 
@@ -115,7 +115,7 @@ la_guarded_lock_one(la_guarded_array *guarded, la_thread *thread, double timeout
         if (LA_LIKELY(la_arrays.is_current(guarded->array, guarded->mode, hold))) {
             return 0;
         }
-        la_release(hold, thread);       /* a resize or a freeze came in between */
+        la_give_back(hold, thread);     /* a resize or a freeze came in between */
         la_hold_free(hold, thread);
     }
 }
@@ -241,10 +241,19 @@ la_guarded_abandon(la_guarded *self)
 /* -- what a resize has to know ------------------------------------------------------ */
 
 typedef struct {
-    const void *buffer;
-    PyObject **raws;            /* new references */
+    const void *buffer;         /* NULL: any, and each one before its raw view */
+    PyObject **objects;         /* new references */
     Py_ssize_t count, room;
 } la_guarded_census;
+
+static void
+la_guarded_census_add(la_guarded_census *census, PyObject *object)
+{
+    if (census->count < census->room) {
+        census->objects[census->count] = Py_NewRef(object);
+    }
+    census->count++;
+}
 
 static void
 la_guarded_census_take(la_hold *hold, void *context)
@@ -255,18 +264,19 @@ la_guarded_census_take(la_hold *hold, void *context)
         return;
     }
     for (; hold != NULL; hold = hold->also) {
-        if (hold->subject != census->buffer || hold->shown == NULL) {
+        if (hold->shown == NULL || (census->buffer != NULL && hold->subject != census->buffer)) {
             continue;
         }
-        if (census->count < census->room) {
-            census->raws[census->count] = Py_NewRef((PyObject *)hold->shown);
+        if (census->buffer == NULL) {
+            la_guarded_census_add(census, (PyObject *)hold->subject);
         }
-        census->count++;
+        la_guarded_census_add(census, hold->shown);
     }
 }
 
-PyObject *
-la_guarded_raws(const la_region_lock *lock, const void *buffer)
+/* A list, or NULL with an error. */
+static PyObject *
+la_guarded_census_of(const la_region_lock *lock, const void *buffer)
 {
     la_guarded_census census = {.buffer = buffer};
     la_thread *thread = la_thread_here();
@@ -281,24 +291,36 @@ la_guarded_raws(const la_region_lock *lock, const void *buffer)
             break;
         }
         for (Py_ssize_t i = 0; i < census.room; i++) {
-            Py_DECREF(census.raws[i]);
+            Py_DECREF(census.objects[i]);
         }
-        PyMem_Free(census.raws);
+        PyMem_Free(census.objects);
         census.room = 2 * census.count;
-        census.raws = PyMem_Malloc((size_t)census.room * sizeof(PyObject *));
-        if (census.raws == NULL) {
+        census.objects = PyMem_Malloc((size_t)census.room * sizeof(PyObject *));
+        if (census.objects == NULL) {
             return PyErr_NoMemory();
         }
     }
     PyObject *list = PyList_New(census.count);
     for (Py_ssize_t i = 0; i < census.count; i++) {
         if (list == NULL) {
-            Py_DECREF(census.raws[i]);
+            Py_DECREF(census.objects[i]);
         }
         else {
-            PyList_SET_ITEM(list, i, census.raws[i]);
+            PyList_SET_ITEM(list, i, census.objects[i]);
         }
     }
-    PyMem_Free(census.raws);
+    PyMem_Free(census.objects);
     return list;
+}
+
+PyObject *
+la_guarded_raws(const la_region_lock *lock, const void *buffer)
+{
+    return la_guarded_census_of(lock, buffer);
+}
+
+PyObject *
+la_guarded_shown(const la_region_lock *lock)
+{
+    return la_guarded_census_of(lock, NULL);
 }

@@ -89,6 +89,18 @@ la_guarded_is_held(const la_guarded *self)
         atomic_load_explicit(&self->seen_turn, memory_order_relaxed)});
 }
 
+/* Of one that is held, by the current owner of this thread: is it given back for a while? */
+static inline bool
+la_guarded_is_suspended(const la_guarded *self)
+{
+    for (int i = 1; i < self->locks; i++) {
+        if (la_hold_owner(self->kept[i].hold) == NULL) {
+            return true;
+        }
+    }
+    return la_hold_owner(self->kept[0].hold) == NULL;
+}
+
 /*
  * Gives back what the current owner of this thread holds. Returns what is to be let
  * go once nobody is kept from taking it again: a reference, or NULL.
@@ -103,5 +115,11 @@ void la_guarded_abandon(la_guarded *self);
  * it has to write: a list, or NULL with an error.
  */
 PyObject *la_guarded_raws(const la_region_lock *lock, const void *buffer);
+
+/*
+ * All that the calling thread keeps of a lock: a list, in which each Buffer is followed by
+ * a raw view of it, or NULL with an error.
+ */
+PyObject *la_guarded_shown(const la_region_lock *lock);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_GUARDED_H_ */

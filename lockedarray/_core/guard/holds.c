@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "guard/arrays.h"
+#include "guard/changes.h"
 #include "guard/refusal.h"
 #include "guard/wanted.h"
 
@@ -35,9 +36,12 @@ typedef struct {
     int locks;                  /* how many of the last two are set */
     la_owner *owner;            /* who acquired, the last time */
     uint64_t ident;             /* in which thread */
+    bool kept;                  /* by a guard or a lock object, and not by an operation */
 } la_holds_object;
 
 static PyTypeObject *la_holds_type;
+
+const char la_holds_of_operation = 0;
 
 static int
 la_request_set(la_request *request, PyObject *what, PyObject *write)
@@ -102,12 +106,13 @@ static PyObject *
 la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *given;
+    int kept = 0;
 
     if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
         PyErr_SetString(PyExc_TypeError, "Holds() takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "O", &given)) {
+    if (!PyArg_ParseTuple(args, "O|p", &given, &kept)) {
         return NULL;
     }
     PyObject *requests = PySequence_Fast(given, "Holds() takes a list of requests");
@@ -118,6 +123,7 @@ la_holds_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         goto fail;
     }
+    self->kept = kept != 0;
     Py_ssize_t count = PySequence_Fast_GET_SIZE(requests);
     self->requests = PyMem_RawCalloc((size_t)count + 1, sizeof(la_request));
     self->wanted = PyMem_RawCalloc((size_t)count + 1, sizeof(la_wanted));
@@ -192,7 +198,7 @@ la_holds_want(la_holds_object *self, la_thread *thread)
             la_wanted_free(self->wanted, count, thread);
             return -1;
         }
-        request->hold->subject = NULL;
+        request->hold->subject = self->kept ? NULL : &la_holds_of_operation;
         request->hold->shown = NULL;
         la_request_set_region(request);
         self->wanted[count] = (la_wanted){request->lock, request->hold};
@@ -339,7 +345,7 @@ la_holds_acquire_one(la_holds_object *self, int i, la_thread *thread, int64_t de
             taken = 1;      /* try again at once */
         }
         /* Nobody waits for others' code with our lock in hand: that code may ask for it. */
-        la_release(wanted->hold, thread);
+        la_give_back(wanted->hold, thread);
         if (taken == 0 && since == 0 && la_is_observed()) {
             since = la_now();
         }
@@ -366,7 +372,7 @@ la_holds_acquire_own(la_holds_object *self, la_thread *thread, int64_t deadline)
             return 0;
         }
         for (int i = self->locks - 1; i >= 0; i--) {    /* a resize came in between */
-            la_release(self->wanted[i].hold, thread);
+            la_give_back(self->wanted[i].hold, thread);
         }
         for (Py_ssize_t k = 0; k < self->count; k++) {
             la_request_set_region(&self->requests[k]);
@@ -383,7 +389,7 @@ la_holds_undo(la_holds_object *self, int count, la_thread *thread)
             self->taken[count].below = false;
             la_holds_tell_below(self, count, "give_back");
         }
-        la_release(self->wanted[count].hold, thread);
+        la_give_back(self->wanted[count].hold, thread);
     }
 }
 
@@ -429,7 +435,7 @@ la_holds_any(la_holds_object *self)
  * code may set an error.
  */
 static void
-la_holds_release_all(la_holds_object *self)
+la_holds_release_all(la_holds_object *self, bool is_change)
 {
     la_thread *thread = la_thread_self();
 
@@ -442,6 +448,15 @@ la_holds_release_all(la_holds_object *self)
         if (taken.below) {
             la_holds_tell_below(self, i, "give_back");
         }
+        if (!is_change && la_kept_is_mine(taken.kept, thread)) {
+            la_hold_unkeep(taken.kept.hold);
+            la_give_back(taken.kept.hold, thread);
+            if (la_is_observed()) {
+                la_observe_given(taken.kept.hold);
+            }
+            la_hold_free(taken.kept.hold, thread);
+            continue;
+        }
         (void)la_abandon(taken.kept, thread);
         if (la_is_observed()) {
             la_observe_given(taken.kept.hold);
@@ -453,7 +468,7 @@ la_holds_release_all(la_holds_object *self)
 static void
 la_holds_release_quietly(la_holds_object *self)
 {
-    la_holds_release_all(self);
+    la_holds_release_all(self, true);
     if (PyErr_Occurred()) {
         PyErr_WriteUnraisable((PyObject *)la_holds_type);
     }
@@ -524,11 +539,67 @@ la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 }
 
 static PyObject *
-la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
+la_holds_let_go(PyObject *object, bool is_change)
 {
-    la_holds_release_all((la_holds_object *)object);
+    la_holds_release_all((la_holds_object *)object, is_change);
     if (PyErr_Occurred()) {
         return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_holds_release(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_holds_let_go(object, true);
+}
+
+/* Nothing was written by them. */
+static PyObject *
+la_holds_give_back_method(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_holds_let_go(object, false);
+}
+
+/* Are they held, by the current owner of this thread? Else an error. */
+static bool
+la_holds_check_mine(la_holds_object *self, const la_thread *thread)
+{
+    bool mine = thread != NULL && self->owner == la_thread_owner(thread);
+
+    for (int i = 0; mine && i < self->locks; i++) {
+        mine = la_kept_is_mine(self->taken[i].kept, thread);
+    }
+    if (!mine && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_RuntimeError, "this thread does not hold these holds");
+    }
+    return mine;
+}
+
+static PyObject *
+la_holds_watch(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+
+    return la_holds_check_mine(self, la_thread_here())
+        ? la_change_new(self->wanted, self->locks) : NULL;
+}
+
+/* The first lock of which this thread, as its current owner, holds something else; or None. */
+static PyObject *
+la_holds_beside(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+    la_thread *thread = la_thread_here();
+
+    if (!la_holds_check_mine(self, thread)) {
+        return NULL;
+    }
+    for (int i = 0; i < self->locks; i++) {
+        la_wanted *wanted = &self->wanted[i];
+        if (la_lock_is_mine_beside(wanted->lock->lock, wanted->hold, thread)) {
+            return Py_NewRef((PyObject *)wanted->lock);
+        }
     }
     Py_RETURN_NONE;
 }
@@ -599,6 +670,12 @@ static PyMethodDef la_holds_methods[] = {
      "Take every lock, within a timeout (seconds, None: for ever), or raise and hold none."},
     {"release", la_holds_release, METH_NOARGS,
      "Give back what is held, in whatever thread."},
+    {"give_back", la_holds_give_back_method, METH_NOARGS,
+     "Release what nothing was written by: nobody who waits for a change is told."},
+    {"watch", la_holds_watch, METH_NOARGS,
+     "Return a Change, by which to wait until others have written what is held now."},
+    {"beside", la_holds_beside, METH_NOARGS,
+     "Return a lock of these of which this thread holds something else, too, or None."},
     {"are_current", la_holds_current, METH_NOARGS,
      "Whether what is held is what the arrays show now."},
     {"held_by_this_thread", la_holds_mine, METH_NOARGS,

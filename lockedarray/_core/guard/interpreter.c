@@ -115,6 +115,26 @@ la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
     return status;
 }
 
+la_status
+la_hold_await_change(la_hold *watch, la_thread *self, int64_t deadline)
+{
+    la_away away = {NULL, false};
+    bool is_main = PyThread_get_thread_ident() == la_main_thread;
+    la_wait_hooks hooks = {la_before_wait, la_after_wait,
+                           is_main ? la_check_interrupt : NULL, &away};
+
+    return la_change_wait(watch, self, deadline, &hooks);
+}
+
+la_status
+la_hold_resume(la_suspension *suspension, la_thread *self, la_deadlock *deadlock)
+{
+    la_away away = {NULL, false};
+    la_wait_hooks hooks = {la_before_wait, la_after_wait, NULL, &away};
+
+    return la_resume(suspension, self, &hooks, deadlock);
+}
+
 /* -- the end of a thread state ------------------------------------------------- */
 
 /*

@@ -7,7 +7,9 @@
 
 #include "guard/python.h"
 
+#include "lock/change.h"
 #include "lock/registry.h"
+#include "lock/suspend.h"
 
 /* Raises MemoryError where the thread has no record yet and cannot have one. */
 static inline la_thread *
@@ -34,6 +36,12 @@ la_hold_make(la_thread *self, la_mode mode)
 /* Waits with the GIL or the thread state let go; raises only for LA_INTERRUPTED. */
 la_status la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self,
                        int64_t deadline, la_deadlock *deadlock);
+
+/* The same of a wait for a change. */
+la_status la_hold_await_change(la_hold *watch, la_thread *self, int64_t deadline);
+
+/* The same of holds that were suspended; no signal ends it. */
+la_status la_hold_resume(la_suspension *suspension, la_thread *self, la_deadlock *deadlock);
 
 /* The deadline that is so many seconds from now; more than a century is for ever. */
 static inline int64_t

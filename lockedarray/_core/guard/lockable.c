@@ -12,6 +12,8 @@
  */
 #include "guard/lockable.h"
 
+#include <stddef.h>
+
 #include "guard/observer.h"
 #include "guard/refusal.h"
 
@@ -28,6 +30,7 @@ typedef struct {
     la_claim *others;
     la_mode mode;
     bool busy;                      /* its own claim is taken, or being taken or given back */
+    PyObject *weakrefs;
 } la_lockable;
 
 static inline bool
@@ -183,7 +186,7 @@ la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
     return la_lockable_acquire_hold(self, thread, other, deadline);
 }
 
-static int
+int
 la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline, bool *limited)
 {
     int blocks = blocking == NULL ? 1 : PyObject_IsTrue(blocking);
@@ -215,6 +218,10 @@ la_lockable_deadline(PyObject *blocking, PyObject *timeout, int64_t *deadline, b
                      "timeout must not be negative (seconds), or -1, not %R", timeout);
         return -1;
     }
+    if (seconds * 1e6 > (double)PY_TIMEOUT_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "timeout value is too large");
+        return -1;
+    }
     *limited = !blocks || seconds >= 0;
     *deadline = !blocks ? LA_NOW : seconds < 0 ? LA_NEVER : la_deadline_after(seconds);
     return 0;
@@ -242,6 +249,40 @@ la_lockable_acquire(PyObject *object, PyObject *args, PyObject *kwargs)
     return NULL;
 }
 
+/* Gives back what anybody holds by it, in whatever thread. */
+static void
+la_lockable_abandon_all(la_lockable *self)
+{
+    la_thread *thread = la_thread_self();
+    la_kept kept;
+    la_claim *others;
+
+    Py_BEGIN_CRITICAL_SECTION(self);
+    kept = self->own.kept;
+    self->own.kept.hold = NULL;
+    others = self->others;
+    self->others = NULL;
+    Py_END_CRITICAL_SECTION();
+    if (thread != NULL && kept.hold != NULL) {
+        (void)la_abandon(kept, thread);
+    }
+    while (others != NULL) {
+        la_claim *claim = others;
+        others = claim->next;
+        if (thread != NULL) {
+            (void)la_abandon(claim->kept, thread);
+        }
+        PyMem_RawFree(claim);
+    }
+}
+
+/* What is suspended, while its thread waits for a condition, has no owner. */
+static inline bool
+la_claim_is_held(const la_claim *claim)
+{
+    return la_kept_is_held(claim->kept) && la_hold_owner(claim->kept.hold) != NULL;
+}
+
 /* Does any thread hold the lock by this object? */
 static bool
 la_lockable_is_taken(la_lockable *self)
@@ -249,9 +290,9 @@ la_lockable_is_taken(la_lockable *self)
     bool taken;
 
     Py_BEGIN_CRITICAL_SECTION(self);
-    taken = self->busy && la_kept_is_held(self->own.kept);
+    taken = self->busy && la_claim_is_held(&self->own);
     for (la_claim *claim = self->others; claim != NULL; claim = claim->next) {
-        taken |= la_kept_is_held(claim->kept);
+        taken |= la_claim_is_held(claim);
     }
     Py_END_CRITICAL_SECTION();
     return taken;
@@ -313,6 +354,71 @@ static PyObject *
 la_lockable_locked(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     return PyBool_FromLong(la_lockable_is_taken((la_lockable *)object));
+}
+
+/*
+ * What threading.Condition asks: to let go of all that this thread has of the lock, by guards
+ * and other lock objects, too.
+ */
+static bool
+la_lockable_is_mine_now(la_lockable *self)
+{
+    la_thread *thread = la_thread_self();
+    bool mine;
+
+    Py_BEGIN_CRITICAL_SECTION(self);
+    mine = thread != NULL && la_lockable_is_mine(self, thread);
+    Py_END_CRITICAL_SECTION();
+    return mine;
+}
+
+static PyObject *
+la_lockable_is_owned(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(la_lockable_is_mine_now((la_lockable *)object));
+}
+
+static PyObject *
+la_lockable_release_save(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_lockable *self = (la_lockable *)object;
+
+    if (!la_lockable_is_mine_now(self)) {
+        PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
+        return NULL;
+    }
+    return PyObject_CallMethod((PyObject *)self->lock, "_release_save", NULL);
+}
+
+static PyObject *
+la_lockable_acquire_restore(PyObject *object, PyObject *saved)
+{
+    return PyObject_CallMethod((PyObject *)((la_lockable *)object)->lock, "_acquire_restore",
+                               "(O)", saved);     /* which is a tuple */
+}
+
+/* Nobody holds the lock by it any more. */
+static PyObject *
+la_lockable_at_fork_reinit(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_lockable *self = (la_lockable *)object;
+
+    la_lockable_abandon_all(self);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    self->busy = false;
+    Py_END_CRITICAL_SECTION();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+la_lockable_repr(PyObject *object)
+{
+    la_lockable *self = (la_lockable *)object;
+
+    return PyUnicode_FromFormat("<%s lockedarray.Lockable object (%s, lock %llu) at %p>",
+                                la_lockable_is_taken(self) ? "locked" : "unlocked",
+                                self->mode == LA_WRITE ? "write" : "read",
+                                (unsigned long long)self->lock->lock->serial, object);
 }
 
 static PyObject *
@@ -392,19 +498,11 @@ la_lockable_dealloc(PyObject *object)
 {
     la_lockable *self = (la_lockable *)object;
     PyTypeObject *type = Py_TYPE(object);
-    la_thread *thread = la_thread_self();
 
-    if (thread != NULL) {
-        (void)la_abandon(self->own.kept, thread);
+    if (self->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(object);
     }
-    while (self->others != NULL) {
-        la_claim *claim = self->others;
-        self->others = claim->next;
-        if (thread != NULL) {
-            (void)la_abandon(claim->kept, thread);
-        }
-        PyMem_RawFree(claim);
-    }
+    la_lockable_abandon_all(self);
     Py_XDECREF((PyObject *)self->lock);
     type->tp_free(object);
     Py_DECREF(type);
@@ -415,6 +513,11 @@ static PyMethodDef la_lockable_methods[] = {
      METH_VARARGS | METH_KEYWORDS,
      "Take the lock; False if it was not free in time (seconds, -1: no limit)."},
     {"release", la_lockable_release, METH_NOARGS, "Give the lock back."},
+    {"_is_owned", la_lockable_is_owned, METH_NOARGS, "Whether this thread holds the lock by it."},
+    {"_release_save", la_lockable_release_save, METH_NOARGS,
+     "Let go of all that this thread has of the lock."},
+    {"_acquire_restore", la_lockable_acquire_restore, METH_O, "Take it again."},
+    {"_at_fork_reinit", la_lockable_at_fork_reinit, METH_NOARGS, "Have nobody hold it any more."},
     {"locked", la_lockable_locked, METH_NOARGS, "Whether this lock object holds the lock."},
     {"__enter__", la_lockable_enter, METH_NOARGS, "Take the lock; returns False."},
     {"__exit__", (PyCFunction)(void (*)(void))la_lockable_exit, METH_FASTCALL,
@@ -422,7 +525,14 @@ static PyMethodDef la_lockable_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static PyMemberDef la_lockable_members[] = {
+    {"__weaklistoffset__", LA_T_PYSSIZET, offsetof(la_lockable, weakrefs), LA_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyType_Slot la_lockable_slots[] = {
+    {Py_tp_repr, la_lockable_repr},
+    {Py_tp_members, la_lockable_members},
     {Py_tp_new, la_lockable_new},
     {Py_tp_dealloc, la_lockable_dealloc},
     {Py_tp_methods, la_lockable_methods},

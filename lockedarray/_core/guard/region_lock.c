@@ -165,7 +165,7 @@ la_entry(const la_hold_info *info)
     bool nowhere = la_region_is_nowhere(&info->region);
 
     return Py_BuildValue("(KsNNNN)", (unsigned long long)info->thread,
-                         info->mode == LA_WRITE ? "write" : "read",
+                         info->for_change ? "change" : info->mode == LA_WRITE ? "write" : "read",
                          PyBool_FromLong(info->waits),
                          la_offset_or_none(nowhere ? 0 : info->region.low),
                          la_offset_or_none(nowhere ? 0 : info->region.high),

@@ -104,7 +104,7 @@ la_wanted_give_up(const la_wanted *wanted, int count, int but, la_thread *self)
 {
     while (count-- > 0) {
         if (count != but) {
-            la_release(wanted[count].hold, self);
+            la_give_back(wanted[count].hold, self);
         }
     }
 }
@@ -158,7 +158,7 @@ la_wanted_acquire_in_turn(const la_wanted *wanted, int count, la_thread *self,
             return 1;
         }
         la_wanted_give_up(wanted, tried, next, self);
-        la_release(wanted[next].hold, self);
+        la_give_back(wanted[next].hold, self);
         next = tried;
     }
     return 0;

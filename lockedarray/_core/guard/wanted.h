@@ -68,6 +68,16 @@ la_wanted_free(la_wanted *wanted, int count, la_thread *self)
     }
 }
 
+/* Gives all back that nothing was done by, with the records. */
+static inline void
+la_wanted_give_back(la_wanted *wanted, int count, la_thread *self)
+{
+    while (count-- > 0) {
+        la_give_back(wanted[count].hold, self);
+        la_hold_free(wanted[count].hold, self);
+    }
+}
+
 /* Releases all, the last taken first, and gives the records back. */
 static inline void
 la_wanted_release(la_wanted *wanted, int count, la_thread *self)

@@ -109,26 +109,6 @@ la_waiter_woken_locked(la_hold *waiter, la_wake_reason reason,
     return LA_WAITING;
 }
 
-/*
- * How long a thread sleeps that has signals to look for, before it looks. A signal ends
- * the sleep, but for one that comes just before it; so each time is twice the one
- * before. Where signals end no sleep there is no other way. A debug build goes without,
- * so that a lost wake-up is a hang and not a delay.
- */
-#if !LA_SIGNAL_ENDS_SLEEP
-#define LA_FIRST_SLICE (20 * LA_MILLISECOND)
-#elif defined(LA_DEBUG)
-#define LA_FIRST_SLICE (3600000 * LA_MILLISECOND)
-#else
-#define LA_FIRST_SLICE (100 * LA_MILLISECOND)
-#endif
-
-static int64_t
-la_slice_after(int64_t slice)
-{
-    return LA_SIGNAL_ENDS_SLEEP && slice < LA_NEVER / 4 ? 2 * slice : slice;
-}
-
 /* Sleeps until there is a result, or a signal to look for. */
 static la_status
 la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t *slice)
@@ -329,7 +309,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
         la_waiter_resume(waiter);
         if (raised) {
             if (la_waiter_leave(waiter, LA_INTERRUPTED) == LA_OK) {
-                la_release(waiter, waiter->thread);
+                la_give_back(waiter, waiter->thread);
             }
             return LA_INTERRUPTED;
         }
@@ -443,6 +423,7 @@ la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
 {
     hold->lock = lock;      /* before it is remembered anywhere: see fork.c */
     hold->thread = self;
+    hold->notify = NULL;
     hold->wanted_by = la_thread_owner(self);
     hold->heeds = UINT64_MAX;
     hold->queued = false;
@@ -474,8 +455,8 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     return la_acquire_queued(hold, true, deadline, hooks, deadlock);
 }
 
-LA_COLD void
-la_release_slow(la_hold *hold, la_thread *self)
+static void
+la_release_or_give_back(la_hold *hold, la_thread *self, bool is_change)
 {
     la_lock *lock = hold->lock;
     la_owner *owner = la_hold_owner(hold);
@@ -487,8 +468,23 @@ la_release_slow(la_hold *hold, la_thread *self)
     }
     la_holds_unlink_locked(lock, hold);
     la_queue_serve_locked(hold, &wakes);
+    if (is_change) {
+        la_changes_tell_locked(hold, &wakes);
+    }
     la_owner_forget(owner, hold);
     la_lock_leave(lock, self, &wakes);
+}
+
+LA_COLD void
+la_release_slow(la_hold *hold, la_thread *self)
+{
+    la_release_or_give_back(hold, self, true);
+}
+
+LA_COLD void
+la_give_back_slow(la_hold *hold, la_thread *self)
+{
+    la_release_or_give_back(hold, self, false);
 }
 
 LA_COLD bool

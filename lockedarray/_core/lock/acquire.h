@@ -55,6 +55,7 @@ la_status la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
                           la_deadlock *deadlock);
 bool la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self);
 void la_release_slow(la_hold *hold, la_thread *self);
+void la_give_back_slow(la_hold *hold, la_thread *self);
 
 /*
  * Takes the hold, waiting until `deadline`: LA_NOW, LA_NEVER or a time of
@@ -94,6 +95,15 @@ la_release(la_hold *hold, la_thread *self)
 {
     if (!LA_LIKELY(la_lock_unclaim(hold, self))) {
         la_release_slow(hold, self);
+    }
+}
+
+/* The same of what nothing was written by: nobody takes it for a change. */
+static inline void
+la_give_back(la_hold *hold, la_thread *self)
+{
+    if (!LA_LIKELY(la_lock_unclaim(hold, self))) {
+        la_give_back_slow(hold, self);
     }
 }
 

@@ -26,6 +26,7 @@
  */
 #include "lock/fork.h"
 
+#include "lock/change.h"
 #include "lock/registry.h"
 
 void
@@ -33,11 +34,13 @@ la_fork_prepare(void)
 {
     la_graph_lock();
     la_registry_fork_prepare();
+    la_changes_fork_prepare();
 }
 
 void
 la_fork_parent(void)
 {
+    la_changes_fork_parent();
     la_registry_fork_parent();
     la_graph_unlock();
 }
@@ -209,5 +212,6 @@ la_fork_child(void)
         la_wait_queue_again(la_thread_innermost(self));
         la_waits_serve(self);
     }
+    la_changes_fork_child(self);
     la_registry_fork_child();
 }

@@ -100,6 +100,7 @@ struct la_hold {
     int64_t since;
     uint64_t heeds;                     /* it stands behind those with a ticket below this */
     la_thread *thread;                  /* which sleeps */
+    void (*notify)(la_hold *waiter);    /* called to wake it; NULL: its thread is woken */
     la_owner *wanted_by;                /* whose it will be */
     la_hold *wake_next;
     bool nested;                        /* somebody may wait for the thread */

@@ -52,6 +52,26 @@ la_wake_reason la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected,
  */
 void la_wake(_Atomic(uint32_t) *word);
 
+/*
+ * How long a thread sleeps that has signals to look for, before it looks. A signal ends
+ * the sleep, but for one that comes just before it; so each time is twice the one
+ * before. Where signals end no sleep there is no other way. A debug build goes without,
+ * so that a lost wake-up is a hang and not a delay.
+ */
+#if !LA_SIGNAL_ENDS_SLEEP
+#define LA_FIRST_SLICE (20 * LA_MILLISECOND)
+#elif defined(LA_DEBUG)
+#define LA_FIRST_SLICE (3600000 * LA_MILLISECOND)
+#else
+#define LA_FIRST_SLICE (100 * LA_MILLISECOND)
+#endif
+
+static inline int64_t
+la_slice_after(int64_t slice)
+{
+    return LA_SIGNAL_ENDS_SLEEP && slice < LA_NEVER / 4 ? 2 * slice : slice;
+}
+
 /* In a forked child, before anything else here. */
 void la_parker_fork_child(void);
 

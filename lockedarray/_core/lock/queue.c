@@ -130,7 +130,7 @@ la_lock_settle_locked(la_lock *lock)
 {
     uintptr_t state = LA_LISTED;
 
-    if (lock->waiters.count > 0) {
+    if (lock->waiters.count > 0 || lock->changes.count > 0) {
         lock->reads = 0;
     }
     else if (la_bias_is_due_locked(lock)) {
@@ -157,7 +157,7 @@ la_lock_settle_locked(la_lock *lock)
  * been awake for another reason, and waits for that. Records of threads live for ever,
  * so one that has gone on may be woken.
  */
-static void
+void
 la_wakes_make(la_wakes *wakes)
 {
     la_hold *waiter = wakes->first;
@@ -165,6 +165,9 @@ la_wakes_make(la_wakes *wakes)
     while (waiter != NULL) {
         la_hold *next = waiter->wake_next;
         la_thread *thread = waiter->thread;
+        if (waiter->notify != NULL) {
+            waiter->notify(waiter);
+        }
         /* Release: pairs with the acquire of la_waiter_await_wakers. */
         atomic_store_explicit(&waiter->waking, false, memory_order_release);
         la_unpark(&thread->parker);
@@ -173,13 +176,29 @@ la_wakes_make(la_wakes *wakes)
     wakes->first = wakes->last = NULL;
 }
 
+static void
+la_wakes_append(la_wakes *wakes, la_wakes *others)
+{
+    if (others->first == NULL) {
+        return;
+    }
+    *(wakes->last != NULL ? &wakes->last->wake_next : &wakes->first) = others->first;
+    wakes->last = others->last;
+    others->first = others->last = NULL;
+}
+
 void
 la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes)
 {
     la_lock_check_locked(lock);
     la_lock_settle_locked(lock);
     la_lock_give_mutex(lock, self);
-    la_wakes_make(wakes);
+    if (LA_LIKELY(self->deferred == NULL)) {
+        la_wakes_make(wakes);
+    }
+    else {
+        la_wakes_append(self->deferred, wakes);
+    }
 }
 
 /*
@@ -393,6 +412,27 @@ la_queue_serve_locked(const la_hold *gone, la_wakes *wakes)
     }
 }
 
+void
+la_changes_tell_locked(const la_hold *gone, la_wakes *wakes)
+{
+    const la_hold_set *changes = &gone->lock->changes;
+    la_hold *watch;
+
+    if (LA_LIKELY(changes->first == NULL) || !la_hold_writes(gone)) {
+        return;
+    }
+    for (uint64_t from = 0;
+            (watch = la_hold_set_next(changes, gone, from, UINT64_MAX)) != NULL;
+            from = watch->ticket + 1) {
+        /* Relaxed: only changed under the mutex. */
+        if (!atomic_load_explicit(&watch->granted, memory_order_relaxed)) {
+            la_wakes_add(wakes, watch);
+            /* Release: pairs with the acquire in la_change_is_seen. */
+            atomic_store_explicit(&watch->granted, true, memory_order_release);
+        }
+    }
+}
+
 /* What la_lock_list copies to. */
 typedef struct {
     la_hold_info *infos;
@@ -400,7 +440,8 @@ typedef struct {
 } la_listing;
 
 static void
-la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, bool waits)
+la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, bool waits,
+               bool for_change)
 {
     for (; hold != NULL; hold = hold->also, listing->count++) {
         if (listing->count < listing->room) {
@@ -411,6 +452,7 @@ la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, 
                 .mode = hold->mode,
                 .waits = waits,
                 .since = waits ? hold->since : 0,
+                .for_change = for_change,
                 .region = hold->region,
             };
         }
@@ -427,11 +469,15 @@ la_lock_list(la_lock *lock, la_thread *self, la_hold_info *infos, size_t room)
     for (la_hold *hold = lock->holds.first; hold != NULL; hold = hold->next) {
         /* Relaxed: linked, so the owner changes under the mutex only. */
         la_listing_add(&listing, hold, atomic_load_explicit(&hold->owner,
-                                                            memory_order_relaxed), false);
+                                                            memory_order_relaxed),
+                       false, false);
     }
     for (la_hold *waiter = lock->waiters.first; waiter != NULL;
             waiter = waiter->next) {
-        la_listing_add(&listing, waiter, waiter->wanted_by, true);
+        la_listing_add(&listing, waiter, waiter->wanted_by, true, false);
+    }
+    for (la_hold *watch = lock->changes.first; watch != NULL; watch = watch->next) {
+        la_listing_add(&listing, watch, watch->wanted_by, true, true);
     }
     la_lock_leave(lock, self, &wakes);
     return listing.count;

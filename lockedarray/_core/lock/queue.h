@@ -13,7 +13,7 @@
  *
  * Invariant, whenever the mutex is free:
  *   1. No two holds conflict.
- *   2. The state word says what the lists say: LA_FREE when both are empty,
+ *   2. The state word says what the lists say: LA_FREE when all are empty,
  *      LA_INLINE for one hold and no waiter, else LA_LISTED. Or it is LA_BIASED:
  *      nobody waits, and nothing but reads is held.
  *   3. The queue is ordered by age, oldest first.
@@ -35,13 +35,8 @@
 /* A waiter this old is handed the lock; newcomers queue behind it. */
 #define LA_HAND_OFF_NS LA_MILLISECOND
 
-/*
- * Waiters to wake once the mutex is free, by wake_next. None of them leaves
- * la_acquire before it was woken.
- */
-typedef struct {
-    la_hold *first, *last;
-} la_wakes;
+/* To be called once no mutex is held. */
+void la_wakes_make(la_wakes *wakes);
 
 /* Takes the mutex and brings the lock into the list form. */
 void la_lock_enter(la_lock *lock, la_thread *self);
@@ -55,7 +50,7 @@ void la_lock_enter(la_lock *lock, la_thread *self);
 bool la_lock_enter_or_add(la_hold *hold, la_owner *owner, la_thread *self);
 bool la_lock_enter_or_drop(la_hold *hold, la_thread *self);
 
-/* Gives the mutex back, and wakes. */
+/* Gives the mutex back, and wakes; later, where the thread has `deferred` set. */
 void la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes);
 
 /* In a forked child: a hold that its owner keeps is put into the emptied list again. */
@@ -97,6 +92,12 @@ void la_queue_offer_locked(la_hold *waiter, la_wakes *wakes);
 void la_queue_serve_locked(const la_hold *gone, la_wakes *wakes);
 
 /*
+ * Tells those who wait for a change of what was written by this hold, which is being
+ * given back. To be called beside la_queue_serve_locked.
+ */
+void la_changes_tell_locked(const la_hold *gone, la_wakes *wakes);
+
+/*
  * For people who debug, for messages and for tests: what is held, and then what
  * is waited for, region by region. Copies as many as there is room for, and
  * returns how many there are. Another thread's hold may be gone when this returns.
@@ -107,6 +108,7 @@ typedef struct {
     la_mode mode;
     bool waits;
     int64_t since;          /* when it began to wait, by la_now() */
+    bool for_change;        /* it waits for that, and not for the lock */
     la_region region;
 } la_hold_info;
 

@@ -14,7 +14,8 @@
  *     address | LA_INLINE    the hold at this address is the only one, and
  *                            nobody waits
  *     LA_LISTED              holds and waiters are in the lists, which the
- *                            mutex guards
+ *                            mutex guards; so it is for as long as somebody waits
+ *                            for a change (change.h)
  *     LA_BIASED              nobody waits, and all holds are reads: some in the
  *                            list, any number in slots of their threads
  *
@@ -61,7 +62,8 @@ struct la_lock {
     uint64_t serial;                    /* the caller's, for its lock order; it stays */
     void *object;                       /* what the floors above know it by; they set it */
     int64_t unbiased_until;
-    la_hold_index index_of_holds, index_of_waiters;
+    la_hold_set changes;                /* who waits for a change: see change.h */
+    la_hold_index index_of_holds, index_of_waiters, index_of_changes;
 };
 
 static inline void
@@ -71,6 +73,7 @@ la_lock_init(la_lock *lock, uint64_t serial)
     la_mutex_init(&lock->mutex);
     la_hold_set_init(&lock->holds, &lock->index_of_holds);
     la_hold_set_init(&lock->waiters, &lock->index_of_waiters);
+    la_hold_set_init(&lock->changes, &lock->index_of_changes);
     lock->tickets = 0;
     lock->serial = serial;
     lock->object = NULL;
@@ -83,7 +86,8 @@ la_lock_destroy(la_lock *lock)
 {
     /* Relaxed: nobody else knows the lock any more. */
     uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
-    LA_ASSERT((state == LA_FREE || state == LA_BIASED) && lock->holds.count == 0);
+    LA_ASSERT((state == LA_FREE || state == LA_BIASED) && lock->holds.count == 0
+              && lock->changes.count == 0);
     (void)lock, (void)state;
 }
 

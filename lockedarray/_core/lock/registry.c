@@ -120,6 +120,26 @@ la_thread_begin_slow(void)
     return self;
 }
 
+/*
+ * While the registry's mutex is held nobody is woken, since `notify` may do what it
+ * likes (change.h).
+ */
+static void
+la_registry_enter(la_thread *self, la_wakes *wakes)
+{
+    *wakes = (la_wakes){0};
+    la_mutex_lock(&la_registry_mutex);
+    self->deferred = wakes;
+}
+
+static void
+la_registry_leave(la_thread *self, la_wakes *wakes)
+{
+    self->deferred = NULL;
+    la_mutex_unlock(&la_registry_mutex);
+    la_wakes_make(wakes);
+}
+
 /* -- what is kept ------------------------------------------------------------- */
 
 static void
@@ -142,6 +162,7 @@ la_abandon_locked(la_hold *hold, la_thread *self)
     if (!la_lock_enter_or_drop(hold, self)) {
         la_holds_unlink_locked(lock, hold);
         la_queue_serve_locked(hold, &wakes);
+        la_changes_tell_locked(hold, &wakes);
         la_lock_leave(lock, self, &wakes);
     }
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
@@ -158,17 +179,19 @@ bool
 la_abandon(la_kept kept, la_thread *self)
 {
     bool mine = la_kept_is_mine(kept, self), held;
+    la_wakes wakes;
 
     /* Its own, too: others may visit it. */
-    la_mutex_lock(&la_registry_mutex);
+    la_registry_enter(self, &wakes);
     held = la_kept_is_held(kept);
     if (held) {
         la_hold_end(kept.hold);
-        if (!mine) {
+        /* One that is suspended has no owner, and is no more than a record. */
+        if (!mine && la_hold_owner(kept.hold) != NULL) {
             la_abandon_locked(kept.hold, self);
         }
     }
-    la_mutex_unlock(&la_registry_mutex);
+    la_registry_leave(self, &wakes);
     if (held && mine) {
         la_release(kept.hold, self);
         la_hold_free(kept.hold, self);
@@ -229,6 +252,54 @@ la_registry_visit_locks(void (*visit)(la_lock *lock, void *context), void *conte
     la_mutex_unlock(&la_registry_mutex);
 }
 
+/* -- what is suspended -------------------------------------------------------- */
+
+void
+la_registry_suspend(la_kept *kept, size_t count, la_thread *self)
+{
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
+    for (size_t i = 0; i < count; i++) {
+        if (la_kept_is_held(kept[i])) {
+            la_release(kept[i].hold, self);
+        }
+        else {
+            kept[i].hold = NULL;
+        }
+    }
+    la_registry_leave(self, &wakes);
+}
+
+void
+la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thread *self)
+{
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
+    for (size_t i = 0; i < count; i++) {
+        la_hold *hold = kept[i].hold;
+        bool held = la_kept_is_held(kept[i]);
+        if (hold == NULL) {
+            continue;
+        }
+        if (held && all != NULL) {
+            la_lock *lock = all->lock;
+            la_wakes none = {0};
+            la_lock_enter(lock, self);
+            la_owner_remember(la_thread_owner(self), hold);
+            la_holds_link_locked(lock, hold, la_thread_owner(self));
+            la_lock_leave(lock, self, &none);
+            continue;
+        }
+        if (held) {
+            la_hold_end(hold);
+        }
+        la_hold_free(hold, self);
+    }
+    la_registry_leave(self, &wakes);
+}
+
 /* -- the end of a thread ------------------------------------------------------ */
 
 static void
@@ -283,15 +354,19 @@ la_thread_end_holds_locked(la_thread *self)
 void
 la_thread_end_holds(la_thread *self)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
     la_thread_end_holds_locked(self);
-    la_mutex_unlock(&la_registry_mutex);
+    la_registry_leave(self, &wakes);
 }
 
 static void
 la_thread_end(la_thread *self)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
     la_thread_end_holds_locked(self);
     la_owner *owner = la_thread_owner(self);
     if (owner != &self->own) {
@@ -302,7 +377,7 @@ la_thread_end(la_thread *self)
     la_pool_give(self);
     la_thread_current = NULL;
     self->used = false;
-    la_mutex_unlock(&la_registry_mutex);
+    la_registry_leave(self, &wakes);
 }
 
 /* -- owners ------------------------------------------------------------------- */
@@ -335,12 +410,14 @@ la_owner_put_beside_locked(la_owner *owner, la_thread *thread)
 void
 la_owner_free(la_owner *owner, la_thread *self)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_wakes wakes;
+
+    la_registry_enter(self, &wakes);
     la_owner_unbind_locked(owner);
     la_owner_end_locked(owner, self);
     owner->next = la_owners_unused;
     la_owners_unused = owner;
-    la_mutex_unlock(&la_registry_mutex);
+    la_registry_leave(self, &wakes);
 }
 
 /* Does the calling thread wait for it, and handles a signal at this moment? */

@@ -39,6 +39,18 @@ extern void (*la_on_hold_end)(la_hold *hold);
 bool la_abandon(la_kept kept, la_thread *self);
 
 /*
+ * Gives holds back that stay kept, and are the current owner's of the calling thread
+ * (suspend.h). What was abandoned before is taken out.
+ */
+void la_registry_suspend(la_kept *kept, size_t count, la_thread *self);
+
+/*
+ * Puts those back among the holds of their lock that nobody abandoned, while this thread has
+ * `all`, which excludes what they exclude; NULL: abandons them.
+ */
+void la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thread *self);
+
+/*
  * Calls `visit`, under the registry's mutex and the lock's, for each hold of the lock
  * that is the current owner's of the calling thread: it may look, and no more. While
  * that one has all of the lock to write, nobody else has any.

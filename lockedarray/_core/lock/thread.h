@@ -14,6 +14,7 @@
  *                      forked child, where the thread is gone
  *   others, used       under the registry's mutex; that there are others is
  *                      for the thread itself to see without it
+ *   deferred           the thread itself
  *   next               does not change once others can see the record
  */
 #ifndef LOCKEDARRAY_CORE_LOCK_THREAD_H_
@@ -35,6 +36,14 @@ typedef _Atomic(la_lock *) la_slot;
 /* How many there are: one cache line, which is all that is looked at. */
 #define LA_SLOTS 8
 
+/*
+ * Waiters to wake once the mutex is free, by wake_next. None of them leaves
+ * la_acquire before it was woken.
+ */
+typedef struct {
+    la_hold *first, *last;
+} la_wakes;
+
 /* In cache lines of its own. What the thread writes in each hold, what others look at
    or take, and what others write are in different ones. */
 struct la_thread {
@@ -49,6 +58,7 @@ struct la_thread {
     la_owner own;                   /* the one it begins with */
     la_thread *next;
     bool used;
+    la_wakes *deferred;             /* whom to wake once no mutex is held: registry.c */
 
     la_hold *slot_holds[LA_SLOTS];  /* what is in the slot of that number */
     _Alignas(LA_CACHE_LINE) la_slot slots[LA_SLOTS];

@@ -77,3 +77,9 @@ f.at[0] < 1  # type: ignore[operator]
 float(f.at[0])  # type: ignore[arg-type]
 len(f.at[0])  # type: ignore[arg-type]
 len(f.at)  # type: ignore[arg-type]
+
+# Predicates
+f.write(when=1)  # type: ignore[arg-type]
+f.read(when=lambda: True)  # type: ignore[arg-type, misc]
+f.wait_for()  # type: ignore[call-arg]
+la.acquire(write=f, when=True)  # type: ignore[call-overload]

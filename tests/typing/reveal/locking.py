@@ -1,6 +1,7 @@
 """Guards give raw views in the form of what is locked; `at` gives elements or arrays."""
 
-from typing import Any, assert_type
+import threading
+from typing import Any, Literal, assert_type
 
 import numpy as np
 
@@ -28,6 +29,23 @@ assert_type(guard.acquire(), I2)
 guard.release()
 with f.write() as raw:
     assert_type(raw, F1)
+
+with f.write(when=lambda a: a[0] == 0) as raw:
+    assert_type(raw, F1)
+assert_type(f.read(1, lambda a: a.sum()), Guard[F1])
+assert_type(i.wait_for(lambda a: len(a), 0), int | Literal[False])
+assert_type(i.wait_for(lambda a: "text", timeout=1), str | Literal[False])
+with la.acquire(write=f, read=i, when=lambda pair: pair[0][0] == pair[1][0, 0]) as (rf, ri):
+    assert_type(rf, F1)
+    assert_type(ri, I2)
+with la.acquire(read=f, when=lambda a: not a.any()) as raw:
+    assert_type(raw, F1)
+with f.lock as entered:
+    assert_type(entered, bool)
+assert_type(f.lock.acquire(False), bool)
+assert_type(f.lock.locked(), bool)
+# Typeshed names the locks that a Condition takes, and knows no other.
+condition = threading.Condition(f.lock)  # type: ignore[arg-type]
 
 # Guards of several
 assert_type(la.acquire(write=f), Guard[F1])

@@ -3,7 +3,7 @@
 # or ndarray for both, and not the same in each version.
 # overload-overlap: an exact case stands before the general one.
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import EllipsisType
 from typing import (
     Any,
@@ -38,6 +38,7 @@ from .pointers import Pointers
 
 __all__ = ["LockedArray"]
 
+_T = TypeVar("_T")
 _AnyShape: TypeAlias = tuple[Any, ...]
 # Matches shapes that are not known, and none that is: mypy takes tuple[Any, ...] for a tuple[int].
 _UnknownShape: TypeAlias = tuple[Never, Never, Never, Never, Never, Never, Never, Never, Never]
@@ -164,8 +165,21 @@ class LockedArray(np.ndarray[_ShapeT_co, _DTypeT_co]):
     def at(self) -> At[_ShapeT_co, _DTypeT_co]: ...
     @property
     def frozen(self) -> bool: ...
-    def read(self, timeout: float | None = None) -> Guard[np.ndarray[_ShapeT_co, _DTypeT_co]]: ...
-    def write(self, timeout: float | None = None) -> Guard[np.ndarray[_ShapeT_co, _DTypeT_co]]: ...
+    def read(
+        self,
+        timeout: float | None = None,
+        when: Callable[[np.ndarray[_ShapeT_co, _DTypeT_co]], object] | None = None,
+    ) -> Guard[np.ndarray[_ShapeT_co, _DTypeT_co]]: ...
+    def write(
+        self,
+        timeout: float | None = None,
+        when: Callable[[np.ndarray[_ShapeT_co, _DTypeT_co]], object] | None = None,
+    ) -> Guard[np.ndarray[_ShapeT_co, _DTypeT_co]]: ...
+    def wait_for(
+        self,
+        predicate: Callable[[np.ndarray[_ShapeT_co, _DTypeT_co]], _T],
+        timeout: float | None = None,
+    ) -> _T | Literal[False]: ...
     def freeze(self) -> None: ...
     def flush(self) -> None: ...
     def setflags(

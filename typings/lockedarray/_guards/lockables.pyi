@@ -1,6 +1,6 @@
 from types import TracebackType
 
-__all__ = ["Lockable"]
+__all__ = ["Lockable", "time_limit"]
 
 class Lockable:
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
@@ -15,3 +15,5 @@ class Lockable:
         exc_tb: TracebackType | None,
         /,
     ) -> None: ...
+
+def time_limit(blocking: bool, timeout: float) -> float | None: ...

@@ -1,0 +1,113 @@
+/*
+ * Change: a watch of one or several locks in a Python object.
+ */
+#include "guard/changes.h"
+
+#include <stddef.h>
+
+typedef struct {
+    PyObject_HEAD
+    la_hold *watch;             /* of all locks */
+    PyObject *locks;            /* a tuple: they outlive their watches */
+    bool polls;                 /* there is a lock below one of them, whose users do not tell */
+} la_change_object;
+
+static PyTypeObject *la_change_type;
+
+PyObject *
+la_change_new(const la_wanted *wanted, int count)
+{
+    la_thread *thread = la_thread_here();
+    la_change_object *self = thread == NULL ? NULL
+        : (la_change_object *)la_change_type->tp_alloc(la_change_type, 0);
+
+    if (self == NULL) {
+        return NULL;
+    }
+    self->locks = PyTuple_New(count);
+    for (int i = 0; self->locks != NULL && i < count; i++) {
+        la_region_lock *lock = wanted[i].lock;
+        PyTuple_SET_ITEM(self->locks, i, Py_NewRef((PyObject *)lock));
+        self->polls = self->polls || lock->below != NULL;
+        la_hold *watch = la_change_watch(lock->lock, wanted[i].hold, thread, self->watch,
+                                         NULL, NULL);
+        if (watch == NULL) {
+            PyErr_NoMemory();
+            Py_DECREF(self);
+            return NULL;
+        }
+        self->watch = watch;
+    }
+    if (self->locks == NULL) {
+        Py_CLEAR(self);
+    }
+    return (PyObject *)self;
+}
+
+static void
+la_change_dealloc(PyObject *object)
+{
+    la_change_object *self = (la_change_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    la_thread *thread = la_thread_self();
+
+    if (self->watch != NULL && thread != NULL) {
+        la_change_end(self->watch, thread, NULL);
+    }
+    Py_XDECREF(self->locks);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *
+la_change_object_wait(PyObject *object, PyObject *timeout)
+{
+    la_change_object *self = (la_change_object *)object;
+    la_thread *thread = la_thread_here();
+    int64_t deadline = LA_NEVER;
+
+    if (thread == NULL) {
+        return NULL;
+    }
+    if (timeout != Py_None) {
+        double seconds = PyFloat_AsDouble(timeout);
+        if (seconds == -1.0 && PyErr_Occurred()) {
+            return NULL;
+        }
+        deadline = la_deadline_after(seconds);
+    }
+    la_status status = la_hold_await_change(self->watch, thread, deadline);
+    return status == LA_INTERRUPTED ? NULL : PyBool_FromLong(status == LA_OK);
+}
+
+static PyMethodDef la_change_methods[] = {
+    {"wait", la_change_object_wait, METH_O,
+     "Wait for a change; False if there was none in time (seconds, None: no limit)."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef la_change_members[] = {
+    {"polls", LA_T_BOOL, offsetof(la_change_object, polls), LA_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot la_change_slots[] = {
+    {Py_tp_dealloc, la_change_dealloc},
+    {Py_tp_methods, la_change_methods},
+    {Py_tp_members, la_change_members},
+    {0, NULL},
+};
+
+static PyType_Spec la_change_spec = {
+    .name = "lockedarray._core._native.Change",
+    .basicsize = sizeof(la_change_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = la_change_slots,
+};
+
+int
+la_changes_add(PyObject *module)
+{
+    la_change_type = (PyTypeObject *)PyType_FromSpec(&la_change_spec);
+    return la_change_type == NULL ? -1 : PyModule_AddType(module, la_change_type);
+}

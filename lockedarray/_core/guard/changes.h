@@ -1,0 +1,17 @@
+/*
+ * Change: what a thread in Python waits for a change by.
+ */
+#ifndef LOCKEDARRAY_CORE_GUARD_CHANGES_H_
+#define LOCKEDARRAY_CORE_GUARD_CHANGES_H_
+
+#include "guard/wanted.h"
+
+/*
+ * A Change of what is locked by these, which the calling thread holds; NULL with an error.
+ * It keeps the locks, and watches until its end.
+ */
+PyObject *la_change_new(const la_wanted *wanted, int count);
+
+int la_changes_add(PyObject *module);
+
+#endif  /* LOCKEDARRAY_CORE_GUARD_CHANGES_H_ */
