@@ -69,8 +69,21 @@ def closes_cycle(
     return DeadlockError(f"{_describe(serial, write)}: {chain}; {remedy}")
 
 
-def held_beside(serial: int, write: bool) -> DeadlockError:
-    """Return the error of a wait for another owner of the same thread, which could not go on."""
+def held_beside(
+    serial: int, write: bool, holder: str | None = None, in_task: bool = False
+) -> DeadlockError:
+    """Return the error of a wait for another owner of the same thread, which could not go on.
+
+    `holder` is the name of the asyncio task that holds the lock, if one does; `in_task`: it is a
+    task that asks for it.
+    """
+    if holder is not None or in_task:
+        who = f"task {holder!r} of this thread" if holder else "this thread outside of its tasks"
+        me = "this task" if in_task else "this thread"
+        return DeadlockError(
+            f"{_describe(serial, write)}: held by {who}, which cannot go on while {me} waits: "
+            f"use 'async with x.{'write' if write else 'read'}()'"
+        )
     return DeadlockError(
         f"{_describe(serial, write)}: another owner in this thread holds it, "
         "which can not go on while this thread waits"

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
 from lockedarray._errors import closes_cycle, held_beside, not_in_time
+from lockedarray._tasks import running_task, task_name
 
 __all__ = ["RegionLockBase", "new_lockable"]
 
@@ -230,6 +231,10 @@ def _name(ident: int) -> str:
     return f"thread {ident}" if thread is None else thread.name
 
 
+def _owner_name(ident: int, task: int) -> str:
+    return task_name(task) or _name(ident)
+
+
 def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoReturn:
     """Raise LockTimeout, naming who is in the way."""
     foreign = lock._foreign is not None
@@ -242,14 +247,14 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoRe
 def raise_deadlock(
     lock: RegionLockBase,
     write: bool,
-    first: int,
-    last: int,
+    first: tuple[int, int],
+    last: tuple[int, int],
     waits_for: int,
     length: int,
     of_one_lock: bool,
 ) -> NoReturn:
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
     if length == 1:
-        raise held_beside(lock.serial, write)
-    cycle = (_name(first), _name(last))
+        raise held_beside(lock.serial, write, task_name(first[1]), running_task() is not None)
+    cycle = (_owner_name(*first), _owner_name(*last))
     raise closes_cycle(lock.serial, write, cycle, waits_for, length, of_one_lock)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import Holds, RegionLockBase, in_one_step, this_owner
+from lockedarray._portable.lock import Holds, RegionLockBase, follow_task, in_one_step, this_owner
 
 __all__ = [
     "ArrayBase",
@@ -258,7 +258,8 @@ class GuardBase:
         if acquisition is None or not acquisition.held or self._holds is None:
             raise RuntimeError("this guard is not held: it was released already, or never acquired")
         if not self._holds.held_by_this_thread():
-            raise RuntimeError("a guard is released by the thread that acquired it")
+            who = "task" if self._holds.owner.task else "thread"
+            raise RuntimeError(f"a guard is released by the {who} that acquired it")
         acquisition.released_by = call
         acquisition.held = False
 
@@ -329,6 +330,7 @@ class GuardBase:
     def _is_elsewhere(self) -> bool:
         """Whether another owner than the current one acquired it, and nobody takes it now."""
         acquisition = self._acquisition
+        follow_task()
         is_busy = acquisition is not None and not acquisition.held
         return not is_busy and self._owner not in (None, this_owner())
 

@@ -53,6 +53,7 @@ from lockedarray._errors import (
     struck_inside,
 )
 from lockedarray._holding import holding
+from lockedarray._tasks import connect, owner_of, running_task, task_name
 
 __all__ = ["Holds", "Owner", "RegionLockBase", "exchange_owner", "in_one_step", "new_owner"]
 
@@ -99,10 +100,11 @@ class _Thread:
 class _Owner:
     """Who holds and waits, as the locks see it, and the thread that it goes on in."""
 
-    __slots__ = ("holds", "thread")
+    __slots__ = ("holds", "task", "thread")
 
     def __init__(self, thread: _Thread | None) -> None:
         self.thread = thread
+        self.task = 0  # the id of the asyncio task whose it is
         self.holds: dict[_Hold, RegionLockBase] = {}
 
     def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
@@ -126,6 +128,15 @@ class Owner:
 
     def __init__(self, owner: _Owner) -> None:
         self._owner = owner
+
+    @property
+    def task(self) -> int:
+        """The id of the asyncio task whose owner it is; 0 of none."""
+        return self._owner.task
+
+    @task.setter
+    def task(self, task: int) -> None:
+        self._owner.task = task
 
     def __del__(self) -> None:
         owner = self._owner
@@ -185,6 +196,16 @@ def _this_thread() -> _Thread:
 def in_one_step(act: Callable[..., _R], *args: Any) -> _R:
     """Return ``act(*args)``, called while no other thread does anything to a lock."""
     return holding(_monitor, act, *args)
+
+
+def follow_task() -> None:
+    """Have the owner of the task that runs in this thread, or the thread's own, current."""
+    task = running_task()
+    here = this_owner()
+    if here.task == (0 if task is None else id(task)):
+        return
+    if here.task or _local.current is _local.own:  # else somebody has chosen by hand
+        exchange_owner(None if task is None else owner_of(task))
 
 
 def new_owner() -> Owner:
@@ -609,7 +630,7 @@ class RegionLockBase:
         walk = [(thread, me) for thread in self._threads_in_the_way(hold)]
         for thread, parent in walk:  # grows meanwhile: breadth first, for the shortest cycle
             if thread is me:
-                raise held_beside(self.serial, hold.write)
+                raise self._held_beside(hold)
             if thread in parents or thread.waiter is None:
                 continue
             parents[thread] = parent
@@ -621,6 +642,13 @@ class RegionLockBase:
             if me in blockers:
                 raise self._closes_cycle(hold, thread, parents)
             walk.extend((blocker, thread) for blocker in blockers if blocker is not thread)
+
+    def _held_beside(self, hold: _Hold) -> DeadlockError:
+        tasks = [
+            owner.task for owner in self._holders_in_the_way(hold) if owner.thread is hold.thread
+        ]
+        in_task = bool(hold.owner.task)
+        return held_beside(self.serial, hold.write, task_name(tasks[0]), in_task)
 
     def _pass_locked(self, waiter: _Waiter) -> None:
         """Open the cycles that the wait of `waiter` closes, now that none is of hard edges alone.
@@ -861,6 +889,7 @@ class Holds:
     def __init__(self, requests: Iterable[tuple[Any, bool]]) -> None:
         self._requests = list(requests)
         modes = self._modes()
+        follow_task()
         self.owner = this_owner()
         self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
         me = weakref.ref(self)
@@ -968,6 +997,7 @@ class Holds:
 
     def held_by_this_thread(self) -> bool:
         """Whether the one that took the holds is the calling thread, or its current owner."""
+        follow_task()
         return self.owner is this_owner()
 
     def held(self) -> bool:
@@ -1044,6 +1074,8 @@ def _after_fork_in_child() -> None:
     for lock in _all_locks():
         lock._forget_other_threads(thread)
 
+
+connect(new_owner=new_owner, follow=follow_task)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

@@ -32,7 +32,7 @@ _cores
 _core _portable
 _portable.bases
 _core.lock _portable.lock _portable.memory
-_errors _holding
+_errors _holding _tasks
 """
 FLOOR = {name: i for i, names in enumerate(FLOORS.split("\n")) for name in names.split()}
 

@@ -23,6 +23,7 @@
 
 #include "guard/guarded.h"
 #include "guard/holds.h"
+#include "guard/task.h"
 
 typedef enum {
     LA_GUARD_FREE,
@@ -116,6 +117,18 @@ la_guard_is_by_this_owner(la_guard *self)
     return la_thread_current != NULL
            && atomic_load_explicit(&self->owner, memory_order_relaxed)
               == la_thread_owner(la_thread_current);
+}
+
+/* The words for somebody else who releases: another task of the thread, as a rule. */
+static const char *
+la_guard_whose(la_guard *self)
+{
+    la_owner *owner = atomic_load_explicit(&self->owner, memory_order_relaxed);
+    bool is_task = owner != NULL && atomic_load_explicit(&owner->subject,
+                                                         memory_order_relaxed) != 0;
+
+    return is_task ? "a guard is released by the task that acquired it"
+                   : "a guard is released by the thread that acquired it";
 }
 
 /* Releases what the current owner of this thread holds by it, the state being BUSY. */
@@ -288,6 +301,9 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
 
+    if (la_task_follow() < 0) {
+        return NULL;
+    }
     uint64_t word = la_guard_look(self);
 
     if (la_guard_state_in(word) != LA_GUARD_FREE
@@ -320,6 +336,10 @@ static PyObject *
 la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
+    /* Once for each task it runs Python, which can fail; that is no reason to keep a lock. */
+    if (la_task_follow() < 0) {
+        PyErr_WriteUnraisable(object);
+    }
     uint64_t word = la_guard_look(self);
     int state = la_guard_state_in(word);
 
@@ -332,7 +352,7 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
         return la_guard_release_general(self);
     }
     PyErr_SetString(PyExc_RuntimeError, state >= LA_GUARD_GENERAL
-        ? "a guard is released by the thread that acquired it"
+        ? la_guard_whose(self)
         : "this guard is not held: it was released already, or never acquired");
     return NULL;
 }
@@ -366,6 +386,9 @@ la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
 {
     la_guard *self = (la_guard *)object;
 
+    if (count > 0 && exception[0] != Py_None && la_task_follow() < 0) {
+        PyErr_WriteUnraisable(object);
+    }
     if (count > 0 && exception[0] != Py_None && !la_guard_is_by_this_owner(self)
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
         la_guard_finalize(object);

@@ -36,6 +36,7 @@ typedef struct {
     /* Of a cycle: who waits for the origin, and whether by a soft edge. */
     la_hold *last;
     bool last_is_soft;
+    const la_owner *beside;     /* who holds what the last one waits for */
     /* Of the lock at which it is: those with a ticket below this that conflict with the
        wide one have been met. */
     const la_hold *wide;
@@ -97,8 +98,10 @@ la_walk_to_holder(la_hold *hold, void *context)
 {
     la_walk_step *step = context;
     /* Relaxed: linked, so the owner changes under the mutex only. */
-    la_hold *to = la_owner_waiter(atomic_load_explicit(&hold->owner, memory_order_relaxed));
+    const la_owner *owner = atomic_load_explicit(&hold->owner, memory_order_relaxed);
+    la_hold *to = la_owner_waiter(owner);
 
+    step->walk->beside = owner;
     return to != NULL && la_walk_along(step->walk, step->waiter, to, false);
 }
 
@@ -185,6 +188,12 @@ la_hold_ident(const la_hold *waiter)
     return atomic_load_explicit(&waiter->wanted_by->ident, memory_order_relaxed);
 }
 
+static uint64_t
+la_owner_subject(const la_owner *owner)
+{
+    return atomic_load_explicit(&owner->subject, memory_order_relaxed);
+}
+
 /* Of hard edges: all of its waiters are in the graph. */
 static void
 la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
@@ -192,6 +201,7 @@ la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
     const la_hold *origin = walk->origin, *first = walk->last;
 
     deadlock->last = la_hold_ident(walk->last);
+    deadlock->last_subject = la_owner_subject(walk->last->wanted_by);
     deadlock->length = walk->last == origin ? 1 : 2;
     deadlock->of_one_lock = walk->last->lock == origin->lock;
     while (first != origin && first->visit.from != origin) {
@@ -200,6 +210,8 @@ la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
         deadlock->of_one_lock &= first->lock == origin->lock;
     }
     deadlock->blocker = la_hold_ident(first);
+    deadlock->blocker_subject = deadlock->length == 1
+        ? la_owner_subject(walk->beside) : la_owner_subject(first->wanted_by);
     deadlock->waits_for = first->lock->serial;
 }
 

@@ -34,8 +34,10 @@
 /* Why a wait was refused. Names, not pointers: the lock may be gone. */
 typedef struct {
     uint64_t blocker;       /* ident of the thread that is in the way */
+    uint64_t blocker_subject;   /* of its owner (owner.h) */
     uint64_t waits_for;     /* serial of the lock for which that one waits */
     uint64_t last;          /* ident of the thread that waits for the caller */
+    uint64_t last_subject;
     int length;             /* owners in the cycle; 2: blocker is last; 1: see below */
     bool of_one_lock;       /* all of them wait for the caller's lock */
 } la_deadlock;

@@ -19,6 +19,7 @@
  *   abandoned          pushed to under the registry's mutex, taken by its thread
  *   thread             written under the registry's mutex
  *   waits              under the mutex of the wait-for graph
+ *   subject            relaxed, and only compared, or shown
  *   next, previous,    under the registry's mutex
  *   beside, stays
  */
@@ -40,6 +41,9 @@ struct la_owner {
     _Atomic(la_thread *) thread;    /* where it is current, or bound; or NULL */
     _Atomic(uint64_t) ident;        /* of that thread, or of the last one */
     uint32_t operations;            /* how many of its holds are of one operation */
+
+    /* What the floors above know it by; 0: a thread. The lock only hands it on. */
+    _Atomic(uint64_t) subject;
 
     la_hold *waits;                 /* set while it waits and is waited for */
 

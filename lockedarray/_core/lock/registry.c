@@ -302,6 +302,7 @@ la_owner_free(la_owner *owner, la_thread *self)
     la_mutex_lock(&la_registry_mutex);
     la_owner_unbind_locked(owner);
     la_owner_end_locked(owner, self);
+    atomic_store_explicit(&owner->subject, 0, memory_order_relaxed);
     owner->next = la_owners_unused;
     la_owners_unused = owner;
     la_mutex_unlock(&la_registry_mutex);
