@@ -17,12 +17,15 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
+    "Place",
     "RegionLockBase",
     "address",
     "backend",
     "connect",
+    "ensure_teller",
     "exchange_bodies",
     "exchange_owner",
+    "follow_task",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -34,6 +37,7 @@ __all__ = [
     "set_dtype",
     "set_length",
     "set_writeable",
+    "telling",
 ]
 
 _MODULES = {"native": "lockedarray._core", "portable": "lockedarray._portable"}
@@ -64,11 +68,14 @@ AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
 GuardBase = _core.GuardBase
 Holds = _core.Holds
+Place = _core.Place
 RegionLockBase = _core.RegionLockBase
 address = _core.address
 connect = _core.connect
+ensure_teller = _core.ensure_teller
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
+follow_task = _core.follow_task
 guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
@@ -80,3 +87,4 @@ set_data = _core.set_data
 set_dtype = _core.set_dtype
 set_length = _core.set_length
 set_writeable = _core.set_writeable
+telling = _core.telling

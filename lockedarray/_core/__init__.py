@@ -13,6 +13,7 @@ from lockedarray._core._native import (
     GuardBase,
     Holds,
     LockedMethod,
+    Place,
     address,
     after_fork,
     after_fork_in_child,
@@ -30,8 +31,10 @@ from lockedarray._core._native import (
     set_dtype,
     set_length,
     set_writeable,
+    telling,
 )
 from lockedarray._core.lock import RegionLockBase, new_lockable
+from lockedarray._core.teller import ensure_teller
 from lockedarray._tasks import connect as _connect_owners
 from lockedarray._tasks import owner_of as _owner_of
 
@@ -54,11 +57,14 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
+    "Place",
     "RegionLockBase",
     "address",
     "connect",
+    "ensure_teller",
     "exchange_bodies",
     "exchange_owner",
+    "follow_task",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -70,4 +76,5 @@ __all__ = [
     "set_dtype",
     "set_length",
     "set_writeable",
+    "telling",
 ]

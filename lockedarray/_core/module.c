@@ -16,6 +16,7 @@
 #include "guard/holds.h"
 #include "guard/lockable.h"
 #include "guard/owner_object.h"
+#include "guard/place.h"
 #include "guard/task.h"
 #include "lock/fork.h"
 
@@ -29,6 +30,7 @@ la_after_fork_in_child(void)
 {
     la_fork_child();
     la_interpreter_fork_child();
+    la_place_fork_child();
 }
 #endif
 
@@ -51,7 +53,7 @@ la_module_exec(PyObject *module)
     /* The floors from below, as each needs the types of those before it. */
     int (*const adders[])(PyObject *) = {
         la_interpreter_add, la_region_lock_add, la_lockable_add, la_holds_add, la_guard_add,
-        la_owner_object_add, la_task_add, la_general_add, la_step_add, la_buffer_add, la_array_type_add,
+        la_owner_object_add, la_task_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_array_type_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
     };
     for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {

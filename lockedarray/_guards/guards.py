@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several
+from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several, telling
+from lockedarray._guards.awaiting import enter
 
 __all__ = ["Guard", "acquire"]
 
@@ -63,19 +64,22 @@ class Guard(GuardBase):
             return _plan_of(*several)
         return self._plan
 
-    def _general_acquire(self) -> Any:
+    def _general_acquire_now(self) -> Any:
+        return self._general_acquire(now=True)
+
+    def _general_acquire(self, now: bool = False) -> Any:
         wanted, shape, timeout = self._whole_plan()
         requests = [array._request(write) for array, write in wanted]
         # Where an exception strikes, this is what the core gives back.
         raws: list[tuple[ArrayBase, np.ndarray]] = []
         self._raws = raws
         self._holds = holds = Holds([request for request in requests if request is not None])
-        holds.acquire(timeout)
+        holds.acquire(0 if now else timeout)
         for array, write in wanted:
             array._lend(write, raws)
         if not holds.are_current():  # a handler or finalizer came in between, and resized
             self._give_back()
-            return self._general_acquire()
+            return self._general_acquire(now)
         here = _held_here()
         self._ident = here._ident
         here.add(self)
@@ -99,6 +103,12 @@ class Guard(GuardBase):
             finally:
                 if holds is None or not holds.held():  # whatever others' locks raised
                     self._raws, self._holds = [], None
+
+    async def __aenter__(self) -> Any:
+        return await enter(self)
+
+    async def __aexit__(self, *_exception: object) -> None:
+        telling(self.release)
 
     def __repr__(self) -> str:
         modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])

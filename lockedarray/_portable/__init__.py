@@ -15,7 +15,16 @@ from lockedarray._portable.bases import (
     locked_method,
     new_lockable,
 )
-from lockedarray._portable.lock import Holds, RegionLockBase, exchange_owner, new_owner
+from lockedarray._portable.lock import (
+    Holds,
+    Place,
+    RegionLockBase,
+    ensure_teller,
+    exchange_owner,
+    follow_task,
+    new_owner,
+    telling,
+)
 from lockedarray._portable.memory import (
     address,
     exchange_bodies,
@@ -36,11 +45,14 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
+    "Place",
     "RegionLockBase",
     "address",
     "connect",
+    "ensure_teller",
     "exchange_bodies",
     "exchange_owner",
+    "follow_task",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -52,4 +64,5 @@ __all__ = [
     "set_dtype",
     "set_length",
     "set_writeable",
+    "telling",
 ]

@@ -231,6 +231,7 @@ class GuardBase:
 
     _holds: Holds | None
     _general_acquire: Callable[[], Any]
+    _general_acquire_now: Callable[[], Any]
     _general_release: Callable[[], None]
     _give_back: Callable[[], None]
 
@@ -281,13 +282,20 @@ class GuardBase:
         RuntimeError
             This guard is held already, or another thread is acquiring it.
         """
+        return self._acquire_by(self._general_acquire)
+
+    def _acquire_now(self) -> Any:
+        """As `acquire`, with a timeout of 0 whatever the guard has."""
+        return self._acquire_by(self._general_acquire_now)
+
+    def _acquire_by(self, general: Callable[[], Any]) -> Any:
         _have_room(_DEEPEST)
         acquisition = _Acquisition()
         try:
             in_one_step(self._begin, acquisition)
             if self._acquisition is not acquisition:
                 raise RuntimeError("this guard is held already; make another one: x.write() nests")
-            yielded = self._general_acquire()
+            yielded = general()
             if (holds := self._holds) is not None:
                 self._owner = holds.owner
                 holds.guard = weakref.ref(self)

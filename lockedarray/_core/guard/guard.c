@@ -50,7 +50,7 @@ typedef struct {
 static PyTypeObject *la_guard_type, *la_guard_class;
 
 static struct {
-    PyObject *general_acquire, *general_release, *give_back;
+    PyObject *general_acquire, *general_acquire_now, *general_release, *give_back;
     PyObject *holds, *raws;     /* what a general guard took, and yields */
 } la_guard_names;
 
@@ -124,8 +124,7 @@ static const char *
 la_guard_whose(la_guard *self)
 {
     la_owner *owner = atomic_load_explicit(&self->owner, memory_order_relaxed);
-    bool is_task = owner != NULL && atomic_load_explicit(&owner->subject,
-                                                         memory_order_relaxed) != 0;
+    bool is_task = owner != NULL && la_owner_subject(owner) != 0;
 
     return is_task ? "a guard is released by the task that acquired it"
                    : "a guard is released by the thread that acquired it";
@@ -212,9 +211,9 @@ la_guard_end(la_guard *self)
     PyErr_Restore(type, value, traceback);
 }
 
-/* Acquires, the state being BUSY. */
+/* Acquires, the state being BUSY; without waiting if that is to be `now`. */
 static PyObject *
-la_guard_acquire_general(la_guard *self)
+la_guard_acquire_general(la_guard *self, bool now)
 {
     la_thread *thread = la_thread_here();
     PyObject *yielded = NULL;
@@ -227,7 +226,9 @@ la_guard_acquire_general(la_guard *self)
         return NULL;
     }
     if (thread != NULL) {
-        yielded = PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_acquire);
+        yielded = PyObject_CallMethodNoArgs(
+            (PyObject *)self, now ? la_guard_names.general_acquire_now
+                                  : la_guard_names.general_acquire);
     }
 
     if (yielded == NULL) {
@@ -297,10 +298,8 @@ la_guard_yield(la_guard *self)
 }
 
 static PyObject *
-la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
+la_guard_acquire_within(la_guard *self, double timeout, bool now)
 {
-    la_guard *self = (la_guard *)object;
-
     if (la_task_follow() < 0) {
         return NULL;
     }
@@ -314,7 +313,7 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
     }
     la_thread *thread = la_thread_here();
     int result = thread == NULL ? -1 : self->guarded.count == 0 ? LA_GENERAL
-        : la_guarded_take(&self->guarded, thread, self->timeout);
+        : la_guarded_take(&self->guarded, thread, timeout);
     if (LA_LIKELY(result == 0)) {
         PyObject *yielded = la_guard_yield(self);
         if (LA_LIKELY(yielded != NULL)) {
@@ -326,10 +325,24 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     if (result == LA_GENERAL) {
-        return la_guard_acquire_general(self);
+        return la_guard_acquire_general(self, now);
     }
     la_guard_set_state(self, LA_GUARD_FREE);
     return NULL;
+}
+
+static PyObject *
+la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_guard *self = (la_guard *)object;
+
+    return la_guard_acquire_within(self, self->timeout, false);
+}
+
+static PyObject *
+la_guard_acquire_now(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_guard_acquire_within((la_guard *)object, 0, true);
 }
 
 static PyObject *
@@ -511,6 +524,8 @@ static PyMethodDef la_guard_methods[] = {
      "------\n"
      "RuntimeError\n"
      "    The guard is not held, or was acquired by another thread."},
+    {"_acquire_now", la_guard_acquire_now, METH_NOARGS,
+     "As acquire, with a timeout of 0 whatever it has."},
     {"__enter__", la_guard_acquire, METH_NOARGS, "Acquire."},
     {"__exit__", (PyCFunction)(void (*)(void))la_guard_exit, METH_FASTCALL, "Release."},
     {"_end", la_guard_end_method, METH_NOARGS,
@@ -660,6 +675,7 @@ static int
 la_guard_names_init(void)
 {
     la_guard_names.general_acquire = PyUnicode_InternFromString("_general_acquire");
+    la_guard_names.general_acquire_now = PyUnicode_InternFromString("_general_acquire_now");
     la_guard_names.general_release = PyUnicode_InternFromString("_general_release");
     la_guard_names.give_back = PyUnicode_InternFromString("_give_back");
     la_guard_names.holds = PyUnicode_InternFromString("_holds");

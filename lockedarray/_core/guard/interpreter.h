@@ -35,6 +35,9 @@ la_hold_make(la_thread *self, la_mode mode)
 la_status la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self,
                        int64_t deadline, la_deadlock *deadlock);
 
+/* Sleeps, with the GIL or the thread state let go, until the thread is woken, or for no reason. */
+void la_sleep_detached(la_thread *self);
+
 /* The deadline that is so many seconds from now; more than a century is for ever. */
 static inline int64_t
 la_deadline_after(double seconds)

@@ -74,10 +74,15 @@ la_owner_object_exchange(PyObject *Py_UNUSED(module), PyObject *given)
 bool
 la_owner_object_is_here(const la_thread *thread, uint64_t subject)
 {
-    uint64_t here = atomic_load_explicit(&la_thread_owner(thread)->subject,
-                                         memory_order_relaxed);
+    uint64_t here = la_owner_subject(la_thread_owner(thread));
 
     return here == subject || (here == 0 && la_owner_here != NULL);
+}
+
+PyObject *
+la_owner_object_here(void)
+{
+    return Py_XNewRef(la_owner_here);
 }
 
 int
@@ -92,9 +97,7 @@ la_owner_object_make_current(PyObject *owner)
 static PyObject *
 la_owner_object_get_task(PyObject *object, void *Py_UNUSED(closure))
 {
-    return PyLong_FromUnsignedLongLong(
-        atomic_load_explicit(&((la_owner_object *)object)->owner->subject,
-                             memory_order_relaxed));
+    return PyLong_FromUnsignedLongLong(la_owner_subject(((la_owner_object *)object)->owner));
 }
 
 static int

@@ -12,6 +12,9 @@
  */
 bool la_owner_object_is_here(const la_thread *thread, uint64_t subject);
 
+/* The current owner of the calling thread, if somebody made it current: a reference, or NULL. */
+PyObject *la_owner_object_here(void);
+
 /* exchange_owner(owner), and lets go of the one before: 0, or -1 with an error. */
 int la_owner_object_make_current(PyObject *owner);
 

@@ -7,6 +7,8 @@
  */
 #include "lock/acquire.h"
 
+#include "lock/awaiting.h"
+
 /* Not results of la_acquire. */
 #define LA_WAITING ((la_status)(LA_INTERRUPTED + 1))    /* the thread is queued */
 #define LA_CALLED ((la_status)(LA_INTERRUPTED + 2))     /* and has a signal to look for */
@@ -405,6 +407,9 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     /* Relaxed: only this thread writes it. */
     hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
     la_waiter_set_aside(hold->outer, true);
+    if (may_wait && hold->outer == NULL) {
+        la_await_aside(self, true);
+    }
     /* Release, twice: a fork that finds the thread queued finds its note, and one that
        finds the note gone finds the hold remembered, or the queue without it. */
     atomic_store_explicit(&self->waiting, hold, memory_order_release);
@@ -413,6 +418,9 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     la_waiter_await_wakers(hold);
     atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
     la_waiter_set_aside(hold->outer, false);
+    if (may_wait && hold->outer == NULL) {
+        la_await_aside(self, false);
+    }
     return status;
 }
 

@@ -7,7 +7,8 @@
  *
  *   - hard, from a waiter to the one by which the owner of a hold waits that is in
  *     its way, or by which another owner waits in the thread to which that one is
- *     bound: the thread has to come back first;
+ *     bound: the thread has to come back first; both, where no thread sleeps in the owner's
+ *     own wait (awaiting.h);
  *   - soft, from a waiter to each older one of the same lock that it heeds. It does
  *     not matter whether that one is aside, or young: so an edge to it is there from
  *     the beginning, and never comes into being later.

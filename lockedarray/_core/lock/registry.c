@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "lock/awaiting.h"
+
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
 static la_mutex la_registry_mutex;
@@ -247,6 +249,7 @@ la_thread_end_holds_locked(la_thread *self)
 void
 la_thread_end_holds(la_thread *self)
 {
+    la_await_end(self);
     la_mutex_lock(&la_registry_mutex);
     la_thread_end_holds_locked(self);
     la_mutex_unlock(&la_registry_mutex);
@@ -255,6 +258,7 @@ la_thread_end_holds(la_thread *self)
 static void
 la_thread_end(la_thread *self)
 {
+    la_await_end(self);
     la_mutex_lock(&la_registry_mutex);
     la_thread_end_holds_locked(self);
     la_owner *owner = la_thread_owner(self);
@@ -340,7 +344,8 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);
     before->stays = la_thread_waits_as(self, before) || before->operations != 0;
-    if (la_owner_holds_any(before) || before->stays) {
+    if (la_owner_holds_any(before) || before->stays
+            || atomic_load_explicit(&before->awaits, memory_order_relaxed) != 0) {
         la_owner_put_beside_locked(before, self);
     }
     else if (before != &self->own) {
