@@ -49,17 +49,17 @@ def closes_cycle(
 ) -> DeadlockError:
     """Return the error of a wait that would have closed a cycle.
 
-    `cycle` has the names of the thread that is in the way, which waits for the lock with the
+    `cycle` has what to call the thread, or task, that is in the way, which waits for the lock with the
     number `waits_for`, and of the one that waits for this thread; `length` counts the threads of
     the cycle, this one too. `of_one_lock`: all of them want the same lock.
     """
     first, last = cycle
-    chain = f"thread {first!r} holds it and waits for lock {waits_for}, "
+    chain = f"{first} holds it and waits for lock {waits_for}, "
     if length <= 2:
         chain += "which this thread holds"
     else:
         chain += (
-            f"and so on in a cycle of {length} threads to {last!r}, which waits for this thread"
+            f"and so on in a cycle of {length} threads to {last}, which waits for this thread"
         )
     remedy = (
         "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"

@@ -232,7 +232,9 @@ def _name(ident: int) -> str:
 
 
 def _owner_name(ident: int, task: int) -> str:
-    return task_name(task) or _name(ident)
+    """What errors call it."""
+    name = task_name(task)
+    return f"thread {_name(ident)!r}" if name is None else f"task {name!r}"
 
 
 def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoReturn:

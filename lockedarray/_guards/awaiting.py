@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import weakref
 from typing import Any
 
 from lockedarray._cores import Place, ensure_teller, follow_task
@@ -21,27 +22,34 @@ _FIRST_POLL, _LAST_POLL = 0.001, 0.01  # seconds between looks at a lock that ot
 
 
 class _Bell:
-    """Called when it is the task's turn, in whatever thread: tells its loop."""
+    """Called when it is the task's turn, in whatever thread: tells its loop.
+
+    The lock refers to it, and so keeps neither: a loop that nobody runs any more is garbage, and
+    so are its tasks, which then leave the queue.
+    """
 
     __slots__ = ("_future", "_loop")
 
     def __init__(self, loop: Any, future: Any) -> None:
-        self._loop = loop
-        self._future = future
+        self._loop = weakref.ref(loop)
+        self._future = weakref.ref(future)
 
     def __call__(self) -> None:
-        events = sys.modules["asyncio.events"]
-        if events._get_running_loop() is self._loop:  # type: ignore[attr-defined]
+        loop = self._loop()
+        if loop is None:
+            return
+        if sys.modules["asyncio.events"]._get_running_loop() is loop:  # type: ignore[attr-defined]
             self.ring()
             return
         try:
-            self._loop.call_soon_threadsafe(self.ring)
+            loop.call_soon_threadsafe(self.ring)
         except RuntimeError:  # the loop is closed: the task is not there any more
             pass
 
     def ring(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
+        future = self._future()
+        if future is not None and not future.done():
+            future.set_result(None)
 
 
 async def enter(guard: Any) -> Any:
@@ -111,13 +119,14 @@ def _places_of(wanted: list[tuple[Any, bool]]) -> tuple[list[Place], bool]:
 async def _wait_for(place: Place, loop: Any, deadline: float | None) -> bool:
     """Have the lock of `place`; False if the time is over before."""
     while True:
-        bell = _Bell(loop, loop.create_future())
+        future = loop.create_future()
+        bell = _Bell(loop, future)
         if place.begin(bell):
             return True
         ensure_teller()
         timer = None if deadline is None else loop.call_at(deadline, bell.ring)
         try:
-            await bell._future
+            await future
         finally:
             if timer is not None:
                 timer.cancel()

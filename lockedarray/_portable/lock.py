@@ -130,7 +130,10 @@ class _Owner:
         return [*self.awaits, *inside]
 
     def name(self) -> str:
-        return task_name(self.task) or ("" if self.thread is None else self.thread.name)
+        """What errors call it."""
+        if (task := task_name(self.task)) is not None:
+            return f"task {task!r}"
+        return f"thread {'' if self.thread is None else self.thread.name!r}"
 
     def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
         self.holds[hold] = lock
@@ -585,7 +588,7 @@ class RegionLockBase:
             return False
         if not self._queue_in_the_way(hold):
             return True
-        if not passing or not hold.thread.holders:
+        if not passing or not hold.owner.holds:
             return False
         waiter = _Waiter(self, hold)
         try:

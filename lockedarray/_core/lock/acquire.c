@@ -474,7 +474,8 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     hooks = hooks != NULL ? hooks : &none;
     la_waiter_begin(lock, hold, self);
     if (!may_wait) {
-        return la_acquire_now(hold, nested, hooks);
+        /* Only its owner's: the others of its thread go on meanwhile, as it does not sleep. */
+        return la_acquire_now(hold, la_owner_holds_any(hold->wanted_by), hooks);
     }
     if (nested && la_waiter_try(hold, false) == LA_NOTHING) {
         return LA_OK;
