@@ -58,9 +58,7 @@ def closes_cycle(
     if length <= 2:
         chain += "which this thread holds"
     else:
-        chain += (
-            f"and so on in a cycle of {length} threads to {last}, which waits for this thread"
-        )
+        chain += f"and so on in a cycle of {length} threads to {last}, which waits for this thread"
     remedy = (
         "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"
         if of_one_lock

@@ -18,7 +18,10 @@ from lockedarray._errors import LockTimeout
 __all__ = ["enter"]
 
 _TURNS = 4  # tries of a task that wants several locks before it holds one while it waits for others
-_FIRST_POLL, _LAST_POLL = 0.001, 0.01  # seconds between looks at a lock that others' code holds, too
+_FIRST_POLL, _LAST_POLL = (
+    0.001,
+    0.01,
+)  # seconds between looks at a lock that others' code holds, too
 
 
 class _Bell:

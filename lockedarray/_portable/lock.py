@@ -19,16 +19,16 @@ Invariants, true whenever the monitor is free:
 
 No step of an operation goes through all holds of a lock or a thread: there may be thousands.
 
-What can not go on while another waits are threads: all owners of one, and all its waiters.  So the
-wait-for graph is one of threads, and a wait for another owner of the own thread is a cycle.  A wait
+What can not go on while a thread waits are all its owners, and all its waiters.  So a wait of a
+thread for another owner of its own is a cycle.  A wait
 has two kinds of edges: *hard* ones to those who hold what is wanted, and *soft* ones to those who
 wait in front.  A cycle of hard edges is refused.  One that has a soft edge is opened: the waiter
 that this edge comes from passes the one in front, once and for all.  Edges come into being only
 when a wait begins, or lead to a thread that does not wait; so who begins to wait looks for cycles.
 
-A task waits without its thread (`Place`): its waiter is *away*, and is handed the lock.  So the nodes
-of the graph are owners: each waits by its own such waiters, and by those that its thread is inside of.
-While the thread is inside of one, its waiters that are away stand aside.
+A task waits without its thread (`Place`): its waiter is *away*, and is handed the lock.  So the
+nodes of the graph are owners: each waits by its own such waiters, and by those that its thread is
+inside of.  While the thread is inside of one, its waiters that are away stand aside.
 
 Order of locks: the monitor, then the inner locks of an `RWLockFair`; nothing is waited for
 under the monitor.  A region is taken as the whole Buffer.
@@ -351,12 +351,13 @@ class _Waiter:
 
     A signal handler or finalizer may strike a thread that waits, and wait for something itself:
     `outer` is what the thread goes on waiting for afterwards.  `struck`: the thread may hold more
-    than when this wait began.  `call`: the thread is not inside of it, but away; so it is granted the
-    lock, and this is called then.
+    than when this wait began.  `call`: the thread is not inside of it, but away; so it is granted
+    the lock, and this is called then.
     """
 
     __slots__ = (
-        "bell", "call", "heeds", "hold", "lock", "outer", "rung", "since", "struck", "thread", "ticket"
+        "bell", "call", "heeds", "hold", "lock", "outer", "rung", "since", "struck", "thread",
+        "ticket",
     )  # fmt: skip
 
     def __init__(
@@ -423,6 +424,7 @@ class RegionLockBase:
         self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
+        self._passed: dict[_Waiter, None] = {}  # those of it that do not heed all in front
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
@@ -538,6 +540,7 @@ class RegionLockBase:
         for outer in thread.waiters():  # those behind it go on before it does
             if outer.lock is self:
                 waiter.heeds = min(waiter.heeds, outer.ticket)
+                self._passed[waiter] = None
         self._queue.append(waiter)
 
     def _woken_locked(self, waiter: _Waiter) -> bool:
@@ -564,6 +567,7 @@ class RegionLockBase:
         if waiter in self._queue:
             self._queue.remove(waiter)
         waiter.hold.waiter = None
+        self._passed.pop(waiter, None)
         waiter.hold.owner.awaits.pop(waiter, None)
         waiter.thread.awaiting.pop(waiter, None)
         if waiter.hold not in self._holds:
@@ -588,7 +592,8 @@ class RegionLockBase:
             return False
         if not self._queue_in_the_way(hold):
             return True
-        if not passing or not hold.owner.holds:
+        # A task does not pass for its thread's sake, which goes on with other tasks.
+        if not passing or not (hold.owner.holds if hold.owner.task else hold.thread.holders):
             return False
         waiter = _Waiter(self, hold)
         try:
@@ -711,7 +716,7 @@ class RegionLockBase:
     def _refuse_cycle_locked(self, hold: _Hold, away: bool = False) -> None:
         """Raise DeadlockError if the wait for `hold` would close a cycle of hard edges.
 
-        They run from an owner that waits, or whose thread does, to those whose holds are in the way.
+        They run from an owner that waits, or whose thread does, to those who hold what is wanted.
         A cycle comes into being only when a wait begins: a hold that is granted adds edges to an
         owner that does not wait.  So the last one to begin finds it here.  `away`: not the whole
         thread waits then, but this owner alone.
@@ -749,10 +754,13 @@ class RegionLockBase:
 
         Who holds nothing closes none, since nobody waits for him yet.
         """
-        may_be_waited_for = waiter.thread.holders if waiter.call is None else waiter.hold.owner.holds
+        may_be_waited_for = (
+            waiter.thread.holders if waiter.call is None else waiter.hold.owner.holds
+        )
         while may_be_waited_for and (edge := _soft_edge_of_cycle(waiter)) is not None:
             behind, in_front = edge
             behind.heeds = in_front.ticket
+            behind.lock._passed[behind] = None
             if behind is not waiter:
                 behind.lock._wake_locked()
 
@@ -851,6 +859,8 @@ class RegionLockBase:
                 first = min(first, waiter.ticket)
                 if write:
                     first_writer = min(first_writer, waiter.ticket)
+                    if not self._passed:
+                        return  # all others stand behind it
 
     # -- the readers-writer lock below -----------------------------------------------------------
 
@@ -948,6 +958,7 @@ class RegionLockBase:
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""
         self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
+        self._passed = {waiter: None for waiter in self._passed if waiter.thread is thread}
         for hold in [hold for hold, owner in self._holds.items() if owner.thread is not thread]:
             del self._holds[hold]
             self._unlist(hold)

@@ -6,11 +6,11 @@ import threading
 
 import numpy as np
 import pytest
+from readerwriterlock import rwlock
 
 import lockedarray as la
 from arrange import free, held_elsewhere, queued
 from lockedarray import LockedArray
-from readerwriterlock import rwlock
 from threads import start, wait_until
 
 GUARDS = {
@@ -254,7 +254,11 @@ def test_timeouts_leave_nothing_behind():
     x, y = la.zeros(1), la.zeros(1)
 
     async def main():
-        for guard in (x.write(timeout=0.01), x.read(timeout=0), la.acquire(read=(y, x), timeout=0.01)):
+        for guard in (
+            x.write(timeout=0.01),
+            x.read(timeout=0),
+            la.acquire(read=(y, x), timeout=0.01),
+        ):
             with pytest.raises(la.LockTimeout, match="lock"):
                 async with guard:
                     pass

@@ -474,8 +474,10 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     hooks = hooks != NULL ? hooks : &none;
     la_waiter_begin(lock, hold, self);
     if (!may_wait) {
-        /* Only its owner's: the others of its thread go on meanwhile, as it does not sleep. */
-        return la_acquire_now(hold, la_owner_holds_any(hold->wanted_by), hooks);
+        /* A task does not overtake for its thread's sake, which goes on with other tasks. */
+        nested = la_owner_subject(hold->wanted_by) == 0 ? nested
+            : la_owner_holds_any(hold->wanted_by);
+        return la_acquire_now(hold, nested, hooks);
     }
     if (nested && la_waiter_try(hold, false) == LA_NOTHING) {
         return LA_OK;
