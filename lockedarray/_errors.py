@@ -49,8 +49,8 @@ def closes_cycle(
 ) -> DeadlockError:
     """Return the error of a wait that would have closed a cycle.
 
-    `cycle` has what to call the thread, or task, that is in the way, which waits for the lock with the
-    number `waits_for`, and of the one that waits for this thread; `length` counts the threads of
+    `cycle` has what to call the thread, or task, that is in the way, which waits for the lock with
+    the number `waits_for`, and the one that waits for this thread; `length` counts the threads of
     the cycle, this one too. `of_one_lock`: all of them want the same lock.
     """
     first, last = cycle
@@ -58,6 +58,7 @@ def closes_cycle(
     if length <= 2:
         chain += "which this thread holds"
     else:
+        last = last.removeprefix("thread ")
         chain += f"and so on in a cycle of {length} threads to {last}, which waits for this thread"
     remedy = (
         "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"

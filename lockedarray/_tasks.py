@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["connect", "owner_of", "running_task", "task_name"]
+__all__ = ["TaskOwners", "running_task"]
 
 ENDED = 1
 """What an owner's ``task`` is, which else is the id of its task, once that has ended."""
@@ -22,15 +22,6 @@ class _Known(weakref.ref[Any]):
     __slots__ = ("key", "owner")
     key: int
     owner: Any
-
-
-_known: dict[int, _Known] = {}  # by the id of the task
-_core: dict[str, Callable[[], Any]] = {}
-
-
-def connect(*, new_owner: Callable[[], Any], follow: Callable[[], None]) -> None:
-    """Tell of the core's functions: make an owner; have who runs here current."""
-    _core.update(new_owner=new_owner, follow=follow)
 
 
 def running_task() -> Any:
@@ -46,38 +37,52 @@ def running_task() -> Any:
         return None
 
 
-def owner_of(task: Any) -> Any:
-    """Return the owner of a task, which ends with it: what the task holds then is given back."""
-    known = _known.get(id(task))
-    if known is not None and known() is task:
-        return known.owner
-    owner = _core["new_owner"]()
-    owner.task = id(task)
-    known = _Known(task, _forget)
-    known.key, known.owner = id(task), owner
-    _known[known.key] = known
-    task.add_done_callback(_ended)
-    return owner
+class TaskOwners:
+    """The owners of tasks, of one core.
 
+    Parameters
+    ----------
+    new_owner : callable
+        Makes an owner.
+    follow : callable
+        Has the owner of the task that runs in this thread, or the thread's own, current.
+    """
 
-def _ended(task: Any) -> None:
-    """Called by the loop, and so outside of tasks."""
-    known = _known.get(id(task))
-    if known is not None and known() is task:
-        _forget(known)
-        _core["follow"]()
+    def __init__(self, new_owner: Callable[[], Any], follow: Callable[[], bool]) -> None:
+        self._new_owner = new_owner
+        self._follow = follow
+        self._known: dict[int, _Known] = {}  # by the id of the task
 
+    def owner_of(self, task: Any) -> Any:
+        """Return the owner of a task; it ends with that, and what it holds then is given back."""
+        known = self._known.get(id(task))
+        if known is not None and known() is task:
+            return known.owner
+        owner = self._new_owner()
+        owner.task = id(task)
+        known = _Known(task, self._forget)
+        known.key, known.owner = id(task), owner
+        self._known[known.key] = known
+        task.add_done_callback(self._ended)
+        return owner
 
-def _forget(known: _Known) -> None:
-    known.owner.task = ENDED
-    if _known.get(known.key) is known:
-        del _known[known.key]
-    del known.owner
+    def _ended(self, task: Any) -> None:
+        """Called by the loop, and so outside of tasks."""
+        known = self._known.get(id(task))
+        if known is not None and known() is task:
+            self._forget(known)
+            self._follow()
 
+    def _forget(self, known: _Known) -> None:
+        owner, known.owner = known.owner, None
+        if owner is not None:
+            owner.task = ENDED
+        if self._known.get(known.key) is known:
+            del self._known[known.key]
 
-def task_name(key: int) -> str | None:
-    """Return the name of the task with this id; None of one that is no owner's, or has ended."""
-    known = _known.get(key)
-    task = None if known is None else known()
-    get_name = getattr(task, "get_name", None)
-    return None if task is None else str(get_name() if get_name else task)
+    def name_of(self, key: int) -> str | None:
+        """Return the name of the task with this id; None of one that has no owner."""
+        known = self._known.get(key)
+        task = None if known is None else known()
+        get_name = getattr(task, "get_name", None)
+        return None if task is None else str(get_name() if get_name else task)

@@ -19,7 +19,6 @@ from lockedarray._core._native import (
     after_fork_in_child,
     before_fork,
     connect,
-    connect_tasks,
     exchange_bodies,
     exchange_owner,
     follow_task,
@@ -35,13 +34,8 @@ from lockedarray._core._native import (
 )
 from lockedarray._core.lock import RegionLockBase, new_lockable
 from lockedarray._core.teller import ensure_teller
-from lockedarray._tasks import connect as _connect_owners
-from lockedarray._tasks import owner_of as _owner_of
 
 locked_method = LockedMethod
-
-_connect_owners(new_owner=new_owner, follow=follow_task)
-connect_tasks(_owner_of)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

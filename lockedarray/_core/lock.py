@@ -11,13 +11,16 @@ from typing import Any, NoReturn
 
 import lockedarray._core._native as _native
 from lockedarray._errors import closes_cycle, held_beside, not_in_time
-from lockedarray._tasks import running_task, task_name
+from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = ["RegionLockBase", "new_lockable"]
 
 _serials = itertools.count(1)
 
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
+
+_tasks = TaskOwners(_native.new_owner, _native.follow_task)
+_native.connect_tasks(_tasks.owner_of)
 
 
 class RegionLockBase(_native.RegionLock):
@@ -233,7 +236,7 @@ def _name(ident: int) -> str:
 
 def _owner_name(ident: int, task: int) -> str:
     """What errors call it."""
-    name = task_name(task)
+    name = _tasks.name_of(task)
     return f"thread {_name(ident)!r}" if name is None else f"task {name!r}"
 
 
@@ -257,6 +260,6 @@ def raise_deadlock(
 ) -> NoReturn:
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
     if length == 1:
-        raise held_beside(lock.serial, write, task_name(first[1]), running_task() is not None)
+        raise held_beside(lock.serial, write, _tasks.name_of(first[1]), running_task() is not None)
     cycle = (_owner_name(*first), _owner_name(*last))
     raise closes_cycle(lock.serial, write, cycle, waits_for, length, of_one_lock)

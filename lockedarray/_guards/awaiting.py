@@ -17,7 +17,7 @@ from lockedarray._errors import LockTimeout
 
 __all__ = ["enter"]
 
-_TURNS = 4  # tries of a task that wants several locks before it holds one while it waits for others
+_TURNS = 4  # tries of a task that wants several locks before it waits with some in hand
 _FIRST_POLL, _LAST_POLL = (
     0.001,
     0.01,

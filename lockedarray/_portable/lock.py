@@ -57,7 +57,7 @@ from lockedarray._errors import (
     struck_inside,
 )
 from lockedarray._holding import holding
-from lockedarray._tasks import connect, owner_of, running_task, task_name
+from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = [
     "Holds",
@@ -131,7 +131,7 @@ class _Owner:
 
     def name(self) -> str:
         """What errors call it."""
-        if (task := task_name(self.task)) is not None:
+        if (task := _tasks.name_of(self.task)) is not None:
             return f"task {task!r}"
         return f"thread {'' if self.thread is None else self.thread.name!r}"
 
@@ -238,7 +238,7 @@ def follow_task() -> bool:
     if here.task == (0 if task is None else id(task)):
         return task is not None
     if here.task or _local.current is _local.own:  # else somebody has chosen by hand
-        exchange_owner(None if task is None else owner_of(task))
+        exchange_owner(None if task is None else _tasks.owner_of(task))
     return task is not None
 
 
@@ -279,6 +279,9 @@ def _exchange_locked(owner: Owner, here: _Thread) -> Owner | None:
     here.current = owner._owner
     previous, _local.current = _local.current, owner
     return None if previous is _local.own else previous
+
+
+_tasks = TaskOwners(new_owner, follow_task)
 
 
 class _InnerLock(rwlock.Lockable):
@@ -747,17 +750,16 @@ class RegionLockBase:
             owner.task for owner in self._holders_in_the_way(hold) if owner.thread is hold.thread
         ]
         in_task = bool(hold.owner.task)
-        return held_beside(self.serial, hold.write, task_name(tasks[0]), in_task)
+        return held_beside(self.serial, hold.write, _tasks.name_of(tasks[0]), in_task)
 
     def _pass_locked(self, waiter: _Waiter) -> None:
         """Open the cycles that the wait of `waiter` closes, now that none is of hard edges alone.
 
         Who holds nothing closes none, since nobody waits for him yet.
         """
-        may_be_waited_for = (
-            waiter.thread.holders if waiter.call is None else waiter.hold.owner.holds
-        )
-        while may_be_waited_for and (edge := _soft_edge_of_cycle(waiter)) is not None:
+        away = waiter.call is not None
+        may_close = bool(waiter.hold.owner.holds if away else waiter.thread.holders)
+        while may_close and (edge := _soft_edge_of_cycle(waiter)) is not None:
             behind, in_front = edge
             behind.heeds = in_front.ticket
             behind.lock._passed[behind] = None
@@ -1236,8 +1238,6 @@ def _after_fork_in_child() -> None:
     for lock in _all_locks():
         lock._forget_other_threads(thread)
 
-
-connect(new_owner=new_owner, follow=follow_task)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
