@@ -17,15 +17,18 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
+    "Place",
     "RegionLockBase",
     "address",
     "augments",
     "backend",
     "connect",
     "connect_roots",
+    "ensure_teller",
     "exchange_bodies",
     "exchange_owner",
     "exchange_places",
+    "follow_task",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -41,6 +44,7 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "telling",
     "was_exported",
 ]
 
@@ -72,6 +76,7 @@ AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
 GuardBase = _core.GuardBase
 Holds = _core.Holds
+Place = _core.Place
 RegionLockBase = _core.RegionLockBase
 address = _core.address
 augments = _core.augments
@@ -80,6 +85,8 @@ connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
 exchange_places = _core.exchange_places
+ensure_teller = _core.ensure_teller
+follow_task = _core.follow_task
 guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
@@ -96,3 +103,4 @@ set_length = _core.set_length
 set_rows = _core.set_rows
 set_writeable = _core.set_writeable
 was_exported = _core.was_exported
+telling = _core.telling

@@ -98,18 +98,17 @@ def closes_cycle(
 ) -> DeadlockError:
     """Return the error of a wait that would have closed a cycle.
 
-    `cycle` has the names of the thread that is in the way, which waits for the lock
-    `waits_for` (or the one of that number), and of the one that waits for this thread; `length`
+    `cycle` has what to call the thread, or task, that is in the way, which waits for the lock
+    `waits_for` (or the one of that number), and the one that waits for this thread; `length`
     counts the threads of the cycle, this one too. `of_one_lock`: all of them want the same lock.
     """
     first, last = cycle
-    chain = f"thread {first!r} holds it and waits for {lock_text(waits_for, the='the ')}, "
+    chain = f"{first} holds it and waits for {lock_text(waits_for, the='the ')}, "
     if length <= 2:
         chain += "which this thread holds"
     else:
-        chain += (
-            f"and so on in a cycle of {length} threads to {last!r}, which waits for this thread"
-        )
+        last = last.removeprefix("thread ")
+        chain += f"and so on in a cycle of {length} threads to {last}, which waits for this thread"
     remedy = (
         "take the write lock from the start, x.write(), or all parts at once, la.acquire(...)"
         if of_one_lock
@@ -118,8 +117,21 @@ def closes_cycle(
     return DeadlockError(f"{_describe(lock, write)}: {chain}; {remedy}")
 
 
-def held_beside(lock: _Lock, write: bool) -> DeadlockError:
-    """Return the error of a wait for another owner of the same thread, which could not go on."""
+def held_beside(
+    lock: _Lock, write: bool, holder: str | None = None, in_task: bool = False
+) -> DeadlockError:
+    """Return the error of a wait for another owner of the same thread, which could not go on.
+
+    `holder` is the name of the asyncio task that holds the lock, if one does; `in_task`: it is a
+    task that asks for it.
+    """
+    if holder is not None or in_task:
+        who = f"task {holder!r} of this thread" if holder else "this thread outside of its tasks"
+        me = "this task" if in_task else "this thread"
+        return DeadlockError(
+            f"{_describe(lock, write)}: held by {who}, which cannot go on while {me} waits: "
+            f"use 'async with x.{'write' if write else 'read'}()'"
+        )
     return DeadlockError(
         f"{_describe(lock, write)}: another owner in this thread holds it, "
         "which can not go on while this thread waits"

@@ -13,6 +13,7 @@ from lockedarray._core._native import (
     GuardBase,
     Holds,
     LockedMethod,
+    Place,
     address,
     after_fork,
     after_fork_in_child,
@@ -23,6 +24,7 @@ from lockedarray._core._native import (
     exchange_bodies,
     exchange_owner,
     exchange_places,
+    follow_task,
     guard_of_several,
     is_temporary,
     new_owner,
@@ -34,9 +36,11 @@ from lockedarray._core._native import (
     set_length,
     set_rows,
     set_writeable,
+    telling,
     was_exported,
 )
 from lockedarray._core.lock import RegionLockBase, locks_in_use, new_lockable
+from lockedarray._core.teller import ensure_teller
 
 locked_method = LockedMethod
 
@@ -54,14 +58,17 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
+    "Place",
     "RegionLockBase",
     "address",
     "augments",
     "connect",
     "connect_roots",
+    "ensure_teller",
     "exchange_bodies",
     "exchange_owner",
     "exchange_places",
+    "follow_task",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -77,5 +84,6 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "telling",
     "was_exported",
 ]

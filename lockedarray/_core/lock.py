@@ -10,10 +10,14 @@ from typing import Any, NamedTuple, NoReturn
 
 import lockedarray._core._native as _native
 from lockedarray._errors import closes_cycle, held_beside, not_in_time
+from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = ["RegionLockBase", "locks_in_use", "new_lockable"]
 
 _FIRST_POLL, _LAST_POLL = 0.002, 0.01  # seconds between looks at a lock that others hold, too
+
+_tasks = TaskOwners(_native.new_owner, _native.follow_task)
+_native.connect_tasks(_tasks.owner_of)
 
 
 class _Named(NamedTuple):
@@ -300,6 +304,12 @@ def _name(ident: int) -> str:
     return f"thread {ident}" if thread is None else thread.name
 
 
+def _owner_name(ident: int, task: int) -> str:
+    """What errors call it."""
+    name = _tasks.name_of(task)
+    return f"thread {_name(ident)!r}" if name is None else f"task {name!r}"
+
+
 def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoReturn:
     """Raise LockTimeout, naming who is in the way."""
     foreign = lock._foreign is not None
@@ -312,15 +322,15 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoRe
 def raise_deadlock(
     lock: RegionLockBase,
     write: bool,
-    first: int,
-    last: int,
+    first: tuple[int, int],
+    last: tuple[int, int],
     waits_for: int,
     length: int,
     of_one_lock: bool,
 ) -> NoReturn:
     """Raise DeadlockError, naming the threads of the cycle that the wait would have closed."""
     if length == 1:
-        raise held_beside(lock, write)
-    cycle = (_name(first), _name(last))
+        raise held_beside(lock, write, _tasks.name_of(first[1]), running_task() is not None)
+    cycle = (_owner_name(*first), _owner_name(*last))
     awaited = _native.lock_names.get(waits_for, waits_for)
     raise closes_cycle(lock, write, cycle, awaited, length, of_one_lock)

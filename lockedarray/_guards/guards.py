@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several
+from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several, telling
 from lockedarray._errors import (
     LockTimeout,
     cannot_come_true,
@@ -19,6 +19,7 @@ from lockedarray._errors import (
     not_true_in_time,
 )
 from lockedarray._guards import debugging
+from lockedarray._guards.awaiting import enter
 
 __all__ = ["Guard", "acquire", "raws_here", "wait_for"]
 
@@ -80,8 +81,12 @@ class Guard(GuardBase):
             return *_plan_of(*several), None
         return self._plan
 
-    def _general_acquire(self) -> Any:
+    def _general_acquire_now(self) -> Any:
+        return self._general_acquire(now=True)
+
+    def _general_acquire(self, now: bool = False) -> Any:
         wanted, shape, timeout, when = self._whole_plan()
+        timeout = 0 if now else timeout
         if when is None:
             yielded = shape(self._take(wanted, timeout))
         else:
@@ -177,6 +182,12 @@ class Guard(GuardBase):
             finally:
                 if holds is None or not holds.held():  # whatever others' locks raised
                     self._raws, self._holds = [], None
+
+    async def __aenter__(self) -> Any:
+        return await enter(self)
+
+    async def __aexit__(self, *_exception: object) -> None:
+        telling(self.release)
 
     def __repr__(self) -> str:
         modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])

@@ -19,11 +19,15 @@ from lockedarray._portable.bases import (
 )
 from lockedarray._portable.lock import (
     Holds,
+    Place,
     RegionLockBase,
+    ensure_teller,
     exchange_owner,
+    follow_task,
     locks_in_use,
     new_owner,
     observe,
+    telling,
 )
 from lockedarray._portable.memory import (
     address,
@@ -49,14 +53,17 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "Holds",
+    "Place",
     "RegionLockBase",
     "address",
     "augments",
     "connect",
     "connect_roots",
+    "ensure_teller",
     "exchange_bodies",
     "exchange_owner",
     "exchange_places",
+    "follow_task",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -72,5 +79,6 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "telling",
     "was_exported",
 ]

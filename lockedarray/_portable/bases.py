@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._portable.lock import Holds, RegionLockBase, in_one_step, this_owner
+from lockedarray._portable.lock import Holds, RegionLockBase, follow_task, in_one_step, this_owner
 from lockedarray._portable.statement import augments
 
 __all__ = [
@@ -258,6 +258,7 @@ class GuardBase:
 
     _holds: Holds | None
     _general_acquire: Callable[[], Any]
+    _general_acquire_now: Callable[[], Any]
     _general_release: Callable[[], None]
     _give_back: Callable[[], None]
 
@@ -285,7 +286,8 @@ class GuardBase:
         if acquisition is None or not acquisition.held or self._holds is None:
             raise RuntimeError("this guard is not held: it was released already, or never acquired")
         if not self._holds.held_by_this_thread():
-            raise RuntimeError("a guard is released by the thread that acquired it")
+            who = "task" if self._holds.owner.task else "thread"
+            raise RuntimeError(f"a guard is released by the {who} that acquired it")
         acquisition.released_by = call
         acquisition.held = False
 
@@ -307,13 +309,20 @@ class GuardBase:
         RuntimeError
             This guard is held already, or another thread is acquiring it.
         """
+        return self._acquire_by(self._general_acquire)
+
+    def _acquire_now(self) -> Any:
+        """As `acquire`, with a timeout of 0 whatever the guard has."""
+        return self._acquire_by(self._general_acquire_now)
+
+    def _acquire_by(self, general: Callable[[], Any]) -> Any:
         _have_room(_DEEPEST)
         acquisition = _Acquisition()
         try:
             in_one_step(self._begin, acquisition)
             if self._acquisition is not acquisition:
                 raise RuntimeError("this guard is held already; make another one: x.write() nests")
-            yielded = self._general_acquire()
+            yielded = general()
             if (holds := self._holds) is not None:
                 self._owner = holds.owner
                 holds.guard = weakref.ref(self)
@@ -356,6 +365,7 @@ class GuardBase:
     def _is_elsewhere(self) -> bool:
         """Whether another owner than the current one acquired it, and nobody takes it now."""
         acquisition = self._acquisition
+        follow_task()
         is_busy = acquisition is not None and not acquisition.held
         return not is_busy and self._owner not in (None, this_owner())
 

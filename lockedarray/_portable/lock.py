@@ -19,12 +19,16 @@ Invariants, true whenever the monitor is free:
 
 No step of an operation goes through all holds of a lock or a thread: there may be thousands.
 
-What can not go on while another waits are threads: all owners of one, and all its waiters.  So the
-wait-for graph is one of threads, and a wait for another owner of the own thread is a cycle.  A wait
+What can not go on while a thread waits are all its owners, and all its waiters.  So a wait of a
+thread for another owner of its own is a cycle.  A wait
 has two kinds of edges: *hard* ones to those who hold what is wanted, and *soft* ones to those who
 wait in front.  A cycle of hard edges is refused.  One that has a soft edge is opened: the waiter
 that this edge comes from passes the one in front, once and for all.  Edges come into being only
 when a wait begins, or lead to a thread that does not wait; so who begins to wait looks for cycles.
+
+A task waits without its thread (`Place`): its waiter is *away*, and is handed the lock.  So the
+nodes of the graph are owners: each waits by its own such waiters, and by those that its thread is
+inside of.  While the thread is inside of one, its waiters that are away stand aside.
 
 Order of locks: the monitor, then the inner locks of an `RWLockFair`; nothing is waited for
 under the monitor.  A region is taken as the whole Buffer.
@@ -53,16 +57,21 @@ from lockedarray._errors import (
     struck_inside,
 )
 from lockedarray._holding import holding
+from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = [
     "Holds",
     "Owner",
+    "Place",
     "RegionLockBase",
+    "ensure_teller",
     "exchange_owner",
+    "follow_task",
     "in_one_step",
     "locks_in_use",
     "new_owner",
     "observe",
+    "telling",
 ]
 
 _R = TypeVar("_R")
@@ -88,9 +97,10 @@ _locks: weakref.WeakValueDictionary[int, RegionLockBase] = weakref.WeakValueDict
 class _Thread:
     """What the locks know of one thread: which of its owners hold and what it waits in."""
 
-    __slots__ = ("current", "ended", "holders", "name", "waiter")
+    __slots__ = ("awaiting", "current", "ended", "holders", "name", "waiter")
 
     def __init__(self, name: str) -> None:
+        self.awaiting: dict[_Waiter, None] = {}  # of its owners, which are away
         self.name = name
         self.current: _Owner | None = None
         self.holders: dict[_Owner, None] = {}  # those of its owners that hold something
@@ -108,11 +118,24 @@ class _Thread:
 class _Owner:
     """Who holds and waits, as the locks see it, and the thread that it goes on in."""
 
-    __slots__ = ("holds", "thread")
+    __slots__ = ("awaits", "holds", "task", "thread")
 
     def __init__(self, thread: _Thread | None) -> None:
+        self.awaits: dict[_Waiter, None] = {}  # its waiters that are away
         self.thread = thread
+        self.task = 0  # the id of the asyncio task whose it is
         self.holds: dict[_Hold, RegionLockBase] = {}
+
+    def waiters(self) -> list[_Waiter]:
+        """The waiters that it waits in, or its thread."""
+        inside = [] if self.thread is None else self.thread.waiters()
+        return [*self.awaits, *inside]
+
+    def name(self) -> str:
+        """What errors call it."""
+        if (task := _tasks.name_of(self.task)) is not None:
+            return f"task {task!r}"
+        return f"thread {'' if self.thread is None else self.thread.name!r}"
 
     def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
         self.holds[hold] = lock
@@ -136,6 +159,15 @@ class Owner:
     def __init__(self, owner: _Owner) -> None:
         self._owner = owner
 
+    @property
+    def task(self) -> int:
+        """The id of the asyncio task whose owner it is; 0 of none."""
+        return self._owner.task
+
+    @task.setter
+    def task(self, task: int) -> None:
+        self._owner.task = task
+
     def __del__(self) -> None:
         owner = self._owner
         if owner.thread is None or self._finalizing():  # globals have gone
@@ -158,6 +190,8 @@ class _Ending:
         for owner in list(self._thread.holders):
             for hold, lock in list(owner.holds.items()):
                 _end_of_hold(hold, lock)
+        for waiter in list(self._thread.awaiting):
+            holding(_monitor, waiter.lose_locked)
         self._thread.ended = True
 
 
@@ -215,6 +249,20 @@ def in_one_step(act: Callable[..., _R], *args: Any) -> _R:
     return holding(_monitor, act, *args)
 
 
+def follow_task() -> bool:
+    """Have the owner of the task that runs in this thread, or the thread's own, current.
+
+    Return whether it is a task's.
+    """
+    task = running_task()
+    here = this_owner()
+    if here.task == (0 if task is None else id(task)):
+        return task is not None
+    if here.task or _local.current is _local.own:  # else somebody has chosen by hand
+        exchange_owner(None if task is None else _tasks.owner_of(task))
+    return task is not None
+
+
 def new_owner() -> Owner:
     """Return an owner that holds nothing and is no thread's yet.
 
@@ -252,6 +300,9 @@ def _exchange_locked(owner: Owner, here: _Thread) -> Owner | None:
     here.current = owner._owner
     previous, _local.current = _local.current, owner
     return None if previous is _local.own else previous
+
+
+_tasks = TaskOwners(new_owner, follow_task)
 
 
 class _InnerLock(rwlock.Lockable):
@@ -330,16 +381,21 @@ class _Waiter:
 
     A signal handler or finalizer may strike a thread that waits, and wait for something itself:
     `outer` is what the thread goes on waiting for afterwards.  `struck`: the thread may hold more
-    than when this wait began.
+    than when this wait began.  `call`: the thread is not inside of it, but away; so it is granted
+    the lock, and this is called then.
     """
 
     __slots__ = (
-        "bell", "heeds", "hold", "lock", "outer", "rung", "since", "struck", "thread", "ticket"
+        "bell", "call", "heeds", "hold", "lock", "outer", "rung", "since", "struck", "thread",
+        "ticket",
     )  # fmt: skip
 
-    def __init__(self, lock: RegionLockBase, hold: _Hold) -> None:
+    def __init__(
+        self, lock: RegionLockBase, hold: _Hold, call: Callable[[], None] | None = None
+    ) -> None:
         self.lock = lock
         self.hold = hold
+        self.call = call
         self.thread = hold.thread
         self.since = 0.0
         self.ticket = self.heeds = 0
@@ -352,7 +408,20 @@ class _Waiter:
     def ring_locked(self) -> None:
         if not self.rung:
             self.rung = True
-            self.bell.release()
+            if self.call is not None:
+                self.call()
+            else:
+                self.bell.release()
+
+    def lose_locked(self) -> None:
+        """Leave the queue, and tell: the thread has ended, and nobody goes on there."""
+        self.lock._leave_locked(self)
+        self.ring_locked()
+
+    def in_thread_of(self, hold: _Hold, waiter: _Waiter | None) -> bool:
+        """Whether one thread is inside of it and of `hold`, which waits as `waiter` if it waits."""
+        away = self.call is not None or (waiter is not None and waiter.call is not None)
+        return not away and self.thread is hold.thread
 
     def strike_locked(self) -> None:
         """Have it look for cycles again, once its thread comes back to it."""
@@ -361,6 +430,8 @@ class _Waiter:
 
     def aside(self) -> bool:
         """Whether the thread waits for something else now, inside this wait."""
+        if self.call is not None:
+            return self.thread.waiter is not None
         return self.thread.waiter is not self
 
 
@@ -389,6 +460,7 @@ class RegionLockBase:
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
         self._changes: weakref.WeakSet[Change] = weakref.WeakSet()  # who waits for one
+        self._passed: dict[_Waiter, None] = {}  # those of it that do not heed all in front
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
         _locks[self.serial] = self
 
@@ -412,6 +484,11 @@ class RegionLockBase:
     def _be_placed(self, made_at: str) -> None:
         """Be called by the place where its array was made."""
         self.made_at = made_at
+
+    @property
+    def _foreign(self) -> Any:
+        """Somebody else's lock below, or None."""
+        return None if self._own else self._below
 
     def _entries(self) -> list[tuple[str, str, bool, None, None, float | None]]:
         """Return who holds, and then who waits.
@@ -497,7 +574,37 @@ class RegionLockBase:
         self._pass_locked(waiter)
         if waiter.outer is not None:  # it stands aside now, and keeps nobody waiting
             waiter.outer.lock._wake_locked()
+        else:
+            self._wake_behind_locked(waiter.thread)
         return self._grant_locked(waiter.hold, waiter)
+
+    def _await_locked(self, waiter: _Waiter) -> bool:
+        """Join the queue for a task, unless that would close a cycle; or take the lock at once."""
+        hold = waiter.hold
+        if self._grant_locked(hold):
+            return True
+        self._refuse_cycle_locked(hold, away=True)
+        self._watch_locked(hold)
+        hold.waiter = waiter
+        waiter.since = time.monotonic()
+        waiter.ticket = waiter.heeds = next(_tickets)
+        self._queue.append(waiter)
+        hold.owner.awaits[waiter] = waiter.thread.awaiting[waiter] = None
+        self._pass_locked(waiter)
+        return self._accept_locked(waiter)
+
+    def _accept_locked(self, waiter: _Waiter) -> bool:
+        """Whether it has been granted the lock; then it waits no more."""
+        if waiter.hold not in self._holds:
+            return False
+        self._leave_locked(waiter)
+        return True
+
+    @staticmethod
+    def _wake_behind_locked(thread: _Thread) -> None:
+        """Serve the queues in which waiters of the thread are that step aside, or back in."""
+        for lock in {waiter.lock for waiter in thread.awaiting}:
+            lock._wake_locked()
 
     def _append_locked(self, waiter: _Waiter) -> None:
         thread = waiter.thread
@@ -509,6 +616,7 @@ class RegionLockBase:
         for outer in thread.waiters():  # those behind it go on before it does
             if outer.lock is self:
                 waiter.heeds = min(waiter.heeds, outer.ticket)
+                self._passed[waiter] = None
         self._queue.append(waiter)
 
     def _woken_locked(self, waiter: _Waiter) -> bool:
@@ -535,12 +643,17 @@ class RegionLockBase:
         if waiter in self._queue:
             self._queue.remove(waiter)
         waiter.hold.waiter = None
+        self._passed.pop(waiter, None)
+        waiter.hold.owner.awaits.pop(waiter, None)
+        waiter.thread.awaiting.pop(waiter, None)
         if waiter.hold not in self._holds:
             waiter.hold.watch = None
         self._wake_locked()  # it may have been rung, and not used its turn
         if waiter.outer is not None:  # it steps back in
             waiter.outer.strike_locked()
             waiter.outer.lock._wake_locked()
+        elif waiter.call is None:
+            self._wake_behind_locked(waiter.thread)
 
     def _try_locked(self, hold: _Hold) -> bool:
         """Enter `hold` if nothing is in its way, or only waiters that wait for it; and tell."""
@@ -555,7 +668,8 @@ class RegionLockBase:
             return False
         if not self._queue_in_the_way(hold):
             return True
-        if not passing or not hold.thread.holders:
+        # A task does not pass for its thread's sake, which goes on with other tasks.
+        if not passing or not (hold.owner.holds if hold.owner.task else hold.thread.holders):
             return False
         waiter = _Waiter(self, hold)
         try:
@@ -663,9 +777,10 @@ class RegionLockBase:
         long_ago = time.monotonic() - HAND_OFF
         if waiter is None and self._handed_off > long_ago:
             return False
-        thread = hold.thread
         for older in self._queue:
-            if older.thread is thread or (waiter is not None and older.ticket >= waiter.heeds):
+            if older is waiter or older.in_thread_of(hold, waiter):
+                return False
+            if waiter is not None and older.ticket >= waiter.heeds:
                 return False
             conflict = older.hold.write or hold.write
             if conflict and older.since <= long_ago and not older.aside():
@@ -674,42 +789,53 @@ class RegionLockBase:
 
     # -- the wait-for graph ----------------------------------------------------------------------
 
-    def _refuse_cycle_locked(self, hold: _Hold) -> None:
+    def _refuse_cycle_locked(self, hold: _Hold, away: bool = False) -> None:
         """Raise DeadlockError if the wait for `hold` would close a cycle of hard edges.
 
-        They run from a waiting thread to those whose holds are in its way, or in that of a waiter
-        of its own that stands aside.  A cycle comes into being only when a thread begins to wait: a
-        hold that is granted adds edges to a thread that does not wait.  So the last thread to begin
-        finds it here.
+        They run from an owner that waits, or whose thread does, to those who hold what is wanted.
+        A cycle comes into being only when a wait begins: a hold that is granted adds edges to an
+        owner that does not wait.  So the last one to begin finds it here.  `away`: not the whole
+        thread waits then, but this owner alone.
         """
-        me = hold.thread
-        if not me.holders:
+        me, here = hold.owner, hold.thread
+        if not (me.holds if away else here.holders):
             return
-        parents: dict[_Thread, _Thread] = {}  # of those met: whom each is in the way of
-        walk = [(thread, me) for thread in self._threads_in_the_way(hold)]
-        for thread, parent in walk:  # grows meanwhile: breadth first, for the shortest cycle
-            if thread is me:
-                raise held_beside(self, hold.write)
-            if thread in parents or thread.waiter is None:
+        parents: dict[_Owner, _Owner] = {}  # of those met: whom each is in the way of
+        walk = [(owner, me) for owner in self._holders_in_the_way(hold)]
+        for owner, parent in walk:  # grows meanwhile: breadth first, for the shortest cycle
+            if not away and owner.thread is here and parent is me:
+                raise self._held_beside(hold)
+            if owner in parents or not (waiters := owner.waiters()):
                 continue
-            parents[thread] = parent
+            parents[owner] = parent
             blockers = [
                 blocker
-                for waiter in thread.waiters()
-                for blocker in waiter.lock._threads_in_the_way(waiter.hold)
+                for waiter in waiters
+                for blocker in waiter.lock._holders_in_the_way(waiter.hold)
+                if waiter.call is not None or blocker.thread is not owner.thread
             ]
-            if me in blockers:
-                raise self._closes_cycle(hold, thread, parents)
-            walk.extend((blocker, thread) for blocker in blockers if blocker is not thread)
+            if any(blocker is me or (not away and blocker.thread is here) for blocker in blockers):
+                raise self._closes_cycle(hold, owner, parents)
+            walk.extend((blocker, owner) for blocker in blockers)
+
+    def _held_beside(self, hold: _Hold) -> DeadlockError:
+        tasks = [
+            owner.task for owner in self._holders_in_the_way(hold) if owner.thread is hold.thread
+        ]
+        in_task = bool(hold.owner.task)
+        return held_beside(self, hold.write, _tasks.name_of(tasks[0]), in_task)
 
     def _pass_locked(self, waiter: _Waiter) -> None:
         """Open the cycles that the wait of `waiter` closes, now that none is of hard edges alone.
 
         Who holds nothing closes none, since nobody waits for him yet.
         """
-        while waiter.thread.holders and (edge := _soft_edge_of_cycle(waiter)) is not None:
+        away = waiter.call is not None
+        may_close = bool(waiter.hold.owner.holds if away else waiter.thread.holders)
+        while may_close and (edge := _soft_edge_of_cycle(waiter)) is not None:
             behind, in_front = edge
             behind.heeds = in_front.ticket
+            behind.lock._passed[behind] = None
             if behind is not waiter:
                 behind.lock._wake_locked()
 
@@ -720,23 +846,24 @@ class RegionLockBase:
             if older.ticket >= waiter.heeds:
                 break
             conflict = older.hold.write or waiter.hold.write
-            if conflict and older.thread is not waiter.thread and older.hold not in self._holds:
+            same = older.in_thread_of(waiter.hold, waiter)
+            if conflict and not same and older.hold not in self._holds:
                 in_front.append(older)
         return in_front[::-1]
 
     def _closes_cycle(
-        self, hold: _Hold, last: _Thread, parents: dict[_Thread, _Thread]
+        self, hold: _Hold, last: _Owner, parents: dict[_Owner, _Owner]
     ) -> DeadlockError:
         cycle = [last]
-        while (parent := parents[cycle[-1]]) is not hold.thread:
+        while (parent := parents[cycle[-1]]) is not hold.owner:
             cycle.append(parent)
         first = cycle[-1]
-        locks = {waiter.lock for thread in cycle for waiter in thread.waiters()}
-        waits_for = 0 if first.waiter is None else first.waiter.lock
+        locks = {waiter.lock for owner in cycle for waiter in owner.waiters()}
+        waits_for = next((waiter.lock for waiter in first.waiters()), 0)
         return closes_cycle(
             self,
             hold.write,
-            (first.name, last.name),
+            (first.name(), last.name()),
             waits_for,
             len(cycle) + 1,
             locks == {self},
@@ -802,15 +929,19 @@ class RegionLockBase:
                 continue
             if (first if write else first_writer) >= waiter.heeds:
                 if not self._is_held_against(waiter.hold):
-                    if hand_off and waiter.since <= long_ago and self._enter_locked(waiter.hold):
+                    old = hand_off and waiter.since <= long_ago
+                    if (old or waiter.call is not None) and self._enter_locked(waiter.hold):
                         self._handed_off = time.monotonic()
                         waiter.ring_locked()
                         continue
-                    waiter.ring_locked()
+                    if waiter.call is None:
+                        waiter.ring_locked()
             if waiter.rung or waiter.since <= long_ago:
                 first = min(first, waiter.ticket)
                 if write:
                     first_writer = min(first_writer, waiter.ticket)
+                    if not self._passed:
+                        return  # all others stand behind it
 
     # -- the readers-writer lock below -----------------------------------------------------------
 
@@ -977,6 +1108,7 @@ class RegionLockBase:
     def _forget_other_threads(self, thread: _Thread) -> None:
         """Drop what threads hold that a fork did not bring along (in the child)."""
         self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
+        self._passed = {waiter: None for waiter in self._passed if waiter.thread is thread}
         for change in list(self._changes):
             if change.thread is not thread:
                 self._changes.discard(change)
@@ -1063,6 +1195,7 @@ class Holds:
     def __init__(self, requests: Iterable[tuple[Any, bool]], kept: bool = False) -> None:
         self._requests = list(requests)
         modes = self._modes()
+        follow_task()
         self.owner = this_owner()
         self.guard: weakref.ref[Any] | None = None  # the one that ends with the owner
         self.kept = kept
@@ -1196,11 +1329,65 @@ class Holds:
 
     def held_by_this_thread(self) -> bool:
         """Whether the one that took the holds is the calling thread, or its current owner."""
+        follow_task()
         return self.owner is this_owner()
 
     def held(self) -> bool:
         """Whether a thread has the holds, and has not ended."""
         return any(hold in lock._holds or hold.suspended for lock, hold in self._holds)
+
+
+class Place:
+    """One lock that a task waits for, and then has, without a thread that waits.
+
+    Parameters
+    ----------
+    lock : RegionLockBase
+        It has no lock of others below.
+    requests : tuple of (LockedArray or RegionLock, write)
+        What to take of this lock.
+    """
+
+    __slots__ = ("_holds", "_lock", "_requests", "_waiter")
+
+    def __init__(self, lock: RegionLockBase, requests: tuple[tuple[Any, bool], ...]) -> None:
+        self._lock = lock
+        self._requests = requests
+        self._holds: Holds | None = None
+        self._waiter: _Waiter | None = None
+
+    def begin(self, call: Callable[[], None]) -> bool:
+        """Take the lock, and return True; or wait for it, and have `call` called once it is had."""
+        self._holds = holds = Holds(self._requests)
+        [(lock, hold)] = holds._holds
+        self._waiter = waiter = _Waiter(lock, hold, call)
+        return holding(_monitor, lock._await_locked, waiter)
+
+    def accept(self) -> bool | None:
+        """Whether the lock is had now; None: the wait was lost, and is to be begun again."""
+        waiter = self._waiter
+        assert waiter is not None
+        follow_task()
+        if holding(_monitor, self._lock._accept_locked, waiter):
+            return True
+        return False if waiter in self._lock._queue else None
+
+    def leave(self) -> None:
+        """Wait no longer, or give back what is had."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            holding(_monitor, self._lock._leave_locked, waiter)
+        if self._holds is not None:
+            self._holds.release()
+
+
+def telling(release: Callable[[], _R]) -> _R:
+    """Call a function that releases; here whoever releases tells the tasks whose turn it is."""
+    return release()
+
+
+def ensure_teller() -> None:
+    """See to it that tasks are told of their turn; here whoever releases does."""
 
 
 def _soft_edge_of_cycle(origin: _Waiter) -> tuple[_Waiter, _Waiter] | None:
@@ -1218,8 +1405,8 @@ def _soft_edge_of_cycle(origin: _Waiter) -> tuple[_Waiter, _Waiter] | None:
             continue
         edges = [
             (other, False)
-            for thread in lock._threads_in_the_way(waiter.hold)
-            for other in thread.waiters()
+            for owner in lock._holders_in_the_way(waiter.hold)
+            for other in owner.waiters()
         ]
         if waiter.ticket > walked.get(lock, 0):
             edges.extend((older, True) for older in lock._in_front(waiter))

@@ -23,6 +23,7 @@
 
 #include "guard/guarded.h"
 #include "guard/holds.h"
+#include "guard/task.h"
 
 typedef enum {
     LA_GUARD_FREE,
@@ -49,7 +50,7 @@ typedef struct {
 static PyTypeObject *la_guard_type, *la_guard_class;
 
 static struct {
-    PyObject *general_acquire, *general_release, *give_back;
+    PyObject *general_acquire, *general_acquire_now, *general_release, *give_back;
     PyObject *holds, *raws;     /* what a general guard took, and yields */
 } la_guard_names;
 
@@ -116,6 +117,17 @@ la_guard_is_by_this_owner(la_guard *self)
     return la_thread_current != NULL
            && atomic_load_explicit(&self->owner, memory_order_relaxed)
               == la_thread_owner(la_thread_current);
+}
+
+/* The words for somebody else who releases: another task of the thread, as a rule. */
+static const char *
+la_guard_whose(la_guard *self)
+{
+    la_owner *owner = atomic_load_explicit(&self->owner, memory_order_relaxed);
+    bool is_task = owner != NULL && la_owner_subject(owner) != 0;
+
+    return is_task ? "a guard is released by the task that acquired it"
+                   : "a guard is released by the thread that acquired it";
 }
 
 /* Releases what the current owner of this thread holds by it, the state being BUSY. */
@@ -199,9 +211,9 @@ la_guard_end(la_guard *self)
     PyErr_Restore(type, value, traceback);
 }
 
-/* Acquires, the state being BUSY. */
+/* Acquires, the state being BUSY; without waiting if that is to be `now`. */
 static PyObject *
-la_guard_acquire_general(la_guard *self)
+la_guard_acquire_general(la_guard *self, bool now)
 {
     la_thread *thread = la_thread_here();
     PyObject *yielded = NULL;
@@ -214,7 +226,9 @@ la_guard_acquire_general(la_guard *self)
         return NULL;
     }
     if (thread != NULL) {
-        yielded = PyObject_CallMethodNoArgs((PyObject *)self, la_guard_names.general_acquire);
+        yielded = PyObject_CallMethodNoArgs(
+            (PyObject *)self, now ? la_guard_names.general_acquire_now
+                                  : la_guard_names.general_acquire);
     }
 
     if (yielded == NULL) {
@@ -284,10 +298,11 @@ la_guard_yield(la_guard *self)
 }
 
 static PyObject *
-la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
+la_guard_acquire_within(la_guard *self, double timeout, bool now)
 {
-    la_guard *self = (la_guard *)object;
-
+    if (la_task_follow() < 0) {
+        return NULL;
+    }
     uint64_t word = la_guard_look(self);
 
     if (la_guard_state_in(word) != LA_GUARD_FREE
@@ -298,7 +313,7 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
     }
     la_thread *thread = la_thread_here();
     int result = thread == NULL ? -1 : self->guarded.count == 0 ? LA_GENERAL
-        : la_guarded_take(&self->guarded, thread, self->timeout);
+        : la_guarded_take(&self->guarded, thread, timeout);
     if (LA_LIKELY(result == 0)) {
         PyObject *yielded = la_guard_yield(self);
         if (LA_LIKELY(yielded != NULL)) {
@@ -310,16 +325,34 @@ la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
         return NULL;
     }
     if (result == LA_GENERAL) {
-        return la_guard_acquire_general(self);
+        return la_guard_acquire_general(self, now);
     }
     la_guard_set_state(self, LA_GUARD_FREE);
     return NULL;
 }
 
 static PyObject *
+la_guard_acquire(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_guard *self = (la_guard *)object;
+
+    return la_guard_acquire_within(self, self->timeout, false);
+}
+
+static PyObject *
+la_guard_acquire_now(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    return la_guard_acquire_within((la_guard *)object, 0, true);
+}
+
+static PyObject *
 la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_guard *self = (la_guard *)object;
+    /* Once for each task it runs Python, which can fail; that is no reason to keep a lock. */
+    if (la_task_follow() < 0) {
+        PyErr_WriteUnraisable(object);
+    }
     uint64_t word = la_guard_look(self);
     int state = la_guard_state_in(word);
 
@@ -336,7 +369,7 @@ la_guard_release(PyObject *object, PyObject *Py_UNUSED(unused))
         state >= LA_GUARD_GENERAL && la_guard_is_by_this_owner(self)
         ? "this guard's thread waits for a condition, and has let go of it meanwhile"
         : state >= LA_GUARD_GENERAL
-        ? "a guard is released by the thread that acquired it"
+        ? la_guard_whose(self)
         : "this guard is not held: it was released already, or never acquired");
     return NULL;
 }
@@ -370,6 +403,9 @@ la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
 {
     la_guard *self = (la_guard *)object;
 
+    if (count > 0 && exception[0] != Py_None && la_task_follow() < 0) {
+        PyErr_WriteUnraisable(object);
+    }
     if (count > 0 && exception[0] != Py_None && !la_guard_is_by_this_owner(self)
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
         la_guard_finalize(object);
@@ -492,6 +528,8 @@ static PyMethodDef la_guard_methods[] = {
      "------\n"
      "RuntimeError\n"
      "    The guard is not held, or was acquired by another thread."},
+    {"_acquire_now", la_guard_acquire_now, METH_NOARGS,
+     "As acquire, with a timeout of 0 whatever it has."},
     {"__enter__", la_guard_acquire, METH_NOARGS, "Acquire."},
     {"__exit__", (PyCFunction)(void (*)(void))la_guard_exit, METH_FASTCALL, "Release."},
     {"_end", la_guard_end_method, METH_NOARGS,
@@ -641,6 +679,7 @@ static int
 la_guard_names_init(void)
 {
     la_guard_names.general_acquire = PyUnicode_InternFromString("_general_acquire");
+    la_guard_names.general_acquire_now = PyUnicode_InternFromString("_general_acquire_now");
     la_guard_names.general_release = PyUnicode_InternFromString("_general_release");
     la_guard_names.give_back = PyUnicode_InternFromString("_give_back");
     la_guard_names.holds = PyUnicode_InternFromString("_holds");

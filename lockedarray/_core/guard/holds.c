@@ -12,6 +12,7 @@
 #include "guard/arrays.h"
 #include "guard/changes.h"
 #include "guard/refusal.h"
+#include "guard/task.h"
 #include "guard/wanted.h"
 
 typedef struct {
@@ -509,7 +510,8 @@ la_holds_acquire(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
         PyErr_SetString(PyExc_TypeError, "acquire() takes a timeout");
         return NULL;
     }
-    if (thread == NULL || la_ending_watch() < 0
+    /* Code that runs under these holds may keep others, as whoever runs here. */
+    if (thread == NULL || la_ending_watch() < 0 || la_task_follow() < 0
             || la_deadline_of(nargs == 1 ? args[0] : NULL, &deadline) < 0) {
         return NULL;
     }
@@ -609,6 +611,9 @@ la_holds_mine(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     la_thread *thread = la_thread_self();
 
+    if (la_task_follow() < 0) {
+        return NULL;
+    }
     return PyBool_FromLong(thread != NULL
                            && ((la_holds_object *)object)->owner == la_thread_owner(thread));
 }

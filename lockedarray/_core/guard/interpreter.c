@@ -66,6 +66,16 @@ la_after_wait(void *context)
 #endif
 }
 
+void
+la_sleep_detached(la_thread *self)
+{
+    la_away away = {NULL, false};
+
+    la_before_wait(&away);
+    (void)la_park(&self->parker, LA_NEVER);
+    la_after_wait(&away);
+}
+
 /* Signals are for the main thread; the others need not wake up to look for them. */
 static unsigned long la_main_thread;
 

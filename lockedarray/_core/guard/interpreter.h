@@ -43,6 +43,9 @@ la_status la_hold_await_change(la_hold *watch, la_thread *self, int64_t deadline
 /* The same of holds that were suspended; no signal ends it. */
 la_status la_hold_resume(la_suspension *suspension, la_thread *self, la_deadlock *deadlock);
 
+/* Sleeps, with the GIL or the thread state let go, until the thread is woken, or for no reason. */
+void la_sleep_detached(la_thread *self);
+
 /* The deadline that is so many seconds from now; more than a century is for ever. */
 static inline int64_t
 la_deadline_after(double seconds)

@@ -16,6 +16,7 @@
 
 #include "guard/observer.h"
 #include "guard/refusal.h"
+#include "guard/task.h"
 
 typedef struct la_claim la_claim;
 struct la_claim {
@@ -152,7 +153,7 @@ la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
     la_claim *other = NULL, *ended = NULL;
     bool mine = false, is_own;
 
-    if (thread == NULL || la_ending_watch() < 0) {
+    if (thread == NULL || la_ending_watch() < 0 || la_task_follow() < 0) {
         return LA_INTERRUPTED;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
@@ -305,7 +306,7 @@ la_lockable_let_go(la_lockable *self)
     la_claim *other = NULL;
     la_hold *hold = NULL;
 
-    if (thread == NULL) {
+    if (thread == NULL || la_task_follow() < 0) {
         return -1;
     }
     Py_BEGIN_CRITICAL_SECTION(self);

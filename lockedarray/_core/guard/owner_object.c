@@ -71,6 +71,54 @@ la_owner_object_exchange(PyObject *Py_UNUSED(module), PyObject *given)
     return before == NULL ? Py_NewRef(Py_None) : before;
 }
 
+bool
+la_owner_object_is_here(const la_thread *thread, uint64_t subject)
+{
+    uint64_t here = la_owner_subject(la_thread_owner(thread));
+
+    return here == subject || (here == 0 && la_owner_here != NULL);
+}
+
+PyObject *
+la_owner_object_here(void)
+{
+    return Py_XNewRef(la_owner_here);
+}
+
+int
+la_owner_object_make_current(PyObject *owner)
+{
+    PyObject *before = la_owner_object_exchange(NULL, owner);
+
+    Py_XDECREF(before);
+    return before == NULL ? -1 : 0;
+}
+
+static PyObject *
+la_owner_object_get_task(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(la_owner_subject(((la_owner_object *)object)->owner));
+}
+
+static int
+la_owner_object_set_task(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+{
+    unsigned long long task = value == NULL ? 0 : PyLong_AsUnsignedLongLong(value);
+
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    atomic_store_explicit(&((la_owner_object *)object)->owner->subject, task,
+                          memory_order_relaxed);
+    return 0;
+}
+
+static PyGetSetDef la_owner_getset[] = {
+    {"task", la_owner_object_get_task, la_owner_object_set_task,
+     "The id of the task whose owner it is; 1 once that has ended; or 0.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 /* The thread's next state, if any, begins with the owner that the thread began with. */
 static void
 la_owner_object_leave(la_thread *thread)
@@ -90,6 +138,7 @@ static PyMethodDef la_owner_functions[] = {
 
 static PyType_Slot la_owner_slots[] = {
     {Py_tp_dealloc, la_owner_object_dealloc},
+    {Py_tp_getset, la_owner_getset},
     {0, NULL},
 };
 

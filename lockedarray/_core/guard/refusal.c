@@ -85,9 +85,11 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
         words = la_words("raise_deadlock");
         if (words != NULL) {
             result = PyObject_CallFunction(
-                words, "OiKKKii", lock, write,
+                words, "Oi(KK)(KK)Kii", lock, write,
                 (unsigned long long)deadlock->blocker,
+                (unsigned long long)deadlock->blocker_subject,
                 (unsigned long long)deadlock->last,
+                (unsigned long long)deadlock->last_subject,
                 (unsigned long long)deadlock->waits_for, deadlock->length,
                 deadlock->of_one_lock);
         }

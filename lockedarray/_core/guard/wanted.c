@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "guard/refusal.h"
+#include "guard/task.h"
 
 /* -- one ------------------------------------------------------------------------ */
 
@@ -17,6 +18,9 @@ la_hold_acquire_unseen(la_region_lock *lock, la_hold *hold, la_thread *self, int
 
     if (la_lock_claim(lock->lock, hold, self)) {
         return 0;
+    }
+    if (la_task_follow() < 0) {
+        return -1;
     }
     la_status status = la_hold_wait(lock->lock, hold, self, deadline, &deadlock);
     if (status == LA_OK) {
@@ -180,6 +184,9 @@ la_wanted_acquire_several(const la_wanted *wanted, int count, la_thread *self,
     bool waits = deadline != LA_NOW;
     int result = 0;
 
+    if (la_task_follow() < 0) {
+        return -1;
+    }
     la_wanted_mark(wanted, count, true);
     if (waits && !la_thread_holds_any(self)) {
         result = la_wanted_acquire_in_turn(wanted, count, self, deadline);

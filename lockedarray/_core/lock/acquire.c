@@ -7,6 +7,8 @@
  */
 #include "lock/acquire.h"
 
+#include "lock/awaiting.h"
+
 /* Not results of la_acquire. */
 #define LA_WAITING ((la_status)(LA_INTERRUPTED + 1))    /* the thread is queued */
 #define LA_CALLED ((la_status)(LA_INTERRUPTED + 2))     /* and has a signal to look for */
@@ -385,6 +387,9 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     /* Relaxed: only this thread writes it. */
     hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
     la_waiter_set_aside(hold->outer, true);
+    if (may_wait && hold->outer == NULL) {
+        la_await_aside(self, true);
+    }
     /* Release, twice: a fork that finds the thread queued finds its note, and one that
        finds the note gone finds the hold remembered, or the queue without it. */
     atomic_store_explicit(&self->waiting, hold, memory_order_release);
@@ -393,6 +398,9 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     la_waiter_await_wakers(hold);
     atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
     la_waiter_set_aside(hold->outer, false);
+    if (may_wait && hold->outer == NULL) {
+        la_await_aside(self, false);
+    }
     return status;
 }
 
@@ -447,6 +455,9 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     hooks = hooks != NULL ? hooks : &none;
     la_waiter_begin(lock, hold, self);
     if (!may_wait) {
+        /* A task does not overtake for its thread's sake, which goes on with other tasks. */
+        nested = la_owner_subject(hold->wanted_by) == 0 ? nested
+            : la_owner_holds_any(hold->wanted_by);
         return la_acquire_now(hold, nested, hooks);
     }
     if (nested && la_waiter_try(hold, false) == LA_NOTHING) {

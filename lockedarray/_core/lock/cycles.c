@@ -36,6 +36,7 @@ typedef struct {
     /* Of a cycle: who waits for the origin, and whether by a soft edge. */
     la_hold *last;
     bool last_is_soft;
+    const la_owner *beside;     /* who holds what the last one waits for */
     /* Of the lock at which it is: those with a ticket below this that conflict with the
        wide one have been met. */
     const la_hold *wide;
@@ -67,15 +68,12 @@ la_walk_along(la_walk *walk, la_hold *from, la_hold *to, bool soft)
 }
 
 /*
- * The waiter for which one waits who waits for this owner: its own; that of another
- * owner in the thread to which it is bound; or NULL.
+ * The waiter in which the thread sleeps to which this owner is bound, as another owner of
+ * it; or NULL.
  */
 static la_hold *
-la_owner_waiter(const la_owner *owner)
+la_owner_waiter_beside(const la_owner *owner)
 {
-    if (owner->waits != NULL) {
-        return owner->waits;
-    }
     /*
      * Relaxed: of a thread that waits, both stay as they are, and its entry
      * into the graph, under the mutex that is held here, came after them.
@@ -97,8 +95,15 @@ la_walk_to_holder(la_hold *hold, void *context)
 {
     la_walk_step *step = context;
     /* Relaxed: linked, so the owner changes under the mutex only. */
-    la_hold *to = la_owner_waiter(atomic_load_explicit(&hold->owner, memory_order_relaxed));
+    const la_owner *owner = atomic_load_explicit(&hold->owner, memory_order_relaxed);
+    la_hold *to = owner->waits;
 
+    step->walk->beside = owner;
+    if (to != NULL && la_walk_along(step->walk, step->waiter, to, false)) {
+        return true;
+    }
+    /* One that no thread sleeps in lasts until its thread is back, too. */
+    to = to == NULL || to->thread == NULL ? la_owner_waiter_beside(owner) : NULL;
     return to != NULL && la_walk_along(step->walk, step->waiter, to, false);
 }
 
@@ -121,7 +126,7 @@ la_walk_from_locked(la_walk *walk, la_hold *waiter)
     la_hold *older = la_hold_set_next(waiters, waiter, is_narrow ? walk->met : 0, waiter->heeds);
     for (; older != NULL;
             older = la_hold_set_next(waiters, waiter, older->ticket + 1, waiter->heeds)) {
-        if (older->thread == waiter->thread) {
+        if (la_waits_share_thread(older, waiter)) {
             met_all = false;    /* it does not stand behind that one, but others may */
         }
         else if (la_walk_along(walk, waiter, older, true)) {
@@ -192,6 +197,7 @@ la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
     const la_hold *origin = walk->origin, *first = walk->last;
 
     deadlock->last = la_hold_ident(walk->last);
+    deadlock->last_subject = la_owner_subject(walk->last->wanted_by);
     deadlock->length = walk->last == origin ? 1 : 2;
     deadlock->of_one_lock = walk->last->lock == origin->lock;
     while (first != origin && first->visit.from != origin) {
@@ -200,6 +206,8 @@ la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
         deadlock->of_one_lock &= first->lock == origin->lock;
     }
     deadlock->blocker = la_hold_ident(first);
+    deadlock->blocker_subject = deadlock->length == 1
+        ? la_owner_subject(walk->beside) : la_owner_subject(first->wanted_by);
     deadlock->waits_for = first->lock->serial;
 }
 
@@ -231,14 +239,15 @@ la_walk_overtake(const la_walk *walk)
 
     la_wakes wakes = {0};
     la_lock *lock = overtakes->lock;
-    la_lock_enter(lock, origin->thread);
+    la_thread *self = origin->thread != NULL ? origin->thread : origin->home;
+    la_lock_enter(lock, self);
     /* Is the other one there still? If not, then neither is the cycle. */
     if (overtakes->queued
             && la_hold_set_next(&lock->waiters, overtakes, place, place + 1) != NULL) {
         overtakes->heeds = place;
         la_queue_offer_locked(overtakes, &wakes);
     }
-    la_lock_leave(lock, origin->thread, &wakes);
+    la_lock_leave(lock, self, &wakes);
 }
 
 bool

@@ -7,7 +7,8 @@
  *
  *   - hard, from a waiter to the one by which the owner of a hold waits that is in
  *     its way, or by which another owner waits in the thread to which that one is
- *     bound: the thread has to come back first;
+ *     bound: the thread has to come back first; both, where no thread sleeps in the owner's
+ *     own wait (awaiting.h);
  *   - soft, from a waiter to each older one of the same lock that it heeds. It does
  *     not matter whether that one is aside, or young: so an edge to it is there from
  *     the beginning, and never comes into being later.
@@ -34,8 +35,10 @@
 /* Why a wait was refused. Names, not pointers: the lock may be gone. */
 typedef struct {
     uint64_t blocker;       /* ident of the thread that is in the way */
+    uint64_t blocker_subject;   /* of its owner (owner.h) */
     uint64_t waits_for;     /* serial of the lock for which that one waits */
     uint64_t last;          /* ident of the thread that waits for the caller */
+    uint64_t last_subject;
     int length;             /* owners in the cycle; 2: blocker is last; 1: see below */
     bool of_one_lock;       /* all of them wait for the caller's lock */
 } la_deadlock;

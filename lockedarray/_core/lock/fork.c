@@ -18,7 +18,10 @@
  * listed again, and its waits (it may have forked in a signal handler) queued
  * again. All other locks are free, or held by the survivor alone.
  *
- * The mutexes of the graph, of the registry and of the pool for all threads are
+ * Waits that no thread sleeps in (awaiting.h) are lost in the child, as its loops are not to be used
+ * there.
+ *
+ * The mutexes of the graph, of the registry, of those waits and of the pool for all threads are
  * held across the fork, so nobody walks the graph and nobody is half registered.
  *
  * Locks that gone threads named may be freed later in the child; so all of this
@@ -26,6 +29,7 @@
  */
 #include "lock/fork.h"
 
+#include "lock/awaiting.h"
 #include "lock/change.h"
 #include "lock/registry.h"
 
@@ -35,11 +39,13 @@ la_fork_prepare(void)
     la_graph_lock();
     la_registry_fork_prepare();
     la_changes_fork_prepare();
+    la_await_fork_prepare();
 }
 
 void
 la_fork_parent(void)
 {
+    la_await_fork_parent();
     la_changes_fork_parent();
     la_registry_fork_parent();
     la_graph_unlock();
@@ -200,6 +206,7 @@ la_fork_child(void)
             la_thread_empty_locks(thread);
         }
     }
+    la_await_fork_child(la_lock_empty);
     for (la_thread *thread = la_thread_first(); thread != NULL;
             thread = thread->next) {
         if (thread != self && thread->used) {

@@ -37,6 +37,16 @@ typedef enum {
     LA_WRITE,
 } la_mode;
 
+/*
+ * What is told that a waiter has been granted the lock, instead of a thread that sleeps
+ * (awaiting.h).
+ */
+typedef struct la_notice la_notice;
+struct la_notice {
+    void (*tell)(la_notice *notice);
+    la_notice *next;                    /* the lock's, and then that one's */
+};
+
 /* What a walk through the wait-for graph notes of a waiter; see cycles.h. */
 typedef struct {
     uint64_t walk;                      /* the last one that met it */
@@ -99,7 +109,7 @@ struct la_hold {
     uint64_t ticket;                    /* its place among the waiters of the lock */
     int64_t since;
     uint64_t heeds;                     /* it stands behind those with a ticket below this */
-    la_thread *thread;                  /* which sleeps */
+    la_thread *thread;                  /* which sleeps; NULL: none does, and `notice` is told */
     void (*notify)(la_hold *waiter);    /* called to wake it; NULL: its thread is woken */
     la_owner *wanted_by;                /* whose it will be */
     la_hold *wake_next;
@@ -116,6 +126,11 @@ struct la_hold {
 
     la_hold *newer;                     /* as `older`; not set of the newest */
     la_hold *outer;                     /* the thread waited for this one first */
+    /* Of one that no thread sleeps for (awaiting.h). */
+    la_notice *notice;
+    la_thread *home;
+    la_hold *home_next, *home_previous;
+    bool told;
     la_visit visit;
     la_node node;                       /* last, since few sets are that large */
 };

@@ -19,6 +19,7 @@
  *   abandoned          pushed to under the registry's mutex, taken by its thread
  *   thread             written under the registry's mutex
  *   waits              under the mutex of the wait-for graph
+ *   subject            relaxed, and only compared, or shown
  *   next, previous,    under the registry's mutex
  *   beside, stays
  */
@@ -41,6 +42,10 @@ struct la_owner {
     _Atomic(uint64_t) ident;        /* of that thread, or of the last one */
     uint32_t operations;            /* how many of its holds are of one operation */
 
+    /* What the floors above know it by; 0: a thread. The lock only hands it on. */
+    _Atomic(uint64_t) subject;
+
+    _Atomic(uint32_t) awaits;       /* its waits that no thread sleeps in (awaiting.h) */
     la_hold *waits;                 /* set while it waits and is waited for */
 
     la_owner *next, *previous;      /* bound to the same thread; or, by next, unused */
@@ -53,6 +58,12 @@ static inline bool
 la_owner_holds_any(const la_owner *owner)
 {
     return atomic_load_explicit(&owner->holds, memory_order_relaxed) != NULL;
+}
+
+static inline uint64_t
+la_owner_subject(const la_owner *owner)
+{
+    return atomic_load_explicit(&owner->subject, memory_order_relaxed);
 }
 
 #endif  /* LOCKEDARRAY_CORE_LOCK_OWNER_H_ */

@@ -161,17 +161,33 @@ void
 la_wakes_make(la_wakes *wakes)
 {
     la_hold *waiter = wakes->first;
+    la_notice *told = NULL, **last = &told;
 
     while (waiter != NULL) {
         la_hold *next = waiter->wake_next;
         la_thread *thread = waiter->thread;
+        la_notice *notice = waiter->notice;
+
         if (waiter->notify != NULL) {
             waiter->notify(waiter);
         }
         /* Release: pairs with the acquire of la_waiter_await_wakers. */
         atomic_store_explicit(&waiter->waking, false, memory_order_release);
-        la_unpark(&thread->parker);
+        if (thread != NULL) {
+            la_unpark(&thread->parker);
+        }
+        else {
+            *last = notice;
+            last = &notice->next;
+        }
         waiter = next;
+    }
+    /* Last, as it may take longer, while a waiter may be waited for until `waking` is cleared. */
+    *last = NULL;
+    while (told != NULL) {
+        la_notice *notice = told;
+        told = notice->next;
+        notice->tell(notice);
     }
     wakes->first = wakes->last = NULL;
 }
@@ -263,7 +279,7 @@ la_queue_in_front_locked(const la_hold *waiter, uint64_t from)
     la_hold *older = la_hold_set_next(waiters, waiter, from, waiter->heeds);
 
     /* One of the same thread goes on only after this one. */
-    while (older != NULL && (older->thread == waiter->thread || older->aside)) {
+    while (older != NULL && (la_waits_share_thread(older, waiter) || older->aside)) {
         older = la_hold_set_next(waiters, waiter, older->ticket + 1, waiter->heeds);
     }
     return older;
@@ -295,6 +311,33 @@ la_hold_is_for_good(la_hold *hold, void *any)
     return !atomic_load_explicit(&hold->trying, memory_order_relaxed);
 }
 
+bool
+la_hold_excludes(const la_hold *first, const la_hold *second)
+{
+    return first->mode == LA_WRITE && la_region_is_solid(&first->region) && second->also == NULL
+           && first->region.low <= second->region.low
+           && first->region.high >= second->region.high;
+}
+
+static bool
+la_hold_is_own(la_hold *hold, void *waiter)
+{
+    return la_hold_is_of(hold, ((const la_hold *)waiter)->wanted_by)
+           && la_hold_excludes(hold, waiter);
+}
+
+/*
+ * Has its owner to write what it asks for? Then all that is in front of it waits for
+ * this owner anyway.
+ */
+static bool
+la_owner_excludes_locked(const la_hold *waiter)
+{
+    return la_owner_holds_any(waiter->wanted_by)
+           && la_hold_set_find(&waiter->lock->holds, waiter, NULL, la_hold_is_own,
+                               (void *)waiter) != NULL;
+}
+
 la_obstacle
 la_obstacle_locked(const la_hold *waiter)
 {
@@ -306,7 +349,8 @@ la_obstacle_locked(const la_hold *waiter)
         return LA_HELD_BY_OTHERS;
     }
     if (lock->waiters.first != NULL && lock->waiters.first != waiter
-            && la_queue_blocks_locked(waiter, la_now() - LA_HAND_OFF_NS, false)) {
+            && la_queue_blocks_locked(waiter, la_now() - LA_HAND_OFF_NS, false)
+            && !la_owner_excludes_locked(waiter)) {
         return LA_OLDER_WAITER;
     }
     return any ? LA_HELD_IN_TRYING : LA_NOTHING;
@@ -339,6 +383,7 @@ la_waiter_grant_locked(la_hold *waiter, la_wakes *wakes)
     /* It has waited, and will have it for longer than a moment. */
     atomic_store_explicit(&waiter->trying, false, memory_order_relaxed);
     la_holds_link_locked(waiter->lock, waiter, waiter->wanted_by);
+    waiter->told = true;
     la_wakes_add(wakes, waiter);
     /* Release: pairs with the acquire in la_waiter_sleep. */
     atomic_store_explicit(&waiter->granted, true, memory_order_release);
@@ -369,14 +414,6 @@ void
 la_queue_offer_locked(la_hold *waiter, la_wakes *wakes)
 {
     (void)la_waiter_offer_locked(waiter, la_now() - LA_HAND_OFF_NS, wakes);
-}
-
-bool
-la_hold_excludes(const la_hold *first, const la_hold *second)
-{
-    return first->mode == LA_WRITE && la_region_is_solid(&first->region) && second->also == NULL
-           && first->region.low <= second->region.low
-           && first->region.high >= second->region.high;
 }
 
 /* The oldest waiter with a ticket of at least that of `at` that conflicts with this. */

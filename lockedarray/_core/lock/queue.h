@@ -59,6 +59,13 @@ void la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_unlink_locked(la_lock *lock, la_hold *hold);
 
+/* Does one thread sleep in both waits? Then it comes back to the later one first. */
+static inline bool
+la_waits_share_thread(const la_hold *a, const la_hold *b)
+{
+    return a->thread == b->thread && a->thread != NULL;
+}
+
 /* What is in the way of a newcomer, or of a waiter that looks. */
 typedef enum {
     LA_NOTHING,

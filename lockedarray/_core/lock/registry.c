@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "lock/awaiting.h"
+
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
 static la_mutex la_registry_mutex;
@@ -356,6 +358,7 @@ la_thread_end_holds(la_thread *self)
 {
     la_wakes wakes;
 
+    la_await_end(self);
     la_registry_enter(self, &wakes);
     la_thread_end_holds_locked(self);
     la_registry_leave(self, &wakes);
@@ -366,6 +369,7 @@ la_thread_end(la_thread *self)
 {
     la_wakes wakes;
 
+    la_await_end(self);
     la_registry_enter(self, &wakes);
     la_thread_end_holds_locked(self);
     la_owner *owner = la_thread_owner(self);
@@ -415,6 +419,7 @@ la_owner_free(la_owner *owner, la_thread *self)
     la_registry_enter(self, &wakes);
     la_owner_unbind_locked(owner);
     la_owner_end_locked(owner, self);
+    atomic_store_explicit(&owner->subject, 0, memory_order_relaxed);
     owner->next = la_owners_unused;
     la_owners_unused = owner;
     la_registry_leave(self, &wakes);
@@ -452,7 +457,8 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);
     before->stays = la_thread_waits_as(self, before) || before->operations != 0;
-    if (la_owner_holds_any(before) || before->stays) {
+    if (la_owner_holds_any(before) || before->stays
+            || atomic_load_explicit(&before->awaits, memory_order_relaxed) != 0) {
         la_owner_put_beside_locked(before, self);
     }
     else if (before != &self->own) {

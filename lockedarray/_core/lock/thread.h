@@ -54,6 +54,7 @@ struct la_thread {
     _Atomic(la_hold *) waiting;     /* in a queue, the innermost first, by outer */
     uint64_t ident;                 /* what the system calls the thread */
 
+    _Atomic(la_hold *) awaiting;    /* waits of its owners that it does not sleep in (awaiting.h) */
     _Atomic(la_owner *) others;     /* bound to it, as they hold something, or wait */
     la_owner own;                   /* the one it begins with */
     la_thread *next;

@@ -60,6 +60,15 @@ guard = x.write()
 guard.acquire()[:] = 0
 guard.release()
 assert not guard.held
+
+
+async def awaits() -> None:
+    async with x.write(timeout=1) as awaited:
+        awaited[:] = 0
+    async with la.acquire(write=x, read=y) as (rx, ry):
+        rx[:4] = ry
+
+
 with la.acquire(write=x, read=(y, column)) as (rx, (ry, rcolumn)):
     rx[:4] = rcolumn
     rx[:100] += ry

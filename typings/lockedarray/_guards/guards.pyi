@@ -24,6 +24,14 @@ class Guard(Generic[_T_co]):
         traceback: TracebackType | None,
         /,
     ) -> None: ...
+    async def __aenter__(self) -> _T_co: ...
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
 
 # A LockedArray[S, D] is a _Locked[ndarray[S, D]]: one type variable for each array below, not two.
 @type_check_only

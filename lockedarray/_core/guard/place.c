@@ -1,0 +1,399 @@
+/*
+ * Place: one lock that a task waits for, and then has, without a thread that sleeps.
+ *
+ * Whoever releases a lock tells the task whose turn it is by a call of Python. It can not make
+ * that call where it is, perhaps without the interpreter and with mutexes held. So it puts
+ * the call on a stack, newest first, and wakes the *teller*, a thread that makes these calls and
+ * sleeps else. A thread that is about to make them by itself does not wake it.
+ */
+#include "guard/place.h"
+
+#include "guard/arrays.h"
+#include "guard/refusal.h"
+#include "guard/task.h"
+#include "guard/wanted.h"
+#include "lock/awaiting.h"
+
+typedef struct {
+    la_notice notice;           /* first */
+    PyObject *call;             /* a reference */
+} la_told;
+
+typedef enum {
+    LA_PLACE_IDLE,
+    LA_PLACE_QUEUED,
+    LA_PLACE_HELD,
+} la_place_state;
+
+typedef struct {
+    PyObject_HEAD
+    la_region_lock *lock;       /* a reference, as the next one */
+    PyObject *requests;         /* a tuple of (array, or the lock itself; write) */
+    la_place_state state;
+    la_hold *hold;              /* while queued */
+    la_kept kept;               /* while held */
+    la_told *told;              /* while queued, the lock's to tell */
+    PyObject *owner;            /* a reference: the record lasts as long as the wait */
+} la_place;
+
+static PyTypeObject *la_place_type;
+
+/* -- telling ------------------------------------------------------------------------ */
+
+static _Atomic(la_notice *) la_to_tell;
+static _Atomic(la_thread *) la_teller;
+static LA_THREAD_LOCAL int la_tells_itself;
+
+static void
+la_place_tell(la_notice *notice)
+{
+    notice->next = atomic_load_explicit(&la_to_tell, memory_order_relaxed);
+    /* Release: pairs with the acquire of who takes the stack. Sequentially consistent, with
+       the load below: either the teller's last look finds it, or it is woken. */
+    while (!atomic_compare_exchange_weak(&la_to_tell, &notice->next, notice)) {
+    }
+    la_thread *teller = atomic_load(&la_teller);
+    if (la_tells_itself == 0 && teller != NULL) {
+        la_unpark(&teller->parker);
+    }
+}
+
+/* Makes all calls that are to be made; none raises. */
+static void
+la_place_tell_all(void)
+{
+    la_notice *newest = atomic_exchange(&la_to_tell, NULL), *oldest = NULL;
+    PyObject *type, *value, *traceback;
+
+    if (newest == NULL) {
+        return;
+    }
+    while (newest != NULL) {
+        la_notice *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    while (oldest != NULL) {
+        la_told *told = (la_told *)oldest;
+        oldest = oldest->next;
+        PyObject *result = PyObject_CallNoArgs(told->call);
+        if (result == NULL) {
+            PyErr_WriteUnraisable(told->call);
+        }
+        Py_XDECREF(result);
+        Py_DECREF(told->call);
+        PyMem_RawFree(told);
+    }
+    PyErr_Restore(type, value, traceback);
+}
+
+/* telling(release): calls it, and tells those at once whose turn it is then. */
+static PyObject *
+la_place_telling(PyObject *Py_UNUSED(module), PyObject *release)
+{
+    la_tells_itself++;
+    PyObject *result = PyObject_CallNoArgs(release);
+    la_tells_itself--;
+    la_place_tell_all();
+    return result;
+}
+
+/* The teller's work: sleeps until there is something to tell, and tells it. */
+static PyObject *
+la_place_tell_next(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    la_thread *thread = la_thread_here();
+
+    if (thread == NULL) {
+        return NULL;
+    }
+    atomic_store(&la_teller, thread);
+    while (atomic_load(&la_to_tell) == NULL) {
+        la_sleep_detached(thread);
+    }
+    la_place_tell_all();
+    Py_RETURN_NONE;
+}
+
+/* What was to be told is lost, as are the waits. */
+void
+la_place_fork_child(void)
+{
+    atomic_store(&la_to_tell, NULL);
+    atomic_store(&la_teller, NULL);
+    la_tells_itself = 0;
+}
+
+/* -- the place ---------------------------------------------------------------------- */
+
+static PyObject *
+la_place_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *lock, *requests;
+
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        PyErr_SetString(PyExc_TypeError, "Place() takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O!O!", la_region_lock_type, &lock, &PyTuple_Type, &requests)) {
+        return NULL;
+    }
+    if (((la_region_lock *)lock)->lock == NULL) {
+        PyErr_SetString(PyExc_ValueError, "a RegionLock whose __init__ was not called");
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(requests); i++) {
+        PyObject *pair = PyTuple_GET_ITEM(requests, i);
+        bool right = PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2
+                     && PyBool_Check(PyTuple_GET_ITEM(pair, 1));
+        PyObject *what = right ? PyTuple_GET_ITEM(pair, 0) : NULL;
+        if (!right || !(what == lock || la_arrays.is_array(what))) {
+            PyErr_SetString(PyExc_TypeError, "a request is (LockedArray or the lock, bool)");
+            return NULL;
+        }
+    }
+    if (PyTuple_GET_SIZE(requests) == 0) {
+        PyErr_SetString(PyExc_ValueError, "a place of no requests");
+        return NULL;
+    }
+    la_place *self = (la_place *)type->tp_alloc(type, 0);
+    if (self != NULL) {
+        self->lock = (la_region_lock *)Py_NewRef(lock);
+        self->requests = Py_NewRef(requests);
+    }
+    return (PyObject *)self;
+}
+
+/* One hold for all requests, as their arrays are now; NULL with an error. */
+static la_hold *
+la_place_want(la_place *self, la_thread *thread)
+{
+    la_hold *first = NULL;
+
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self->requests); i++) {
+        PyObject *pair = PyTuple_GET_ITEM(self->requests, i);
+        PyObject *what = PyTuple_GET_ITEM(pair, 0);
+        la_mode mode = PyTuple_GET_ITEM(pair, 1) == Py_True ? LA_WRITE : LA_READ;
+        la_hold *hold = la_hold_make(thread, mode);
+        if (hold == NULL) {
+            if (first != NULL) {
+                la_hold_free(first, thread);
+            }
+            return NULL;
+        }
+        hold->subject = hold->shown = NULL;
+        if (what == (PyObject *)self->lock) {
+            la_region_set_whole(&hold->region);
+        }
+        else {
+            la_arrays.region_of(what, &hold->region);
+            hold->mode = la_region_mode(&hold->region, mode);
+        }
+        /* A write stands for the others. */
+        if (first != NULL && first->mode == LA_WRITE) {
+            la_hold_chain(first, hold);
+        }
+        else if (first != NULL) {
+            la_hold_chain(hold, first);
+            first = hold;
+        }
+        else {
+            first = hold;
+        }
+    }
+    return first;
+}
+
+static void
+la_place_drop_told(la_place *self)
+{
+    Py_XDECREF(self->told->call);
+    PyMem_RawFree(self->told);
+    self->told = NULL;
+}
+
+static void
+la_place_keep(la_place *self)
+{
+    self->kept = la_hold_keep(self->hold);
+    self->hold = NULL;
+    self->state = LA_PLACE_HELD;
+}
+
+static PyObject *
+la_place_begin(PyObject *object, PyObject *call)
+{
+    la_place *self = (la_place *)object;
+    la_thread *thread = la_thread_here();
+    la_deadlock deadlock = {0};
+
+    if (thread == NULL || la_ending_watch() < 0 || la_task_follow() < 0) {
+        return NULL;
+    }
+    if (self->state != LA_PLACE_IDLE) {
+        PyErr_SetString(PyExc_RuntimeError, "this place is taken already");
+        return NULL;
+    }
+    la_told *told = PyMem_RawCalloc(1, sizeof(la_told));
+    la_hold *hold = told == NULL ? NULL : la_place_want(self, thread);
+    if (hold == NULL) {
+        PyMem_RawFree(told);
+        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    }
+    told->notice.tell = la_place_tell;
+    told->call = Py_NewRef(call);
+    Py_XSETREF(self->owner, la_owner_object_here());
+    self->told = told;
+    self->hold = hold;
+    la_await_status status = la_await(self->lock->lock, hold, thread, &told->notice, &deadlock);
+    if (status == LA_AWAIT_QUEUED) {
+        self->state = LA_PLACE_QUEUED;
+        Py_RETURN_FALSE;
+    }
+    la_place_drop_told(self);
+    if (status == LA_AWAIT_HELD) {
+        la_place_keep(self);
+        Py_RETURN_TRUE;
+    }
+    la_refusal_raise(LA_DEADLOCK, self->lock, hold, &deadlock);
+    la_hold_free(hold, thread);
+    self->hold = NULL;
+    return NULL;
+}
+
+static PyObject *
+la_place_accept(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_place *self = (la_place *)object;
+    la_thread *thread = la_thread_here();
+
+    if (thread == NULL || la_task_follow() < 0) {
+        return NULL;
+    }
+    if (self->state != LA_PLACE_QUEUED) {
+        return PyBool_FromLong(self->state == LA_PLACE_HELD);
+    }
+    la_await_status status = la_await_accept(self->hold, thread);
+    if (status == LA_AWAIT_QUEUED) {
+        Py_RETURN_FALSE;
+    }
+    if (self->hold->told) {
+        self->told = NULL;      /* who told it frees it */
+    }
+    else {
+        la_place_drop_told(self);
+    }
+    if (status == LA_AWAIT_HELD) {
+        la_place_keep(self);
+        Py_RETURN_TRUE;
+    }
+    la_hold_free(self->hold, thread);
+    self->hold = NULL;
+    self->state = LA_PLACE_IDLE;
+    Py_RETURN_NONE;
+}
+
+/* Whatever it has, in whatever thread. */
+static void
+la_place_let_go(la_place *self)
+{
+    la_thread *thread = la_thread_self();
+
+    if (thread == NULL || self->state == LA_PLACE_IDLE) {
+        return;
+    }
+    if (self->state == LA_PLACE_HELD) {
+        (void)la_abandon(self->kept, thread);
+    }
+    else {
+        if (la_await_leave(self->hold, thread)) {
+            self->told = NULL;
+        }
+        else {
+            la_place_drop_told(self);
+        }
+        la_hold_free(self->hold, thread);
+        self->hold = NULL;
+    }
+    self->state = LA_PLACE_IDLE;
+}
+
+static PyObject *
+la_place_leave(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_tells_itself++;
+    la_place_let_go((la_place *)object);
+    la_tells_itself--;
+    la_place_tell_all();
+    Py_RETURN_NONE;
+}
+
+static int
+la_place_traverse(PyObject *object, visitproc visit, void *arg)
+{
+    la_place *self = (la_place *)object;
+
+    Py_VISIT(self->requests);
+    Py_VISIT((PyObject *)self->lock);
+    Py_VISIT(Py_TYPE(object));
+    return 0;
+}
+
+static void
+la_place_dealloc(PyObject *object)
+{
+    la_place *self = (la_place *)object;
+    PyTypeObject *type = Py_TYPE(object);
+
+    PyObject_GC_UnTrack(object);
+    la_place_let_go(self);
+    Py_XDECREF(self->owner);
+    Py_XDECREF(self->requests);
+    Py_XDECREF((PyObject *)self->lock);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyMethodDef la_place_methods[] = {
+    {"begin", la_place_begin, METH_O,
+     "Take the lock, and return True; or wait for it, and have `call` called once it is had."},
+    {"accept", la_place_accept, METH_NOARGS,
+     "Whether the lock is had now; None: the wait was lost, and is to be begun again."},
+    {"leave", la_place_leave, METH_NOARGS, "Wait no longer, or give back what is had."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot la_place_slots[] = {
+    {Py_tp_new, la_place_new},
+    {Py_tp_dealloc, la_place_dealloc},
+    {Py_tp_traverse, la_place_traverse},
+    {Py_tp_methods, la_place_methods},
+    {0, NULL},
+};
+
+static PyType_Spec la_place_spec = {
+    .name = "lockedarray._core._native.Place",
+    .basicsize = sizeof(la_place),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = la_place_slots,
+};
+
+static PyMethodDef la_place_functions[] = {
+    {"telling", la_place_telling, METH_O,
+     "Call a function that releases, and tell the tasks at once whose turn it is then."},
+    {"tell_next", la_place_tell_next, METH_NOARGS,
+     "Sleep until a task is to be told of its turn, and tell it."},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+la_place_add(PyObject *module)
+{
+    la_place_type = (PyTypeObject *)PyType_FromSpec(&la_place_spec);
+    if (la_place_type == NULL || PyModule_AddFunctions(module, la_place_functions) < 0) {
+        return -1;
+    }
+    return PyModule_AddType(module, la_place_type);
+}

@@ -1,0 +1,88 @@
+"""Asyncio tasks as owners of holds: which task runs here, and which owner is whose.
+
+Asyncio is not imported here: who does not use it does not pay for it.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["TaskOwners", "running_task"]
+
+ENDED = 1
+"""What an owner's ``task`` is, which else is the id of its task, once that has ended."""
+
+
+class _Known(weakref.ref[Any]):
+    """A task that has an owner."""
+
+    __slots__ = ("key", "owner")
+    key: int
+    owner: Any
+
+
+def running_task() -> Any:
+    """Return the task that runs in this thread, or None."""
+    modules = sys.modules
+    events, tasks = modules.get("asyncio.events"), modules.get("asyncio.tasks")
+    if events is None or tasks is None:
+        return None
+    try:
+        loop = events._get_running_loop()
+        return None if loop is None else tasks.current_task(loop)
+    except AttributeError:  # they are half imported
+        return None
+
+
+class TaskOwners:
+    """The owners of tasks, of one core.
+
+    Parameters
+    ----------
+    new_owner : callable
+        Makes an owner.
+    follow : callable
+        Has the owner of the task that runs in this thread, or the thread's own, current.
+    """
+
+    def __init__(self, new_owner: Callable[[], Any], follow: Callable[[], bool]) -> None:
+        self._new_owner = new_owner
+        self._follow = follow
+        self._known: dict[int, _Known] = {}  # by the id of the task
+
+    def owner_of(self, task: Any) -> Any:
+        """Return the owner of a task; it ends with that, and what it holds then is given back."""
+        known = self._known.get(id(task))
+        if known is not None and known() is task:
+            return known.owner
+        owner = self._new_owner()
+        owner.task = id(task)
+        known = _Known(task, self._forget)
+        known.key, known.owner = id(task), owner
+        self._known[known.key] = known
+        task.add_done_callback(self._ended)
+        return owner
+
+    def _ended(self, task: Any) -> None:
+        """Called by the loop, and so outside of tasks."""
+        known = self._known.get(id(task))
+        if known is not None and known() is task:
+            self._forget(known)
+            self._follow()
+
+    def _forget(self, known: _Known) -> None:
+        owner, known.owner = known.owner, None
+        if owner is not None:
+            owner.task = ENDED
+        if self._known.get(known.key) is known:
+            del self._known[known.key]
+
+    def name_of(self, key: int) -> str | None:
+        """Return the name of the task with this id; None of one that has no owner."""
+        known = self._known.get(key)
+        task = None if known is None else known()
+        get_name = getattr(task, "get_name", None)
+        return None if task is None else str(get_name() if get_name else task)

@@ -1,0 +1,350 @@
+"""Asyncio tasks are owners: a plain guard inside a task is the task's, and not the thread's."""
+
+import asyncio
+import gc
+import threading
+
+import numpy as np
+import pytest
+
+import lockedarray as la
+from arrange import free, held_elsewhere
+from lockedarray import LockedArray
+from threads import start
+
+GUARDS = {
+    "write": lambda x: x.write(),
+    "read of objects": lambda x: x.read(),
+    "acquire": lambda x: la.acquire(write=(x, x[:1])),
+    "lock object": lambda x: x.lock.gen_wlock(),
+}
+WANTS = {
+    "guard": lambda x: x.write().acquire(),
+    "reader's guard": lambda x: x.read().acquire(),
+    "acquire": lambda x: la.acquire(read=(x, la.zeros(1))).acquire(),
+    "lock object": lambda x: x.lock.gen_rlock().acquire(),
+    "item": lambda x: x.__setitem__(0, 1),
+    "element": lambda x: x[0],
+    "ufunc": lambda x: np.add(x, 1, out=x),
+    "reader": lambda x: x.sum(),
+    "method": lambda x: x.fill(1),
+    "function": lambda x: np.copyto(x, 1),
+    "at": lambda x: x.at[0].add(1),
+    "resize": lambda x: x.resize(5),
+    "freeze": lambda x: x.freeze(),
+}
+
+
+async def beside(guard, wants, name="holder"):
+    """Hold `guard` across an await in one task; return what another one gets that calls `wants`."""
+    held, end = asyncio.Event(), asyncio.Event()
+
+    async def hold():
+        with guard:
+            held.set()
+            await end.wait()
+
+    async def want():
+        await held.wait()
+        try:
+            return wants()
+        except BaseException as error:
+            return error
+        finally:
+            end.set()
+
+    results = await asyncio.gather(asyncio.create_task(hold(), name=name), want())
+    return results[1]
+
+
+@pytest.mark.parametrize("want", WANTS.values(), ids=WANTS)
+def test_other_task_that_wants_what_a_plain_guard_holds_is_refused_at_once(want):
+    x = LockedArray([1.0])
+    error = asyncio.run(beside(x.write(), lambda: want(x), "the 'holder'"))
+    assert isinstance(error, la.DeadlockError)
+    assert "task \"the 'holder'\" of this thread" in str(error)
+    assert "async with x." in str(error)
+    assert free(x)
+    assert x.tolist() == [1]
+
+
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+def test_plain_guard_of_every_kind_is_the_tasks(guard):
+    x = LockedArray([1.0], dtype=object)
+    error = asyncio.run(beside(guard(x), lambda: x.fill(2)))
+    assert isinstance(error, la.DeadlockError)
+    assert free(x)
+
+
+def test_counting_across_an_await_in_a_plain_guard_is_loud_and_loses_nothing():
+    x = la.zeros(1)
+    done = []
+
+    async def count():
+        with x.write() as raw:
+            value = raw[0]
+            await asyncio.sleep(0)
+            raw[0] = value + 1
+        done.append(1)
+
+    async def main():
+        return await asyncio.gather(*(count() for _ in range(10)), return_exceptions=True)
+
+    results = asyncio.run(main())
+    refused = [result for result in results if isinstance(result, la.DeadlockError)]
+    assert len(refused) + len(done) == 10
+    assert x[0] == len(done) >= 1
+    assert free(x)
+
+
+def test_task_uses_what_it_holds_before_and_after_awaits():
+    x, y = la.zeros(3), la.zeros(3)
+
+    async def use(x):
+        for _ in range(3):
+            with x.write() as raw, x.read():
+                x[0] = x[0] + 1
+                await asyncio.sleep(0)
+                x += 1
+                np.add(x, 1, out=x)
+                with x.write():
+                    await asyncio.sleep(0)
+                    raw[1] += 1
+                assert x.sum() == raw.sum()
+                x.resize(x.size + 1)
+        return x.tolist()
+
+    async def main():
+        return await asyncio.gather(use(x), use(y))
+
+    one, other = asyncio.run(main())
+    assert one == other == x.tolist()
+    assert x.size == 6
+    assert free(x, y)
+
+
+def test_readers_of_several_tasks_read_together():
+    x = la.ones(3)
+
+    async def read():
+        with x.read():
+            await asyncio.sleep(0)
+            return x.sum()
+
+    async def main():
+        return await asyncio.gather(*(read() for _ in range(5)))
+
+    assert asyncio.run(main()) == [3] * 5
+    assert free(x)
+
+
+def test_callback_of_the_loop_is_no_part_of_a_task():
+    x = la.zeros(1)
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        told = loop.create_future()
+
+        def call():
+            try:
+                x.fill(1)
+            except BaseException as error:
+                told.set_result(error)
+
+        with x.write():
+            loop.call_soon(call)
+            return await told
+
+    assert isinstance(asyncio.run(main()), la.DeadlockError)
+    assert x[0] == 0
+    assert free(x)
+
+
+def test_task_does_not_enter_what_its_thread_holds_outside_of_tasks():
+    x = la.zeros(1)
+
+    async def main():
+        with pytest.raises(la.DeadlockError, match="outside of its tasks"):
+            x.fill(1)
+        with pytest.raises(la.DeadlockError, match="async with"):
+            x.write().acquire()
+
+    with x.write():
+        asyncio.run(main())
+        x.fill(2)
+    assert x[0] == 2
+    assert free(x)
+
+
+def test_thread_that_a_task_started_waits_for_the_task():
+    x = la.zeros(1)
+
+    async def main():
+        with x.write() as raw:
+            call = asyncio.create_task(asyncio.to_thread(x.fill, 2))
+            while not any(entry.waiting for entry in x.lock.holds()):
+                await asyncio.sleep(0)
+            raw[0] = 1
+        await call
+
+    asyncio.run(main())
+    assert x[0] == 2
+    assert free(x)
+
+
+def test_guard_is_released_by_the_task_that_acquired_it():
+    x = la.zeros(1)
+
+    async def release(guard):
+        with pytest.raises(RuntimeError, match="by the task that acquired it"):
+            guard.release()
+
+    async def main():
+        for guard in (x.write(), la.acquire(write=(x, x))):
+            guard.acquire()
+            await asyncio.create_task(release(guard))
+            assert guard.held
+            guard.release()
+        lock = x.lock.gen_wlock()
+        lock.acquire()
+
+        async def other():
+            with pytest.raises(RuntimeError, match="acquired it"):
+                lock.release()
+
+        await asyncio.create_task(other())
+        lock.release()
+
+    asyncio.run(main())
+    assert free(x)
+
+
+def test_end_of_a_task_gives_back_what_it_held():
+    x = la.zeros(3)
+    kept = []
+
+    async def keep():
+        kept.append(x.write())
+        kept.append(kept[0].acquire())
+        kept.append(x.lock.gen_wlock())
+        kept[2].acquire()
+
+    async def main():
+        await asyncio.create_task(keep())
+        await asyncio.sleep(0)
+        x.fill(1)
+        assert not kept[0].held
+        assert not kept[2].locked()
+        assert not kept[1].flags.writeable
+
+    asyncio.run(main())
+    assert free(x)
+    asyncio.run(keep())
+    assert free(x)
+
+
+def test_guard_that_a_task_dropped_is_released():
+    x = la.zeros(1)
+
+    async def main():
+        guard = x.write()
+        guard.acquire()
+        asyncio.get_running_loop().call_soon(lambda: None)
+        await asyncio.sleep(0)
+        del guard
+        gc.collect()
+        await asyncio.create_task(asyncio.to_thread(x.fill, 1))
+
+    asyncio.run(main())
+    assert x[0] == 1
+    assert free(x)
+
+
+def test_cancelled_task_gives_back_its_plain_guard():
+    x = la.zeros(1)
+
+    async def hold():
+        with x.write():
+            await asyncio.get_running_loop().create_future()
+
+    async def main():
+        task = asyncio.create_task(hold())
+        await asyncio.sleep(0)
+        assert not free(x)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        x.fill(1)
+
+    asyncio.run(main())
+    assert free(x)
+
+
+def test_loops_in_several_threads_have_tasks_of_their_own():
+    x = la.zeros(1)
+    inside, go_on = threading.Event(), threading.Event()
+
+    async def hold():
+        with x.write() as raw:
+            inside.set()
+            await asyncio.to_thread(go_on.wait, 50)
+            raw[0] += 1
+
+    async def add():
+        with x.write() as raw:
+            raw[0] += 1
+
+    holder = start(lambda: asyncio.run(hold()))
+    assert inside.wait(50)
+    waiter = start(lambda: asyncio.run(add()))
+    assert waiter.waits_for(x.lock) == "write"
+    go_on.set()
+    holder.result()
+    waiter.result()
+    assert x[0] == 2
+    assert free(x)
+
+
+def test_element_code_has_what_the_operation_of_its_task_holds():
+    x, y = LockedArray([None], dtype=object), la.zeros(1)
+
+    class Nosy:
+        def __add__(self, other):
+            with x.write() as raw:
+                return raw.size + other
+
+    async def other():
+        with y.write():  # so that another task was the last one that was looked for
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    async def main():
+        task = asyncio.create_task(other())
+        await asyncio.sleep(0)
+        x[0] = Nosy()
+        x.__iadd__(1)
+        await task
+
+    asyncio.run(main())
+    assert x.tolist() == [2]
+    assert free(x, y)
+
+
+def test_try_of_another_task_is_a_timeout_and_no_deadlock():
+    x = la.zeros(1)
+    error = asyncio.run(beside(x.write(), lambda: x.write(timeout=0).acquire()))
+    assert isinstance(error, la.LockTimeout)
+    assert asyncio.run(beside(x.write(), lambda: x.lock.gen_rlock().acquire(False))) is False
+    assert free(x)
+
+
+def test_task_waits_for_a_thread_as_a_thread_does():
+    x = la.zeros(1)
+
+    async def main():
+        with pytest.raises(la.LockTimeout):
+            x.write(timeout=0).acquire()
+
+    with held_elsewhere(x.write()):
+        asyncio.run(main())
+    assert free(x)
