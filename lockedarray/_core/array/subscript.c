@@ -102,8 +102,8 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
 
 /*
  * Is the value for x[i] += v, and will the assignment come here, too? Not so where a subclass
- * does either in Python: it sees plain values. (So far here, and in _augments of the general
- * version, is what is known of a += that is not recognised.)
+ * does either in Python: it sees plain values. What is false here, and is a += all the same, is
+ * told apart where it ends: la_assign_subscript gets no augmented value.
  */
 static inline bool
 la_augments(PyObject *array, PyObject *index)
