@@ -131,10 +131,14 @@ class RegionLock(RegionLockBase):
         if not self._is_owned():
             raise RuntimeError("cannot release un-acquired lock")
         mine = (self._claim, self._count) if self._general_is_mine() else None
-        state = suspend(self)
-        if mine is not None and self._claim is mine[0]:
-            self._claim = None
-        return mine, state
+        if mine is None:
+            return None, suspend(self)
+        self._claim = None  # first: once it is given back, others have claims here
+        try:
+            return mine, suspend(self)
+        except BaseException:
+            self._claim, self._count = mine
+            raise
 
     def _acquire_restore(self, saved: Any) -> None:
         """Take again what `_release_save` let go of."""

@@ -242,8 +242,6 @@ STATE = [
     method("snapshot", R(TABLE), reference=np.copy),
     method("snapshot", R(OBJECTS), reference=np.copy),
     method("wait_for", R(TABLE), np.size, reference=lambda array, predicate: predicate(array)),
-    method("wait_for", R(OBJECTS), len, timeout=9,
-           reference=lambda array, predicate, timeout: predicate(array)),
     *(
         method("resize", W(array), *shape, reference=_resize)
         for array, *shape in [

@@ -282,8 +282,8 @@ def test_other_arrays_stay_locked_while_it_waits():
             return rx.flags.writeable
 
     waiting = Waiting(threading.Condition(x.lock), holding)
+    wait_until(lambda: free(x))
     assert modes(y) == ["write"]
-    assert free(x)
     assert waiting.notify(lambda: x.fill(2))
     assert free(x, y)
 

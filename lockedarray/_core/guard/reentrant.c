@@ -329,6 +329,14 @@ la_reentrant_suspend(PyObject *object, PyObject *Py_UNUSED(unused))
     /* No Python runs from here on. */
     count = la_lock_count_mine(la_reentrant_lock(self), thread, &others);
     made->suspension.kept = PyMem_RawCalloc(count + 1, sizeof(la_kept));
+    /* First: once it is given back, others have claims here. */
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (la_kept_is_mine(self->kept, thread)) {
+        made->kept = self->kept;
+        made->count = self->count;
+        self->kept.hold = NULL;
+    }
+    Py_END_CRITICAL_SECTION();
     if (others != 0 || la_reentrant_in_operation(self, thread)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "cannot wait inside an operation on the array, as callbacks and element "
@@ -338,20 +346,14 @@ la_reentrant_suspend(PyObject *object, PyObject *Py_UNUSED(unused))
         PyErr_NoMemory();
     }
     if (PyErr_Occurred()) {
+        if (made->kept.hold != NULL) {
+            Py_BEGIN_CRITICAL_SECTION(self);
+            self->kept = made->kept;
+            Py_END_CRITICAL_SECTION();
+        }
         Py_DECREF(made);
         return NULL;
     }
-    Py_BEGIN_CRITICAL_SECTION(self);
-    for (size_t i = 0; i < made->suspension.count; i++) {
-        const la_kept *kept = &made->suspension.kept[i];
-        if (kept->hold != NULL && kept->hold == self->kept.hold
-                && kept->turn == self->kept.turn) {
-            made->kept = self->kept;
-            made->count = self->count;
-            self->kept.hold = NULL;
-        }
-    }
-    Py_END_CRITICAL_SECTION();
     return (PyObject *)made;
 }
 
