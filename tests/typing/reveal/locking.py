@@ -83,3 +83,8 @@ assert_type(
         np.ndarray[tuple[Any, ...], np.dtype[np.float64]],
     ],
 )
+
+with la.tracing() as trace:
+    assert_type([entry.waited for entry in la.holds()], list[float | None])
+assert_type([row.behind for row in trace.rows], list[str])
+assert_type(trace.dropped, int)
