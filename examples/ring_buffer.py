@@ -57,7 +57,8 @@ def produce(ring, frames):
     for number, frame in enumerate(frames):
         slot = ring[number % SLOTS]
         with slot.write(timeout=PATIENCE, when=lambda slot: slot["left"] == 0) as raw:
-            raw[0] = number, CONSUMERS, frame
+            raw["pixels"] = frame
+            raw["number"], raw["left"] = number, CONSUMERS
 
 
 def consume(ring, frames):
