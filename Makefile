@@ -115,9 +115,12 @@ bench: $(VENV)/.installed
 demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/bigrams.py
 	.venv-demo/bin/python examples/frames.py
+	.venv-demo/bin/python examples/ring_buffer.py
+	.venv-demo/bin/python examples/progress.py
+	.venv-demo/bin/python examples/growing_log.py
 
 clean:
-	rm -rf .venv .venv-* build dist docs/_build bigrams.png .mypy_cache .pytest_cache .ruff_cache .hypothesis .nox
+	rm -rf .venv .venv-* build dist docs/_build bigrams.png log.png .mypy_cache .pytest_cache .ruff_cache .hypothesis .nox
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 %/.made:

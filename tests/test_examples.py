@@ -89,7 +89,7 @@ def test_bigrams_counts_what_an_independent_count_finds(small_count):
     rows = rows_of(result.stdout)
     sample = [pairs_in_sample(SAMPLE)] * 3 + [pairs_in_sample(SAMPLE // 20)] * 2
     if "lockedarray native" in result.stdout:
-        sample = [pairs_in_sample(SAMPLE)] * 5
+        sample[3] = pairs_in_sample(SAMPLE)
     assert [pairs for *_, pairs, _ in rows] == sample + [counter.total()] * 4
     assert [array for array, *_ in rows].count("LockedArray") == 4
     for array, threads, update, _, lost in rows:
@@ -211,3 +211,63 @@ def test_frames_ends_with_exit_code_1_when_a_frame_is_torn(monkeypatch, capsys):
     assert frames.main() == 1
     *_, shown, torn = capsys.readouterr().out.split()
     assert shown == torn
+
+
+def test_kmeans_by_threads_finds_the_clusters_of_one_thread(tmp_path):
+    pytest.importorskip("sklearn")
+    result = run("kmeans.py", "--threads", "3", folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "the clusters are the same\n" in result.stdout
+
+
+def test_kmeans_without_scikit_learn_says_how_to_get_it(tmp_path):
+    (tmp_path / "sklearn.py").write_text("raise ImportError('as if it were not installed')")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    result = run("kmeans.py", folder=tmp_path, PYTHONPATH=path)
+    assert result.returncode == 2
+    assert "pip install scikit-learn" in result.stdout
+
+
+def test_kmeans_ends_with_exit_code_1_when_the_clusters_differ(monkeypatch, capsys):
+    pytest.importorskip("sklearn")
+    kmeans = load("kmeans")
+    wrong = lambda images, start, threads: (start + 1, 1)
+    monkeypatch.setattr(kmeans, "by_threads", wrong)
+    monkeypatch.setattr(sys, "argv", ["kmeans.py"])
+    assert kmeans.main() == 1
+    assert "NOT THE SAME" in capsys.readouterr().out
+
+
+def test_progress_shows_each_tenth_and_hashes_as_one_thread_does(tmp_path):
+    result = run("progress.py", "--files", "50", "--threads", "3", folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    shown = re.findall(r"^ *(\d+)% +([\d,]+) files", result.stdout, re.MULTILINE)
+    assert [int(part) for part, _ in shown] == list(range(10, 101, 10))
+    assert all(number(files) >= int(part) / 2 for part, files in shown)
+    assert number(shown[-1][1]) == 50
+
+
+def test_growing_log_has_the_rows_that_one_thread_finds(tmp_path):
+    result = run("growing_log.py", "--files", "50", "--threads", "3", folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    rows = [number(found) for found in re.findall(r"^ *([\d,]+) rows", result.stdout, re.MULTILINE)]
+    assert len(rows) == 4
+    assert rows == sorted(rows)
+    assert rows[-1] == 50
+    drawn = (tmp_path / "log.png").exists()
+    assert drawn == (importlib.util.find_spec("matplotlib") is not None)
+
+
+def test_ring_buffer_passes_each_frame_to_each_consumer(tmp_path):
+    arguments = ["--frames", "100", "--height", "6", "--width", "8"]
+    result = run("ring_buffer.py", *arguments, folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "each has seen every frame, in order" in result.stdout
+
+
+def test_ring_buffer_ends_with_exit_code_1_when_a_frame_is_lost(monkeypatch, capsys):
+    ring_buffer = load("ring_buffer")
+    monkeypatch.setattr(ring_buffer, "run", lambda *arguments: (1.0, [[], []]))
+    monkeypatch.setattr(sys, "argv", ["ring_buffer.py", "--frames", "5"])
+    assert ring_buffer.main() == 1
+    assert "SOMETHING ELSE" in capsys.readouterr().out
