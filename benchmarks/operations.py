@@ -96,6 +96,11 @@ ROWS = [
         "with lock, other: x[i] = u[i] = v",
         name="with la.acquire(write=(x, u))",
     ),
+    Row("x.resize(len(x) + 1)", 3, 3, "x.resize(len(x) + 1, refcheck=False)"),
+    Row(
+        "log.append(row)", None, 1.0, "log.append(row.copy())", name="x.append(row), beside a list"
+    ),
+    Row("log.append(row); log.popleft()", None, None, "log.append(row.copy()); log.pop(0)"),
     Row("big.sum()", 0.95, 1.8, threads=2, name="2 threads: readers of one array"),
     Row("half += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint slices"),
     Row("columns += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint columns"),
@@ -115,7 +120,7 @@ BIG = 262_144  # elements, 2 MB, of the arrays that threads share
 
 LOOP = """
 def run(
-    count, x, u, t, y, idx, mask, big, half, columns, lock, other, la, np, clock,
+    count, x, u, t, y, idx, mask, log, row, big, half, columns, lock, other, la, np, clock,
     i=5, j=7, v=1.5, a=100, b=200,
 ):
     start = clock()
@@ -138,6 +143,7 @@ def arrays_of(contender, size):
         "y": np.ones(size),
         "big": make(BIG),
     }
+    shared |= {"log": la.zeros((0, 4)) if make is la.ones else [], "row": np.ones(4)}
     shared |= {"idx": np.arange(0, 200, 4), "mask": np.arange(size) % 2 == 0}
     table = make((512, BIG // 512))
     return [
