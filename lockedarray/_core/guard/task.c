@@ -17,7 +17,7 @@ static PyObject *la_task_running_loop, *la_task_current;
 static _Atomic(bool) la_task_is_known;      /* asyncio is imported, and these two are set */
 
 /*
- * Before Python 3.14, which is fast by itself: asyncio's dict of the running task of each loop, and
+ * Before Python 3.12, whose function in C is fast by itself: asyncio's dict of the running task of each loop, and
  * under which name a thread's state has an object that stands for the running loop. For as long as
  * that is the same object the loop is, too.
  */
@@ -53,7 +53,7 @@ la_task_look_for_asyncio(void)
         return false;
     }
     /* Whoever was faster has stored the same; what one of the two stored is kept for ever. */
-#if PY_VERSION_HEX < 0x030E0000
+#if PY_VERSION_HEX < 0x030C0000
     PyObject *tasks = la_task_find("asyncio.tasks", "_current_tasks");
     if (tasks != NULL && PyDict_CheckExact(tasks)) {
         la_task_of_loop = tasks;
@@ -74,17 +74,17 @@ la_task_loop(void)
     PyObject *mark = state == NULL ? NULL
         : PyDict_GetItemWithError(state, la_task_loop_name);
 
-    if (mark == NULL) {
-        return PyErr_Occurred() ? NULL : Py_None;
+    if (mark == NULL && PyErr_Occurred()) {
+        return NULL;
     }
-    if (!LA_LIKELY(mark == la_task_loop_mark)) {
+    if (!LA_LIKELY(mark != NULL && mark == la_task_loop_mark)) {
         PyObject *loop = PyObject_CallNoArgs(la_task_running_loop);
         if (loop == NULL) {
             return NULL;
         }
-        Py_XSETREF(la_task_loop_mark, Py_NewRef(mark));
+        Py_XSETREF(la_task_loop_mark, Py_XNewRef(mark));
         la_task_loop_here = loop;
-        Py_DECREF(loop);        /* which the mark keeps */
+        Py_DECREF(loop);        /* which the mark keeps, or that it runs */
     }
     return la_task_loop_here;
 }
