@@ -74,7 +74,7 @@ async def _enter_slow(guard: Any) -> Any:
     import asyncio
 
     loop = asyncio.get_running_loop()
-    wanted, _, timeout = guard._whole_plan()
+    wanted, _, timeout, _ = guard._whole_plan()
     deadline = None if timeout is None else loop.time() + timeout
     poll, first = _FIRST_POLL, 0
     for turn in itertools.count():
