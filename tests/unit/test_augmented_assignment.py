@@ -100,6 +100,12 @@ def check_same(plain, statement, **names):
     assert free(locked)
 
 
+def crashes_numpy(dtype, sign, operand):
+    """Older NumPy follows a null pointer in ``np.longdouble(1) & None``."""
+    is_older = np.lib.NumpyVersion(np.__version__) < "2.4.0"
+    return is_older and dtype in ("g", "G") and sign[0] in "&|^<>" and operand is None
+
+
 def test_the_statement_is_recognised_here():
     assert la.atomic_augmented_assignment is True
 
@@ -108,7 +114,8 @@ def test_the_statement_is_recognised_here():
 def test_each_operator_on_an_element_does_what_it_does_to_a_plain_array(dtype):
     for sign in OPERATORS:
         for operand in OPERANDS.values():
-            check_same(ARRAYS[dtype], f"x[1] {sign} v", v=operand)
+            if not crashes_numpy(dtype, sign, operand):
+                check_same(ARRAYS[dtype], f"x[1] {sign} v", v=operand)
 
 
 @pytest.mark.parametrize("index", INDICES)
