@@ -1,7 +1,5 @@
 """``x[i] += v`` is one step, also where another thread writes between its read and its write."""
 
-import copy
-
 import numpy as np
 import pytest
 
@@ -42,7 +40,7 @@ def test_what_another_thread_writes_in_between_is_not_lost(case, flat):
     plain, index, written, operand = CASES[case]
     if flat and plain.ndim != 1:
         return
-    x, expected = LockedArray(copy.deepcopy(plain)), copy.deepcopy(plain)
+    x, expected = LockedArray(plain.copy()), plain.copy()
 
     def interrupted():
         Running(lambda: x.__setitem__(index, written)).result()
