@@ -173,11 +173,10 @@ class RegionLock(RegionLockBase):
         return [HeldLock(*entry[:5]) for entry in self._entries()]
 
     def __repr__(self) -> str:
-        return (
-            f"<{'locked' if self.locked() else 'unlocked'} RegionLock "
-            f"{lock_text(self).removeprefix('lock ')} object at {id(self):#x}: "
-            f"{self.holds() or 'free'}>"
-        )
+        state = "locked" if self.locked() else "unlocked"
+        which = lock_text(self).removeprefix("lock ")
+        holds = self.holds() or "free"
+        return f"<{state} RegionLock object {which} at {id(self):#x}: {holds}>"
 
 
 def checked_name(name: Any) -> str | None:
