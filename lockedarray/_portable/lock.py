@@ -137,6 +137,12 @@ class _Owner:
             return f"task {task!r}"
         return f"thread {'' if self.thread is None else self.thread.name!r}"
 
+    def shown_name(self) -> str:
+        """What lists call it."""
+        thread = "" if self.thread is None else self.thread.name
+        name = _tasks.name_of(self.task)
+        return thread if name is None else f"task {name!r} of {thread}"
+
     def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
         self.holds[hold] = lock
         if self.thread is not None:
@@ -498,7 +504,7 @@ class RegionLockBase:
         now = time.monotonic()
         entries: list[tuple[str, str, bool, None, None, float | None]] = [
             (
-                hold.thread.name,
+                hold.owner.shown_name(),
                 "write" if hold.write else "read",
                 waiter is not None,
                 None,
@@ -509,7 +515,7 @@ class RegionLockBase:
         ]
         changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [
-            (change.thread.name, "change", True, None, None, None) for change in changes
+            (change.owner.shown_name(), "change", True, None, None, None) for change in changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -756,11 +762,6 @@ class RegionLockBase:
             for owner, (write, _) in list(self._taken.items())
             if owner is not hold.owner and (write or hold.write)
         ]
-
-    def _threads_in_the_way(self, hold: _Hold) -> list[_Thread]:
-        """The threads of those owners, among which may be that of `hold`, too."""
-        owners = self._holders_in_the_way(hold)
-        return [owner.thread for owner in owners if owner.thread is not None]
 
     def _queue_in_the_way(self, hold: _Hold, waiter: _Waiter | None = None) -> bool:
         """Whether `hold` must stand behind a waiter that has waited long enough.
@@ -1102,7 +1103,8 @@ class RegionLockBase:
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
-        holders = {thread.name for thread in self._threads_in_the_way(hold)}
+        owners = self._holders_in_the_way(hold)
+        holders = [owner.name() for owner in owners if owner.thread is not None]
         return not_in_time(self, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
