@@ -56,12 +56,18 @@ class DebugWarning(RuntimeWarning):
 def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
     """Return the error of a lock that was not free in time.
 
-    `holders` are the names of the threads whose holds were in the way when the time was over. There
-    may be none: they have just let go, or others' code has the lock below, if that is `foreign`.
+    `holders` are the threads and tasks whose holds were in the way when the time was over, such as
+    "thread 'a'" or "task 'b'". There may be none: they have just let go, or others' code has the
+    lock below, if that is `foreign`.
     """
-    names = sorted({repr(name) for name in holders})
-    if names:
-        blame = f"held by thread{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    known = sorted(set(holders))
+    groups = []
+    for kind in ("thread ", "task "):
+        names = [holder.removeprefix(kind) for holder in known if holder.startswith(kind)]
+        if names:
+            groups.append(f"{kind.strip()}{'s' if len(names) > 1 else ''} {', '.join(names)}")
+    if groups:
+        blame = f"held by {' and '.join(groups)}"
     else:
         blame = "held by code outside lockedarray" if foreign else "others are in front"
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")

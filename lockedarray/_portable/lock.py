@@ -137,6 +137,12 @@ class _Owner:
             return f"task {task!r}"
         return f"thread {'' if self.thread is None else self.thread.name!r}"
 
+    def shown_name(self) -> str:
+        """What lists call it."""
+        thread = "" if self.thread is None else self.thread.name
+        name = _tasks.name_of(self.task)
+        return thread if name is None else f"task {name!r} of {thread}"
+
     def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
         self.holds[hold] = lock
         if self.thread is not None:
@@ -498,7 +504,7 @@ class RegionLockBase:
         now = time.monotonic()
         entries: list[tuple[str, str, bool, None, None, float | None]] = [
             (
-                hold.thread.name,
+                hold.owner.shown_name(),
                 "write" if hold.write else "read",
                 waiter is not None,
                 None,
@@ -509,7 +515,7 @@ class RegionLockBase:
         ]
         changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [
-            (change.thread.name, "change", True, None, None, None) for change in changes
+            (change.owner.shown_name(), "change", True, None, None, None) for change in changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -756,11 +762,6 @@ class RegionLockBase:
             for owner, (write, _) in list(self._taken.items())
             if owner is not hold.owner and (write or hold.write)
         ]
-
-    def _threads_in_the_way(self, hold: _Hold) -> list[_Thread]:
-        """The threads of those owners, among which may be that of `hold`, too."""
-        owners = self._holders_in_the_way(hold)
-        return [owner.thread for owner in owners if owner.thread is not None]
 
     def _queue_in_the_way(self, hold: _Hold, waiter: _Waiter | None = None) -> bool:
         """Whether `hold` must stand behind a waiter that has waited long enough.
@@ -1102,7 +1103,8 @@ class RegionLockBase:
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
-        holders = {thread.name for thread in self._threads_in_the_way(hold)}
+        owners = self._holders_in_the_way(hold)
+        holders = [owner.name() for owner in owners if owner.thread is not None]
         return not_in_time(self, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
@@ -1130,11 +1132,11 @@ class Change:
     """What a thread waits for a change by: that somebody gives back a write of one of `locks`.
 
     It is known to them while they are held, so no change falls between the look and the wait.
-    There it is for as long as somebody refers to it.  `notify`, if given, is called once, in the
+    There it is until its `end`, or nobody refers to it.  `notify`, if given, is called once, in the
     thread that made the change, and under the monitor.
     """
 
-    __slots__ = ("__weakref__", "_bell", "_notify", "_seen", "polls", "thread")
+    __slots__ = ("__weakref__", "_bell", "_locks", "_notify", "_seen", "owner", "polls", "thread")
 
     def __init__(
         self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
@@ -1144,8 +1146,10 @@ class Change:
         self._seen = False
         self._notify = notify
         self.thread = _this_thread()
+        self.owner = this_owner()
         self.polls = False  # others' code may write, too, and does not tell
-        for lock in locks:
+        self._locks = list(locks)
+        for lock in self._locks:
             self.polls = self.polls or not lock._own
             lock._changes.add(self)
 
@@ -1156,6 +1160,15 @@ class Change:
             self._bell.release()
             if self._notify is not None:
                 self._notify()
+
+    def end(self) -> None:
+        """Watch no longer."""
+        holding(_monitor, self._end_locked)
+
+    def _end_locked(self) -> None:
+        self._notify = None
+        for lock in self._locks:
+            lock._changes.discard(self)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for it; False if there was none in time (seconds, None: no limit)."""
@@ -1310,9 +1323,9 @@ class Holds:
                 self._release_all(holds, changed=changed)
                 raise
 
-    def watch(self) -> Change:
+    def watch(self, notify: Callable[[], object] | None = None) -> Change:
         """Return a Change, by which to wait until others have written what is held now."""
-        return in_one_step(Change, [lock for lock, _ in self._holds])
+        return in_one_step(Change, [lock for lock, _ in self._holds], notify)
 
     def beside(self) -> RegionLockBase | None:
         """Return a lock of these of which the owner holds something else, too, or None."""
@@ -1378,7 +1391,7 @@ class Place:
         if waiter is not None:
             holding(_monitor, self._lock._leave_locked, waiter)
         if self._holds is not None:
-            self._holds.release()
+            self._holds.give_back()  # nothing was written by it
 
 
 def telling(release: Callable[[], _R]) -> _R:

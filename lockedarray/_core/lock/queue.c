@@ -486,6 +486,7 @@ la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, 
                 .owner = owner,
                 /* Relaxed: of an owner that holds, it changes when that moves. */
                 .thread = atomic_load_explicit(&owner->ident, memory_order_relaxed),
+                .subject = la_owner_subject(owner),
                 .mode = hold->mode,
                 .waits = waits,
                 .since = waits ? hold->since : 0,
