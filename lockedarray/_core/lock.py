@@ -9,7 +9,13 @@ import weakref
 from typing import Any, NamedTuple, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray._errors import closes_cycle, held_beside, not_in_time
+from lockedarray._errors import (
+    cannot_come_true,
+    closes_cycle,
+    held_beside,
+    not_in_time,
+    not_true_in_time,
+)
 from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = ["RegionLockBase", "locks_in_use", "new_lockable"]
@@ -317,6 +323,16 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoRe
         holders = [ident for ident in holders if ident not in lock.below.waiting]
     known = (_name(ident) for ident in set(holders))
     raise not_in_time(lock, write, known, foreign)
+
+
+def raise_not_true(timeout: float) -> NoReturn:
+    """Raise LockTimeout of a guard whose predicate did not come true in time."""
+    raise not_true_in_time(timeout)
+
+
+def raise_beside(serial: int) -> NoReturn:
+    """Raise DeadlockError of a guard whose predicate nobody can make true."""
+    raise cannot_come_true(serial)
 
 
 def raise_deadlock(
