@@ -9,7 +9,13 @@ import weakref
 from typing import Any, NamedTuple, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray._errors import closes_cycle, held_beside, not_in_time
+from lockedarray._errors import (
+    cannot_come_true,
+    closes_cycle,
+    held_beside,
+    not_in_time,
+    not_true_in_time,
+)
 from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = ["RegionLockBase", "locks_in_use", "new_lockable"]
@@ -322,6 +328,16 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[tuple[int, in
     if foreign:  # who only tries, gives it back if the lock below is taken
         holders = [holder for holder in holders if holder[0] not in lock.below.waiting]
     raise not_in_time(lock, write, (_owner_name(*holder) for holder in set(holders)), foreign)
+
+
+def raise_not_true(timeout: float) -> NoReturn:
+    """Raise LockTimeout of a guard whose predicate did not come true in time."""
+    raise not_true_in_time(timeout)
+
+
+def raise_beside(serial: int) -> NoReturn:
+    """Raise DeadlockError of a guard whose predicate nobody can make true."""
+    raise cannot_come_true(serial)
 
 
 def raise_deadlock(

@@ -78,9 +78,9 @@ class Guard(GuardBase):
     def _whole_plan(self) -> Any:
         """What it is for: (array, writes) of each, what shapes their raw views, timeout, when."""
         if (one := self._one) is not None:
-            return [one[:2]], _only, one[2], None
+            return [one[:2]], _only, *one[2:]
         if (several := self._several) is not None:
-            return *_plan_of(*several), None
+            return *_plan_of(*several[:3]), several[3]
         return self._plan
 
     def _general_acquire_now(self) -> Any:
@@ -290,7 +290,9 @@ def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float |
         return is_true
 
     _checked_predicate(predicate, "predicate")
-    guard = Guard._of(array, False, timeout, when)
+    guard = None if debugging.enabled else guard_of_several(None, array, timeout, when)
+    if guard is None:
+        guard = Guard._of(array, False, timeout, when)
     try:
         with guard:
             return last
@@ -346,8 +348,7 @@ def acquire(
     >>> x
     LockedArray([2., 2.])
     """
-    is_plain = when is None and not debugging.enabled
-    guard = guard_of_several(write, read, timeout) if is_plain else None
+    guard = None if debugging.enabled else guard_of_several(write, read, timeout, when)
     if guard is not None:
         return guard
     wanted, shape, timeout = _plan_of(write, read, timeout)

@@ -253,8 +253,8 @@ class GuardBase:
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     # What a guard that a core made is for.
-    _one: tuple[ArrayBase, bool, float | None] | None = None
-    _several: tuple[Any, Any, float | None] | None = None
+    _one: tuple[ArrayBase, bool, float | None, Any] | None = None
+    _several: tuple[Any, Any, float | None, Any] | None = None
 
     _holds: Holds | None
     _general_acquire: Callable[[], Any]
@@ -418,6 +418,6 @@ def new_lockable(lock: RegionLockBase, write: bool) -> Any:
     return None
 
 
-def guard_of_several(write: Any, read: Any, timeout: Any) -> Any:
+def guard_of_several(write: Any, read: Any, timeout: Any, when: Any) -> Any:
     """Return what `acquire` returns, or None to have it make its guard; here always None."""
     return None

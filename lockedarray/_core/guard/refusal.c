@@ -101,3 +101,29 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
         PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a lock");
     }
 }
+
+static void
+la_refusal_raise_by(const char *name, PyObject *argument)
+{
+    PyObject *words = argument == NULL ? NULL : la_words(name);
+    PyObject *result = words == NULL ? NULL : PyObject_CallOneArg(words, argument);
+
+    Py_XDECREF(words);
+    Py_XDECREF(result);
+    Py_XDECREF(argument);
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a guard");
+    }
+}
+
+void
+la_refusal_raise_not_true(double timeout)
+{
+    la_refusal_raise_by("raise_not_true", PyFloat_FromDouble(timeout));
+}
+
+void
+la_refusal_raise_beside(la_region_lock *lock)
+{
+    la_refusal_raise_by("raise_beside", PyLong_FromUnsignedLongLong(lock->lock->serial));
+}
