@@ -22,6 +22,7 @@
 #include "guard/observer.h"
 #include "guard/owner_object.h"
 #include "guard/place.h"
+#include "guard/telling.h"
 #include "guard/reentrant.h"
 #include "guard/statement.h"
 #include "guard/task.h"
@@ -37,7 +38,7 @@ la_after_fork_in_child(void)
 {
     la_fork_child();
     la_interpreter_fork_child();
-    la_place_fork_child();
+    la_telling_fork_child();
 }
 #endif
 
@@ -61,7 +62,7 @@ la_module_exec(PyObject *module)
     int (*const adders[])(PyObject *) = {
         la_interpreter_add, la_statement_add, la_region_lock_add, la_lockable_add,
         la_reentrant_add, la_changes_add, la_holds_add, la_guard_add,
-        la_owner_object_add, la_task_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_augmented_add,
+        la_owner_object_add, la_task_add, la_telling_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_augmented_add,
         la_array_type_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
         la_root_add, la_watch_add, la_observer_add,

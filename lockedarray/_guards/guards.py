@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._cores import ArrayBase, GuardBase, Holds, guard_of_several, telling
+from lockedarray._cores import ArrayBase, GuardBase, Holds, Place, guard_of_several, telling
 from lockedarray._errors import (
     LockTimeout,
     cannot_come_true,
@@ -19,7 +19,7 @@ from lockedarray._errors import (
     not_true_in_time,
 )
 from lockedarray._guards import debugging
-from lockedarray._guards.awaiting import enter
+from lockedarray._guards.awaiting import Bell, NotNow, enter, new_future
 
 __all__ = ["Guard", "acquire", "raws_here", "wait_for"]
 
@@ -42,7 +42,7 @@ class Guard(GuardBase):
     LockedArray([-1.,  0.,  1.])
     """
 
-    __slots__ = ("_holds", "_ident", "_plan", "_raws")
+    __slots__ = ("_holds", "_ident", "_places", "_plan", "_raws")
 
     # A core may make guards by itself, without a plan, and acquire and release them so, too. What
     # it leaves to the general versions here, it gives back to them. Who acquires, and whether the
@@ -50,6 +50,7 @@ class Guard(GuardBase):
 
     _holds: Holds | None
     _ident: int
+    _places: list[Place]  # which the task that acquires it has, while it has a predicate
     _raws: list[tuple[ArrayBase, np.ndarray]]
 
     def __init__(
@@ -61,7 +62,7 @@ class Guard(GuardBase):
     ) -> None:
         super().__init__()
         self._plan = wanted, shape, _checked_timeout(timeout), _checked_predicate(when, "when")
-        self._raws, self._holds = [], None
+        self._raws, self._holds, self._places = [], None, []
 
     @classmethod
     def _of(
@@ -75,6 +76,7 @@ class Guard(GuardBase):
         return cls([(array, write)], _only, timeout, when)
 
     def _whole_plan(self) -> Any:
+        """What it is for: (array, writes) of each, what shapes their raw views, timeout, when."""
         if (one := self._one) is not None:
             return [one[:2]], _only, one[2], None
         if (several := self._several) is not None:
@@ -86,9 +88,10 @@ class Guard(GuardBase):
 
     def _general_acquire(self, now: bool = False) -> Any:
         wanted, shape, timeout, when = self._whole_plan()
-        timeout = 0 if now else timeout
         if when is None:
-            yielded = shape(self._take(wanted, timeout))
+            yielded = shape(self._take(wanted, 0 if now else timeout))
+        elif now:
+            yielded = self._take_when_now(wanted, shape, timeout, when)
         else:
             yielded = self._take_when(wanted, shape, timeout, when)
         here = _held_here()
@@ -124,14 +127,8 @@ class Guard(GuardBase):
         deadline = None if timeout is None else time.monotonic() + timeout
         left, changed = timeout, True
         while True:
-            raws = self._take(wanted, left)
-            yielded = shape(raws)
-            for raw in raws:
-                raw.setflags(write=False)
-            if when(yielded):
-                for (array, write), raw in zip(wanted, raws, strict=True):
-                    if write:
-                        array._lend_again(raw)
+            is_true, yielded = self._ask(wanted, self._take(wanted, left), shape, when)
+            if is_true:
                 return yielded
             if left == 0 or not changed:
                 assert timeout is not None
@@ -140,16 +137,62 @@ class Guard(GuardBase):
             changed = self._wait_for_change(deadline)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
 
-    def _wait_for_change(self, deadline: float | None) -> bool:
-        """Let go, and wait until others have written what was held; False: not in time."""
+    def _take_when_now(
+        self,
+        wanted: list[tuple[ArrayBase, bool]],
+        shape: Callable[[list[np.ndarray]], Any],
+        timeout: float | None,
+        when: Callable[[Any], object],
+    ) -> Any:
+        """The same for a task, which is told by NotNow where that needs waiting."""
+        try:
+            raws = self._take(wanted, 0)
+        except LockTimeout as error:
+            raise NotNow(error) from None
+        while self._places:  # from now on the guard's own holds are enough
+            self._places.pop().leave()
+        is_true, yielded = self._ask(wanted, raws, shape, when)
+        if is_true:
+            return yielded
+        late = not_true_in_time(0 if timeout is None else timeout)
+        if timeout == 0:
+            raise NotNow(late)
+        future = new_future()
+        raise NotNow(late, self._watch(Bell(future)), future)
+
+    @staticmethod
+    def _ask(
+        wanted: list[tuple[ArrayBase, bool]],
+        raws: list[np.ndarray],
+        shape: Callable[[list[np.ndarray]], Any],
+        when: Callable[[Any], object],
+    ) -> tuple[bool, Any]:
+        """Whether the predicate is true, and what the guard then yields; it cannot write there."""
+        yielded = shape(raws)
+        for raw in raws:
+            raw.setflags(write=False)
+        if not when(yielded):
+            return False, None
+        for (array, write), raw in zip(wanted, raws, strict=True):
+            if write:
+                array._lend_again(raw)
+        return True, yielded
+
+    def _watch(self, call: Callable[[], object] | None = None) -> Any:
+        """Let go, and return a Change of what was held, which calls `call`."""
         holds = self._holds
         assert holds is not None
         if not holds.held():  # nothing is locked of what is frozen
             raise frozen_for_good()
         if (lock := holds.beside()) is not None:
             raise cannot_come_true(lock.serial)
-        change = holds.watch()
+        change = holds.watch() if call is None else holds.watch(call)
         self._give_back(changed=False)
+        return change
+
+    def _wait_for_change(self, deadline: float | None) -> bool:
+        """Let go, and wait until others have written what was held; False: not in time."""
+        change = self._watch()
         limit = None if deadline is None else max(deadline - time.monotonic(), 0)
         if change.polls and (limit is None or limit > _POLL):
             change.wait(_POLL)

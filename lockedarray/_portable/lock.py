@@ -1131,11 +1131,11 @@ class Change:
     """What a thread waits for a change by: that somebody gives back a write of one of `locks`.
 
     It is known to them while they are held, so no change falls between the look and the wait.
-    There it is for as long as somebody refers to it.  `notify`, if given, is called once, in the
+    There it is until its `end`, or nobody refers to it.  `notify`, if given, is called once, in the
     thread that made the change, and under the monitor.
     """
 
-    __slots__ = ("__weakref__", "_bell", "_notify", "_seen", "polls", "thread")
+    __slots__ = ("__weakref__", "_bell", "_locks", "_notify", "_seen", "owner", "polls", "thread")
 
     def __init__(
         self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
@@ -1145,8 +1145,10 @@ class Change:
         self._seen = False
         self._notify = notify
         self.thread = _this_thread()
+        self.owner = this_owner()
         self.polls = False  # others' code may write, too, and does not tell
-        for lock in locks:
+        self._locks = list(locks)
+        for lock in self._locks:
             self.polls = self.polls or not lock._own
             lock._changes.add(self)
 
@@ -1157,6 +1159,15 @@ class Change:
             self._bell.release()
             if self._notify is not None:
                 self._notify()
+
+    def end(self) -> None:
+        """Watch no longer."""
+        holding(_monitor, self._end_locked)
+
+    def _end_locked(self) -> None:
+        self._notify = None
+        for lock in self._locks:
+            lock._changes.discard(self)
 
     def wait(self, timeout: float | None) -> bool:
         """Wait for it; False if there was none in time (seconds, None: no limit)."""
@@ -1311,9 +1322,9 @@ class Holds:
                 self._release_all(holds, changed=changed)
                 raise
 
-    def watch(self) -> Change:
+    def watch(self, notify: Callable[[], object] | None = None) -> Change:
         """Return a Change, by which to wait until others have written what is held now."""
-        return in_one_step(Change, [lock for lock, _ in self._holds])
+        return in_one_step(Change, [lock for lock, _ in self._holds], notify)
 
     def beside(self) -> RegionLockBase | None:
         """Return a lock of these of which the owner holds something else, too, or None."""
@@ -1379,7 +1390,7 @@ class Place:
         if waiter is not None:
             holding(_monitor, self._lock._leave_locked, waiter)
         if self._holds is not None:
-            self._holds.release()
+            self._holds.give_back()  # nothing was written by it
 
 
 def telling(release: Callable[[], _R]) -> _R:

@@ -11,6 +11,7 @@ from readerwriterlock import rwlock
 import lockedarray as la
 from arrange import free, held_elsewhere, queued
 from lockedarray import LockedArray
+from lockedarray._cores import locks_regions
 from threads import start, wait_until
 
 GUARDS = {
@@ -484,6 +485,334 @@ def test_plain_operation_goes_past_a_waiting_task_of_its_thread():
     asyncio.run(main())
     call.result()
     assert x[0] == 6
+    assert free(x)
+
+
+# -- guards with a predicate -----------------------------------------------------------------------
+
+
+def watched(x):
+    return lambda: [entry for entry in x.lock.holds() if entry.mode == "change"] != []
+
+
+async def write_by_guard(x, value):
+    async with x.write() as raw:
+        raw[0] = value
+
+
+WHENS = {
+    "write": lambda x, when, **more: x.write(when=when, **more),
+    "read": lambda x, when, **more: x.read(when=when, **more),
+    "acquire": lambda x, when, **more: la.acquire(
+        write=la.zeros(2), read=x, when=lambda both: when(both[1]), **more
+    ),
+}
+whens = pytest.mark.parametrize("guard", WHENS.values(), ids=WHENS)
+
+
+def is_set(raw):
+    return raw[0] > 0
+
+
+@whens
+def test_task_waits_for_a_change_and_its_loop_does_not(guard):
+    x = la.zeros(2)
+    asked = []
+
+    def when(raw):
+        asked.append(raw[0])
+        with pytest.raises(ValueError, match="read-only"):
+            raw[0] = 7
+        return raw[0] > 0
+
+    async def want():
+        async with guard(x, when) as raw:
+            raw = raw[1] if isinstance(raw, tuple) else raw
+            return raw[0], raw.flags.writeable
+
+    async def main():
+        for write in (lambda: x.__setitem__(0, 1), lambda: start(x.fill, 1).result(), None):
+            x[0] = 0
+            asked.clear()
+            task = asyncio.create_task(want())
+            await until(watched(x))
+            await settle(20)
+            assert asked == [0]  # it does not look by a clock
+            x[0] = -1
+            await until(lambda: len(asked) == 2)
+            if write is None:
+                await write_by_guard(x, 1)
+            else:
+                write()
+            assert await task == (1, guard is WHENS["write"])
+            assert asked == [0, -1, 1]
+            assert free(x)
+
+    asyncio.run(main())
+
+
+def test_predicate_that_is_true_at_once_is_asked_once():
+    x = la.ones(1)
+    asked = []
+
+    async def main():
+        async with x.write(when=lambda raw: asked.append(1) or True) as raw:
+            raw += 1
+        assert (x[0], asked) == (2, [1])
+
+    asyncio.run(main())
+    assert free(x)
+
+
+def test_task_waits_for_the_lock_and_then_for_the_predicate():
+    x, asked = la.zeros(1), []
+
+    async def want():
+        async with x.write(when=lambda raw: asked.append(raw[0]) or raw[0] > 1) as raw:
+            raw += 1
+
+    async def main():
+        async with x.write() as raw:
+            task = asyncio.create_task(want())
+            await until(waits(x))
+            raw[0] = 1
+        await until(watched(x))
+        assert asked == [1]
+        x[0] = 2
+        await task
+        assert (x[0], asked) == (3, [1, 2])
+
+    asyncio.run(main())
+    assert free(x)
+
+
+def test_tasks_whose_predicates_are_false_do_not_wake_each_other():
+    x, looks = la.zeros(1), []
+
+    async def want(i):
+        async with x.write(when=lambda raw: looks.append(i) or raw[0] > i) as raw:
+            raw[0] = 0
+
+    async def main():
+        async with x.write():
+            tasks = [asyncio.create_task(want(i)) for i in range(5)]
+            await until(waits(x, 5))  # each gets a place, and leaves it when it is false
+        await until(lambda: len(x.lock.holds()) == 5 and watched(x)())
+        await settle(50)
+        assert len(looks) == 5
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(main())
+    assert free(x)
+
+
+@pytest.mark.skipif(not locks_regions, reason="a region is the whole Buffer there")
+def test_writer_of_another_region_does_not_wake_a_task():
+    x, asked = la.zeros(4), []
+
+    async def want():
+        async with x[:2].read(when=lambda raw: asked.append(1) or raw[0] > 0):
+            pass
+
+    async def main():
+        task = asyncio.create_task(want())
+        await until(watched(x))
+        x[2:] = 1
+        await settle(20)
+        assert asked == [1]
+        x[0] = 1
+        await task
+
+    asyncio.run(main())
+
+
+def test_timeout_spans_the_wait_for_the_lock_and_for_the_predicate():
+    x = la.zeros(1)
+
+    async def main():
+        for timeout in (0, 0.01):
+            with pytest.raises(la.LockTimeout, match=f"not true within {timeout}"):
+                async with x.write(timeout=timeout, when=is_set):
+                    pass
+        assert free(x)
+
+    async def taken():
+        with pytest.raises(la.LockTimeout, match="not free in time"):
+            async with x.write(timeout=0.01, when=is_set):
+                pass
+
+    asyncio.run(main())
+    with held_elsewhere(x.write()):
+        asyncio.run(taken())
+    assert free(x)
+
+
+@whens
+def test_cancelled_while_it_waits_for_a_change_leaves_nothing(guard):
+    x = la.zeros(2)
+
+    async def want():
+        async with guard(x, is_set):
+            raise AssertionError("cancelled before")
+
+    async def main():
+        for told in (False, True):
+            task = asyncio.create_task(want())
+            await until(watched(x))
+            if told:
+                x[0] = 1  # the task is told, and does not know yet
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert free(x)
+        assert x[0] == 1
+
+    asyncio.run(main())
+
+
+def test_what_the_predicate_raises_comes_out_and_nothing_is_held():
+    x = la.zeros(1)
+    mine = la.LockTimeout("mine")
+
+    def fail(error):
+        raise error
+
+    async def main():
+        for error in (ZeroDivisionError("no"), mine, asyncio.CancelledError()):
+            with pytest.raises(type(error)) as caught:
+                async with x.write(when=lambda raw, error=error: fail(error)):
+                    pass
+            assert caught.value is error
+        with pytest.raises(ValueError, match="ambiguous"):
+            async with la.zeros(2).read(when=lambda raw: raw > 0):
+                pass
+        guard = x.read(when=lambda raw: raw[0] > 0 and fail(mine))
+        task = asyncio.create_task(guard.__aenter__())
+        await until(watched(x))
+        x[0] = 1
+        with pytest.raises(la.LockTimeout, match="mine"):
+            await task
+        assert not guard.held
+
+    asyncio.run(main())
+    assert free(x)
+
+
+def test_task_that_holds_a_part_is_told_that_nobody_can_make_it_true():
+    x, y = la.zeros(2), la.zeros(1)
+
+    async def main():
+        async with x[:1].read():
+            with pytest.raises(la.DeadlockError, match="predicate is false"):
+                async with x.read(when=is_set):
+                    pass
+            other = asyncio.create_task(wait_elsewhere())  # holds nothing of it itself
+            await until(watched(x))
+        x[0] = 1
+        await other
+        y.freeze()
+        with pytest.raises(la.DeadlockError, match="frozen"):
+            async with y.read(when=is_set):
+                pass
+
+    async def wait_elsewhere():
+        async with x.read(when=is_set):
+            pass
+
+    asyncio.run(main())
+    assert free(x, y)
+
+
+def test_loop_that_ends_or_is_garbage_gives_up_its_waits_for_changes():
+    x = la.zeros(1)
+
+    async def want():
+        async with x.write(when=is_set):
+            pass
+
+    async def main():
+        main.task = asyncio.create_task(want())
+        await until(watched(x))
+
+    asyncio.run(main())  # which cancels what is left
+    assert free(x)
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    task = loop.create_task(want())
+    loop.run_until_complete(until(watched(x)))
+    loop.close()
+    x[0] = 0  # the bell of a closed loop
+    del task, loop, main.task
+    gc.collect()
+    wait_until(lambda: free(x))
+
+
+def test_tasks_and_threads_hand_values_to_each_other():
+    """A box of one value, full or empty, with givers and takers in loops and in threads."""
+    box = la.zeros(2)  # whether it is full; the value
+    taken = []
+
+    async def give(values):
+        for value in values:
+            async with box.write(when=lambda raw: raw[0] == 0) as raw:
+                raw[:] = 1, value
+                await asyncio.sleep(0)
+
+    async def take(count):
+        for _ in range(count):
+            async with box.write(when=lambda raw: raw[0] == 1) as raw:
+                taken.append(raw[1])
+                raw[0] = 0
+
+    def give_plainly(values):
+        for value in values:
+            with box.write(when=lambda raw: raw[0] == 0) as raw:
+                raw[:] = 1, value
+
+    def take_plainly(count):
+        for _ in range(count):
+            with box.write(when=lambda raw: raw[0] == 1) as raw:
+                taken.append(raw[1])
+                raw[0] = 0
+
+    async def givers():
+        await asyncio.gather(give(range(20)), give(range(20, 40)))
+
+    async def takers():
+        await asyncio.gather(take(20), take(15))
+
+    calls = [
+        start(lambda: asyncio.run(givers())),
+        start(lambda: asyncio.run(takers())),
+        start(give_plainly, range(40, 60)),
+        start(take_plainly, 25),
+    ]
+    for call in calls:
+        call.result()
+    assert sorted(taken) == list(range(60))
+    assert free(box)
+
+
+def test_lock_of_others_below_is_looked_at_again_while_a_task_waits_for_a_change():
+    below = rwlock.RWLockFair()
+    plain = np.zeros(1)
+    x = LockedArray(plain, copy=False, lock=below)
+
+    async def want():
+        async with x.read(when=is_set) as raw:
+            return raw[0]
+
+    async def main():
+        task = asyncio.create_task(want())
+        await settle(20)
+        assert not task.done()
+        with below.gen_wlock():
+            plain[0] = 1  # its users do not tell
+        assert await task == 1
+
+    asyncio.run(main())
     assert free(x)
 
 

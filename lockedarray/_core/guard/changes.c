@@ -5,17 +5,34 @@
 
 #include <stddef.h>
 
+#include "guard/owner_object.h"
+#include "guard/telling.h"
+
 typedef struct {
     PyObject_HEAD
     la_hold *watch;             /* of all locks */
     PyObject *locks;            /* a tuple: they outlive their watches */
+    la_told *call;              /* to be told; NULL: a thread waits */
+    _Atomic(bool) told;         /* ... by whoever set this, and then it is theirs */
+    PyObject *owner;            /* a reference, if it is a task's: its record lasts as long */
     bool polls;                 /* there is a lock below one of them, whose users do not tell */
 } la_change_object;
 
 static PyTypeObject *la_change_type;
 
+/* Of several locks there may be changes at the same time. No mutex is held. */
+static void
+la_change_tell(la_hold *watch)
+{
+    la_change_object *self = (la_change_object *)watch->subject;
+
+    if (!atomic_exchange(&self->told, true)) {
+        self->call->notice.tell(&self->call->notice);
+    }
+}
+
 PyObject *
-la_change_new(const la_wanted *wanted, int count)
+la_change_new(const la_wanted *wanted, int count, PyObject *call)
 {
     la_thread *thread = la_thread_here();
     la_change_object *self = thread == NULL ? NULL
@@ -24,13 +41,18 @@ la_change_new(const la_wanted *wanted, int count)
     if (self == NULL) {
         return NULL;
     }
+    if (call != NULL && (self->call = la_told_new(call)) == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->owner = la_owner_object_here();
     self->locks = PyTuple_New(count);
     for (int i = 0; self->locks != NULL && i < count; i++) {
         la_region_lock *lock = wanted[i].lock;
         PyTuple_SET_ITEM(self->locks, i, Py_NewRef((PyObject *)lock));
         self->polls = self->polls || lock->below != NULL;
         la_hold *watch = la_change_watch(lock->lock, wanted[i].hold, thread, self->watch,
-                                         NULL, NULL);
+                                         call == NULL ? NULL : la_change_tell, self);
         if (watch == NULL) {
             PyErr_NoMemory();
             Py_DECREF(self);
@@ -44,16 +66,37 @@ la_change_new(const la_wanted *wanted, int count)
     return (PyObject *)self;
 }
 
+/* Watches no longer. */
+static void
+la_change_let_go(la_change_object *self)
+{
+    la_thread *thread = la_thread_self();
+    la_hold *watch = self->watch;
+
+    self->watch = NULL;
+    if (watch != NULL && thread != NULL) {
+        la_change_end(watch, thread, NULL);
+    }
+    if (!atomic_exchange(&self->told, true)) {
+        la_told_free(self->call);
+    }
+}
+
+static PyObject *
+la_change_object_end(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_change_let_go((la_change_object *)object);
+    Py_RETURN_NONE;
+}
+
 static void
 la_change_dealloc(PyObject *object)
 {
     la_change_object *self = (la_change_object *)object;
     PyTypeObject *type = Py_TYPE(object);
-    la_thread *thread = la_thread_self();
 
-    if (self->watch != NULL && thread != NULL) {
-        la_change_end(self->watch, thread, NULL);
-    }
+    la_change_let_go(self);
+    Py_XDECREF(self->owner);
     Py_XDECREF(self->locks);
     type->tp_free(object);
     Py_DECREF(type);
@@ -67,6 +110,10 @@ la_change_object_wait(PyObject *object, PyObject *timeout)
     int64_t deadline = LA_NEVER;
 
     if (thread == NULL) {
+        return NULL;
+    }
+    if (self->watch == NULL || self->call != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "no thread waits for this change");
         return NULL;
     }
     if (timeout != Py_None) {
@@ -83,6 +130,8 @@ la_change_object_wait(PyObject *object, PyObject *timeout)
 static PyMethodDef la_change_methods[] = {
     {"wait", la_change_object_wait, METH_O,
      "Wait for a change; False if there was none in time (seconds, None: no limit)."},
+    {"end", la_change_object_end, METH_NOARGS,
+     "Watch no longer, in whatever thread."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,5 +1,5 @@
 /*
- * Change: what a thread in Python waits for a change by.
+ * Change: what a thread, or a task, waits for a change by.
  */
 #ifndef LOCKEDARRAY_CORE_GUARD_CHANGES_H_
 #define LOCKEDARRAY_CORE_GUARD_CHANGES_H_
@@ -8,9 +8,10 @@
 
 /*
  * A Change of what is locked by these, which the calling thread holds; NULL with an error.
- * It keeps the locks, and watches until its end.
+ * It keeps the locks, and watches until its end. `call`, if not NULL, is called once there is a
+ * change, in any thread (telling.h); else the calling thread is to wait.
  */
-PyObject *la_change_new(const la_wanted *wanted, int count);
+PyObject *la_change_new(const la_wanted *wanted, int count, PyObject *call);
 
 int la_changes_add(PyObject *module);
 

@@ -579,12 +579,12 @@ la_holds_check_mine(la_holds_object *self, const la_thread *thread)
 }
 
 static PyObject *
-la_holds_watch(PyObject *object, PyObject *Py_UNUSED(unused))
+la_holds_watch(PyObject *object, PyObject *const *args, Py_ssize_t nargs)
 {
     la_holds_object *self = (la_holds_object *)object;
 
     return la_holds_check_mine(self, la_thread_here())
-        ? la_change_new(self->wanted, self->locks) : NULL;
+        ? la_change_new(self->wanted, self->locks, nargs == 0 ? NULL : args[0]) : NULL;
 }
 
 /* The first lock of which this thread, as its current owner, holds something else; or None. */
@@ -677,8 +677,9 @@ static PyMethodDef la_holds_methods[] = {
      "Give back what is held, in whatever thread."},
     {"give_back", la_holds_give_back_method, METH_NOARGS,
      "Release what nothing was written by: nobody who waits for a change is told."},
-    {"watch", la_holds_watch, METH_NOARGS,
-     "Return a Change, by which to wait until others have written what is held now."},
+    {"watch", (PyCFunction)(void (*)(void))la_holds_watch, METH_FASTCALL,
+     "Return a Change, by which to wait until others have written what is held now; a function "
+     "that is given is called then, in any thread."},
     {"beside", la_holds_beside, METH_NOARGS,
      "Return a lock of these of which this thread holds something else, too, or None."},
     {"are_current", la_holds_current, METH_NOARGS,

@@ -1,23 +1,14 @@
 /*
  * Place: one lock that a task waits for, and then has, without a thread that sleeps.
- *
- * Whoever releases a lock tells the task whose turn it is by a call of Python. It can not make
- * that call where it is, perhaps without the interpreter and with mutexes held. So it puts
- * the call on a stack, newest first, and wakes the *teller*, a thread that makes these calls and
- * sleeps else. A thread that is about to make them by itself does not wake it.
  */
 #include "guard/place.h"
 
 #include "guard/arrays.h"
 #include "guard/refusal.h"
 #include "guard/task.h"
+#include "guard/telling.h"
 #include "guard/wanted.h"
 #include "lock/awaiting.h"
-
-typedef struct {
-    la_notice notice;           /* first */
-    PyObject *call;             /* a reference */
-} la_told;
 
 typedef enum {
     LA_PLACE_IDLE,
@@ -37,94 +28,6 @@ typedef struct {
 } la_place;
 
 static PyTypeObject *la_place_type;
-
-/* -- telling ------------------------------------------------------------------------ */
-
-static _Atomic(la_notice *) la_to_tell;
-static _Atomic(la_thread *) la_teller;
-static LA_THREAD_LOCAL int la_tells_itself;
-
-static void
-la_place_tell(la_notice *notice)
-{
-    notice->next = atomic_load_explicit(&la_to_tell, memory_order_relaxed);
-    /* Release: pairs with the acquire of who takes the stack. Sequentially consistent, with
-       the load below: either the teller's last look finds it, or it is woken. */
-    while (!atomic_compare_exchange_weak(&la_to_tell, &notice->next, notice)) {
-    }
-    la_thread *teller = atomic_load(&la_teller);
-    if (la_tells_itself == 0 && teller != NULL) {
-        la_unpark(&teller->parker);
-    }
-}
-
-/* Makes all calls that are to be made; none raises. */
-static void
-la_place_tell_all(void)
-{
-    la_notice *newest = atomic_exchange(&la_to_tell, NULL), *oldest = NULL;
-    PyObject *type, *value, *traceback;
-
-    if (newest == NULL) {
-        return;
-    }
-    while (newest != NULL) {
-        la_notice *next = newest->next;
-        newest->next = oldest;
-        oldest = newest;
-        newest = next;
-    }
-    PyErr_Fetch(&type, &value, &traceback);
-    while (oldest != NULL) {
-        la_told *told = (la_told *)oldest;
-        oldest = oldest->next;
-        PyObject *result = PyObject_CallNoArgs(told->call);
-        if (result == NULL) {
-            PyErr_WriteUnraisable(told->call);
-        }
-        Py_XDECREF(result);
-        Py_DECREF(told->call);
-        PyMem_RawFree(told);
-    }
-    PyErr_Restore(type, value, traceback);
-}
-
-/* telling(release): calls it, and tells those at once whose turn it is then. */
-static PyObject *
-la_place_telling(PyObject *Py_UNUSED(module), PyObject *release)
-{
-    la_tells_itself++;
-    PyObject *result = PyObject_CallNoArgs(release);
-    la_tells_itself--;
-    la_place_tell_all();
-    return result;
-}
-
-/* The teller's work: sleeps until there is something to tell, and tells it. */
-static PyObject *
-la_place_tell_next(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
-{
-    la_thread *thread = la_thread_here();
-
-    if (thread == NULL) {
-        return NULL;
-    }
-    atomic_store(&la_teller, thread);
-    while (atomic_load(&la_to_tell) == NULL) {
-        la_sleep_detached(thread);
-    }
-    la_place_tell_all();
-    Py_RETURN_NONE;
-}
-
-/* What was to be told is lost, as are the waits. */
-void
-la_place_fork_child(void)
-{
-    atomic_store(&la_to_tell, NULL);
-    atomic_store(&la_teller, NULL);
-    la_tells_itself = 0;
-}
 
 /* -- the place ---------------------------------------------------------------------- */
 
@@ -209,8 +112,7 @@ la_place_want(la_place *self, la_thread *thread)
 static void
 la_place_drop_told(la_place *self)
 {
-    Py_XDECREF(self->told->call);
-    PyMem_RawFree(self->told);
+    la_told_free(self->told);
     self->told = NULL;
 }
 
@@ -236,14 +138,12 @@ la_place_begin(PyObject *object, PyObject *call)
         PyErr_SetString(PyExc_RuntimeError, "this place is taken already");
         return NULL;
     }
-    la_told *told = PyMem_RawCalloc(1, sizeof(la_told));
+    la_told *told = la_told_new(call);
     la_hold *hold = told == NULL ? NULL : la_place_want(self, thread);
     if (hold == NULL) {
-        PyMem_RawFree(told);
+        la_told_free(told);
         return PyErr_Occurred() ? NULL : PyErr_NoMemory();
     }
-    told->notice.tell = la_place_tell;
-    told->call = Py_NewRef(call);
     Py_XSETREF(self->owner, la_owner_object_here());
     self->told = told;
     self->hold = hold;
@@ -305,7 +205,7 @@ la_place_let_go(la_place *self)
         return;
     }
     if (self->state == LA_PLACE_HELD) {
-        (void)la_abandon(self->kept, thread);
+        (void)la_abandon_unwritten(self->kept, thread);
     }
     else {
         if (la_await_leave(self->hold, thread)) {
@@ -323,10 +223,9 @@ la_place_let_go(la_place *self)
 static PyObject *
 la_place_leave(PyObject *object, PyObject *Py_UNUSED(unused))
 {
-    la_tells_itself++;
+    la_telling_begin();
     la_place_let_go((la_place *)object);
-    la_tells_itself--;
-    la_place_tell_all();
+    la_telling_end();
     Py_RETURN_NONE;
 }
 
@@ -380,20 +279,9 @@ static PyType_Spec la_place_spec = {
     .slots = la_place_slots,
 };
 
-static PyMethodDef la_place_functions[] = {
-    {"telling", la_place_telling, METH_O,
-     "Call a function that releases, and tell the tasks at once whose turn it is then."},
-    {"tell_next", la_place_tell_next, METH_NOARGS,
-     "Sleep until a task is to be told of its turn, and tell it."},
-    {NULL, NULL, 0, NULL},
-};
-
 int
 la_place_add(PyObject *module)
 {
     la_place_type = (PyTypeObject *)PyType_FromSpec(&la_place_spec);
-    if (la_place_type == NULL || PyModule_AddFunctions(module, la_place_functions) < 0) {
-        return -1;
-    }
-    return PyModule_AddType(module, la_place_type);
+    return la_place_type == NULL ? -1 : PyModule_AddType(module, la_place_type);
 }

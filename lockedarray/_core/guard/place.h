@@ -7,6 +7,5 @@
 #include "guard/interpreter.h"
 
 int la_place_add(PyObject *module);
-void la_place_fork_child(void);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_PLACE_H_ */

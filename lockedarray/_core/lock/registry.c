@@ -155,7 +155,7 @@ la_hold_end(la_hold *hold)
 
 /* Its owner's thread may be using the owner's list: there it stays until that looks. */
 static void
-la_abandon_locked(la_hold *hold, la_thread *self)
+la_abandon_locked(la_hold *hold, la_thread *self, bool is_change)
 {
     la_owner *owner = la_hold_owner(hold);
     la_lock *lock = hold->lock;
@@ -164,7 +164,9 @@ la_abandon_locked(la_hold *hold, la_thread *self)
     if (!la_lock_enter_or_drop(hold, self)) {
         la_holds_unlink_locked(lock, hold);
         la_queue_serve_locked(hold, &wakes);
-        la_changes_tell_locked(hold, &wakes);
+        if (is_change) {
+            la_changes_tell_locked(hold, &wakes);
+        }
         la_lock_leave(lock, self, &wakes);
     }
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
@@ -177,8 +179,8 @@ la_abandon_locked(la_hold *hold, la_thread *self)
     }
 }
 
-bool
-la_abandon(la_kept kept, la_thread *self)
+static bool
+la_abandon_kept(la_kept kept, la_thread *self, bool is_change)
 {
     bool mine = la_kept_is_mine(kept, self), held;
     la_wakes wakes;
@@ -190,15 +192,32 @@ la_abandon(la_kept kept, la_thread *self)
         la_hold_end(kept.hold);
         /* One that is suspended has no owner, and is no more than a record. */
         if (!mine && la_hold_owner(kept.hold) != NULL) {
-            la_abandon_locked(kept.hold, self);
+            la_abandon_locked(kept.hold, self, is_change);
         }
     }
     la_registry_leave(self, &wakes);
     if (held && mine) {
-        la_release(kept.hold, self);
+        if (is_change) {
+            la_release(kept.hold, self);
+        }
+        else {
+            la_give_back(kept.hold, self);
+        }
         la_hold_free(kept.hold, self);
     }
     return held;
+}
+
+bool
+la_abandon(la_kept kept, la_thread *self)
+{
+    return la_abandon_kept(kept, self, true);
+}
+
+bool
+la_abandon_unwritten(la_kept kept, la_thread *self)
+{
+    return la_abandon_kept(kept, self, false);
 }
 
 void

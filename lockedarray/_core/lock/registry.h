@@ -38,6 +38,9 @@ extern void (*la_on_hold_end)(la_hold *hold);
  */
 bool la_abandon(la_kept kept, la_thread *self);
 
+/* The same of what nothing was written by: nobody takes it for a change. */
+bool la_abandon_unwritten(la_kept kept, la_thread *self);
+
 /*
  * Gives holds back that stay kept, and are the current owner's of the calling thread
  * (suspend.h). What was abandoned before is taken out.
