@@ -1055,7 +1055,8 @@ class RegionLockBase:
         self._general_abandon()
 
     def _is_owned(self) -> bool:
-        """Whether this thread has anything of the lock."""
+        """Whether this thread, or the task that runs in it, has anything of the lock."""
+        follow_task()
         return any(lock is self for lock in list(this_owner().holds.values()))
 
     def _shown(self) -> list[Any]:

@@ -17,12 +17,14 @@ GUARDS = {
     "read of objects": lambda x: x.read(),
     "acquire": lambda x: la.acquire(write=(x, x[:1])),
     "lock object": lambda x: x.lock.gen_wlock(),
+    "lock itself": lambda x: x.lock,
 }
 WANTS = {
     "guard": lambda x: x.write().acquire(),
     "reader's guard": lambda x: x.read().acquire(),
     "acquire": lambda x: la.acquire(read=(x, la.zeros(1))).acquire(),
     "lock object": lambda x: x.lock.gen_rlock().acquire(),
+    "lock itself": lambda x: x.lock.acquire(),
     "item": lambda x: x.__setitem__(0, 1),
     "element": lambda x: x[0],
     "ufunc": lambda x: np.add(x, 1, out=x),
@@ -31,6 +33,7 @@ WANTS = {
     "function": lambda x: np.copyto(x, 1),
     "at": lambda x: x.at[0].add(1),
     "resize": lambda x: x.resize(5),
+    "append": lambda x: x.append(1),
     "freeze": lambda x: x.freeze(),
 }
 
@@ -121,6 +124,26 @@ def test_task_uses_what_it_holds_before_and_after_awaits():
     assert one == other == x.tolist()
     assert x.size == 6
     assert free(x, y)
+
+
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+def test_task_uses_and_awaits_what_it_holds_by_a_condition_too(guard):
+    x = LockedArray([0.0], dtype=object)
+
+    async def main():
+        with guard(x):
+            x.fill(1)
+            await asyncio.sleep(0)
+            async with x.write() as raw:
+                raw[0] += 1
+            changed = threading.Condition(x.lock)
+            changed.notify_all()
+            assert not changed.wait(0)
+            x.append(7)
+        assert free(x)
+
+    asyncio.run(main())
+    assert x.tolist() == [2, 7]
 
 
 def test_readers_of_several_tasks_read_together():

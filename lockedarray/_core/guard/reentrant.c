@@ -16,6 +16,7 @@
 #include "guard/holds.h"
 #include "guard/lockable.h"
 #include "guard/refusal.h"
+#include "guard/task.h"
 
 typedef struct {
     la_region_lock base;
@@ -49,7 +50,7 @@ la_reentrant_is_general(PyObject *object)
     return ((la_region_lock *)object)->below != NULL;
 }
 
-/* The current thread, as one that may keep holds; NULL with an error. */
+/* The current thread, as one that may keep holds, for its task; NULL with an error. */
 static la_thread *
 la_reentrant_begin(la_reentrant *self)
 {
@@ -58,7 +59,7 @@ la_reentrant_begin(la_reentrant *self)
         return NULL;
     }
     la_thread *thread = la_thread_here();
-    return thread == NULL || la_ending_watch() < 0 ? NULL : thread;
+    return thread == NULL || la_ending_watch() < 0 || la_task_follow() < 0 ? NULL : thread;
 }
 
 /* LA_OK, LA_TIMEOUT with nothing raised, or another status with what it means raised. */
@@ -154,7 +155,7 @@ la_reentrant_release(PyObject *object, PyObject *Py_UNUSED(unused))
     if (la_reentrant_is_general(object)) {
         return PyObject_CallMethod(object, "_general_release", NULL);
     }
-    if (thread == NULL) {
+    if (thread == NULL || la_task_follow() < 0) {
         return NULL;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
@@ -208,6 +209,9 @@ la_reentrant_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count
     }
     if (count > 0 && exception[0] != Py_None && thread != NULL
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
+        if (la_task_follow() < 0) {
+            return NULL;
+        }
         Py_BEGIN_CRITICAL_SECTION(self);
         mine = la_kept_is_mine(self->kept, thread);
         Py_END_CRITICAL_SECTION();
@@ -245,7 +249,7 @@ la_reentrant_recursion_count(PyObject *object, PyObject *Py_UNUSED(unused))
     if (la_reentrant_is_general(object)) {
         return PyObject_CallMethod(object, "_general_recursion_count", NULL);
     }
-    if (thread == NULL) {
+    if (thread == NULL || la_task_follow() < 0) {
         return NULL;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
