@@ -226,8 +226,8 @@ def _this_thread() -> _Thread:
 
 
 def locks_in_use() -> set[RegionLockBase]:
-    """Return the locks that some thread holds, or waits for."""
-    return {lock for lock in _all_locks() if lock._holds or lock._queue}
+    """Return the locks that some thread holds, or waits for, or for a change of."""
+    return {lock for lock in _all_locks() if lock._holds or lock._queue or lock._changes}
 
 
 _observer: Any = None
@@ -509,7 +509,8 @@ class RegionLockBase:
         ]
         changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [
-            (change.thread.name, "change", True, None, None, None) for change in changes
+            (change.thread.name, "change", True, None, None, now - change.since)
+            for change in changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -1134,7 +1135,7 @@ class Change:
     thread that made the change, and under the monitor.
     """
 
-    __slots__ = ("__weakref__", "_bell", "_notify", "_seen", "polls", "thread")
+    __slots__ = ("__weakref__", "_bell", "_notify", "_seen", "polls", "since", "thread")
 
     def __init__(
         self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
@@ -1143,6 +1144,7 @@ class Change:
         self._bell.acquire()
         self._seen = False
         self._notify = notify
+        self.since = time.monotonic()
         self.thread = _this_thread()
         self.polls = False  # others' code may write, too, and does not tell
         for lock in locks:

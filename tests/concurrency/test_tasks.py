@@ -17,12 +17,14 @@ GUARDS = {
     "read of objects": lambda x: x.read(),
     "acquire": lambda x: la.acquire(write=(x, x[:1])),
     "lock object": lambda x: x.lock.gen_wlock(),
+    "lock itself": lambda x: x.lock,
 }
 WANTS = {
     "guard": lambda x: x.write().acquire(),
     "reader's guard": lambda x: x.read().acquire(),
     "acquire": lambda x: la.acquire(read=(x, la.zeros(1))).acquire(),
     "lock object": lambda x: x.lock.gen_rlock().acquire(),
+    "lock itself": lambda x: x.lock.acquire(),
     "item": lambda x: x.__setitem__(0, 1),
     "element": lambda x: x[0],
     "ufunc": lambda x: np.add(x, 1, out=x),
