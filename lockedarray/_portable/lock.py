@@ -232,8 +232,8 @@ def _this_thread() -> _Thread:
 
 
 def locks_in_use() -> set[RegionLockBase]:
-    """Return the locks that some thread holds, or waits for."""
-    return {lock for lock in _all_locks() if lock._holds or lock._queue}
+    """Return the locks that some thread holds, or waits for, or for a change of."""
+    return {lock for lock in _all_locks() if lock._holds or lock._queue or lock._changes}
 
 
 _observer: Any = None
@@ -515,7 +515,8 @@ class RegionLockBase:
         ]
         changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [
-            (change.owner.shown_name(), "change", True, None, None, None) for change in changes
+            (change.owner.shown_name(), "change", True, None, None, now - change.since)
+            for change in changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -1137,7 +1138,17 @@ class Change:
     thread that made the change, and under the monitor.
     """
 
-    __slots__ = ("__weakref__", "_bell", "_locks", "_notify", "_seen", "owner", "polls", "thread")
+    __slots__ = (
+        "__weakref__",
+        "_bell",
+        "_locks",
+        "_notify",
+        "_seen",
+        "owner",
+        "polls",
+        "since",
+        "thread",
+    )
 
     def __init__(
         self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
@@ -1146,6 +1157,7 @@ class Change:
         self._bell.acquire()
         self._seen = False
         self._notify = notify
+        self.since = time.monotonic()
         self.thread = _this_thread()
         self.owner = this_owner()
         self.polls = False  # others' code may write, too, and does not tell
