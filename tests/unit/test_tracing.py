@@ -55,6 +55,29 @@ def hold_its_lock(x):
         pass
 
 
+def test_an_augmented_assignment_is_one_lock_of_its_line():
+    x = la.zeros(8)
+    truth = la.zeros(8, dtype=bool)
+    index = [0, 1]
+    with la.tracing() as trace:
+        for _ in range(3):
+            x[0] += 1
+        x[index] += 1
+        x.flat[2] += x[3]
+        x[index[0]] = x[1] + 1
+        truth[0] |= True
+        line = here()
+    assert counts(of(trace, x)) == {
+        ("write", line - 5): (3, 0),
+        ("write", line - 4): (1, 0),
+        ("write", line - 3): (1, 0),
+        ("read", line - 3): (1, 0),
+        ("write", line - 2): (1, 0),
+        ("read", line - 2): (1, 0),
+    }
+    assert counts(of(trace, truth)) == {("write", line - 1): (1, 0)}
+
+
 OPERATIONS = {
     "element": lambda x: x[0],
     "store": lambda x: x.__setitem__(0, 1),
