@@ -21,8 +21,10 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "guard/changes.h"
 #include "guard/guarded.h"
 #include "guard/holds.h"
+#include "guard/refusal.h"
 #include "guard/task.h"
 
 typedef enum {

@@ -293,7 +293,7 @@ la_guarded_watched(const la_wanted *wanted, int count, la_thread *thread)
             return NULL;
         }
     }
-    return la_change_new(wanted, count);
+    return la_change_new(wanted, count, NULL);
 }
 
 PyObject *
