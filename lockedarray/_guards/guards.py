@@ -62,7 +62,7 @@ class Guard(GuardBase):
     ) -> None:
         super().__init__()
         self._plan = wanted, shape, _checked_timeout(timeout), _checked_predicate(when, "when")
-        self._raws, self._holds, self._places = [], None, []
+        self._raws, self._holds = [], None
 
     @classmethod
     def _of(
@@ -149,8 +149,9 @@ class Guard(GuardBase):
             raws = self._take(wanted, 0)
         except LockTimeout as error:
             raise NotNow(error) from None
-        while self._places:  # from now on the guard's own holds are enough
-            self._places.pop().leave()
+        places = getattr(self, "_places", [])  # not there in one that a core made, at first
+        while places:  # from now on the guard's own holds are enough
+            places.pop().leave()
         is_true, yielded = self._ask(wanted, raws, shape, when)
         if is_true:
             return yielded
