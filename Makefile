@@ -73,8 +73,9 @@ test-c:
 
 # What the sanitizers find ends the run, and is written past pytest. Python's own allocator would hide from
 # them what it gives out; and one that cannot give as much is to say so, as malloc does.
+# What matplotlib's modules throw needs the library of C++ from the start.
 asan: .venv-asan/.installed
-	LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) PYTHONMALLOC=malloc \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" PYTHONMALLOC=malloc \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 	  LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-asan/bin/python -P -m pytest --capture=sys \
 	  $(or $(ARGS),-q tests/unit tests/catalogue tests/concurrency)

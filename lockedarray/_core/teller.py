@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 from lockedarray._core._native import tell_next
@@ -27,3 +28,12 @@ def ensure_teller() -> None:
             teller = threading.Thread(target=_tell, name="lockedarray-teller", daemon=True)
             teller.start()
             _teller = teller
+
+
+def _after_fork_in_child() -> None:
+    global _starting
+    _starting = threading.Lock()  # another thread may have had it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import threading
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from readerwriterlock import rwlock
 
 import lockedarray as la
-from arrange import free, held_elsewhere, queued
+from arrange import free, held_elsewhere, queued, run_isolated
 from lockedarray import LockedArray
 from lockedarray._cores import locks_regions
 from threads import start, wait_until
@@ -1008,3 +1009,22 @@ def test_uvloop_works_as_well():
     loop.close()
     assert x[0] == 10
     assert free(x)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.skipif(la.backend != "native", reason="tells tasks by a thread on the native core")
+def test_fork_beside_the_start_of_the_thread_that_tells_lets_the_child_start_its_own():
+    run_isolated(
+        """
+        import os, signal, warnings
+        from lockedarray._core import teller
+        warnings.simplefilter("ignore")
+        with teller._starting:
+            pid = os.fork()
+            if pid == 0:
+                signal.alarm(20)
+                teller.ensure_teller()
+                os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import warnings
 
 import numpy as np
 import pytest
@@ -370,4 +371,29 @@ def test_task_waits_for_a_thread_as_a_thread_does():
 
     with held_elsewhere(x.write()):
         asyncio.run(main())
+    assert free(x)
+
+
+def test_loop_that_was_left_alone_is_garbage_and_so_is_what_its_tasks_held():
+    x = la.zeros(1)
+
+    def leave():
+        loop = asyncio.new_event_loop()
+
+        async def hold():
+            with x.write():
+                await asyncio.sleep(3600)
+
+        async def main():
+            loop.create_task(hold())  # noqa: RUF006
+            await asyncio.sleep(0)
+
+        loop.run_until_complete(main())
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of the loop
+        leave()
+        la.zeros(1).write().__enter__()  # whoever acquires next looks which task runs
+        gc.collect()
+        gc.collect()
     assert free(x)

@@ -89,11 +89,20 @@ la_task_loop(void)
     return la_task_loop_here;
 }
 
+/* What is left of a loop that runs no more: else it, and its tasks, would not be garbage. */
+static inline void
+la_task_forget_loop(void)
+{
+    if (la_task_loop_mark != NULL) {
+        la_task_loop_here = NULL;
+        Py_CLEAR(la_task_loop_mark);
+    }
+}
+
 static void
 la_task_state_ends(la_thread *thread)
 {
-    la_task_loop_here = NULL;
-    Py_CLEAR(la_task_loop_mark);
+    la_task_forget_loop();
     la_task_state_ends_next(thread);
 }
 
@@ -103,6 +112,7 @@ la_task_here(void)
 {
     if (la_task_of_loop != NULL) {
         if (PyDict_GET_SIZE(la_task_of_loop) == 0) {
+            la_task_forget_loop();
             return Py_NewRef(Py_None);
         }
         PyObject *running = la_task_loop();
