@@ -64,7 +64,7 @@ class Running:
     def waiting(self, lock):
         """Return the mode in which the call waits for `lock`, or None."""
         for entry in lock.holds():
-            if entry.waiting and entry.thread == self.name:
+            if entry.waiting and entry.thread.rpartition(" of ")[2] == self.name:  # or its task
                 return entry.mode
         return None
 

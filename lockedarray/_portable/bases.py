@@ -369,7 +369,8 @@ class GuardBase:
         return self.acquire()
 
     def __exit__(self, kind: type[BaseException] | None, *_exception: object) -> None:
-        if kind is not None and issubclass(kind, GeneratorExit) and self._is_elsewhere():
+        is_closed = kind is not None and issubclass(kind, GeneratorExit)
+        if is_closed and (self._acquisition is None or self._is_elsewhere()):
             self._end()  # a generator that is closed or collected here stood in its ``with``
         else:
             self.release()

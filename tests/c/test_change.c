@@ -92,6 +92,20 @@ test_what_is_given_back_is_no_change(void)
 }
 
 static void
+test_what_is_abandoned_unwritten_is_no_change(void)
+{
+    la_hold *watch = watch_extent(&x, 0, 8, NULL), *hold = hold_extent(LA_WRITE, 0, 8);
+    CHECK(acquire(&x, hold) == LA_OK);
+    CHECK(la_abandon_unwritten(la_hold_keep(hold), la_thread_self()));
+    hold = hold_extent(LA_WRITE, 0, 8);
+    actor_acquire(&writer, &x, hold);
+    CHECK(la_abandon_unwritten(la_hold_keep(hold), la_thread_self()));
+    CHECK(!la_change_is_seen(watch));
+    end(watch);
+    visit(&y, LA_READ, 0, 8);           /* gives the record back */
+}
+
+static void
 test_one_of_several_locks_is_enough(void)
 {
     la_hold *watch = watch_extent(&y, 0, 8, watch_extent(&x, 0, 8, NULL));
@@ -397,6 +411,7 @@ main(void)
     CASE(test_a_write_that_overlaps_is_told_and_no_other);
     CASE(test_a_write_of_the_same_owner_is_told);
     CASE(test_what_is_given_back_is_no_change);
+    CASE(test_what_is_abandoned_unwritten_is_no_change);
     CASE(test_one_of_several_locks_is_enough);
     CASE(test_each_part_of_a_chain_is_watched);
     CASE(test_a_lock_that_nobody_watches_pays_nothing);

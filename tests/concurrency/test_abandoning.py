@@ -434,6 +434,19 @@ def test_thread_ends_while_another_acquires_what_it_had(threads):
     assert let_go(x)
 
 
+@ways
+def test_generator_whose_thread_has_ended_is_closed_by_the_next_one(take):
+    x, y, kept = la.zeros(1), la.zeros(1), []
+    start(lambda: kept.append(begun(take(x)))).result()
+
+    def close_it():
+        y.fill(1)  # has a record as an owner: that of the thread before
+        close(kept)
+
+    start(close_it).result()
+    assert let_go(x)
+
+
 def test_generators_are_closed_by_another_thread_amid_the_work_of_many():
     x = LockedArray(np.zeros(1, int))
     suspended_ones, over = [], threading.Event()

@@ -471,7 +471,8 @@ la_guard_finalize(PyObject *object)
 
 /*
  * A generator that is closed, or collected, in another thread than the one that went
- * into the block leaves it there: nobody will come back to it.
+ * into the block leaves it there: nobody will come back to it. If that thread has ended, the
+ * guard is free already, and its owner may be this thread's now.
  */
 static PyObject *
 la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
@@ -481,7 +482,9 @@ la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
     if (count > 0 && exception[0] != Py_None && la_task_follow() < 0) {
         PyErr_WriteUnraisable(object);
     }
-    if (count > 0 && exception[0] != Py_None && !la_guard_is_by_this_owner(self)
+    if (count > 0 && exception[0] != Py_None
+            && (!la_guard_is_by_this_owner(self)
+                || la_guard_state_in(la_guard_look(self)) == LA_GUARD_FREE)
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
         la_guard_finalize(object);
         Py_RETURN_NONE;
