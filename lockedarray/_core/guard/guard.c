@@ -483,7 +483,10 @@ la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
     if (count > 0 && exception[0] != Py_None && la_task_follow() < 0) {
         PyErr_WriteUnraisable(object);
     }
-    if (count > 0 && exception[0] != Py_None && !la_guard_is_by_this_owner(self)
+    /* One whose thread has ended is nobody's; and its record may be this thread's by now. */
+    if (count > 0 && exception[0] != Py_None
+            && (!la_guard_is_by_this_owner(self)
+                || la_guard_state_in(la_guard_look(self)) < LA_GUARD_GENERAL)
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
         la_guard_finalize(object);
         Py_RETURN_NONE;
