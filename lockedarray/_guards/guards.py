@@ -26,6 +26,10 @@ __all__ = ["Guard", "acquire", "raws_here", "wait_for"]
 _POLL = 0.01  # seconds between looks where others' code, which does not tell, may write
 
 
+# What a core makes; the debug mode lends raw views apart, which only the general version does.
+_guard_of_several = (lambda *_: None) if debugging.enabled else guard_of_several
+
+
 class Guard(GuardBase):
     """Holds the locks of some LockedArrays, and yields raw views of them.
 
@@ -291,7 +295,7 @@ def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float |
         return is_true
 
     _checked_predicate(predicate, "predicate")
-    guard = None if debugging.enabled else guard_of_several(None, array, timeout, when)
+    guard = _guard_of_several(None, array, timeout, when)
     if guard is None:
         guard = Guard._of(array, False, timeout, when)
     try:
@@ -349,7 +353,7 @@ def acquire(
     >>> x
     LockedArray([2., 2.])
     """
-    guard = None if debugging.enabled else guard_of_several(write, read, timeout, when)
+    guard = _guard_of_several(write, read, timeout, when)
     if guard is not None:
         return guard
     wanted, shape, timeout = _plan_of(write, read, timeout)

@@ -475,6 +475,19 @@ def test_generators_are_closed_by_another_thread_amid_the_work_of_many():
     assert let_go(x)
 
 
+def test_generator_of_a_thread_that_ended_is_closed_by_one_that_began_later():
+    x = LockedArray(np.zeros(1, int))
+    kept = []
+    start(lambda: kept.append(begun(x.write()))).result()
+
+    def end():
+        x[0] = 1  # from here on the core knows this thread, by what it knew the other one, maybe
+        close(kept)
+
+    start(end).result()
+    assert let_go(x)
+
+
 # -- what is told of many --------------------------------------------------------------------------
 
 

@@ -10,11 +10,32 @@
 /* As many integers an element's index may have here. */
 #define LA_MOST_INDICES 8
 
+/* Is it an int of one digit, as nearly all are? Then it is the value. */
+static inline bool
+la_index_is_short(PyObject *object, npy_intp *value)
+{
+    const PyLongObject *number = (const PyLongObject *)object;
+#if PY_VERSION_HEX >= 0x030C0000
+    *value = 0;
+    if (!PyUnstable_Long_IsCompact(number)) {
+        return false;
+    }
+    *value = (npy_intp)PyUnstable_Long_CompactValue(number);
+    return true;
+#else
+    *value = Py_SIZE(number) == 0 ? 0 : (npy_intp)number->ob_digit[0];
+    return Py_SIZE(number) == 0 || Py_SIZE(number) == 1;
+#endif
+}
+
 /* An int or numpy.intp that fits. Other kinds of integers are left to NumPy. */
 static inline bool
 la_index_integer(PyObject *object, npy_intp *value)
 {
     if (LA_LIKELY(PyLong_CheckExact(object))) {
+        if (LA_LIKELY(la_index_is_short(object, value))) {
+            return true;
+        }
         int overflow;
         long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
         *value = (npy_intp)number;

@@ -277,15 +277,11 @@ la_guard_yield_given(la_guard *self, PyObject *given, int *next)
     return raws;
 }
 
-/* What the guard, which is taken, yields; NULL with an error. */
 static PyObject *
-la_guard_yield(la_guard *self)
+la_guard_yield_several(la_guard *self)
 {
     int next = 0;
 
-    if (LA_LIKELY(self->given_write == NULL)) {
-        return Py_NewRef(self->guarded.arrays[0].raw);
-    }
     if (self->given_read == Py_None) {
         return la_guard_yield_given(self, self->given_write, &next);
     }
@@ -298,6 +294,14 @@ la_guard_yield(la_guard *self)
     Py_XDECREF(write);
     Py_XDECREF(read);
     return both;
+}
+
+/* What the guard, which is taken, yields; NULL with an error. */
+static inline PyObject *
+la_guard_yield(la_guard *self)
+{
+    return LA_LIKELY(self->given_write == NULL) ? Py_NewRef(self->guarded.arrays[0].raw)
+        : la_guard_yield_several(self);
 }
 
 /* Is it true of what the guard, which is taken, will yield, and may that be yielded? Else -1. */
@@ -373,7 +377,7 @@ la_guard_take(la_guard *self, la_thread *thread, double timeout, bool now)
     return now ? LA_GENERAL : la_guard_take_when(self, thread, timeout);
 }
 
-static PyObject *
+static LA_ALWAYS_INLINE PyObject *
 la_guard_acquire_within(la_guard *self, double timeout, bool now)
 {
     if (la_task_follow() < 0) {
@@ -482,9 +486,10 @@ la_guard_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count)
     if (count > 0 && exception[0] != Py_None && la_task_follow() < 0) {
         PyErr_WriteUnraisable(object);
     }
+    /* One whose thread has ended is nobody's; and its record may be this thread's by now. */
     if (count > 0 && exception[0] != Py_None
             && (!la_guard_is_by_this_owner(self)
-                || la_guard_state_in(la_guard_look(self)) == LA_GUARD_FREE)
+                || la_guard_state_in(la_guard_look(self)) < LA_GUARD_GENERAL)
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
         la_guard_finalize(object);
         Py_RETURN_NONE;

@@ -140,6 +140,12 @@ la_task_here(void)
 LA_COLD int
 la_task_follow_slow(void)
 {
+    /* No task runs in any thread, and the owner here is none's: so it is with asyncio imported only. */
+    if (la_task_of_loop != NULL && PyDict_GET_SIZE(la_task_of_loop) == 0
+            && la_thread_current != NULL
+            && la_owner_subject(la_thread_owner(la_thread_current)) == 0) {
+        return 0;
+    }
     la_thread *thread = la_thread_here();
 
     /* Acquire: pairs with the release of who stored the two functions. */

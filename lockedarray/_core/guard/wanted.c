@@ -10,15 +10,11 @@
 
 /* -- one ------------------------------------------------------------------------ */
 
-/* Nobody is told that it was taken: it may be given back to be taken again. */
-static int
-la_hold_acquire_unseen(la_region_lock *lock, la_hold *hold, la_thread *self, int64_t deadline)
+static LA_COLD int
+la_hold_acquire_waiting(la_region_lock *lock, la_hold *hold, la_thread *self, int64_t deadline)
 {
     la_deadlock deadlock = {0};
 
-    if (la_lock_claim(lock->lock, hold, self)) {
-        return 0;
-    }
     if (la_task_follow() < 0) {
         return -1;
     }
@@ -28,6 +24,14 @@ la_hold_acquire_unseen(la_region_lock *lock, la_hold *hold, la_thread *self, int
     }
     la_refusal_raise(status, lock, hold, &deadlock);
     return -1;
+}
+
+/* Nobody is told that it was taken: it may be given back to be taken again. */
+static inline int
+la_hold_acquire_unseen(la_region_lock *lock, la_hold *hold, la_thread *self, int64_t deadline)
+{
+    return LA_LIKELY(la_lock_claim(lock->lock, hold, self)) ? 0
+        : la_hold_acquire_waiting(lock, hold, self, deadline);
 }
 
 LA_COLD int
