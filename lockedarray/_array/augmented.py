@@ -46,7 +46,15 @@ def _is_unchanged(index: Any, kept: Any) -> bool:
         return index.shape == kept.shape and index.tobytes() == kept.tobytes()
     if type(index) in (list, tuple):
         return len(index) == len(kept) and all(map(_is_unchanged, index, kept))
-    return index is kept
+    return _is_the_same(index, kept)
+
+
+def _is_the_same(index: Any, other: Any) -> bool:
+    """Whether it is one index; of ``x[a:b] += v`` the interpreter makes two slices."""
+    if type(index) is slice is type(other):
+        parts = (index.start, other.start), (index.stop, other.stop), (index.step, other.step)
+        return all(part is others for part, others in parts)
+    return index is other
 
 
 class Augmented:
@@ -77,7 +85,7 @@ class Augmented:
         return (
             self.function is not None
             and container is self.container
-            and index is self.index
+            and _is_the_same(index, self.index)
             and _is_unchanged(index, self.kept)
         )
 

@@ -238,15 +238,15 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
     if (la_is_augmented(value)) {
         return la_augmented_store(array, index, integers, count, value);
     }
-    if (la_is_facade(value) && la_facade_of(value)->augmented && la_is_own(array, value)) {
-        return 0;
-    }
     if (count >= 0 && count == la_fields(array)->nd) {
         if (la_is_element(value)) {
             result = la_element_set(array, integers, count, value);
         }
     }
     else {
+        if (la_is_facade(value) && la_facade_of(value)->augmented && la_is_own(array, value)) {
+            return 0;
+        }
         result = la_view_assign(array, index, value);
         if (result == LA_GENERAL && la_index_is_advanced(index)) {
             result = la_advanced_set(array, index, value);
