@@ -289,6 +289,32 @@ def test_what_is_not_callable_is_refused_at_the_call():
             make(when=3)
 
 
+def test_wait_for_wants_a_predicate():
+    with pytest.raises(TypeError, match="predicate must be callable"):
+        la.zeros(1).wait_for(None)
+
+
+GROWTH = {
+    "append": lambda x: x.append(1),
+    "popleft": lambda x: x.popleft(),
+    "assign": lambda x: x.assign([1, 2, 3]),
+    "resize": lambda x: x.resize(7),
+}
+
+
+@ways
+@pytest.mark.parametrize("grow", GROWTH.values(), ids=GROWTH)
+def test_it_can_not_move_what_it_is_shown(wait, grow):
+    x = la.ones(2)
+    with pytest.raises(ValueError, match="inside an operation on the same array, .* predicates"):
+        wait(x, lambda _: grow(x) or True)
+    assert x.tolist() == [1, 1]
+    assert free(x)
+    grow(x)
+    with x.write(when=lambda _: True):
+        grow(x)
+
+
 @ways
 def test_it_may_use_the_array_and_other_locks(wait):
     x, y = la.zeros(2), la.ones(2)
@@ -329,13 +355,13 @@ def test_a_freeze_inside_it_leaves_nothing_writable(wait):
 
 @pytest.mark.parametrize("timeout", [0, 0.002])
 def test_a_timeout_ends_it(timeout):
-    x = la.zeros(2)
+    x = la.zeros(2, name="data")
     for guard in (
         x.read(timeout, lambda a: a[0]),
         x.write(timeout=timeout, when=lambda a: a[0]),
         la.acquire(write=x, read=x[1:], timeout=timeout, when=lambda pair: pair[0][0]),
     ):
-        with pytest.raises(la.LockTimeout, match="not true within"):
+        with pytest.raises(la.LockTimeout, match=f"lock of 'data': .*not true within {timeout} s"):
             guard.acquire()
         assert not guard.held
     assert free(x)

@@ -44,8 +44,7 @@ with f.lock as entered:
     assert_type(entered, bool)
 assert_type(f.lock.acquire(False), bool)
 assert_type(f.lock.locked(), bool)
-# Typeshed names the locks that a Condition takes, and knows no other.
-condition = threading.Condition(f.lock)  # type: ignore[arg-type]
+condition = threading.Condition(f.lock)
 
 # Guards of several
 assert_type(la.acquire(write=f), Guard[F1])
