@@ -14,6 +14,8 @@
    its reference count, whatever the array is; those with a view each share the lock alone.
 6. Two threads that take turns, each waiting for what the other writes: by ``when=``, by `wait_for`,
    by a `threading.Condition` on ``x.lock``, and by one of its own beside a plain array.
+7. ``async with`` of a guard beside `asyncio.Lock` with a plain array: one task alone, ten that
+   want it at the same time, and two that take turns (``when=`` beside `asyncio.Condition`).
 
 Run with ``python benchmarks/locks.py [--seconds S]``.  The contenders take turns in short rounds,
 and the medians are compared, since other programs share the machine.
@@ -22,6 +24,7 @@ and the medians are compared, since other programs share the machine.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import functools
 import os
 import platform
@@ -304,6 +307,81 @@ def turns(rounds: int = 15, count: int = 200) -> None:
     print()
 
 
+def tasks(rounds: int = 15, count: int = 300) -> None:
+    """Microseconds of one block of a task."""
+    x, plain = la.zeros(2), np.zeros(2)
+
+    async def alone_ours(count: int) -> None:
+        for _ in range(count):
+            async with x.write() as raw:
+                raw[0] += 1
+
+    async def alone_theirs(count: int) -> None:
+        lock = asyncio.Lock()
+        for _ in range(count):
+            async with lock:
+                plain[0] += 1
+
+    async def ten_ours(count: int) -> None:
+        async def one() -> None:
+            for _ in range(count // 10):
+                async with x.write() as raw:
+                    raw[0] += 1
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(one() for _ in range(10)))
+
+    async def ten_theirs(count: int) -> None:
+        lock = asyncio.Lock()
+
+        async def one() -> None:
+            for _ in range(count // 10):
+                async with lock:
+                    plain[0] += 1
+                    await asyncio.sleep(0)
+
+        await asyncio.gather(*(one() for _ in range(10)))
+
+    async def turns_ours(count: int) -> None:
+        async def one(parity: int) -> None:
+            for _ in range(count // 2):
+                async with x.write(when=lambda raw: raw[0] % 2 == parity) as raw:
+                    raw[0] += 1
+
+        x[0] = 0
+        await asyncio.gather(one(0), one(1))
+
+    async def turns_theirs(count: int) -> None:
+        changed = asyncio.Condition()
+
+        async def one(parity: int) -> None:
+            for _ in range(count // 2):
+                async with changed:
+                    await changed.wait_for(lambda: plain[0] % 2 == parity)
+                    plain[0] += 1
+                    changed.notify()
+
+        plain[0] = 0
+        await asyncio.gather(one(0), one(1))
+
+    pairs = {
+        "one task alone": (alone_theirs, alone_ours),
+        "ten at the same time": (ten_theirs, ten_ours),
+        "two that take turns": (turns_theirs, turns_ours),
+    }
+    print("a block of a task, us (median): asyncio with a plain array, async with of a guard:")
+    for name, contenders in pairs.items():
+        times: tuple[list[float], list[float]] = ([], [])
+        for _ in range(rounds):
+            for contender, taken in zip(contenders, times, strict=True):
+                start = time.perf_counter()
+                asyncio.run(contender(count))
+                taken.append((time.perf_counter() - start) / count * 1e6)
+        theirs, ours = (statistics.median(taken) for taken in times)
+        print(f"  {name:36}{theirs:8.1f}{ours:8.1f}  {ours / theirs:5.2f} times")
+    print()
+
+
 def main() -> None:
     """Run all parts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -322,6 +400,7 @@ def main() -> None:
     wake_ups()
     readers()
     turns()
+    tasks()
 
 
 if __name__ == "__main__":

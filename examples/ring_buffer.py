@@ -4,7 +4,7 @@ The ring is one array of records.  Each slot has the number of the frame in it, 
 have still to look at it, and its pixels.  Who needs a slot waits until it is ready for him, and
 takes its lock in the same step:
 
-    with slot.write(when=lambda slot: slot["left"] == 0) as raw:
+    with slot.write(when=lambda slot: not slot["left"]) as raw:
 
 A slot is a view, so the camera fills one while the consumers look at others.  No frame is lost,
 none is seen twice, and the camera waits when both are too slow.
@@ -47,28 +47,25 @@ def look(pixels):
 def make_ring(height, width):
     """Return an empty ring."""
     slot = [("number", np.int64), ("left", np.int64), ("pixels", np.uint16, (height, width))]
-    ring = la.zeros((SLOTS, 1), dtype=slot)
-    ring["number"] = -1
-    return ring
+    return la.zeros((SLOTS, 1), dtype=slot)
 
 
 def produce(ring, frames):
     """Put each frame into the next slot, once all have seen what is in it."""
-    for number, frame in enumerate(frames):
+    for number, frame in enumerate(frames, start=1):
         slot = ring[number % SLOTS]
-        with slot.write(timeout=PATIENCE, when=lambda slot: slot["left"] == 0) as raw:
-            raw["pixels"] = frame
-            raw["number"], raw["left"] = number, CONSUMERS
+        with slot.write(PATIENCE, when=lambda slot: not slot["left"]) as raw:
+            raw[0] = number, CONSUMERS, frame
 
 
 def consume(ring, frames):
     """Look at each frame, in order."""
-    seen = []
-    for number in range(frames):
+    seen, left = [], ring["left"]
+    for number in range(1, frames + 1):
         slot = ring[number % SLOTS]
-        with slot.read(timeout=PATIENCE, when=lambda slot, n=number: slot["number"] == n) as raw:
+        with slot.read(PATIENCE, when=lambda slot, n=number: slot["number"][0] == n) as raw:
             seen.append(look(raw["pixels"][0]))
-        slot["left"] -= 1
+        left[number % SLOTS, 0] -= 1
     return seen
 
 

@@ -56,23 +56,30 @@ class DebugWarning(RuntimeWarning):
 def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
     """Return the error of a lock that was not free in time.
 
-    `holders` are the names of the threads whose holds were in the way when the time was over. There
-    may be none: they have just let go, or others' code has the lock below, if that is `foreign`.
+    `holders` are the threads and tasks whose holds were in the way when the time was over, such as
+    "thread 'a'" or "task 'b'". There may be none: they have just let go, or others' code has the
+    lock below, if that is `foreign`.
     """
-    names = sorted({repr(name) for name in holders})
-    if names:
-        blame = f"held by thread{'s' if len(names) > 1 else ''} {', '.join(names)}"
+    known = sorted(set(holders))
+    groups = []
+    for kind in ("thread ", "task "):
+        names = [holder.removeprefix(kind) for holder in known if holder.startswith(kind)]
+        if names:
+            groups.append(f"{kind.strip()}{'s' if len(names) > 1 else ''} {', '.join(names)}")
+    if groups:
+        blame = f"held by {' and '.join(groups)}"
     else:
         blame = "held by code outside lockedarray" if foreign else "others are in front"
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
 
 
-def not_true_in_time(lock: _Lock, timeout: float) -> LockTimeout:
+def not_true_in_time(timeout: float, lock: _Lock | None = None) -> LockTimeout:
     """Return the error of a guard whose predicate did not come true in time."""
-    return LockTimeout(f"{lock_text(lock)}: the predicate was not true within {timeout:g} s")
+    where = "when=" if lock is None else lock_text(lock)
+    return LockTimeout(f"{where}: the predicate was not true within {timeout:g} s")
 
 
-def cannot_come_true(lock: _Lock) -> DeadlockError:
+def cannot_come_true(lock: _Lock | int) -> DeadlockError:
     """Return the error of a wait for a change by a thread that holds a part of what must change."""
     return DeadlockError(
         f"{lock_text(lock)}: the predicate is false, and nobody could make it true, as this thread "

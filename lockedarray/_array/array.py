@@ -510,7 +510,10 @@ class LockedArray(Facade):
     def _general_augmented(self, index: Any) -> Any:
         """Read ``x[index]`` for ``x[index] op= v``: what remembers it, or a view."""
         if makes_view(index, self.ndim):
-            return self._general_getitem(index)
+            view = self._general_getitem(index)
+            if isinstance(view, LockedArray):
+                view._augmented = True  # its elements are there when the statement ends
+            return view
         return Augmented.begin(self, index, self._general_getitem, self.dtype)
 
     def _general_augmented_end(

@@ -9,7 +9,13 @@ import weakref
 from typing import Any, NamedTuple, NoReturn
 
 import lockedarray._core._native as _native
-from lockedarray._errors import closes_cycle, held_beside, not_in_time
+from lockedarray._errors import (
+    cannot_come_true,
+    closes_cycle,
+    held_beside,
+    not_in_time,
+    not_true_in_time,
+)
 from lockedarray._tasks import TaskOwners, running_task
 
 __all__ = ["RegionLockBase", "locks_in_use", "new_lockable"]
@@ -63,7 +69,7 @@ class RegionLockBase(_native.ReentrantLock):
         Each is (thread, mode, waiting, first byte, end, seconds for which it has waited).
         """
         entries = self.entries() if self._foreign is None else self._entries_over_foreign()
-        return [(_name(ident), *rest) for ident, *rest in entries]
+        return [(_shown_name(ident, task), *rest) for ident, task, *rest in entries]
 
     def _entries_over_foreign(self) -> list[Any]:
         """The entries, of which some have this lock for a moment only, to try the one below."""
@@ -72,14 +78,14 @@ class RegionLockBase(_native.ReentrantLock):
         waiting |= self.below.waiting.copy()  # who began after the first look, and let go since
         now = time.monotonic()
         shown: list[Any] = [
-            (ident, "write" if write else "read", True, None, None, now - since)
+            (ident, 0, "write" if write else "read", True, None, None, now - since)
             for ident, (write, since) in waiting.items()
         ]
-        for ident, mode, waits, *rest in entries:
+        for ident, task, mode, waits, *rest in entries:
             known = ident in waiting and waiting[ident][0] == (mode == "write")
             if not known and (waits or self.below.is_taken(ident)):
-                shown.append((ident, mode, waits, *rest))
-        return sorted(shown, key=lambda entry: entry[2])  # who holds comes first
+                shown.append((ident, task, mode, waits, *rest))
+        return sorted(shown, key=lambda entry: entry[3])  # who holds comes first
 
     def _suspend_all(self) -> tuple[Any, bool | None]:
         """Give back all that this thread keeps of the lock, and below it, for a while."""
@@ -304,19 +310,34 @@ def _name(ident: int) -> str:
     return f"thread {ident}" if thread is None else thread.name
 
 
+def _shown_name(ident: int, task: int) -> str:
+    """What lists call it."""
+    name = _tasks.name_of(task)
+    return _name(ident) if name is None else f"task {name!r} of {_name(ident)}"
+
+
 def _owner_name(ident: int, task: int) -> str:
     """What errors call it."""
     name = _tasks.name_of(task)
     return f"thread {_name(ident)!r}" if name is None else f"task {name!r}"
 
 
-def raise_timeout(lock: RegionLockBase, write: bool, holders: list[int]) -> NoReturn:
+def raise_timeout(lock: RegionLockBase, write: bool, holders: list[tuple[int, int]]) -> NoReturn:
     """Raise LockTimeout, naming who is in the way."""
     foreign = lock._foreign is not None
     if foreign:  # who only tries, gives it back if the lock below is taken
-        holders = [ident for ident in holders if ident not in lock.below.waiting]
-    known = (_name(ident) for ident in set(holders))
-    raise not_in_time(lock, write, known, foreign)
+        holders = [holder for holder in holders if holder[0] not in lock.below.waiting]
+    raise not_in_time(lock, write, (_owner_name(*holder) for holder in set(holders)), foreign)
+
+
+def raise_not_true(timeout: float) -> NoReturn:
+    """Raise LockTimeout of a guard whose predicate did not come true in time."""
+    raise not_true_in_time(timeout)
+
+
+def raise_beside(serial: int) -> NoReturn:
+    """Raise DeadlockError of a guard whose predicate nobody can make true."""
+    raise cannot_come_true(serial)
 
 
 def raise_deadlock(

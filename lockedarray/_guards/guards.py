@@ -64,7 +64,7 @@ class Guard(GuardBase):
         if when is not None:
             _check_callable(when, "when")
         self._plan = wanted, shape, _checked_timeout(timeout), when
-        self._raws, self._holds, self._places = [], None, []
+        self._raws, self._holds = [], None
 
     @classmethod
     def _of(
@@ -80,9 +80,9 @@ class Guard(GuardBase):
     def _whole_plan(self) -> Any:
         """What it is for: (array, writes) of each, what shapes their raw views, timeout, when."""
         if (one := self._one) is not None:
-            return [one[:2]], _only, one[2], None
+            return [one[:2]], _only, *one[2:]
         if (several := self._several) is not None:
-            return *_plan_of(*several), None
+            return *_plan_of(*several[:3]), several[3]
         return self._plan
 
     def _general_acquire_now(self) -> Any:
@@ -135,7 +135,7 @@ class Guard(GuardBase):
             if left == 0 or not changed:
                 assert timeout is not None
                 self._give_back(changed=False)
-                raise not_true_in_time(wanted[0][0]._buffer.lock, timeout)
+                raise not_true_in_time(timeout, wanted[0][0]._buffer.lock)
             changed = self._wait_for_change(deadline)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
 
@@ -151,12 +151,13 @@ class Guard(GuardBase):
             raws = self._take(wanted, 0)
         except LockTimeout as error:
             raise NotNow(error) from None
-        while self._places:  # from now on the guard's own holds are enough
-            self._places.pop().leave()
+        places = getattr(self, "_places", [])  # not there in one that a core made, at first
+        while places:  # from now on the guard's own holds are enough
+            places.pop().leave()
         is_true, yielded = self._ask(wanted, raws, shape, when)
         if is_true:
             return yielded
-        late = not_true_in_time(wanted[0][0]._buffer.lock, 0 if timeout is None else timeout)
+        late = not_true_in_time(0 if timeout is None else timeout, wanted[0][0]._buffer.lock)
         if timeout == 0:
             raise NotNow(late)
         future = new_future()
@@ -296,7 +297,9 @@ def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float |
         return is_true
 
     _check_callable(predicate, "predicate")
-    guard = Guard._of(array, False, timeout, when)
+    guard = None if debugging.enabled else guard_of_several(None, array, timeout, when)
+    if guard is None:
+        guard = Guard._of(array, False, timeout, when)
     try:
         with guard:
             return last
@@ -352,8 +355,7 @@ def acquire(
     >>> x
     LockedArray([2., 2.])
     """
-    is_plain = when is None and not debugging.enabled
-    guard = guard_of_several(write, read, timeout) if is_plain else None
+    guard = None if debugging.enabled else guard_of_several(write, read, timeout, when)
     if guard is not None:
         return guard
     wanted, shape, timeout = _plan_of(write, read, timeout)

@@ -25,7 +25,8 @@ class HeldLock(NamedTuple):
     """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
 
     `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.  A view
-    without a byte is held to read, from 0 to 0 (on the portable core like any other).
+    without a byte is held to read, from 0 to 0 (on the portable core like any other).  `thread` is
+    its name; of an asyncio task ``"task 'Task-1' of MainThread"``.
     """
 
     thread: str

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dis
 import json
 import os
+import sys
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Iterator
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, NamedTuple, SupportsIndex
 
 from lockedarray._cores import RegionLockBase
@@ -67,6 +69,21 @@ class _Tally:
         return f"{self.file}:{self.line}"
 
 
+_COPIES = bytes([dis.opmap["COPY"], 2] * 2) if "COPY" in dis.opmap else None
+
+
+def _augments(frame: FrameType | None) -> bool:
+    """Whether `frame` reads ``x[i]`` for ``x[i] += v``, which is one step."""
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while at > 0 and code[at] == 0:  # an entry of its cache: Python 3.11 and 3.12
+        at -= 2
+    return code[at - 4 : at] == _COPIES and getattr(
+        sys.modules["lockedarray"], "atomic_augmented_assignment", False
+    )
+
+
 class _Event(NamedTuple):
     """A hold, or a wait, from one time to another (ns)."""
 
@@ -93,6 +110,7 @@ class _Lane:
     def tally(self, lock: RegionLockBase, write: bool) -> _Tally:
         """Return the tally of the line that the thread is at."""
         frame = users_frame()
+        write = write or _augments(frame)
         file, line = ("?", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno or 0)
         key = (lock.serial, write, file, line)
         tally = self.tallies.get(key)
@@ -145,6 +163,8 @@ class Trace:
         """As `Observer` has it."""
         lane = self._lane()
         tally = lane.tally(lock, write)
+        if tally.write and not write:
+            return  # x[i] += v is one step, and its end takes the lock
         tally.locks += 1
         lane.open[key] = tally, time.monotonic_ns()
 

@@ -13,6 +13,7 @@ __all__ = ["ArrayHold", "Holders", "holds", "label_of", "table"]
 class ArrayHold(NamedTuple):
     """One entry of `holds`: which thread holds or waits for the lock of which array, and how.
 
+    `thread` is its name; of an asyncio task ``"task 'Task-1' of MainThread"``.
     `array` is the name of the array's lock, or ``'lock 7'`` by its serial number.  `waited` says
     for how many seconds a thread has waited until now; it is None for one that holds.  `low` and
     `high` delimit the bytes that are asked for, as in `RegionLock.holds`.

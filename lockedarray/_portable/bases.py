@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._portable.lock import Holds, RegionLockBase, follow_task, in_one_step, this_owner
-from lockedarray._portable.statement import augments
+from lockedarray._portable.statement import augments, ends_augmented
 
 __all__ = [
     "ArrayBase",
@@ -88,6 +88,7 @@ class ArrayBase(np.ndarray):
     _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
+    _augmented: bool = False  # a view that x[i] += ... has read, and not yet assigned
     _earlier: Any = None  # what it showed before resizes: C code may be reading there still
 
     # What a guard asks of an array is in the class above, as are the general versions.
@@ -131,6 +132,17 @@ class ArrayBase(np.ndarray):
         return self._general_getitem(index)
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, ArrayBase) and value._augmented:
+            value._augmented = False
+            buffer = self._buffer
+            if (
+                buffer is not None
+                and value._buffer is buffer
+                and not buffer.frozen
+                and self._may_write
+                and ends_augmented()
+            ):
+                return  # the end of x[2:5] += v, whose elements the view has already
         self._general_setitem(index, value)
 
 
@@ -255,8 +267,8 @@ class GuardBase:
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     # What a guard that a core made is for.
-    _one: tuple[ArrayBase, bool, float | None] | None = None
-    _several: tuple[Any, Any, float | None] | None = None
+    _one: tuple[ArrayBase, bool, float | None, Any] | None = None
+    _several: tuple[Any, Any, float | None, Any] | None = None
 
     _holds: Holds | None
     _general_acquire: Callable[[], Any]
@@ -420,6 +432,6 @@ def new_lockable(lock: RegionLockBase, write: bool) -> Any:
     return None
 
 
-def guard_of_several(write: Any, read: Any, timeout: Any) -> Any:
+def guard_of_several(write: Any, read: Any, timeout: Any, when: Any) -> Any:
     """Return what `acquire` returns, or None to have it make its guard; here always None."""
     return None

@@ -137,6 +137,12 @@ class _Owner:
             return f"task {task!r}"
         return f"thread {'' if self.thread is None else self.thread.name!r}"
 
+    def shown_name(self) -> str:
+        """What lists call it."""
+        thread = "" if self.thread is None else self.thread.name
+        name = _tasks.name_of(self.task)
+        return thread if name is None else f"task {name!r} of {thread}"
+
     def remember(self, hold: _Hold, lock: RegionLockBase) -> None:
         self.holds[hold] = lock
         if self.thread is not None:
@@ -226,8 +232,8 @@ def _this_thread() -> _Thread:
 
 
 def locks_in_use() -> set[RegionLockBase]:
-    """Return the locks that some thread holds, or waits for."""
-    return {lock for lock in _all_locks() if lock._holds or lock._queue}
+    """Return the locks that some thread holds, or waits for, or for a change of."""
+    return {lock for lock in _all_locks() if lock._holds or lock._queue or lock._changes}
 
 
 _observer: Any = None
@@ -498,7 +504,7 @@ class RegionLockBase:
         now = time.monotonic()
         entries: list[tuple[str, str, bool, None, None, float | None]] = [
             (
-                hold.thread.name,
+                hold.owner.shown_name(),
                 "write" if hold.write else "read",
                 waiter is not None,
                 None,
@@ -509,7 +515,8 @@ class RegionLockBase:
         ]
         changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [
-            (change.thread.name, "change", True, None, None, None) for change in changes
+            (change.owner.shown_name(), "change", True, None, None, now - change.since)
+            for change in changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -756,11 +763,6 @@ class RegionLockBase:
             for owner, (write, _) in list(self._taken.items())
             if owner is not hold.owner and (write or hold.write)
         ]
-
-    def _threads_in_the_way(self, hold: _Hold) -> list[_Thread]:
-        """The threads of those owners, among which may be that of `hold`, too."""
-        owners = self._holders_in_the_way(hold)
-        return [owner.thread for owner in owners if owner.thread is not None]
 
     def _queue_in_the_way(self, hold: _Hold, waiter: _Waiter | None = None) -> bool:
         """Whether `hold` must stand behind a waiter that has waited long enough.
@@ -1103,7 +1105,8 @@ class RegionLockBase:
     # -- messages --------------------------------------------------------------------------------
 
     def _not_in_time(self, hold: _Hold) -> LockTimeout:
-        holders = {thread.name for thread in self._threads_in_the_way(hold)}
+        owners = self._holders_in_the_way(hold)
+        holders = [owner.name() for owner in owners if owner.thread is not None]
         return not_in_time(self, hold.write, holders, not self._own)
 
     def _forget_other_threads(self, thread: _Thread) -> None:
@@ -1135,7 +1138,17 @@ class Change:
     thread that made the change, and under the monitor.
     """
 
-    __slots__ = ("__weakref__", "_bell", "_locks", "_notify", "_seen", "owner", "polls", "thread")
+    __slots__ = (
+        "__weakref__",
+        "_bell",
+        "_locks",
+        "_notify",
+        "_seen",
+        "owner",
+        "polls",
+        "since",
+        "thread",
+    )
 
     def __init__(
         self, locks: Iterable[RegionLockBase], notify: Callable[[], object] | None = None
@@ -1144,6 +1157,7 @@ class Change:
         self._bell.acquire()
         self._seen = False
         self._notify = notify
+        self.since = time.monotonic()
         self.thread = _this_thread()
         self.owner = this_owner()
         self.polls = False  # others' code may write, too, and does not tell

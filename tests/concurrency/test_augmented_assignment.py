@@ -181,3 +181,64 @@ def test_it_is_one_step_beside_the_other_ways_to_update():
     )
     assert x[0] == 800
     assert la.atomic_augmented_assignment
+
+
+RESIZES = {
+    "resize": lambda x: x.resize(6),
+    "append": lambda x: x.append(9.0),
+    "move": lambda x: x.resize(50_000),
+    "shrink": lambda x: x.resize(3),
+}
+
+VIEWS = {
+    "x[...]": [0, 1, 2, 3],
+    "x[()]": [0, 1, 2, 3],
+    "x[None]": [0, 1, 2, 3],
+    "x[:]": [0, 1, 2, 3],
+    "x[::2]": [0, 2],
+    "x[-3:-1]": [1, 2],
+    "x[::-1]": [0, 1, 2, 3],
+    "x[a:]": [2, 3],
+    "x[a:][-1:]": [3],
+    "x.real[:]": [0, 1, 2, 3],
+}
+
+
+@pytest.mark.parametrize("how", RESIZES)
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_beside_a_resize_is_updated_where_it_was_read_and_nowhere_else(view, how):
+    x = LockedArray(np.arange(4.0))
+
+    def interrupted():
+        Running(lambda: RESIZES[how](x)).result()
+        return 10
+
+    exec(f"{view} += interrupted()", {"x": x, "interrupted": interrupted, "a": 2})
+    added = dict.fromkeys(VIEWS[view], 10.0)
+    expected = [i + added.get(i, 0.0) for i in range(4)]
+    assert x[:4].tolist() == expected[: len(x)]
+    assert not x[5:].any()
+    assert free(x)
+
+
+def test_a_view_that_an_operand_hands_back_is_assigned():
+    x = LockedArray(np.arange(4.0))
+
+    class Another:
+        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+            return x[2:]
+
+    x[:2] += Another()
+    assert x.tolist() == [2, 3, 2, 3]
+
+
+def test_a_view_of_an_array_that_is_frozen_in_between_is_refused():
+    x = LockedArray(np.zeros(4))
+
+    class Freezes:
+        def __array_ufunc__(self, ufunc, method, *inputs, out, **kwargs):
+            x.freeze()
+            return out[0]
+
+    with pytest.raises(ValueError, match="read-only"):
+        x[:2] += Freezes()

@@ -488,6 +488,42 @@ def test_plain_operation_goes_past_a_waiting_task_of_its_thread():
     assert free(x)
 
 
+def test_lists_and_errors_name_the_tasks_that_hold_and_wait():
+    x, y = la.zeros(1), la.zeros(1)
+
+    async def want(x):
+        async with x.write():
+            pass
+
+    async def want_change():
+        async with y.write(when=is_set):
+            pass
+
+    async def main():
+        asyncio.current_task().set_name("holder")
+        here = threading.current_thread().name
+        async with x.write():
+            one = asyncio.create_task(want(x), name="waiter")
+            two = asyncio.create_task(want_change(), name="watcher")
+            await until(waits(x))
+            await until(watched(y))
+            assert [(entry.thread, entry.mode) for entry in (*x.lock.holds(), *y.lock.holds())] == [
+                (f"task 'holder' of {here}", "write"),
+                (f"task 'waiter' of {here}", "write"),
+                (f"task 'watcher' of {here}", "change"),
+            ]
+            assert f"task 'waiter' of {here}" in [entry.thread for entry in la.holds()]
+            with pytest.raises(la.LockTimeout, match="held by task 'holder'$"):
+                start(x.write(timeout=0.01).acquire).result()
+        await one
+        y[0] = 1
+        await two
+
+    asyncio.run(main())
+    with held_elsewhere(x.write()), pytest.raises(la.LockTimeout, match="held by thread '"):
+        x.write(timeout=0).acquire()
+
+
 # -- guards with a predicate -----------------------------------------------------------------------
 
 

@@ -284,7 +284,7 @@ REACH = 300e-6
 x, y = la.zeros(10), la.zeros(10)
 arrays = [x, y]
 {act}
-weather(act, 150)
+weather(act, 100)
 use_elsewhere()
 """,
         timeout=100,
@@ -305,7 +305,7 @@ def act():
     for guard in kept:
         with guard:
             pass
-weather(act, 1000)
+weather(act, 300)
 assert not any(guard.held for guard in kept)
 act()
 use_elsewhere()

@@ -266,6 +266,20 @@ def loop(names, statement):
     exec(text, {**names, "lock": la.zeros(1).lock.gen_wlock()})
 
 
+def iterators_in_turns(names, statement):
+    text = (
+        "for a in one:\n for b in other:\n  for c in one:\n   for d in other:\n"
+        f"    {statement}\n    break\n   break\n  break\n break"
+    )
+    exec(text, {**names, "one": iter("ab"), "other": iter("cd")})
+
+
+def very_long_code(names, statement):
+    lines = [f"v{i} = {i}.5" for i in range(300)]
+    text = "def run(x, changed, i):\n  " + "\n  ".join(lines) + "\n  f = lambda: (x, i)\n  "
+    exec(f"{text}for v in [0]: x[i] += changed(x) if v299 else v298\nrun(x, changed, 0)", names)
+
+
 def nested_locks(names, statement):
     text = f"with lock:\n  with lock:\n    with lock:\n      {statement}"
     exec(text, {**names, "lock": threading.RLock()})
@@ -353,6 +367,8 @@ PLACES = {
     "class body": lambda names, statement: exec(f"class C:\n    {statement}", names),
     "loops and with": loop,
     "a lock in itself": nested_locks,
+    "iterators in turns": iterators_in_turns,
+    "very long code": very_long_code,
     "handlers of one exception": handler,
     "generator": generator,
     "coroutine": coroutine,
@@ -387,6 +403,15 @@ def test_it_stays_one_step_when_the_interpreter_has_specialised_the_code():
     for array in (x, x[:], flat):
         count(array, 300)
         assert x[1] == 300
+
+
+def test_slices_of_flat_are_updated_in_one_step():
+    x = LockedArray(np.zeros(4))
+    a = 1
+    x.flat[0:2] += changed(x)
+    x.flat[a:] += changed(x, 2)
+    x.flat[:] += changed(x, 3, 5)
+    assert x.tolist() == [12, 3, 12, 6]
 
 
 def test_statements_inside_the_operand_are_steps_of_their_own():

@@ -50,6 +50,34 @@ def test_a_trace_counts_locks_by_array_mode_and_line():
     assert all(row.waited == 0 for row in trace.rows)
 
 
+def hold_its_lock(x):
+    with x.lock:
+        pass
+
+
+def test_an_augmented_assignment_is_one_lock_of_its_line():
+    x = la.zeros(8)
+    truth = la.zeros(8, dtype=bool)
+    index = [0, 1]
+    with la.tracing() as trace:
+        for _ in range(3):
+            x[0] += 1
+        x[index] += 1
+        x.flat[2] += x[3]
+        x[index[0]] = x[1] + 1
+        truth[0] |= True
+        line = here()
+    assert counts(of(trace, x)) == {
+        ("write", line - 5): (3, 0),
+        ("write", line - 4): (1, 0),
+        ("write", line - 3): (1, 0),
+        ("read", line - 3): (1, 0),
+        ("write", line - 2): (1, 0),
+        ("read", line - 2): (1, 0),
+    }
+    assert counts(of(trace, truth)) == {("write", line - 1): (1, 0)}
+
+
 OPERATIONS = {
     "element": lambda x: x[0],
     "store": lambda x: x.__setitem__(0, 1),
@@ -66,6 +94,9 @@ OPERATIONS = {
     "guard": lambda x: x.write().__enter__(),
     "acquire": lambda x: la.acquire(write=x, read=la.ones(1)).acquire(),
     "lock object": lambda x: x.lock.gen_wlock().acquire(),
+    "lock itself": hold_its_lock,
+    "append": lambda x: x.append(1),
+    "popleft": lambda x: x.popleft(),
 }
 
 
@@ -75,7 +106,7 @@ def test_a_trace_sees_every_way_to_take_a_lock(act):
     with la.tracing() as trace:
         kept = act(x)
     # A resize that has to move the memory finds that out under the lock, and takes it again.
-    most = 2 if act is OPERATIONS["resize"] else 1
+    most = 2 if act in (OPERATIONS["resize"], OPERATIONS["append"]) else 1
     assert 1 <= sum(row.locks for row in of(trace, x)) <= most, (trace.rows, kept)
 
 
@@ -274,7 +305,7 @@ def hold_to_write(x):
 
 
 @pytest.mark.parametrize("where", ["taken", "given"])
-@pytest.mark.parametrize("act", [la.LockedArray.sum, hold_to_write])
+@pytest.mark.parametrize("act", [la.LockedArray.sum, hold_to_write, hold_its_lock])
 def test_what_strikes_in_an_observer_is_raised_and_leaves_no_lock_held(where, act):
     x = la.zeros(4)
 

@@ -72,6 +72,27 @@ def test_holds_tells_of_lock_objects_and_of_locks_below():
     assert la.holds() == []
 
 
+def test_holds_tells_who_waits_for_a_change_of_what_nobody_holds():
+    x = la.zeros(4)
+    waiter = start(x.wait_for, lambda raw: raw[0] > 0)
+    wait_until(lambda: of(x) == [(waiter.name, "change", True)])
+    (entry,) = la.holds()
+    assert 0 <= entry.waited < 3600
+    x[0] = 1
+    waiter.result()
+    wait_until(lambda: la.holds() == [])
+
+
+def test_holds_tells_of_each_part_that_a_thread_waits_for_since_when():
+    x = la.zeros(400)
+    for _ in range(3):  # what waited before is not told
+        with held_elsewhere(x.write()):
+            waiter = start(lambda: la.acquire(read=(x[:4], x[100:104], x[200:204])).acquire())
+            wait_until(lambda: [entry for entry in la.holds() if entry.waiting])
+            assert all(0 <= entry.waited < 3600 for entry in la.holds() if entry.waiting)
+        waiter.result()
+
+
 def test_holds_beside_threads_that_take_and_give_back():
     arrays = [la.zeros(3) for _ in range(4)]
     stop = threading.Event()

@@ -112,6 +112,23 @@ la_array_set_may_write(PyObject *object, PyObject *value, void *Py_UNUSED(closur
     return 0;
 }
 
+static PyObject *
+la_array_get_augmented(PyObject *object, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(la_facade_of(object)->augmented);
+}
+
+static int
+la_array_set_augmented(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+{
+    int is = value == NULL ? 0 : PyObject_IsTrue(value);
+    if (is < 0) {
+        return -1;
+    }
+    la_facade_of(object)->augmented = (char)is;
+    return 0;
+}
+
 #define LA_SLOT(name) ((void *)offsetof(la_facade, name))
 static PyGetSetDef la_array_getset[] = {
     {"_buffer", la_array_get, la_array_set_buffer, NULL, LA_SLOT(buffer)},
@@ -119,6 +136,7 @@ static PyGetSetDef la_array_getset[] = {
     {"_owner", la_array_get, la_array_set, NULL, LA_SLOT(owner)},
     {"_earlier", la_array_get, la_array_set, NULL, LA_SLOT(earlier)},
     {"_may_write", la_array_get_may_write, la_array_set_may_write, NULL, NULL},
+    {"_augmented", la_array_get_augmented, la_array_set_augmented, NULL, NULL},
     {"at", la_array_get_at, NULL,
      "Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

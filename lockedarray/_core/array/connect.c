@@ -69,6 +69,7 @@ la_arrays_connect(void)
         .is_current = la_arrays_is_current,
         .raw_take = la_raw_take,
         .raw_end = la_raw_end,
+        .raw_go_on = la_raw_go_on,
         .raw_keep = la_raw_keep,
     };
 }

@@ -27,6 +27,7 @@ struct la_facade {
     la_facade *next;
     la_facade **back;
     char may_write;
+    char augmented;         /* a view that x[i] += ... has read, and not yet assigned */
 };
 
 extern PyTypeObject *la_array_type;

@@ -63,6 +63,20 @@ static void
 la_growth_end(la_growth *growth)
 {
     la_release(growth->hold, growth->thread);
+    if (!LA_LIKELY(!la_is_observed())) {
+        la_observe_given(growth->hold);
+    }
+    la_hold_free(growth->hold, growth->thread);
+}
+
+/* The same where nothing was changed, and the general version does it. */
+static void
+la_growth_undo(la_growth *growth)
+{
+    la_give_back(growth->hold, growth->thread);
+    if (!LA_LIKELY(!la_is_observed())) {
+        la_observe_given(growth->hold);
+    }
     la_hold_free(growth->hold, growth->thread);
 }
 
@@ -123,7 +137,7 @@ la_growth_begin(PyObject *array, la_growth *growth)
         return -1;
     }
     if (!la_growth_may_be(growth)) {
-        la_growth_end(growth);
+        la_growth_undo(growth);
         return LA_GENERAL;
     }
     return 0;

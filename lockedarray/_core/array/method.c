@@ -152,22 +152,37 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }
 
+/* Which of timeout= and when= it is: 0 or 1; 2 for any other. */
+static int
+la_method_guard_term(PyObject *name)
+{
+    return PyUnicode_CompareWithASCIIString(name, "when") == 0 ? 1
+        : PyUnicode_CompareWithASCIIString(name, "timeout") == 0 ? 0 : 2;
+}
+
 /* x.read() and x.write() */
 static PyObject *
 la_method_call_guard(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     la_method *self = (la_method *)object;
-
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
-    bool is_named = kwnames != NULL && PyTuple_GET_SIZE(kwnames) == 1
-                    && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0),
-                                                        "timeout") == 0;
+    Py_ssize_t named = kwnames == NULL ? 0 : PyTuple_GET_SIZE(kwnames);
+    PyObject *terms[3] = {NULL, NULL, NULL};    /* the timeout, when, and anything else */
+    bool once = true;
 
-    if (nargs >= 1 && nargs + is_named <= 2 && (kwnames == NULL || is_named)
-            && la_is_facade(args[0])) {
-        double timeout = nargs + is_named == 1 ? -1 : la_guard_timeout(args[1]);
-        if (timeout != -2) {
-            return la_guard_new(args[0], self->mode == LA_METHOD_WRITES, timeout);
+    if (nargs >= 1 && nargs <= 3 && la_is_facade(args[0])) {
+        for (Py_ssize_t i = 1; i < nargs; i++) {
+            terms[i - 1] = args[i];
+        }
+        for (Py_ssize_t i = 0; i < named; i++) {
+            PyObject **term = &terms[la_method_guard_term(PyTuple_GET_ITEM(kwnames, i))];
+            once = once && *term == NULL;
+            *term = args[nargs + i];
+        }
+        PyObject *when = terms[1] == Py_None ? NULL : terms[1];
+        double timeout = terms[0] == NULL ? -1 : la_guard_timeout(terms[0]);
+        if (timeout != -2 && once && terms[2] == NULL && (when == NULL || la_guard_knows(when))) {
+            return la_guard_new(args[0], self->mode == LA_METHOD_WRITES, timeout, when);
         }
     }
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);

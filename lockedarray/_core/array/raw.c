@@ -141,6 +141,12 @@ la_raw_end(PyObject *raw)
     la_fields(raw)->flags &= ~NPY_ARRAY_WRITEABLE;
 }
 
+void
+la_raw_go_on(PyObject *raw)
+{
+    la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
+}
+
 PyObject *
 la_raw_keep(PyObject *facade, PyObject *raw)
 {

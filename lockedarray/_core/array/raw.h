@@ -24,6 +24,7 @@ PyObject *la_raw_take(PyObject *facade, la_mode mode);
 PyObject *la_raw_keep(PyObject *facade, PyObject *raw);
 /* Nothing is written by it any more. */
 void la_raw_end(PyObject *raw);
+void la_raw_go_on(PyObject *raw);
 
 /* Forget the raw views of a facade, which shows something else now. */
 void la_raws_drop(PyObject *facade);

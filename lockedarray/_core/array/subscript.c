@@ -117,6 +117,21 @@ la_augments(PyObject *array, PyObject *index)
     return slots->mp_subscript == la_subscript && slots->mp_ass_subscript == la_assign_subscript;
 }
 
+/*
+ * Is this the end of x[2:5] += v, where what was read is a view? It has its elements already,
+ * also if the index names others by now, after a resize.
+ */
+static LA_COLD bool
+la_is_own(PyObject *array, PyObject *view)
+{
+    const la_facade *facade = la_facade_of(array);
+
+    la_facade_of(view)->augmented = 0;
+    return facade->buffer == la_facade_of(view)->buffer && facade->buffer != NULL
+           && !la_is_frozen((la_buffer_object *)facade->buffer) && facade->may_write
+           && la_statement_ends();
+}
+
 /* -- the slots ----------------------------------------------------------------------- */
 
 PyObject *
@@ -137,6 +152,9 @@ la_subscript(PyObject *array, PyObject *index)
              && la_index_makes_view(index, la_fields(array)->nd)) {
         result = la_checked_view(
             array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+        if (result != NULL && la_augments(array, index)) {
+            la_facade_of(result)->augmented = 1;
+        }
     }
     else if (la_index_is_advanced(index)) {
         result = la_advanced_get(array, index);
@@ -219,6 +237,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
     int count = la_index_integers(index, integers);
     if (la_is_augmented(value)) {
         return la_augmented_store(array, index, integers, count, value);
+    }
+    if (la_is_facade(value) && la_facade_of(value)->augmented && la_is_own(array, value)) {
+        return 0;
     }
     if (count >= 0 && count == la_fields(array)->nd) {
         if (la_is_element(value)) {

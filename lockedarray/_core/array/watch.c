@@ -6,13 +6,14 @@
 
 #include "array/step.h"
 #include "guard/region_lock.h"
+#include "lock/change.h"
 
 typedef struct {
     PyObject **found;           /* new references, some more than once */
     size_t room, count;
 } la_watch;
 
-/* Whoever holds a lock, or waits for it, has a reference to its object. */
+/* Whoever holds a lock, or waits for it or for a change, has a reference to its object. */
 static void
 la_watch_visit(la_lock *lock, void *context)
 {
@@ -32,6 +33,7 @@ static void
 la_watch_all(void *context)
 {
     la_registry_visit_locks(la_watch_visit, context);
+    la_changes_visit_locks(la_watch_visit, context);
 }
 
 static void
@@ -74,7 +76,7 @@ la_locks_in_use(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 
 static PyMethodDef la_watch_functions[] = {
     {"locks_in_use", la_locks_in_use, METH_NOARGS,
-     "The set of all RegionLocks that some thread holds, or waits for."},
+     "The set of all RegionLocks that some thread holds, or waits for, or for a change of."},
     {NULL, NULL, 0, NULL},
 };
 

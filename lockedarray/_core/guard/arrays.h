@@ -29,6 +29,8 @@ typedef struct {
     PyObject *(*raw_take)(PyObject *array, la_mode mode);
     /* Makes it read-only. */
     void (*raw_end)(PyObject *raw);
+    /* Makes it writable again, of an array that may be written. */
+    void (*raw_go_on)(PyObject *raw);
     /* The same, and keeps it for later, while the lock is held; returns what is to be let go. Steals. */
     PyObject *(*raw_keep)(PyObject *array, PyObject *raw);
 } la_arrays_type;

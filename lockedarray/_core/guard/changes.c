@@ -102,20 +102,28 @@ la_change_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *
-la_change_object_wait(PyObject *object, PyObject *timeout)
+int
+la_change_await(PyObject *change, int64_t deadline)
 {
-    la_change_object *self = (la_change_object *)object;
+    la_change_object *self = (la_change_object *)change;
     la_thread *thread = la_thread_here();
-    int64_t deadline = LA_NEVER;
 
     if (thread == NULL) {
-        return NULL;
+        return -1;
     }
     if (self->watch == NULL || self->call != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "no thread waits for this change");
-        return NULL;
+        return -1;
     }
+    la_status status = la_hold_await_change(self->watch, thread, deadline);
+    return status == LA_INTERRUPTED ? -1 : status == LA_OK;
+}
+
+static PyObject *
+la_change_object_wait(PyObject *object, PyObject *timeout)
+{
+    int64_t deadline = LA_NEVER;
+
     if (timeout != Py_None) {
         double seconds = PyFloat_AsDouble(timeout);
         if (seconds == -1.0 && PyErr_Occurred()) {
@@ -123,8 +131,8 @@ la_change_object_wait(PyObject *object, PyObject *timeout)
         }
         deadline = la_deadline_after(seconds);
     }
-    la_status status = la_hold_await_change(self->watch, thread, deadline);
-    return status == LA_INTERRUPTED ? NULL : PyBool_FromLong(status == LA_OK);
+    int changed = la_change_await(object, deadline);
+    return changed < 0 ? NULL : PyBool_FromLong(changed);
 }
 
 static PyMethodDef la_change_methods[] = {

@@ -13,6 +13,9 @@
  */
 PyObject *la_change_new(const la_wanted *wanted, int count, PyObject *call);
 
+/* Waits for it: 1, 0 if there was none in time, or -1 with an error. */
+int la_change_await(PyObject *change, int64_t deadline);
+
 int la_changes_add(PyObject *module);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_CHANGES_H_ */

@@ -21,8 +21,10 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "guard/changes.h"
 #include "guard/guarded.h"
 #include "guard/holds.h"
+#include "guard/refusal.h"
 #include "guard/task.h"
 
 typedef enum {
@@ -45,6 +47,7 @@ typedef struct {
     la_guarded guarded;         /* no arrays: the general version knows them */
     /* Of several: what acquire() was given, an array, a tuple of them, or None. */
     PyObject *given_write, *given_read;
+    PyObject *when;             /* a predicate that is to be true, or NULL */
 } la_guard;
 
 static PyTypeObject *la_guard_type, *la_guard_class;
@@ -297,6 +300,79 @@ la_guard_yield(la_guard *self)
     return both;
 }
 
+/* Is it true of what the guard, which is taken, will yield, and may that be yielded? Else -1. */
+static int
+la_guard_asks(la_guard *self)
+{
+    la_guarded_show(&self->guarded);
+    PyObject *yielded = la_guard_yield(self);
+    PyObject *answer = yielded == NULL ? NULL : PyObject_CallOneArg(self->when, yielded);
+    int is_true = answer == NULL ? -1 : PyObject_IsTrue(answer);
+
+    Py_XDECREF(answer);
+    Py_XDECREF(yielded);
+    return is_true >= 0 && la_task_follow() < 0 ? -1 : is_true;
+}
+
+static double
+la_guard_left(int64_t deadline)
+{
+    int64_t now = deadline == LA_NEVER ? 0 : la_now();
+
+    return deadline == LA_NEVER ? -1 : now >= deadline ? 0 : (double)(deadline - now) / 1e9;
+}
+
+/*
+ * Takes the locks when the predicate is true under them: 0, LA_GENERAL or -1. While it is false
+ * nothing is held, and what the guard wants is watched from before it was given back.
+ */
+static LA_COLD int
+la_guard_take_when(la_guard *self, la_thread *thread, double timeout)
+{
+    int64_t deadline = timeout < 0 ? LA_NEVER : la_deadline_after(timeout);
+    double left = timeout;
+    int changed = 1;
+
+    for (;;) {
+        int result = la_task_follow() < 0 ? -1 : la_guarded_take(&self->guarded, thread, left);
+        if (result != 0) {
+            return result;
+        }
+        int is_true = la_guard_asks(self);
+        if (is_true > 0 && LA_LIKELY(la_guarded_lend_again(&self->guarded))) {
+            return 0;
+        }
+        if (is_true != 0 || left == 0 || !changed) {
+            la_guarded_give_back(&self->guarded, thread);
+            if (is_true == 0) {
+                la_refusal_raise_not_true(timeout);
+            }
+            /* Of what the predicate has frozen, or resized, the general version knows more. */
+            return is_true > 0 ? LA_GENERAL : -1;
+        }
+        PyObject *change = la_guarded_watch(&self->guarded, thread);
+        changed = change == NULL ? -1 : la_change_await(change, deadline);
+        Py_XDECREF(change);
+        if (changed < 0) {
+            return -1;
+        }
+        left = la_guard_left(deadline);
+    }
+}
+
+/* Takes the locks: 0, LA_GENERAL or -1. */
+static inline int
+la_guard_take(la_guard *self, la_thread *thread, double timeout, bool now)
+{
+    if (self->guarded.count == 0) {
+        return LA_GENERAL;
+    }
+    if (LA_LIKELY(self->when == NULL)) {
+        return la_guarded_take(&self->guarded, thread, timeout);
+    }
+    return now ? LA_GENERAL : la_guard_take_when(self, thread, timeout);
+}
+
 static PyObject *
 la_guard_acquire_within(la_guard *self, double timeout, bool now)
 {
@@ -312,8 +388,7 @@ la_guard_acquire_within(la_guard *self, double timeout, bool now)
         return NULL;
     }
     la_thread *thread = la_thread_here();
-    int result = thread == NULL ? -1 : self->guarded.count == 0 ? LA_GENERAL
-        : la_guarded_take(&self->guarded, thread, timeout);
+    int result = thread == NULL ? -1 : la_guard_take(self, thread, timeout, now);
     if (LA_LIKELY(result == 0)) {
         PyObject *yielded = la_guard_yield(self);
         if (LA_LIKELY(yielded != NULL)) {
@@ -431,6 +506,7 @@ la_guard_dealloc(PyObject *object)
     la_guarded_clear(&self->guarded);
     Py_CLEAR(self->given_write);
     Py_CLEAR(self->given_read);
+    Py_CLEAR(self->when);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -442,6 +518,7 @@ la_guard_traverse(PyObject *object, visitproc visit, void *arg)
 
     Py_VISIT(self->given_write);
     Py_VISIT(self->given_read);
+    Py_VISIT(self->when);
     Py_VISIT(Py_TYPE(object));
     return la_guarded_traverse(&self->guarded, visit, arg);
 }
@@ -454,17 +531,18 @@ la_guard_get_held(PyObject *object, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-la_guard_with_timeout(la_guard *self, PyObject *first, PyObject *second)
+la_guard_with_terms(la_guard *self, PyObject *first, PyObject *second)
 {
     PyObject *timeout = self->timeout < 0 ? Py_NewRef(Py_None)
                                           : PyFloat_FromDouble(self->timeout);
-    PyObject *all = timeout == NULL ? NULL : PyTuple_Pack(3, first, second, timeout);
+    PyObject *when = self->when == NULL ? Py_None : self->when;
+    PyObject *all = timeout == NULL ? NULL : PyTuple_Pack(4, first, second, timeout, when);
 
     Py_XDECREF(timeout);
     return all;
 }
 
-/* (array, writes, timeout) of a guard of one array; None for any other. */
+/* (array, writes, timeout, when) of a guard of one array; None for any other. */
 static PyObject *
 la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
 {
@@ -475,11 +553,11 @@ la_guard_get_one(PyObject *object, void *Py_UNUSED(closure))
     if (self->guarded.count == 0 || self->given_write != NULL) {
         Py_RETURN_NONE;
     }
-    return la_guard_with_timeout(self, first->array,
-                                 first->mode == LA_WRITE ? Py_True : Py_False);
+    return la_guard_with_terms(self, first->array,
+                               first->mode == LA_WRITE ? Py_True : Py_False);
 }
 
-/* (write, read, timeout), as acquire() was given them; None for any other guard. */
+/* (write, read, timeout, when), as acquire() was given them; None for any other guard. */
 static PyObject *
 la_guard_get_several(PyObject *object, void *Py_UNUSED(closure))
 {
@@ -488,7 +566,7 @@ la_guard_get_several(PyObject *object, void *Py_UNUSED(closure))
     if (self->given_write == NULL) {
         Py_RETURN_NONE;
     }
-    return la_guard_with_timeout(self, self->given_write, self->given_read);
+    return la_guard_with_terms(self, self->given_write, self->given_read);
 }
 
 static PyObject *
@@ -592,13 +670,14 @@ la_guard_timeout(PyObject *given)
 /* -- making one ------------------------------------------------------------------ */
 
 PyObject *
-la_guard_new(PyObject *array, bool writes, double timeout)
+la_guard_new(PyObject *array, bool writes, double timeout, PyObject *when)
 {
     la_guard *self = (la_guard *)la_guard_class->tp_alloc(la_guard_class, 0);
 
     if (self != NULL) {
         la_guarded_init_one(&self->guarded, array, writes ? LA_WRITE : LA_READ);
         self->timeout = timeout;
+        self->when = Py_XNewRef(when);
     }
     return (PyObject *)self;
 }
@@ -633,31 +712,39 @@ la_guard_add_given(la_guard *self, PyObject *given, Py_ssize_t count, la_mode mo
     }
 }
 
-/* What acquire(write, read, timeout) returns; None if the general version is to look at it. */
+bool
+la_guard_knows(PyObject *when)
+{
+    return when == Py_None || PyCallable_Check(when);
+}
+
+/* What acquire(write, read, timeout, when) returns; None if the general version is to look at it. */
 static PyObject *
 la_guard_of_several(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
-    if (nargs != 3) {
-        PyErr_SetString(PyExc_TypeError, "guard_of_several() takes write, read and timeout");
+    if (nargs != 4) {
+        PyErr_SetString(PyExc_TypeError, "guard_of_several() takes write, read, timeout and when");
         return NULL;
     }
+    PyObject *when = args[3] == Py_None ? NULL : args[3];
     double timeout = la_guard_timeout(args[2]);
     Py_ssize_t writers = la_guard_count_given(args[0]), readers = la_guard_count_given(args[1]);
-    if (timeout == -2 || writers < 0 || readers < 0 || writers + readers == 0
+    if (timeout == -2 || !la_guard_knows(args[3]) || writers < 0 || readers < 0 || writers + readers == 0
             || writers + readers > INT_MAX) {
         Py_RETURN_NONE;
     }
     if (args[1] == Py_None && la_arrays.is_array(args[0])) {
-        return la_guard_new(args[0], true, timeout);
+        return la_guard_new(args[0], true, timeout, when);
     }
     if (args[0] == Py_None && la_arrays.is_array(args[1])) {
-        return la_guard_new(args[1], false, timeout);
+        return la_guard_new(args[1], false, timeout, when);
     }
     la_guard *self = (la_guard *)la_guard_class->tp_alloc(la_guard_class, 0);
     if (self == NULL) {
         return NULL;
     }
     self->timeout = timeout;
+    self->when = Py_XNewRef(when);
     self->given_write = Py_NewRef(args[0]);
     self->given_read = Py_NewRef(args[1]);
     if (la_guarded_init_several(&self->guarded, (size_t)(writers + readers)) < 0) {
@@ -671,7 +758,7 @@ la_guard_of_several(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize
 
 static PyMethodDef la_guard_functions[] = {
     {"guard_of_several", (PyCFunction)(void (*)(void))la_guard_of_several, METH_FASTCALL,
-     "What acquire(write, read, timeout) returns, or None if the core does not know them all."},
+     "What acquire(write, read, timeout, when) returns, or None if the core does not know them all."},
     {NULL, NULL, 0, NULL},
 };
 

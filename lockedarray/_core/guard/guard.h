@@ -6,8 +6,14 @@
 
 #include "guard/arrays.h"
 
-/* A guard of one array, with a timeout in seconds, or a negative one; NULL with an error. */
-PyObject *la_guard_new(PyObject *array, bool writes, double timeout);
+/*
+ * A guard of one array, with a timeout in seconds, or a negative one, and a predicate, or
+ * NULL; NULL with an error.
+ */
+PyObject *la_guard_new(PyObject *array, bool writes, double timeout, PyObject *when);
+
+/* Is it None, or a predicate? Else the general version is to look at it. */
+bool la_guard_knows(PyObject *when);
 
 /* The timeout of a guard in seconds, -1 for none; -2: the general version is to look at it. */
 double la_guard_timeout(PyObject *given);

@@ -3,6 +3,10 @@
  */
 #include "guard/guarded.h"
 
+#include "guard/changes.h"
+#include "guard/refusal.h"
+#include "lock/change.h"
+
 /* -- which arrays --------------------------------------------------------------- */
 
 int
@@ -226,6 +230,87 @@ la_guarded_release(la_guarded *self, la_thread *thread)
         la_guarded_release_hold(self->kept[i].hold, thread);
     }
     return NULL;
+}
+
+/* -- while a predicate is false -------------------------------------------------- */
+
+void
+la_guarded_show(const la_guarded *self)
+{
+    for (int i = 0; i < self->count; i++) {
+        if (self->arrays[i].mode == LA_WRITE) {
+            la_arrays.raw_end(self->arrays[i].raw);
+        }
+    }
+}
+
+bool
+la_guarded_lend_again(const la_guarded *self)
+{
+    if (!la_guarded_is_current(self)) {
+        return false;
+    }
+    for (int i = 0; i < self->count; i++) {
+        if (self->arrays[i].mode == LA_WRITE) {
+            la_arrays.raw_go_on(self->arrays[i].raw);
+        }
+    }
+    return true;
+}
+
+void
+la_guarded_give_back(la_guarded *self, la_thread *thread)
+{
+    for (int i = 0; i < self->count; i++) {
+        la_guarded_array *guarded = &self->arrays[i];
+
+        guarded->hold->shown = NULL;
+        /* What comes back, if anything, is let go later. */
+        guarded->raw = la_arrays.raw_keep(guarded->array, guarded->raw);
+    }
+    for (int i = self->locks - 1; i >= 0; i--) {
+        la_hold *hold = self->kept[i].hold;
+        if (!la_kept_is_mine(self->kept[i], thread)) {
+            (void)la_abandon(self->kept[i], thread);
+            continue;
+        }
+        la_hold_unkeep(hold);
+        la_give_back(hold, thread);
+        if (!LA_LIKELY(!la_is_observed())) {
+            la_observe_given(hold);
+        }
+        la_hold_free(hold, thread);
+    }
+}
+
+/* What is watched where nobody may hold anything beside it, who could not be waited for. */
+static PyObject *
+la_guarded_watched(const la_wanted *wanted, int count, la_thread *thread)
+{
+    for (int i = 0; i < count; i++) {
+        if (la_lock_is_mine_beside(wanted[i].lock->lock, wanted[i].hold, thread)) {
+            la_refusal_raise_beside(wanted[i].lock);
+            return NULL;
+        }
+    }
+    return la_change_new(wanted, count, NULL);
+}
+
+PyObject *
+la_guarded_watch(la_guarded *self, la_thread *thread)
+{
+    la_wanted one = {0};
+    PyObject *change = NULL;
+
+    if (self->count != 1) {
+        change = la_guarded_watched(self->wanted, self->locks, thread);
+    }
+    else if ((one.lock = la_arrays.lock_of(self->arrays->array)) != NULL) {
+        one.hold = self->arrays->hold;
+        change = la_guarded_watched(&one, 1, thread);
+    }
+    la_guarded_give_back(self, thread);
+    return change;
 }
 
 LA_COLD void

@@ -107,6 +107,22 @@ la_guarded_is_suspended(const la_guarded *self)
  */
 PyObject *la_guarded_release(la_guarded *self, la_thread *thread);
 
+/*
+ * The raw views of what is to be written, while a predicate looks at them: read-only. And
+ * writable again, if everything is still as it was taken, and may be written; else false.
+ */
+void la_guarded_show(const la_guarded *self);
+bool la_guarded_lend_again(const la_guarded *self);
+
+/* Gives back what nothing was written by, whoever is the current owner by now. */
+void la_guarded_give_back(la_guarded *self, la_thread *thread);
+
+/*
+ * Gives it back, too, but watches it first: a Change, by which the caller waits until others
+ * have written it. NULL with an error, and it is given back all the same.
+ */
+PyObject *la_guarded_watch(la_guarded *self, la_thread *thread);
+
 /* Gives back what anybody holds, in whatever thread. */
 void la_guarded_abandon(la_guarded *self);
 

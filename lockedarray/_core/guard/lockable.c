@@ -117,7 +117,7 @@ la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
         }
     }
     if (status == LA_OK && la_is_observed() && la_observe_taken(self->lock->lock, hold) < 0) {
-        la_release(hold, thread);
+        la_give_back(hold, thread);
         status = LA_INTERRUPTED;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
@@ -367,6 +367,9 @@ la_lockable_is_mine_now(la_lockable *self)
     la_thread *thread = la_thread_self();
     bool mine;
 
+    if (la_task_follow() < 0) {
+        PyErr_WriteUnraisable((PyObject *)self);
+    }
     Py_BEGIN_CRITICAL_SECTION(self);
     mine = thread != NULL && la_lockable_is_mine(self, thread);
     Py_END_CRITICAL_SECTION();

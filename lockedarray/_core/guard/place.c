@@ -152,7 +152,12 @@ la_place_begin(PyObject *object, PyObject *call)
         self->state = LA_PLACE_QUEUED;
         Py_RETURN_FALSE;
     }
-    la_place_drop_told(self);
+    if (status == LA_AWAIT_DEADLOCK && hold->told) {    /* at the last moment, and given back */
+        self->told = NULL;      /* who told it frees it */
+    }
+    else {
+        la_place_drop_told(self);
+    }
     if (status == LA_AWAIT_HELD) {
         la_place_keep(self);
         Py_RETURN_TRUE;

@@ -15,6 +15,7 @@
 #include "guard/guarded.h"
 #include "guard/holds.h"
 #include "guard/lockable.h"
+#include "guard/observer.h"
 #include "guard/refusal.h"
 #include "guard/task.h"
 
@@ -50,7 +51,7 @@ la_reentrant_is_general(PyObject *object)
     return ((la_region_lock *)object)->below != NULL;
 }
 
-/* The current thread, as one that may keep holds, for its task; NULL with an error. */
+/* The current thread, as one that may keep holds, for whoever runs in it; NULL with an error. */
 static la_thread *
 la_reentrant_begin(la_reentrant *self)
 {
@@ -91,6 +92,11 @@ la_reentrant_take(la_reentrant *self, int64_t deadline)
     la_region_set_whole(&hold->region);
     if (!LA_LIKELY(la_lock_claim(la_reentrant_lock(self), hold, thread))) {
         status = la_hold_wait(la_reentrant_lock(self), hold, thread, deadline, &deadlock);
+    }
+    if (status == LA_OK && la_is_observed()
+            && la_observe_taken(la_reentrant_lock(self), hold) < 0) {
+        la_give_back(hold, thread);
+        status = LA_INTERRUPTED;
     }
     if (LA_LIKELY(status == LA_OK)) {
         Py_BEGIN_CRITICAL_SECTION(self);
@@ -155,8 +161,11 @@ la_reentrant_release(PyObject *object, PyObject *Py_UNUSED(unused))
     if (la_reentrant_is_general(object)) {
         return PyObject_CallMethod(object, "_general_release", NULL);
     }
-    if (thread == NULL || la_task_follow() < 0) {
+    if (thread == NULL) {
         return NULL;
+    }
+    if (la_task_follow() < 0) {     /* no reason to keep a lock */
+        PyErr_WriteUnraisable(object);
     }
     Py_BEGIN_CRITICAL_SECTION(self);
     mine = la_kept_is_mine(self->kept, thread);
@@ -169,6 +178,9 @@ la_reentrant_release(PyObject *object, PyObject *Py_UNUSED(unused))
     if (hold != NULL) {
         la_hold_unkeep(hold);
         la_release(hold, thread);
+        if (la_is_observed()) {
+            la_observe_given(hold);
+        }
         la_hold_free(hold, thread);
     }
     if (!mine) {
@@ -210,7 +222,7 @@ la_reentrant_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count
     if (count > 0 && exception[0] != Py_None && thread != NULL
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
         if (la_task_follow() < 0) {
-            return NULL;
+            PyErr_WriteUnraisable(object);
         }
         Py_BEGIN_CRITICAL_SECTION(self);
         mine = la_kept_is_mine(self->kept, thread);

@@ -27,33 +27,34 @@ la_words(const char *name)
 
 #define LA_FEW_THREADS 16
 
-/* The idents of the threads of which a hold is in the way: a list, or NULL with an error. */
+/* (ident, subject) of the owners of which a hold is in the way: a list, or NULL with an error. */
 static PyObject *
-la_blocking_threads(la_region_lock *lock, const la_hold *hold)
+la_blocking_owners(la_region_lock *lock, const la_hold *hold)
 {
     la_thread *thread = la_thread_here();
-    uint64_t few[LA_FEW_THREADS], *many = NULL, *idents = few;
+    la_blocker few[LA_FEW_THREADS], *many = NULL, *found = few;
     size_t room = LA_FEW_THREADS, count = 0;
 
     if (thread == NULL) {
         return NULL;
     }
-    while ((count = la_lock_blockers(lock->lock, hold, thread, idents, room)) > room) {
+    while ((count = la_lock_blockers(lock->lock, hold, thread, found, room)) > room) {
         PyMem_RawFree(many);
         room = 2 * count;
-        idents = many = PyMem_RawMalloc(room * sizeof(uint64_t));
+        found = many = PyMem_RawMalloc(room * sizeof(la_blocker));
         if (many == NULL) {
             return PyErr_NoMemory();
         }
     }
     PyObject *list = PyList_New((Py_ssize_t)count);
     for (size_t i = 0; list != NULL && i < count; i++) {
-        PyObject *ident = PyLong_FromUnsignedLongLong(idents[i]);
-        if (ident == NULL) {
+        PyObject *owner = Py_BuildValue("(KK)", (unsigned long long)found[i].ident,
+                                        (unsigned long long)found[i].subject);
+        if (owner == NULL) {
             Py_CLEAR(list);
             break;
         }
-        PyList_SET_ITEM(list, (Py_ssize_t)i, ident);
+        PyList_SET_ITEM(list, (Py_ssize_t)i, owner);
     }
     PyMem_RawFree(many);
     return list;
@@ -75,7 +76,7 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
     if (status == LA_TIMEOUT) {
         words = la_words("raise_timeout");
         if (words != NULL) {
-            PyObject *holders = la_blocking_threads(lock, hold);
+            PyObject *holders = la_blocking_owners(lock, hold);
             result = holders == NULL ? NULL
                 : PyObject_CallFunction(words, "OiO", lock, write, holders);
             Py_XDECREF(holders);
@@ -99,4 +100,30 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
     if (!PyErr_Occurred()) {
         PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a lock");
     }
+}
+
+static void
+la_refusal_raise_by(const char *name, PyObject *argument)
+{
+    PyObject *words = argument == NULL ? NULL : la_words(name);
+    PyObject *result = words == NULL ? NULL : PyObject_CallOneArg(words, argument);
+
+    Py_XDECREF(words);
+    Py_XDECREF(result);
+    Py_XDECREF(argument);
+    if (!PyErr_Occurred()) {
+        PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a guard");
+    }
+}
+
+void
+la_refusal_raise_not_true(double timeout)
+{
+    la_refusal_raise_by("raise_not_true", PyFloat_FromDouble(timeout));
+}
+
+void
+la_refusal_raise_beside(la_region_lock *lock)
+{
+    la_refusal_raise_by("raise_beside", PyLong_FromUnsignedLongLong(lock->lock->serial));
 }

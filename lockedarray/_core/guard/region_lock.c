@@ -164,7 +164,8 @@ la_entry(const la_hold_info *info)
 {
     bool nowhere = la_region_is_nowhere(&info->region);
 
-    return Py_BuildValue("(KsNNNN)", (unsigned long long)info->thread,
+    return Py_BuildValue("(KKsNNNN)", (unsigned long long)info->thread,
+                         (unsigned long long)info->subject,
                          info->for_change ? "change" : info->mode == LA_WRITE ? "write" : "read",
                          PyBool_FromLong(info->waits),
                          la_offset_or_none(nowhere ? 0 : info->region.low),

@@ -12,6 +12,9 @@
  * that C code. Where both are seen, what is read goes onto the stack of the frame, and
  * from there to the operator and to the assignment of this statement, and nowhere else.
  *
+ * x[a:b] op= v is, since 3.12, x, a, b, three COPY 3 and BINARY_SLICE, and SWAP 4, SWAP 3,
+ * SWAP 2, STORE_SLICE at its end.
+ *
  * This is the one place that knows the inside of frames. They are the thread's own, and
  * do not change meanwhile. Of an unknown version of Python no statement is recognised.
  */
@@ -103,18 +106,32 @@ la_frame_bytecode(const la_frame *frame)
 
 /* An opcode and its argument are two bytes, in this order on all machines. */
 static const unsigned char la_copies[4] = {COPY, 2, COPY, 2};
+static const unsigned char la_swaps[4] = {SWAP, 3, SWAP, 2};
+#define LA_MOST_BEFORE 6
+
+#if PY_VERSION_HEX >= 0x030C0000
+static const unsigned char la_copies_of_slice[6] = {COPY, 3, COPY, 3, COPY, 3};
+#endif
 
 #if PY_VERSION_HEX >= 0x030C0000
 /* What stands in place of an instruction that is monitored or traced. */
 static bool
-la_may_be_copy(unsigned char opcode)
+la_may_be(const unsigned char *before, const unsigned char *expected, size_t size)
 {
-    return opcode == COPY || opcode == INSTRUMENTED_LINE || opcode == INSTRUMENTED_INSTRUCTION;
+    for (size_t i = 0; i < size; i += 2) {
+        if (before[i + 1] != expected[i + 1]
+                || (before[i] != expected[i] && before[i] != INSTRUMENTED_LINE
+                    && before[i] != INSTRUMENTED_INSTRUCTION)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Looks at the bytecode as it was compiled. */
 static LA_COLD bool
-la_follows_copies_slow(const la_frame *frame, const _Py_CODEUNIT *instruction)
+la_follows_slow(const la_frame *frame, const _Py_CODEUNIT *instruction,
+                const unsigned char *expected, size_t size)
 {
     Py_ssize_t at = (instruction - la_frame_bytecode(frame)) * (Py_ssize_t)sizeof(_Py_CODEUNIT);
     bool follows = false;
@@ -124,31 +141,37 @@ la_follows_copies_slow(const la_frame *frame, const _Py_CODEUNIT *instruction)
         PyErr_Clear();
         return false;
     }
-    if (at >= (Py_ssize_t)sizeof(la_copies) && at < PyBytes_GET_SIZE(bytes)) {
-        follows = memcmp(PyBytes_AS_STRING(bytes) + at - sizeof(la_copies), la_copies,
-                         sizeof(la_copies)) == 0;
+    if (at >= (Py_ssize_t)size && at < PyBytes_GET_SIZE(bytes)) {
+        follows = memcmp(PyBytes_AS_STRING(bytes) + at - size, expected, size) == 0;
     }
     Py_DECREF(bytes);
     return follows;
 }
 #endif
 
+/* Do the instructions before it have these bytes? */
 static inline bool
-la_follows_copies(const la_frame *frame, const _Py_CODEUNIT *instruction)
+la_follows(const la_frame *frame, const _Py_CODEUNIT *instruction,
+           const unsigned char *expected, size_t size)
 {
-    unsigned char before[sizeof(la_copies)];
+    unsigned char before[LA_MOST_BEFORE];
 
-    memcpy(before, instruction - 2, sizeof(before));
-    if (memcmp(before, la_copies, sizeof(before)) == 0) {
+    memcpy(before, (const char *)instruction - size, size);
+    if (memcmp(before, expected, size) == 0) {
         return true;
     }
 #if PY_VERSION_HEX >= 0x030C0000
-    return before[1] == 2 && before[3] == 2 && la_may_be_copy(before[0])
-           && la_may_be_copy(before[2]) && la_follows_copies_slow(frame, instruction);
+    return la_may_be(before, expected, size) && la_follows_slow(frame, instruction, expected, size);
 #else
     (void)frame;
     return false;
 #endif
+}
+
+static inline bool
+la_follows_copies(const la_frame *frame, const _Py_CODEUNIT *instruction)
+{
+    return la_follows(frame, instruction, la_copies, sizeof(la_copies));
 }
 
 #if PY_VERSION_HEX >= 0x030E0000
@@ -176,7 +199,27 @@ la_stack_has(const la_frame *frame, PyObject *container, PyObject *index, bool c
                      && la_stack_entry_is(top[-3], index));
 }
 
+/* The same for container[start:stop]; the instruction has made the slice of its own two. */
+static bool
+la_stack_has_slice(const la_frame *frame, PyObject *container, const PySliceObject *slice)
+{
+    const _PyStackRef *base = frame->localsplus + la_frame_code(frame)->co_nlocalsplus;
+    const _PyStackRef *top = frame->stackpointer;
+
+    return top != NULL && top - base >= 4 && la_stack_entry_is(top[-1], container)
+           && la_stack_entry_is(top[-2], slice->stop) && la_stack_entry_is(top[-3], slice->start)
+           && la_stack_entry_is(top[-4], container);
+}
+
 #else
+
+/* Is this an iterator of a loop, or what else has no elements and so is not indexed? */
+static inline bool
+la_is_not_indexed(PyObject *object)
+{
+    const PyMappingMethods *slots = Py_TYPE(object)->tp_as_mapping;
+    return slots == NULL || slots->mp_subscript == NULL;
+}
 
 static bool
 la_stack_has(const la_frame *frame, PyObject *container, PyObject *index, bool calls)
@@ -191,16 +234,16 @@ la_stack_has(const la_frame *frame, PyObject *container, PyObject *index, bool c
     }
     /*
      * Nobody knows here where the stack ends. But at its end are four entries like
-     * this, and below there are none, but what a loop or a handler has left there (of
-     * one object, where an exception was raised again): so they are the first. Above
-     * may be others, of the past.
+     * this, and below there are none, but what a loop or a handler has left there (two
+     * iterators in turns; an exception that was raised again), which nobody indexes: so
+     * they are the first others. Above may be more, of the past.
      */
     for (PyObject *const *entry = base; end - entry >= 4; entry++) {
         if (entry[0] == entry[2] && entry[1] == entry[3] && entry[0] != NULL) {
             if (entry[0] == container && entry[1] == index) {
                 return true;
             }
-            if (entry[0] != entry[1]) {
+            if (entry[0] != entry[1] && !la_is_not_indexed(entry[0])) {
                 return false;
             }
         }
@@ -208,16 +251,67 @@ la_stack_has(const la_frame *frame, PyObject *container, PyObject *index, bool c
     return false;
 }
 
+#if PY_VERSION_HEX >= 0x030C0000
+/* The same for container[start:stop]: there are six, of which the last are in the slice now. */
+static bool
+la_stack_has_slice(const la_frame *frame, PyObject *container, const PySliceObject *slice)
+{
+    const PyCodeObject *code = la_frame_code(frame);
+    PyObject *const *base = frame->localsplus + code->co_nlocalsplus;
+    PyObject *const *end = base + code->co_stacksize;
+
+    for (PyObject *const *entry = base; end - entry >= 6; entry++) {
+        if (entry[0] == entry[3] && entry[1] == entry[4] && entry[2] == entry[5]
+                && entry[0] != NULL) {
+            if (entry[0] == container) {
+                return entry[1] == slice->start && entry[2] == slice->stop;
+            }
+            if (!la_is_not_indexed(entry[0])) {
+                return false;
+            }
+        }
+    }
+    return false;
+}
 #endif
+
+#endif
+
+static inline bool
+la_slice_augments(const la_frame *frame, const _Py_CODEUNIT *instruction, PyObject *container,
+                  PyObject *index)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return Py_TYPE(index) == &PySlice_Type
+           && la_follows(frame, instruction, la_copies_of_slice, sizeof(la_copies_of_slice))
+           && la_stack_has_slice(frame, container, (const PySliceObject *)index);
+#else
+    (void)frame, (void)instruction, (void)container, (void)index;
+    return false;
+#endif
+}
 
 bool
 la_statement_augments(PyObject *container, PyObject *index)
 {
     const la_frame *frame = la_frame_current();
 
+    if (frame == NULL || !la_frame_is_python(frame)) {
+        return false;
+    }
+    const _Py_CODEUNIT *instruction = la_frame_instruction(frame);
+    return la_follows_copies(frame, instruction)
+           ? la_stack_has(frame, container, index, false)
+           : la_slice_augments(frame, instruction, container, index);
+}
+
+bool
+la_statement_ends(void)
+{
+    const la_frame *frame = la_frame_current();
+
     return frame != NULL && la_frame_is_python(frame)
-           && la_follows_copies(frame, la_frame_instruction(frame))
-           && la_stack_has(frame, container, index, false);
+           && la_follows(frame, la_frame_instruction(frame), la_swaps, sizeof(la_swaps));
 }
 
 /* The same, asked by a method in Python that the statement calls for the value. */
@@ -240,14 +334,23 @@ la_caller_augments(PyObject *container, PyObject *index)
         return true;
     }
 #endif
-    return instruction - la_frame_bytecode(frame) >= 2 && la_follows_copies(frame, instruction)
-           && la_stack_has(frame, container, index, true);
+    if (instruction - la_frame_bytecode(frame) < 2) {
+        return false;
+    }
+    return (la_follows_copies(frame, instruction) && la_stack_has(frame, container, index, true))
+           || la_slice_augments(frame, instruction, container, index);
 }
 
 #else
 
 bool
 la_statement_augments(PyObject *Py_UNUSED(container), PyObject *Py_UNUSED(index))
+{
+    return false;
+}
+
+bool
+la_statement_ends(void)
 {
     return false;
 }

@@ -12,6 +12,12 @@
  */
 bool la_statement_augments(PyObject *container, PyObject *index);
 
+/*
+ * Does the running frame execute the assignment of ... op= ..., and is what calls this the
+ * slot that assigns? Raises nothing.
+ */
+bool la_statement_ends(void);
+
 int la_statement_add(PyObject *module);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_STATEMENT_H_ */

@@ -37,7 +37,7 @@ la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
     int result = la_hold_acquire_unseen(lock, hold, self, deadline);
 
     if (result == 0 && la_is_observed() && la_observe_taken(lock->lock, hold) < 0) {
-        la_release(hold, self);
+        la_give_back(hold, self);
         result = -1;
     }
     return result;

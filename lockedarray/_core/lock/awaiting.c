@@ -209,6 +209,7 @@ la_await_accept(la_hold *hold, la_thread *self)
     }
     la_await_leave_graph(hold);
     if (!la_await_unlist(hold)) {
+        la_await_wakers(hold, self);    /* of one that was granted as its thread ended */
         return LA_AWAIT_LEFT;
     }
     la_await_status status = la_await_unqueue(hold, self, true);
@@ -225,8 +226,8 @@ la_await_leave(la_hold *hold, la_thread *self)
     la_await_leave_graph(hold);
     if (la_await_unlist(hold)) {
         (void)la_await_unqueue(hold, self, false);
-        la_await_wakers(hold, self);
     }
+    la_await_wakers(hold, self);
     return hold->told;
 }
 
@@ -246,6 +247,7 @@ la_await_end(la_thread *self)
         la_await_unlist_locked(hold);
         if (hold->nested) {
             hold->wanted_by->waits = NULL;
+            hold->nested = false;   /* its owner may wait for something else by then */
         }
         (void)la_await_unqueue(hold, self, false);
         if (!hold->told) {
@@ -280,7 +282,7 @@ la_await_fork_child(void (*empty)(la_lock *lock))
             empty(hold->lock);
             la_await_unlist_locked(hold);
             hold->wanted_by->waits = NULL;
-            hold->queued = false;
+            hold->queued = hold->nested = false;
             atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
             atomic_store_explicit(&hold->waking, false, memory_order_relaxed);
         }

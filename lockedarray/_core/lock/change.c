@@ -59,6 +59,7 @@ la_watch_new(la_lock *lock, const la_hold *hold, la_thread *self)
 static void
 la_watch_link_locked(la_hold *watch)
 {
+    watch->since = la_now();
     watch->ticket = watch->lock->tickets++;
     watch->queued = true;
     la_hold_set_add(&watch->lock->changes, watch, watch->wanted_by);
@@ -198,6 +199,16 @@ la_lock_is_mine_beside(const la_lock *lock, const la_hold *hold, la_thread *self
         held = held->older;
     }
     return held != NULL;
+}
+
+void
+la_changes_visit_locks(void (*visit)(la_lock *lock, void *context), void *context)
+{
+    la_mutex_lock(&la_changes_mutex);
+    for (la_hold *watch = la_changes; watch != NULL; watch = watch->outer) {
+        visit(watch->lock, context);
+    }
+    la_mutex_unlock(&la_changes_mutex);
 }
 
 /* -- forks ------------------------------------------------------------------------ */

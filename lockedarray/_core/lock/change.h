@@ -62,6 +62,9 @@ void la_change_end(la_hold *watch, la_thread *self, const la_wait_hooks *hooks);
 /* Has the current owner of the calling thread another hold of this lock, beside this one? */
 bool la_lock_is_mine_beside(const la_lock *lock, const la_hold *hold, la_thread *self);
 
+/* Calls `visit`, under a mutex, for the lock of each watch: it may look, and no more. */
+void la_changes_visit_locks(void (*visit)(la_lock *lock, void *context), void *context);
+
 void la_changes_fork_prepare(void);
 void la_changes_fork_parent(void);
 /* NULL: the calling thread has no record. */

@@ -480,15 +480,18 @@ static void
 la_listing_add(la_listing *listing, const la_hold *hold, const la_owner *owner, bool waits,
                bool for_change)
 {
+    int64_t since = waits ? hold->since : 0;    /* which the others of the chain do not have */
+
     for (; hold != NULL; hold = hold->also, listing->count++) {
         if (listing->count < listing->room) {
             listing->infos[listing->count] = (la_hold_info){
                 .owner = owner,
                 /* Relaxed: of an owner that holds, it changes when that moves. */
                 .thread = atomic_load_explicit(&owner->ident, memory_order_relaxed),
+                .subject = la_owner_subject(owner),
                 .mode = hold->mode,
                 .waits = waits,
-                .since = waits ? hold->since : 0,
+                .since = since,
                 .for_change = for_change,
                 .region = hold->region,
             };

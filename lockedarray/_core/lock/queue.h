@@ -112,6 +112,7 @@ void la_changes_tell_locked(const la_hold *gone, la_wakes *wakes);
 typedef struct {
     const la_owner *owner;  /* to be compared only */
     uint64_t thread;        /* ident */
+    uint64_t subject;       /* the owner's */
     la_mode mode;
     bool waits;
     int64_t since;          /* when it began to wait, by la_now() */

@@ -61,6 +61,7 @@ la_suspend(la_suspension *self, la_thread *thread)
             if (!la_suspension_add(self, hold, thread)) {
                 if (self->all != NULL) {
                     la_hold_free(self->all, thread);
+                    self->all = NULL;
                 }
                 return false;
             }
