@@ -73,17 +73,18 @@ def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool)
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
 
 
-def not_true_in_time(timeout: float) -> LockTimeout:
+def not_true_in_time(timeout: float, lock: _Lock | None = None) -> LockTimeout:
     """Return the error of a guard whose predicate did not come true in time."""
-    return LockTimeout(f"when=: not true within {timeout:g} s")
+    where = "when=" if lock is None else lock_text(lock)
+    return LockTimeout(f"{where}: the predicate was not true within {timeout:g} s")
 
 
-def cannot_come_true(serial: int) -> DeadlockError:
+def cannot_come_true(lock: _Lock | int) -> DeadlockError:
     """Return the error of a wait for a change by a thread that holds a part of what must change."""
     return DeadlockError(
-        f"lock {serial}: the predicate is false, and this thread holds a part of the array "
-        "already, so that nobody could make it true; wait before you take the lock, or in the "
-        "outermost with: x.write(when=...)"
+        f"{lock_text(lock)}: the predicate is false, and nobody could make it true, as this thread "
+        "holds a part of the array already; wait before you take the lock, or give when= to the "
+        "outermost guard"
     )
 
 

@@ -403,8 +403,8 @@ class Buffer(BufferBase):
         operating = any(reference() is not None for reference in self.operating.copy().values())
         if operating or self.growing or self.in_operation():
             raise ValueError(
-                "cannot resize inside an operation on the same array, as element code and "
-                "callbacks run; resize before or after it"
+                "cannot resize inside an operation on the same array, as element code, callbacks "
+                "and predicates run; resize before or after it"
             )
 
     def change(self, act: Callable[..., _R], *args: Any) -> _R:

@@ -321,6 +321,8 @@ def memmap(
     check_policy(objects, ANY_NUMBER)
     region_lock = None if lock is None else region_lock_of(lock)
     name = checked_name(name)
+    if np.dtype(dtype).hasobject:  # what a file has is no reference
+        raise TypeError(f"elements of dtype {np.dtype(dtype)} cannot be in a file")
     mapped = np.memmap(filename, dtype, mode, offset, shape, order)
     return sharing(LockedArray, mapped, None, "K", region_lock, objects, name)
 

@@ -105,6 +105,15 @@ class Facade(ArrayBase):
         check_may_write(self)
         set_writeable(raw)
 
+    def _show(self, raw: np.ndarray) -> None:
+        """Have a raw view that was lent read-only, and where it is, while a predicate runs."""
+        raw.setflags(write=False)
+        buffer_of(self).begin(raw)
+
+    def _show_no_more(self, raw: np.ndarray) -> None:
+        """The predicate has returned."""
+        buffer_of(self).end(raw)
+
     def _take_back(self, raw: np.ndarray) -> None:
         """Have nothing written any more to a raw view that was lent; its lock is still held."""
         raw.setflags(write=False)

@@ -25,7 +25,7 @@ def append(array: Facade, values: Any) -> int:
 
     def put(buffer: Buffer, made: np.ndarray) -> int:
         rows = made[None] if made.ndim == array.ndim - 1 else made
-        _check_rows(array, "append", rows, f"{array.shape[1:]} or (n, *{array.shape[1:]})", made)
+        _check_rows(array, "append", rows, array.shape[1:], made)
         first = len(array)
         if len(rows):
             buffer.change(buffer.append, array, rows)
@@ -38,8 +38,7 @@ def assign(array: Facade, values: Any) -> None:
     """Do what ``array.assign(values)`` asks for."""
 
     def put(buffer: Buffer, made: np.ndarray) -> None:
-        wanted = f"(n, *{array.shape[1:]})" if array.ndim else "()"
-        _check_rows(array, "assign", made, wanted, made)
+        _check_rows(array, "assign", made, None, made)
         if array.dtype.hasobject or np.may_share_memory(made, buffer.root):
             made = made.copy()
         buffer.change(fill, buffer, made)
@@ -106,15 +105,21 @@ def _check_may_grow(array: Facade, buffer: Buffer, what: str) -> None:
     if not array.flags.c_contiguous:
         raise ValueError(
             f"cannot {what}: the rows of this array do not stand one behind the other, as it is in "
-            f"Fortran order; {what} to LockedArray(x, order='C')"
+            "Fortran order; make the array with order='C'"
         )
 
 
-def _check_rows(array: Facade, what: str, rows: np.ndarray, wanted: str, given: np.ndarray) -> None:
+def _check_rows(
+    array: Facade, what: str, rows: np.ndarray, row: tuple[int, ...] | None, given: np.ndarray
+) -> None:
+    """Raise ValueError unless `rows` fit; `given`, of the shape `row`, was to be one of them."""
     if rows.ndim != array.ndim or rows.shape[1:] != array.shape[1:]:
+        sizes = ", ".join(["n", *map(str, array.shape[1:])]) if array.ndim else ""
+        shapes = f"({sizes},)" if array.ndim == 1 else f"({sizes})"
+        wanted = shapes if row is None else f"{row} or {shapes}"
         raise ValueError(
             f"cannot {what} values of shape {given.shape} to an array of shape {array.shape}: "
-            f"{wanted} is wanted, and nothing is broadcast"
+            f"they must have shape {wanted}, as nothing is broadcast"
         )
 
 

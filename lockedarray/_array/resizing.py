@@ -48,14 +48,15 @@ def refuse_view(array: Facade, what: str, instead: str) -> None:
     """Raise ValueError for a view: it can not do `what`; `instead` is to be done by its base."""
     if array._owner is not None:
         raise ValueError(
-            f"a view of a LockedArray cannot {what}: {instead} the array it belongs to, x.base"
+            f"a view of a LockedArray cannot {what}: call {instead} of the array that it belongs "
+            "to, x.base"
         )
 
 
 def refuse_frozen(buffer: Buffer, what: str) -> None:
     """Raise ValueError where nothing may be written any more."""
     if buffer.frozen:
-        raise ValueError(f"cannot {what}: this array is frozen; {what} a copy (x.copy())")
+        raise ValueError(f"cannot {what}: this array is frozen; do it with a copy, la.array(x)")
 
 
 def refuse_immovable(array: Facade, buffer: Buffer, what: str) -> None:
@@ -63,7 +64,7 @@ def refuse_immovable(array: Facade, buffer: Buffer, what: str) -> None:
     if buffer.foreign:
         raise ValueError(
             f"cannot {what}: the memory belongs to the caller (copy=False); "
-            f"make the array with copy=True to {what} it"
+            "make the array with copy=True, so that it has memory of its own"
         )
     if not (array.flags.c_contiguous or array.flags.f_contiguous):
         raise ValueError(

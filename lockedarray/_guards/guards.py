@@ -65,7 +65,9 @@ class Guard(GuardBase):
         when: Callable[[Any], object] | None = None,
     ) -> None:
         super().__init__()
-        self._plan = wanted, shape, _checked_timeout(timeout), _checked_predicate(when, "when")
+        if when is not None:
+            _check_callable(when, "when")
+        self._plan = wanted, shape, _checked_timeout(timeout), when
         self._raws, self._holds = [], None
 
     @classmethod
@@ -137,7 +139,7 @@ class Guard(GuardBase):
             if left == 0 or not changed:
                 assert timeout is not None
                 self._give_back(changed=False)
-                raise not_true_in_time(timeout)
+                raise not_true_in_time(timeout, wanted[0][0]._buffer.lock)
             changed = self._wait_for_change(deadline)
             left = None if deadline is None else max(deadline - time.monotonic(), 0)
 
@@ -159,7 +161,7 @@ class Guard(GuardBase):
         is_true, yielded = self._ask(wanted, raws, shape, when)
         if is_true:
             return yielded
-        late = not_true_in_time(0 if timeout is None else timeout)
+        late = not_true_in_time(0 if timeout is None else timeout, wanted[0][0]._buffer.lock)
         if timeout == 0:
             raise NotNow(late)
         future = new_future()
@@ -174,10 +176,14 @@ class Guard(GuardBase):
     ) -> tuple[bool, Any]:
         """Whether the predicate is true, and what the guard then yields; it cannot write there."""
         yielded = shape(raws)
-        for raw in raws:
-            raw.setflags(write=False)
-        if not when(yielded):
-            return False, None
+        for (array, _), raw in zip(wanted, raws, strict=True):
+            array._show(raw)
+        try:
+            if not when(yielded):
+                return False, None
+        finally:
+            for (array, _), raw in zip(wanted, raws, strict=True):
+                array._show_no_more(raw)
         for (array, write), raw in zip(wanted, raws, strict=True):
             if write:
                 array._lend_again(raw)
@@ -190,7 +196,7 @@ class Guard(GuardBase):
         if not holds.held():  # nothing is locked of what is frozen
             raise frozen_for_good()
         if (lock := holds.beside()) is not None:
-            raise cannot_come_true(lock.serial)
+            raise cannot_come_true(lock)
         change = holds.watch() if call is None else holds.watch(call)
         self._give_back(changed=False)
         return change
@@ -294,7 +300,7 @@ def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float |
         raised = False
         return is_true
 
-    _checked_predicate(predicate, "predicate")
+    _check_callable(predicate, "predicate")
     guard = _guard_of_several(None, array, timeout, when)
     if guard is None:
         guard = Guard._of(array, False, timeout, when)
@@ -391,14 +397,11 @@ def _arrays(given: Any, name: str) -> list[ArrayBase]:
     return list(arrays)
 
 
-def _checked_predicate(
-    predicate: Callable[[Any], object] | None, name: str
-) -> Callable[[Any], object] | None:
-    if predicate is not None and not callable(predicate):
+def _check_callable(predicate: object, name: str) -> None:
+    if not callable(predicate):
         raise TypeError(
             f"{name} must be callable, as lambda a: a[0] > 0 is, not {type(predicate).__name__}"
         )
-    return predicate
 
 
 def _checked_timeout(timeout: float | None) -> float | None:

@@ -95,6 +95,8 @@ class ArrayBase(np.ndarray):
     _request: Callable[[bool], tuple[Any, bool] | None]
     _lend: Callable[[bool, list[tuple[Any, np.ndarray]]], None]
     _lend_again: Callable[[np.ndarray], None]
+    _show: Callable[[np.ndarray], None]
+    _show_no_more: Callable[[np.ndarray], None]
     _take_back: Callable[[np.ndarray], None]
 
     _general_finalize: Callable[..., None]

@@ -289,6 +289,31 @@ def test_what_is_not_callable_is_refused_at_the_call():
             make(when=3)
 
 
+def test_wait_for_wants_a_predicate():
+    with pytest.raises(TypeError, match="predicate must be callable"):
+        la.zeros(1).wait_for(None)
+
+
+GROWTH = {
+    "append": lambda x: x.append(1),
+    "popleft": lambda x: x.popleft(),
+    "assign": lambda x: x.assign([1, 2, 3]),
+    "resize": lambda x: x.resize(7),
+}
+
+
+@pytest.mark.parametrize("grow", GROWTH.values(), ids=GROWTH)
+def test_no_guard_yields_a_view_of_what_its_predicate_has_moved(grow):
+    for make in (lambda x: x.read, lambda x: x.write):
+        x = la.ones(20)
+        try:
+            with make(x)(when=lambda _, x=x: grow(x) or True) as raw:
+                assert raw.shape == x.shape
+        except ValueError as error:
+            assert "inside an operation on the same array" in str(error)
+        assert free(x)
+
+
 @ways
 def test_it_may_use_the_array_and_other_locks(wait):
     x, y = la.zeros(2), la.ones(2)
@@ -329,13 +354,13 @@ def test_a_freeze_inside_it_leaves_nothing_writable(wait):
 
 @pytest.mark.parametrize("timeout", [0, 0.002])
 def test_a_timeout_ends_it(timeout):
-    x = la.zeros(2)
+    x = la.zeros(2, name="data")
     for guard in (
         x.read(timeout, lambda a: a[0]),
         x.write(timeout=timeout, when=lambda a: a[0]),
         la.acquire(write=x, read=x[1:], timeout=timeout, when=lambda pair: pair[0][0]),
     ):
-        with pytest.raises(la.LockTimeout, match="not true within"):
+        with pytest.raises(la.LockTimeout, match=f"not true within {timeout} s"):
             guard.acquire()
         assert not guard.held
     assert free(x)

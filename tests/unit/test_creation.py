@@ -319,6 +319,12 @@ def test_memmap_shows_what_numpys_shows(path):
         assert x.base is None
 
 
+@pytest.mark.parametrize("dtype", [object, [("a", int), ("b", object)], np.dtypes.StringDType()])
+def test_memmap_takes_no_dtype_whose_elements_are_in_memory(path, dtype):
+    with pytest.raises(TypeError, match="cannot be in a file"):
+        la.memmap(path, dtype, "r+", shape=1)
+
+
 def test_memmap_writes_to_the_file(path):
     x = la.memmap(path, float, "r+", name="data")
     x[2:4] += 10
