@@ -213,7 +213,7 @@ class Buffer(BufferBase):
 
     def describe_lock(self) -> None:
         """Have messages about the lock say whose it is."""
-        lock = self.lock
+        lock: Any = self.lock  # whose stub tells of less
         if lock.name is None:
             if self.name is not None:
                 lock._be_named(self.name)

@@ -99,9 +99,7 @@ class _Watcher:
     def __init__(self) -> None:
         self._reads = _Reads()
 
-    def taken(
-        self, lock: RegionLockBase, write: bool, key: int, subject: Any, low: int, high: int
-    ) -> None:
+    def taken(self, lock: Any, write: bool, key: int, subject: Any, low: int, high: int) -> None:
         """As `Observer` has it."""
         inside: list[FrameType] = []
         frame = users_frame(inside)
