@@ -73,13 +73,12 @@ def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool)
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
 
 
-def not_true_in_time(timeout: float, lock: _Lock | None = None) -> LockTimeout:
+def not_true_in_time(timeout: float, lock: _Lock) -> LockTimeout:
     """Return the error of a guard whose predicate did not come true in time."""
-    where = "when=" if lock is None else lock_text(lock)
-    return LockTimeout(f"{where}: the predicate was not true within {timeout:g} s")
+    return LockTimeout(f"{lock_text(lock)}: the predicate was not true within {timeout:g} s")
 
 
-def cannot_come_true(lock: _Lock | int) -> DeadlockError:
+def cannot_come_true(lock: _Lock) -> DeadlockError:
     """Return the error of a wait for a change by a thread that holds a part of what must change."""
     return DeadlockError(
         f"{lock_text(lock)}: the predicate is false, and nobody could make it true, as this thread "

@@ -330,14 +330,14 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[tuple[int, in
     raise not_in_time(lock, write, (_owner_name(*holder) for holder in set(holders)), foreign)
 
 
-def raise_not_true(timeout: float) -> NoReturn:
+def raise_not_true(array: Any, timeout: float) -> NoReturn:
     """Raise LockTimeout of a guard whose predicate did not come true in time."""
-    raise not_true_in_time(timeout)
+    raise not_true_in_time(timeout, array._buffer.lock)
 
 
-def raise_beside(serial: int) -> NoReturn:
+def raise_beside(lock: RegionLockBase) -> NoReturn:
     """Raise DeadlockError of a guard whose predicate nobody can make true."""
-    raise cannot_come_true(serial)
+    raise cannot_come_true(lock)
 
 
 def raise_deadlock(

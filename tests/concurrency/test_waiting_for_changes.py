@@ -303,15 +303,31 @@ GROWTH = {
 
 
 @pytest.mark.parametrize("grow", GROWTH.values(), ids=GROWTH)
-def test_no_guard_yields_a_view_of_what_its_predicate_has_moved(grow):
-    for make in (lambda x: x.read, lambda x: x.write):
-        x = la.ones(20)
-        try:
-            with make(x)(when=lambda _, x=x: grow(x) or True) as raw:
-                assert raw.shape == x.shape
-        except ValueError as error:
-            assert "inside an operation on the same array" in str(error)
-        assert free(x)
+@ways
+def test_it_does_not_grow_what_it_is_shown(wait, grow):
+    x = la.ones(20)
+    with pytest.raises(ValueError, match="inside an operation on the same array"):
+        wait(x, lambda a: grow(x) or True)
+    assert x.tolist() == [1] * 20
+    assert free(x)
+    grow(x)
+
+
+@pytest.mark.parametrize("of", ["one", "several"])
+def test_its_errors_have_the_name_of_the_array(of):
+    x, y = la.zeros(2, name="frames"), la.zeros(2)
+    with pytest.raises(la.LockTimeout, match="lock of 'frames': the predicate"):
+        never(x, y, of, timeout=0.01).acquire()
+    with x.write():
+        with pytest.raises(la.DeadlockError, match="lock of 'frames': the predicate"):
+            never(x, y, of).acquire()
+    assert free(x, y)
+
+
+def never(x, y, of, timeout=None):
+    if of == "one":
+        return x.write(timeout=timeout, when=lambda a: False)
+    return la.acquire(write=(x, y), timeout=timeout, when=lambda both: False)
 
 
 @ways

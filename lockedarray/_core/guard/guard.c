@@ -304,14 +304,40 @@ la_guard_yield(la_guard *self)
         : la_guard_yield_several(self);
 }
 
+/*
+ * While the predicate is asked, what is held is that of an operation: nobody grows or moves in it
+ * what it is shown.
+ */
+static void
+la_guard_begin_asking(la_guard *self)
+{
+    for (int i = 0; i < self->guarded.locks; i++) {
+        la_hold *hold = self->guarded.kept[i].hold;
+        hold->in_operation = 1;
+        la_hold_owner(hold)->operations++;
+    }
+}
+
+static void
+la_guard_end_asking(la_guard *self)
+{
+    for (int i = 0; i < self->guarded.locks; i++) {
+        la_hold *hold = self->guarded.kept[i].hold;
+        hold->in_operation = 0;
+        la_hold_owner(hold)->operations--;
+    }
+}
+
 /* Is it true of what the guard, which is taken, will yield, and may that be yielded? Else -1. */
 static int
 la_guard_asks(la_guard *self)
 {
     la_guarded_show(&self->guarded);
     PyObject *yielded = la_guard_yield(self);
+    la_guard_begin_asking(self);
     PyObject *answer = yielded == NULL ? NULL : PyObject_CallOneArg(self->when, yielded);
     int is_true = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    la_guard_end_asking(self);
 
     Py_XDECREF(answer);
     Py_XDECREF(yielded);
@@ -349,7 +375,7 @@ la_guard_take_when(la_guard *self, la_thread *thread, double timeout)
         if (is_true != 0 || left == 0 || !changed) {
             la_guarded_give_back(&self->guarded, thread);
             if (is_true == 0) {
-                la_refusal_raise_not_true(timeout);
+                la_refusal_raise_not_true(self->guarded.arrays[0].array, timeout);
             }
             /* Of what the predicate has frozen, or resized, the general version knows more. */
             return is_true > 0 ? LA_GENERAL : -1;

@@ -103,27 +103,27 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
 }
 
 static void
-la_refusal_raise_by(const char *name, PyObject *argument)
+la_refusal_raise_by(const char *name, PyObject *arguments)
 {
-    PyObject *words = argument == NULL ? NULL : la_words(name);
-    PyObject *result = words == NULL ? NULL : PyObject_CallOneArg(words, argument);
+    PyObject *words = arguments == NULL ? NULL : la_words(name);
+    PyObject *result = words == NULL ? NULL : PyObject_CallObject(words, arguments);
 
     Py_XDECREF(words);
     Py_XDECREF(result);
-    Py_XDECREF(argument);
+    Py_XDECREF(arguments);
     if (!PyErr_Occurred()) {
         PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a guard");
     }
 }
 
 void
-la_refusal_raise_not_true(double timeout)
+la_refusal_raise_not_true(PyObject *array, double timeout)
 {
-    la_refusal_raise_by("raise_not_true", PyFloat_FromDouble(timeout));
+    la_refusal_raise_by("raise_not_true", Py_BuildValue("(Od)", array, timeout));
 }
 
 void
 la_refusal_raise_beside(la_region_lock *lock)
 {
-    la_refusal_raise_by("raise_beside", PyLong_FromUnsignedLongLong(lock->lock->serial));
+    la_refusal_raise_by("raise_beside", Py_BuildValue("(O)", lock));
 }

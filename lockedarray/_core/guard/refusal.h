@@ -13,8 +13,8 @@ int la_refusal_connect(void);
 void la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                       const la_deadlock *deadlock);
 
-/* Raises that what a predicate of a guard is false of was not changed in time (seconds). */
-void la_refusal_raise_not_true(double timeout);
+/* Raises that a guard's predicate, of this array among others, was not true in time (seconds). */
+void la_refusal_raise_not_true(PyObject *array, double timeout);
 
 /* And that this thread has something of the lock beside the guard, so that nobody can change it. */
 void la_refusal_raise_beside(la_region_lock *lock);
