@@ -44,6 +44,7 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "stores_augmented",
     "telling",
     "was_exported",
 ]
@@ -102,5 +103,6 @@ set_dtype = _core.set_dtype
 set_length = _core.set_length
 set_rows = _core.set_rows
 set_writeable = _core.set_writeable
+stores_augmented = _core.stores_augmented
 was_exported = _core.was_exported
 telling = _core.telling

@@ -36,6 +36,7 @@ from lockedarray._core._native import (
     set_length,
     set_rows,
     set_writeable,
+    stores_augmented,
     telling,
     was_exported,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "stores_augmented",
     "telling",
     "was_exported",
 ]

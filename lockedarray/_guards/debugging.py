@@ -1,6 +1,6 @@
 """The debug mode, ``LOCKEDARRAY_DEBUG=1``: warnings of lines that are likely to be wrong.
 
-It sees two things.
+It sees three things.
 
 A *view of a raw view that outlives its guard*.  The raw views that guards lend have a base of their
 own then, which views of them refer to; so it is counted, when the guard is released, how many live.
@@ -10,6 +10,8 @@ in the same function, which knows nothing of the change.  The last elements that
 are known by their bytes.  When the thread stores to one of them, by ``x[i] = ...``, and the bytes
 are others by now, then somebody else has changed it, as whatever the thread itself writes ends what
 is known.  To store a constant is no update.
+
+An ``x[i] += v`` that is *not one step*, since something stands between the statement and the array.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from lockedarray._cores import ArrayBase, RegionLockBase
+from lockedarray._cores import ArrayBase, RegionLockBase, stores_augmented
 from lockedarray._errors import DebugWarning
 from lockedarray._guards.observing import add_observer, users_frame
 from lockedarray._guards.watching import label_of
@@ -122,12 +124,19 @@ class _Watcher:
             seen[place] = id(frame), code, element[2]
             return
         known_read = seen.pop(place, None)
+        augmented = _is_augmented(code, offset)
+        if augmented and getattr(sys.modules["lockedarray"], "atomic_augmented_assignment", False):
+            if not _is_recognised(inside):
+                warn(
+                    f"x[i] += v of {label_of(lock)} is not one step here, as something stands "
+                    "between the statement and the array, such as a proxy, or a subclass with "
+                    "its own indexing; write x.at[i] += v",
+                    frame,
+                )
+            return
         if known_read is None or known_read[:2] != (id(frame), code):
             return
         if known_read[2] == element[2] or _stores_constant(code, offset):
-            return
-        augmented = _is_augmented(code, offset)
-        if augmented and getattr(sys.modules["lockedarray"], "atomic_augmented_assignment", False):
             return
         what = "x[i] += v" if augmented else "x[i] = ..."
         warn(
@@ -208,6 +217,13 @@ def _is_augmented(code: CodeType, offset: int) -> bool:
     found, i = _at(code, offset)
     names = [each.opname for each in found[max(i - 3, 0) : i]]
     return names == ["BINARY_OP", "SWAP", "SWAP"] and found[i - 3].argrepr.endswith("=")
+
+
+def _is_recognised(inside: list[FrameType]) -> bool:
+    """Whether a store at the end of ``x[i] += v`` is one that compares what is there."""
+    return stores_augmented() or any(
+        each.f_code.co_qualname == "Augmented.assign" for each in inside
+    )
 
 
 def _stores_constant(code: CodeType, offset: int) -> bool:

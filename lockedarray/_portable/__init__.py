@@ -42,7 +42,7 @@ from lockedarray._portable.memory import (
     set_writeable,
     was_exported,
 )
-from lockedarray._portable.statement import augments
+from lockedarray._portable.statement import augments, stores_augmented
 
 locks_regions = False
 
@@ -79,6 +79,7 @@ __all__ = [
     "set_length",
     "set_rows",
     "set_writeable",
+    "stores_augmented",
     "telling",
     "was_exported",
 ]

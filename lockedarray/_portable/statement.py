@@ -17,7 +17,7 @@ import dis
 import sys
 from types import CodeType, FrameType
 
-__all__ = ["augments", "ends_augmented"]
+__all__ = ["augments", "ends_augmented", "stores_augmented"]
 
 _WORD = ctypes.sizeof(ctypes.c_void_p)
 _VERSION = sys.version_info[:2]
@@ -56,6 +56,11 @@ def ends_augmented() -> bool:
     frame = sys._getframe(2)
     at = frame.f_lasti
     return _KNOWN and frame.f_code.co_code[at - 4 : at] == _SWAPS
+
+
+def stores_augmented() -> bool:
+    """Whether this core itself ends such a statement now; here it leaves that to Python code."""
+    return False
 
 
 def _entries(frame: FrameType, code: CodeType) -> tuple[list[int], bool]:

@@ -178,6 +178,57 @@ def test_what_loses_no_update_is_not_warned_of():
 def test_an_augmented_assignment_that_is_not_one_step_is_warned_of():
     run(
         """
+        import weakref
+        class Indexing(la.LockedArray):
+            def __getitem__(self, index):
+                return super().__getitem__(index)
+        def through_a_proxy():
+            weakref.proxy(x)[0] += 1  # through_a_proxy
+        def indexing_of_its_own():
+            y[0] += 1  # indexing_of_its_own
+        x, y = la.zeros(4), Indexing(np.zeros(2))
+        for function in through_a_proxy, indexing_of_its_own:
+            (message, number), = warned(function)
+            assert "is not one step here" in message and "x.at[i] += v" in message, message
+            assert number == line(function, "# " + function.__name__), (function, number)
+        """
+    )
+
+
+def test_an_augmented_assignment_that_is_one_step_is_not_warned_of():
+    run(
+        """
+        x, table = la.zeros(4), la.zeros((2, 2))
+        truths, objects = la.zeros(2, dtype=bool), la.LockedArray([1, [2]], dtype=object)
+        texts, records = la.LockedArray(["a", "b"]), la.zeros(2, dtype="f8, i4")
+        def all_of_them():
+            x[0] += 1
+            x[-1] *= 2
+            x[np.int64(1)] -= 1
+            x[[0, 1]] += 1
+            x[x.snapshot() > 0] += 1
+            x[0:2] += 1
+            x.flat[0] += 1
+            x.at[0] += 1
+            table[0, 1] += 1
+            table[0][1] += 1
+            table.T[1, 0] += 1
+            truths[0] |= True
+            objects[0] += 1
+            objects[1] += [3]
+            texts[0] += "c"
+            records["f0"][0] += 1
+            with x.write():
+                x[0] += 1
+        for _ in range(20):
+            assert warned(all_of_them) == []
+        """
+    )
+
+
+def test_what_another_thread_changes_amid_an_augmented_assignment_is_not_lost():
+    run(
+        """
         x = la.zeros(4)
         def act():
             elsewhere(lambda: x.at[2].add(5))

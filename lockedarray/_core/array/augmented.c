@@ -18,6 +18,7 @@
 
 #include "array/element.h"
 #include "array/general.h"
+#include "guard/observer.h"
 
 /* Each operator, by ndarray's name of its slot and Python's of its function. */
 #define LA_AUGMENTED_OPERATORS(OPERATOR) \
@@ -265,6 +266,22 @@ la_augmented_again(la_augmented *self, PyObject *array, char *address)
     return result;
 }
 
+/* For who observes how locks are taken: this one is, for the end of a recognised statement. */
+static _Thread_local bool la_storing;
+
+static PyObject *
+la_stores_augmented(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    return PyBool_FromLong(la_storing);
+}
+
+static PyMethodDef la_augmented_functions[] = {
+    {"stores_augmented", la_stores_augmented, METH_NOARGS,
+     "Whether the lock that an observer is told of is taken for the end of a recognised\n"
+     "x[i] += v, which this core does by itself."},
+    {NULL, NULL, 0, NULL},
+};
+
 /* 0, LA_GENERAL or -1. */
 static inline int
 la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *integers,
@@ -282,7 +299,14 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
     if (computed == NULL && !la_is_element(self->result)) {
         return LA_GENERAL;
     }
+    bool observed = la_is_observed();
+    if (observed) {
+        la_storing = true;
+    }
     char *address = la_element_lock(array, integers, count, LA_WRITE, &hold, &error);
+    if (observed) {
+        la_storing = false;
+    }
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
@@ -394,7 +418,14 @@ la_augmented_store_several(la_augmented *self, PyObject *array, PyObject *index)
             || la_operation_add(&operation, array, LA_WRITE) < 0) {
         return LA_GENERAL;
     }
+    bool observed = la_is_observed();
+    if (observed) {
+        la_storing = true;
+    }
     int result = la_operation_lock(&operation);
+    if (observed) {
+        la_storing = false;
+    }
     if (result != 0) {
         return result;
     }
@@ -452,7 +483,7 @@ PyTypeObject la_augmented_type = {
 };
 
 int
-la_augmented_add(PyObject *Py_UNUSED(native))
+la_augmented_add(PyObject *native)
 {
 #define LA_AUGMENTED_ENTRY(name, function, called) &la_augmented_by_##name,
     la_augmented_operator *const operators[] = {
@@ -461,7 +492,8 @@ la_augmented_add(PyObject *Py_UNUSED(native))
     };
     int result = -1;
 
-    if (PyType_Ready(&la_augmented_type) < 0) {
+    if (PyType_Ready(&la_augmented_type) < 0
+            || PyModule_AddFunctions(native, la_augmented_functions) < 0) {
         return -1;
     }
     PyObject *module = PyImport_ImportModule("operator");
