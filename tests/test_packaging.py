@@ -123,7 +123,7 @@ def test_wheel_of_the_sdist_holds_native_module_stubs_and_marker(sdist, tmp_path
     found = {name for name in files_below(tmp_path / "wheel") if ".dist-info/" not in name}
     package = {name for name in files_below(sdist) if name.startswith("lockedarray/")}
     assert found == {
-        *(name for name in package if name.endswith((".py", ".typed"))),
+        *(name for name in package if name.endswith((".py", ".typed", ".pyi"))),
         *(name for name in files_below(sdist / "typings") if name.endswith(".pyi")),
         f"lockedarray/_core/_native{EXTENSION_SUFFIXES[0]}",
     }

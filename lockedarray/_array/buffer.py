@@ -149,6 +149,7 @@ class Buffer(BufferBase):
     __slots__ = (
         "__weakref__",
         "moving",
+        "moving_to",
         "older",
         "pins",
         "raw_views",
@@ -167,6 +168,7 @@ class Buffer(BufferBase):
     older: weakref.WeakSet[Memory]
     retired: dict[int, _Retired]
     pins: list[weakref.ref[Any]]
+    moving_to: Memory | None  # a move has begun, and not come to its end
     shown_from: int  # where objects begin that were removed, and are shown by views
     root: np.ndarray
 
@@ -364,7 +366,12 @@ class Buffer(BufferBase):
         """
         self.know(facade)
         if facade._memory is not self.memory and not self.foreign:
-            holding(self.moving, self._follow, [facade])
+            holding(self.moving, self._join, facade)
+
+    def _join(self, facade: Any) -> None:
+        if self.moving_to is not None:
+            self._settle()
+        self._follow([facade])
 
     def register_raw_view(self, raw: np.ndarray) -> None:
         """Know a raw view while its lock is held, so that a resize or a freeze reaches it."""
@@ -418,6 +425,8 @@ class Buffer(BufferBase):
         self.check_idle()
         try:
             self.growing = True
+            if self.moving_to is not None:
+                self._settle()
             return act(*args)
         finally:
             self.growing = False
@@ -588,11 +597,7 @@ class Buffer(BufferBase):
         if array is None:
             array = self._allocated(least, max(least, used + used // 2 + spare), facade.dtype)
         array[: old.size] = old
-        try:
-            self._move(array, self.memory.first + skipped * facade.itemsize)
-            self.shown_from = max(self.shown_from - skipped, 0)
-        finally:  # after Ctrl-C, too, everything must show the same Memory
-            self._follow(self._known())
+        self._move(array, self.memory.first + skipped * facade.itemsize)
         return skipped, recycled is None
 
     def _skippable(self, facade: Any) -> int:
@@ -627,15 +632,33 @@ class Buffer(BufferBase):
                 raise MemoryError(str(problem)) from problem
 
     def _move(self, array: np.ndarray, first: int) -> None:
-        old = self.memory
-        exported = [was for was in self.retired.values() if was.aliased]
-        if len(exported) < _MOST_EXPORTED and any(map(was_exported, self.known())):
-            # A memoryview keeps the array, and not the Memory; for ever, as far as one can see.
-            old.aliased = True
-        self.older.add(old)
-        holding(_registering, self._enter_anew, array)
-        self._use(Memory(array, array, first=first), array)
-        self.retired[id(old.owner)] = _Retired(old)
+        """Have all arrays show new memory, in one step: what strikes comes before or after it."""
+        memory = Memory(array, array, first=first)
+        memory.buffer = weakref.ref(self)
+        try:
+            self.moving_to = memory
+            self._follow(self._known(), memory)
+        finally:
+            self._settle()
+
+    def _settle(self) -> None:
+        """End a move, if the arrays show the new memory, also one that was broken off."""
+        new, old = self.moving_to, self.memory
+        array: Any = None if new is None else new.owner
+        if new is not None and new is not old and any(memory_of(a) is new for a in self.known()):
+            exported = [was for was in self.retired.values() if was.aliased]
+            if len(exported) < _MOST_EXPORTED and any(map(was_exported, self.known())):
+                # A memoryview keeps the array, and not the Memory; for ever, as far as one can see.
+                old.aliased = True
+            self.older.add(old)
+            self.retired[id(old.owner)] = _Retired(old)
+            skipped = (new.first - old.first) // max(array.itemsize, 1)
+            self.shown_from = max(self.shown_from - skipped, 0)
+            holding(_registering, self._enter_anew, new.owner)
+            self._use(new, array)
+        self.origin, self.extent = self.memory.address, self.memory.nbytes
+        self._follow(self._known())  # those that have come meanwhile
+        self.moving_to = None
 
     def _enter_anew(self, owner: object) -> None:
         _registry.pop(id(self.memory.owner), None)
@@ -648,37 +671,45 @@ class Buffer(BufferBase):
     def _has_views(self, facade: Any) -> bool:
         return any(array is not facade for array in self._known())
 
-    def _follow(self, arrays: list[Any]) -> None:
-        """Point `arrays` at the same bytes in the current Memory, but for what it left out."""
+    def _follow(self, arrays: list[Any], target: Memory | None = None) -> None:
+        """Point `arrays` at the same bytes in the current Memory, or in `target`.
+
+        But not those that show what was left out there.
+        """
+        new = self.memory if target is None else target
+        storage: Any = new.owner
+        root = self.root if target is None else target.root(_flat(storage))
         pairs = []
         kept = []
         for array in arrays:
             memory = memory_of(array)
-            if memory is None or memory is self.memory:
+            if memory is new and type(array) is not np.ndarray:
+                array._memory = new  # it was pointed there, and then something struck
+            if memory is None or memory is new:
                 continue
-            skipped = self.memory.first - memory.first
+            skipped = new.first - memory.first
             if skipped and _bounds(array)[0] < memory.address + skipped:
                 continue  # it shows what was removed: there it stays
             moved = plain_view(array, np.ndarray)
-            set_data(moved, address(array) - memory.address - skipped + self.memory.address)
-            set_base(moved, self.root)
-            if array.dtype is memory.dtype and array.dtype is not self.memory.dtype:
-                set_dtype(moved, self.memory.dtype)
+            set_data(moved, address(array) - memory.address - skipped + new.address)
+            set_base(moved, root)
+            if array.dtype is memory.dtype and array.dtype is not new.dtype:
+                set_dtype(moved, new.dtype)
             pairs.append((array, moved))
             kept.append((array, memory.owner))
         exchange_places(pairs)
         for array, storage in kept:
-            self._keep(array, storage)
+            self._keep(array, storage, new)
 
     def follow(self, raw: np.ndarray) -> None:
         """Point a raw view at the current Memory: its guard went without its lock for a while."""
         holding(self.moving, self._follow, [raw])
 
-    def _keep(self, array: Any, storage: Any) -> None:
+    def _keep(self, array: Any, storage: Any, new: Memory) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             _earlier_of(array)[id(storage)] = storage
-            array._memory = self.memory
+            array._memory = new
             return
         key = id(array)
         if key not in _earlier_of_raw_views:
@@ -705,4 +736,5 @@ _LATER: dict[str, Callable[[Buffer], Any]] = {
     "retired": lambda buffer: {},
     "pins": lambda buffer: [],
     "shown_from": lambda buffer: 0,
+    "moving_to": lambda buffer: None,
 }

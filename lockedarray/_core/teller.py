@@ -6,11 +6,12 @@ import os
 import threading
 
 from lockedarray._core._native import tell_next
+from lockedarray._holding import holding
 
 __all__ = ["ensure_teller"]
 
 _teller: threading.Thread | None = None
-_starting = threading.Lock()
+_starting = threading.RLock()
 
 
 def _tell() -> None:
@@ -20,19 +21,21 @@ def _tell() -> None:
 
 def ensure_teller() -> None:
     """See to it that the thread is there; a fork does not bring it along."""
+    if (teller := _teller) is None or not teller.is_alive():
+        holding(_starting, _start_locked)
+
+
+def _start_locked() -> None:
     global _teller
-    if (teller := _teller) is not None and teller.is_alive():
-        return
-    with _starting:
-        if _teller is None or not _teller.is_alive():
-            teller = threading.Thread(target=_tell, name="lockedarray-teller", daemon=True)
-            teller.start()
-            _teller = teller
+    if _teller is None or not _teller.is_alive():
+        teller = threading.Thread(target=_tell, name="lockedarray-teller", daemon=True)
+        teller.start()
+        _teller = teller
 
 
 def _after_fork_in_child() -> None:
     global _starting
-    _starting = threading.Lock()  # another thread may have had it
+    _starting = threading.RLock()  # another thread may have had it
 
 
 if hasattr(os, "register_at_fork"):

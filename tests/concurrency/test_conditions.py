@@ -108,10 +108,13 @@ def test_a_generator_that_another_thread_closes_leaves_it():
 
 
 def test_a_lock_that_is_dropped_while_it_is_held_is_gone():
-    x = la.zeros(2)
-    x.lock.acquire()
-    del x
-    gc.collect()
+    def drop():
+        x = la.zeros(2)
+        x.lock.acquire()
+        del x
+        gc.collect()
+
+    start(drop).result()
 
 
 def test_it_refuses_a_deadlock():

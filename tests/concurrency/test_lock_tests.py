@@ -6,6 +6,16 @@ import unittest
 import pytest
 
 import lockedarray as la
+from lockedarray._cores import exchange_owner, new_owner
+
+
+@pytest.fixture(autouse=True)
+def owner():
+    """What a test leaves held goes with its owner."""
+    before = exchange_owner(new_owner())
+    yield
+    exchange_owner(before)
+
 
 lock_tests = pytest.importorskip("test.lock_tests", reason="the tests of Python are not installed")
 

@@ -4,6 +4,7 @@ import copy
 import gc
 import itertools
 import pickle
+import sys
 import tracemalloc
 import warnings
 
@@ -620,3 +621,49 @@ def test_view_made_while_the_memory_moves_is_locked_and_attached():
     assert type(view) is la.LockedArray
     x[3] = 99
     assert view.tolist() == [2, 99, 4]
+
+
+@pytest.mark.parametrize("act", ["resize", "append"])
+def test_what_strikes_at_any_line_of_a_move_leaves_all_arrays_on_the_same_memory(act):
+    class Strike(BaseException):
+        pass
+
+    struck, line = True, 0
+    while struck:
+        x = la.zeros(10)
+        view = x[2:4]
+        left = line
+
+        def trace(frame, event, argument):
+            nonlocal left
+            # Called by the interpreter, to which they do not raise; or with no call where a signal
+            # could strike.
+            if frame.f_code.co_name in ("_nobody_shows_it", "<lambda>", "_change_locked"):
+                return None
+            if not frame.f_code.co_filename.endswith(("buffer.py", "memory.py")):
+                return None if "lockedarray" not in frame.f_code.co_filename else trace
+            if event == "line":
+                left -= 1
+                if left < 0:
+                    raise Strike
+            return trace
+
+        struck = False
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            x.resize(3000) if act == "resize" else x.append(np.ones(3000))
+        except Strike:
+            struck = True
+        finally:
+            sys.settrace(before)
+        assert not x.lock.holds()
+        x[2] = 7
+        assert view[0] == 7, line
+        view[1] = 8
+        assert x[3] == 8, line
+        x.resize(9000)
+        assert (x[2], x[3], view[0], view[1], len(x)) == (7, 8, 7, 8, 9000), line
+        assert x.sum() in (15, 3015)
+        line += 1
+    assert line > 30

@@ -97,10 +97,10 @@ la_growth_may_be(la_growth *growth)
         return false;
     }
     /* Relaxed: they change under the lock that is held. */
-    uintptr_t end = atomic_load_explicit(&buffer->origin, memory_order_relaxed)
-                    + atomic_load_explicit(&buffer->extent, memory_order_relaxed);
+    uintptr_t origin = atomic_load_explicit(&buffer->origin, memory_order_relaxed);
+    uintptr_t end = origin + atomic_load_explicit(&buffer->extent, memory_order_relaxed);
     uintptr_t begin = (uintptr_t)fields->data;
-    if (end < begin) {
+    if (begin < origin || end < begin) {    /* a move was broken off */
         return false;
     }
     growth->room = (npy_intp)((end - begin) / (uintptr_t)growth->row);
