@@ -165,7 +165,7 @@ class Buffer(BufferBase):
     moving: threading.RLock
     operating: dict[int, weakref.ref[Any]]
     raw_views: dict[int, weakref.ref[Any]]
-    older: weakref.WeakSet[Memory]
+    older: dict[int, weakref.ref[Memory]]  # by their ids; those that live
     retired: dict[int, _Retired]
     pins: list[weakref.ref[Any]]
     moving_to: Memory | None  # a move has begun, and not come to its end
@@ -325,7 +325,7 @@ class Buffer(BufferBase):
 
     def memory_at(self, pointer: int) -> Memory:
         """Return the Memory, current or older, that `pointer` points into."""
-        for memory in (self.memory, *list(self.older)):
+        for memory in (self.memory, *self._older_ones()):
             if memory.address <= pointer < memory.address + memory.nbytes:
                 return memory
         return holding(self.moving, self._retired_at_locked, pointer)
@@ -336,10 +336,19 @@ class Buffer(BufferBase):
                 storage = retired.storage
                 memory = Memory(storage, storage, first=retired.first)
                 memory.buffer = weakref.ref(self)
-                self.older.add(memory)
+                self._remember_older(memory)
                 self.retired[id(storage)] = _Retired(memory)
                 return memory
         return self.memory  # an empty array, or memory of the caller's, which never moves
+
+    def _older_ones(self) -> list[Memory]:
+        # A copy, in one step: other threads add, without a GIL at any moment. So no WeakSet.
+        memories = [reference() for reference in self.older.copy().values()]
+        return [memory for memory in memories if memory is not None]
+
+    def _remember_older(self, memory: Memory) -> None:
+        alive = [*self._older_ones(), memory]
+        self.older = {id(each): weakref.ref(each) for each in alive}
 
     def claim(self, facade: Any) -> Any:
         """Return the LockedArray that owns this Buffer, or None and have it be `facade`."""
@@ -650,7 +659,7 @@ class Buffer(BufferBase):
             if len(exported) < _MOST_EXPORTED and any(map(was_exported, self.known())):
                 # A memoryview keeps the array, and not the Memory; for ever, as far as one can see.
                 old.aliased = True
-            self.older.add(old)
+            self._remember_older(old)
             self.retired[id(old.owner)] = _Retired(old)
             skipped = (new.first - old.first) // max(array.itemsize, 1)
             self.shown_from = max(self.shown_from - skipped, 0)
@@ -731,7 +740,7 @@ _LATER: dict[str, Callable[[Buffer], Any]] = {
     "moving": lambda buffer: buffer._enter_and(threading.RLock),
     "operating": lambda buffer: buffer._enter_and(dict),
     "raw_views": lambda buffer: {},
-    "older": lambda buffer: weakref.WeakSet(),
+    "older": lambda buffer: {},
     "root": lambda buffer: buffer.memory.root(_flat(buffer.memory.owner)),
     "retired": lambda buffer: {},
     "pins": lambda buffer: [],

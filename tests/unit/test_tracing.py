@@ -143,7 +143,8 @@ def test_a_wait_is_counted_with_its_time_and_with_the_line_it_was_behind():
     rows = {row.line: row for row in of(trace, x)}
     assert (rows[waiting].locks, rows[waiting].waits) == (1, 1)
     assert (rows[holding].locks, rows[holding].waits) == (1, 0)
-    assert 0 < rows[waiting].waited <= rows[holding].held <= trace.seconds
+    assert 0 < rows[waiting].waited <= trace.seconds  # it may take a while to wake
+    assert 0 < rows[holding].held <= trace.seconds
     assert rows[waiting].behind == f"{__file__}:{holding}"
     assert rows[holding].behind == ""
     assert trace.rows[0] == rows[waiting]  # the longest wait is first
