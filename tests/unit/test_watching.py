@@ -12,6 +12,19 @@ from arrange import held_elsewhere, run_isolated
 from threads import start, wait_until
 
 
+@pytest.fixture(autouse=True)
+def no_earlier_ones(monkeypatch):
+    """Leave out what tests before this one have left held in this thread."""
+    everything = la.holds
+    earlier = {entry.array for entry in everything()}
+
+    def holds():
+        found = everything()
+        return type(found)(entry for entry in found if entry.array not in earlier)
+
+    monkeypatch.setattr(la, "holds", holds)
+
+
 def of(*arrays):
     """What `la.holds` tells of the locks of these arrays, by (thread, mode, waiting)."""
     labels = {f"lock {array.lock.serial}" for array in arrays}
