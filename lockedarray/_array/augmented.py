@@ -13,6 +13,7 @@ dtypes (``_core/array/augmented.c``).
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -118,11 +119,24 @@ def _is_same(now: Any, read: Any, dtype: np.dtype) -> bool:
     """Whether what is there is, byte for byte, what was read; of objects, the same ones."""
     if isinstance(dtype, np.dtypes.StringDType):
         return np.shape(now) == np.shape(read) and bool(np.all(now == read))
-    if isinstance(now, np.ndarray) and isinstance(read, np.ndarray):
-        return now.shape == read.shape and now.tobytes() == read.tobytes()
-    if dtype.hasobject:
+    if not isinstance(now, np.ndarray) and dtype.hasobject:
         return now is read
-    return np.asarray(now, dtype).tobytes() == np.asarray(read, dtype).tobytes()
+    return np.shape(now) == np.shape(read) and _bytes(now, dtype) == _bytes(read, dtype)
+
+
+def _bytes(value: Any, dtype: np.dtype) -> bytes:
+    """Return the bytes of `value`, but for those that fill up a long double: no copy keeps them."""
+    array = np.ascontiguousarray(value, None if isinstance(value, np.ndarray) else dtype)
+    if array.dtype.char not in "gG":
+        return array.tobytes()
+    padded = array.reshape(-1).view(np.uint8).reshape(-1, np.dtype(np.longdouble).itemsize)
+    return padded[:, _significant_bytes()].tobytes()
+
+
+@functools.cache
+def _significant_bytes() -> slice:
+    """Of a long double: the first ten where it is the extended format of x87, else all."""
+    return slice(10 if np.finfo(np.longdouble).nmant == 63 else None)
 
 
 def _is_computed(read: Any, dtype: np.dtype) -> bool:

@@ -105,6 +105,29 @@ def check_same(plain, statement, **names):
     assert free(locked)
 
 
+@pytest.mark.parametrize("index", [1, [1, 2], slice(1, 3)], ids=repr)
+@pytest.mark.parametrize("dtype", ["g", "G"])
+def test_bytes_that_fill_up_a_long_double_are_no_change(dtype, index):
+    x = LockedArray(np.ones(4, dtype))
+
+    def changed():
+        with x.write() as raw:
+            if np.finfo(np.longdouble).nmant == 63:
+                raw.view(np.uint8).reshape(-1, np.dtype(np.longdouble).itemsize)[:, 10:] ^= 0xFF
+        return Operand()
+
+    class Operand:
+        times = 0
+
+        def __array_ufunc__(self, ufunc, method, *inputs, **keywords):
+            Operand.times += 1
+            return ufunc(inputs[0], np.ones((), dtype), **keywords)
+
+    x[index] += changed()
+    assert Operand.times == 1
+    assert np.all(x[index] == 2)
+
+
 def crashes_numpy(dtype, sign, operand):
     """Older NumPy follows a null pointer in ``np.longdouble(1) & None``."""
     is_older = np.lib.NumpyVersion(np.__version__) < "2.4.0"

@@ -393,7 +393,10 @@ la_augmented_store_raw(la_augmented *self, PyObject *raw, PyObject *index)
     if (now == NULL) {
         return -1;
     }
-    if (!PyArray_CheckExact(now)) {
+    if (!PyArray_CheckExact(now)
+            /* Some of their bytes mean nothing. */
+            || PyArray_TYPE((PyArrayObject *)now) == NPY_LONGDOUBLE
+            || PyArray_TYPE((PyArrayObject *)now) == NPY_CLONGDOUBLE) {
         result = LA_GENERAL;
     }
     else if (la_same_elements(now, self->value)) {
