@@ -603,9 +603,11 @@ check_growth(const char *name, crowd_member member, la_mode mode, la_mode wanted
 
     printf("\n    %-26s change %5.1f -> %5.1f  find %5.1f -> %5.1f  next %5.1f -> %5.1f ",
            name, few.change, many.change, few.find, many.find, few.next, many.next);
-    CHECK(many.change < 3 * few.change);
-    CHECK(many.find <= 3 * few.find);
-    CHECK(many.next < 3 * few.next);
+    /* Twice as many are expected, and a hundred times if each is looked at; the one large tree is
+     * made by chance, of addresses, which are others in each run. */
+    CHECK(many.change < 8 * few.change);
+    CHECK(many.find <= 8 * few.find);
+    CHECK(many.next < 8 * few.next);
 }
 
 static void
@@ -647,7 +649,7 @@ test_an_element_is_found_among_columns(void)
         }
     }
     printf("(%.1f -> %.1f) ", looks[0], looks[1]);
-    CHECK(looks[1] < 3 * looks[0]);
+    CHECK(looks[1] < 8 * looks[0]);
 }
 
 /* Looks for each one that is found, going through all of them in turn. */

@@ -638,7 +638,7 @@ def test_queue_that_goes_on_for_ever_stays_small(beside, dtype):
             del kept[:-2]
 
     more = traced(operation, 60, 150)
-    assert more < x.nbytes
+    assert more < 4 * x.nbytes  # of fifteen times as much that has gone through
     for i in range(100):
         operation(i)
         places.add(x._buffer.memory.address)
