@@ -12,7 +12,7 @@
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
-#   make bench   benchmarks
+#   make bench   benchmarks          make bench-survey  what hundreds of ordinary operations cost, at 10 elements and at a million
 #   make asan    the native core under AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
 #   make test-debug       leaks and the unit tests on a debug build of Python, python3-dbg or DEBUG_PYTHON=...
 #   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
@@ -43,7 +43,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
 .PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-neighbours test-matrix test-debug asan pytest \
-        lint format types docs bench demo clean
+        lint format types docs bench bench-survey demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -112,6 +112,9 @@ bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/locks.py
 	$(VENV)/bin/python benchmarks/growth.py
 	$(VENV)/bin/python benchmarks/operations.py $(ARGS)
+
+bench-survey: $(VENV)/.installed
+	$(RUN) benchmarks/survey.py $(ARGS)
 
 demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/bigrams.py
