@@ -15,6 +15,8 @@ __all__ = [
     "AtBase",
     "AtIndexBase",
     "BufferBase",
+    "FlagsBase",
+    "FlatBase",
     "GuardBase",
     "Holds",
     "Place",
@@ -32,6 +34,7 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locked_property",
     "locks_in_use",
     "locks_regions",
     "new_lockable",
@@ -75,6 +78,8 @@ ArrayBase = _core.ArrayBase
 AtBase = _core.AtBase
 AtIndexBase = _core.AtIndexBase
 BufferBase = _core.BufferBase
+FlagsBase = _core.FlagsBase
+FlatBase = _core.FlatBase
 GuardBase = _core.GuardBase
 Holds = _core.Holds
 Place = _core.Place
@@ -92,6 +97,7 @@ guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
 locked_method = _core.locked_method
+locked_property = _core.locked_property
 locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner

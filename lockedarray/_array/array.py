@@ -40,7 +40,14 @@ from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
-from lockedarray._cores import ArrayBase, Holds, address, connect, locks_regions
+from lockedarray._cores import (
+    ArrayBase,
+    Holds,
+    address,
+    connect,
+    locked_property,
+    locks_regions,
+)
 from lockedarray._guards.guards import Guard, wait_for
 from lockedarray._guards.region_lock import RegionLock, checked_name, region_lock_of
 
@@ -452,6 +459,7 @@ class LockedArray(Facade):
         """Return what NumPy computed as it is: results in new memory are plain."""
         return array[()] if return_scalar and array.ndim == 0 else array
 
+    @by_core("aliases", np.ndarray.__array__)
     def __array__(  # type: ignore[override]
         self, dtype: Any = None, *, copy: bool | None = None
     ) -> np.ndarray:
@@ -784,6 +792,7 @@ class LockedArray(Facade):
     def __str__(self) -> str:
         return str_of(self)
 
+    @by_core("reads", np.ndarray.__format__)
     def __format__(self, spec: str) -> str:
         return run(np.ndarray.__format__, (self, spec), {})
 
@@ -860,12 +869,17 @@ def _imag(array: np.ndarray) -> np.ndarray:
 for _name, _method in methods_of_ndarray():
     setattr(LockedArray, _name, _method)
 
+for _name in ("T", "mT", "base", "dtype", "flags", "flat", "imag", "real", "shape", "strides"):
+    setattr(LockedArray, _name, locked_property(_name, LockedArray.__dict__[_name]))
+
 
 connect(
     cls=LockedArray,
     at=At,
     at_index=AtIndex,
     at_exchanged=CompareExchangeResult,
+    flat=FlatIterator,
+    flags=Flags,
     asks_for_array=asks_for_array,
     guard=Guard,
     wrapped=wrapped_view,

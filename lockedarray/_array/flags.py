@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from lockedarray._array.facade import Facade
+from lockedarray._cores import FlagsBase
 
 __all__ = ["Flags"]
 
 _OWNDATA = 0x4  # NPY_ARRAY_OWNDATA
-_flags_of = np.ndarray.flags.__get__  # type: ignore[attr-defined]
 
 
-class Flags:
+class Flags(FlagsBase):
     """The flags of a LockedArray, with the interface of `numpy.ndarray.flags`.
 
     They are what NumPy's C code sees, except that ``owndata`` is True of an array that owns its
     Buffer.  ``writeable`` is False: nothing but the locked operations writes.
     """
 
-    __slots__ = ("_array", "_flags")
+    __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, array: Facade) -> None:
-        object.__setattr__(self, "_array", array)
-        object.__setattr__(self, "_flags", _flags_of(array))
 
     @property
     def owndata(self) -> bool:
@@ -47,7 +40,7 @@ class Flags:
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._flags, name, value)
 
-    def __getitem__(self, key: Any) -> Any:
+    def _general_getitem(self, key: Any) -> Any:
         return self.owndata if key in ("O", "OWNDATA") else self._flags[key]
 
     def __setitem__(self, key: Any, value: Any) -> None:

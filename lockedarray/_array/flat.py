@@ -13,8 +13,7 @@ from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
 from lockedarray._array.indexing import as_flat_integer, picks_flat_element, stand_in
-from lockedarray._array.memory import plain_view
-from lockedarray._cores import augments
+from lockedarray._cores import FlatBase
 
 __all__ = ["FlatIterator"]
 
@@ -31,30 +30,14 @@ def _set_all(array: np.ndarray, _index: Any, value: Any) -> None:
     array.flat = value  # type: ignore[misc]  # so says NumPy's stub
 
 
-class FlatIterator:
+class FlatIterator(FlatBase):
     """A 1-d iterator over a LockedArray, with the interface of `numpy.flatiter`.
 
     Reading an element or several takes the read lock, assigning the write lock.
     """
 
-    __slots__ = ("_array", "_position")
+    __slots__ = ()
     __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, array: Facade) -> None:
-        if array.ndim > 32:
-            _ = plain_view(array, np.ndarray).flat  # NumPy refuses that many, in its own words
-        self._array = array
-        self._position = 0
-
-    @property
-    def base(self) -> Facade:
-        """The LockedArray that is iterated over."""
-        return self._array
-
-    @property
-    def index(self) -> int:
-        """Flat index of the element that comes next."""
-        return self._position
 
     @property
     def coords(self) -> tuple[Any, ...]:
@@ -66,33 +49,24 @@ class FlatIterator:
             return (0,) * len(shape)
         return (shape[0], *(0,) * (len(shape) - 1)) if shape else ()
 
-    def __len__(self) -> int:
-        return self._array.size
+    def _general_augmented(self, index: Any) -> Any:
+        """Read ``flat[index]`` for ``flat[index] op= v``: what remembers it."""
+        return Augmented.begin(self, index, self._general_getitem, self._array.dtype)
 
-    def __iter__(self) -> FlatIterator:
-        return self
+    def _general_augmented_end(
+        self, index: Any, read: Any, result: Any, function: Callable[..., Any], operand: Any
+    ) -> None:
+        """Assign for ``flat[index] op= operand``, where a core had what remembers it."""
+        augmented = Augmented(self, index, index, read, self._array.dtype)
+        augmented.result, augmented.function, augmented.operand = result, function, operand
+        self._general_setitem(index, augmented)
 
-    def __next__(self) -> Any:
-        position = self._position
-        if position >= self._array.size:
-            raise StopIteration
-        self._position = position + 1
-        try:
-            return self[position]
-        except IndexError:  # the array has shrunk
-            raise StopIteration from None
-
-    def __getitem__(self, index: Any) -> Any:
-        if augments(self, index):
-            return Augmented.begin(self, index, self._get, self._array.dtype)
-        return self._get(index)
-
-    def _get(self, index: Any) -> Any:
+    def _general_getitem(self, index: Any) -> Any:
         if isinstance(index, FlatIterator):
             index = list(index)  # to NumPy, too, it is a sequence and no array
         return run(_get, (self._array, index), {})
 
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def _general_setitem(self, index: Any, value: Any) -> None:
         if type(value) is not Augmented:
             self._assign(_set, index, value)
         elif value.ends_at(self, index):
@@ -140,17 +114,13 @@ class FlatIterator:
         is_record = dtype.names is not None or dtype.type is np.void
         return not (is_element or is_record) or bool(facades_in(value))
 
-    def __delitem__(self, index: Any) -> None:
-        raise TypeError("Cannot delete iterator elements")
-
-    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
+    def _general_array(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("the elements of a LockedArray in C order are a copy")
         values = self.copy()
         return values if dtype is None else values.astype(dtype, copy=False)
 
-    def copy(self) -> np.ndarray:
-        """Return the elements as a plain 1-d array of shape (size,)."""
+    def _general_copy(self) -> np.ndarray:
         return run(np.ndarray.flatten, (self._array,), {})
 
 

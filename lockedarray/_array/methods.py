@@ -44,6 +44,7 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 _MODES = {
     **dict.fromkeys(_READERS, "reads"),
     "astype": "reads one argument",
+    **dict.fromkeys(("conj", "conjugate"), "conjugates"),
     **dict.fromkeys((*_WRITERS, "fill"), "writes"),
     **dict.fromkeys(("reshape", "ravel"), "views contiguous"),
     **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "views"),

@@ -18,10 +18,13 @@ __all__ = [
     "AtBase",
     "AtIndexBase",
     "BufferBase",
+    "FlagsBase",
+    "FlatBase",
     "GuardBase",
     "connect",
     "connect_roots",
     "locked_method",
+    "locked_property",
     "new_lockable",
     "new_root",
 ]
@@ -180,6 +183,85 @@ def _operator(name: str) -> Callable[..., Any]:
 
 for _name in "add sub mul mod divmod lshift rshift and xor or floordiv truediv matmul pow".split():
     setattr(ArrayBase, f"__{_name}__", _operator(f"__{_name}__"))
+
+
+class FlatBase:
+    """What a core knows of ``x.flat``."""
+
+    __slots__ = ("_array", "_position")
+
+    _array: Any
+
+    _general_getitem: Callable[..., Any]
+    _general_setitem: Callable[..., None]
+    _general_augmented: Callable[..., Any]
+    _general_copy: Callable[[], np.ndarray]
+    _general_array: Callable[..., np.ndarray]
+
+    def __init__(self, array: ArrayBase) -> None:
+        if array.ndim > 32:
+            _ = np.ndarray.view(array, np.ndarray).flat  # NumPy refuses that many, in its own words
+        self._array = array
+        self._position = 0
+
+    @property
+    def base(self) -> Any:
+        """The LockedArray that is iterated over."""
+        return self._array
+
+    @property
+    def index(self) -> int:
+        """Flat index of the element that comes next."""
+        return self._position
+
+    def __len__(self) -> int:
+        return self._array.size
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        position = self._position
+        if position >= self._array.size:
+            raise StopIteration
+        self._position = position + 1
+        try:
+            return self._general_getitem(position)
+        except IndexError:  # the array has shrunk
+            raise StopIteration from None
+
+    def __getitem__(self, index: Any) -> Any:
+        if augments(self, index):
+            return self._general_augmented(index)
+        return self._general_getitem(index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._general_setitem(index, value)
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Cannot delete iterator elements")
+
+    def __array__(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
+        return self._general_array(dtype, copy=copy)
+
+    def copy(self) -> np.ndarray:
+        """Return the elements as a plain 1-d array of shape (size,)."""
+        return self._general_copy()
+
+
+class FlagsBase:
+    """What a core knows of ``x.flags``."""
+
+    __slots__ = ("_array", "_flags")
+
+    _general_getitem: Callable[..., Any]
+
+    def __init__(self, array: ArrayBase) -> None:
+        object.__setattr__(self, "_array", array)
+        object.__setattr__(self, "_flags", np.ndarray.flags.__get__(array))  # type: ignore[attr-defined]
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._general_getitem(key)
 
 
 class AtBase:
@@ -421,10 +503,17 @@ def locked_method(
     """Return a method for LockedArray or AtIndex; here always the general version.
 
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
-    does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
-    contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
-    general with arguments), 'grows' (adds or removes rows).
+    does: 'reads', 'reads one argument' (and is general with none, or with more), 'conjugates'
+    (reads, but for a real array, which it returns), 'writes', 'views contiguous' (makes a view of a
+    contiguous array), 'views' (of any array), 'views alone' (is general with arguments), 'aliases'
+    (makes a plain array over the same memory, and is general with arguments), 'grows' (adds or
+    removes rows).
     """
+    return general
+
+
+def locked_property(name: str, general: Any, /) -> Any:
+    """Return the property of this name for LockedArray; here always the general version."""
     return general
 
 

@@ -39,6 +39,11 @@ x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].com
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
+x.flat; x.flat[3]; t.flat[-1]; x.flat[np.intp(3)]; x.flat[2:5]; t.flat[idx]; x.flat[3] = 1; t.flat[9] = y[3]; x.flat[2:5] = 1; t.flat[idx] = row[:3]; x.flat = 1; t.flat = row
+x.flat[3] += 1; t.flat[9] -= 2; list(x.flat); list(t.flat); list(t.T.flat); next(t.flat); len(t.flat); x.flat.copy(); np.asarray(t.flat); x.flat.base; x.flat.index
+c.real; c.imag; x.real; x.imag; c.T.real; c[2].imag; x.conj(); x.conjugate(); c.conj()
+x.T; t.T; t.mT; x.shape; x.strides; x.dtype; x.flags; x.flags.writeable; x.flags.c_contiguous; x.flags['C_CONTIGUOUS']; x.base; x.__array__(); np.asarray(x)
+bool(n); float(n); int(n); range(i); str(n); f'{n}'; f'{n:.3f}'; f'{i}'; complex(n); n.item(); n[()]; n[...]
 """.replace("\n", ";").split(";")
 
 
@@ -56,6 +61,9 @@ def arrays():
         "x": la.ones(100),
         "t": la.ones((5, 8)),
         "r": la.zeros(5, [("a", "f8"), ("b", "i4")]),
+        "c": la.ones((5, 8), complex),
+        "n": la.ones(()),
+        "i": la.ones((), int),
         "y": np.arange(100.0),
         "z": frozen,
         "row": np.arange(8.0),
@@ -87,6 +95,8 @@ def test_no_python_of_the_package_runs(statement):
     assert python_of_the_package(code, arrays()) == []
 
 
-@pytest.mark.parametrize("statement", ["x.T", "x[[True] * 99 + [np.True_]]", "x.flat[3]", "r[3]"])
+@pytest.mark.parametrize(
+    "statement", ["x[[True] * 99 + [np.True_]]", "x.flat[np.int8(3)]", "repr(x)"]
+)
 def test_what_is_left_to_python_is_seen(statement):
     assert python_of_the_package(compile(statement, "<test>", "exec"), arrays()) != []

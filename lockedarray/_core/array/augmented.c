@@ -38,7 +38,7 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *array, *index;    /* only to compare with */
+    PyObject *container, *index;    /* only to compare with */
     PyObject *value;            /* which was read */
     PyObject *kept;             /* a copy of the index of several elements, else NULL */
     PyObject *result;           /* NULL before the operation */
@@ -54,7 +54,7 @@ static int la_spares;
 #endif
 
 PyObject *
-la_augmented_new(PyObject *array, PyObject *index, PyObject *value)
+la_augmented_new(PyObject *container, PyObject *index, PyObject *value)
 {
     la_augmented *self;
 
@@ -72,7 +72,7 @@ la_augmented_new(PyObject *array, PyObject *index, PyObject *value)
             return NULL;
         }
     }
-    self->array = array;
+    self->container = container;
     self->index = index;
     self->value = value;
     self->kept = self->result = self->operand = NULL;
@@ -440,16 +440,16 @@ la_augmented_store_several(la_augmented *self, PyObject *array, PyObject *index)
 }
 
 int
-la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integers, int count,
-                   PyObject *augmented)
+la_augmented_store(PyObject *container, PyObject *index, PyObject *array,
+                   const npy_intp *integers, int count, PyObject *augmented)
 {
     la_augmented *self = (la_augmented *)augmented;
 
-    if (self->result == NULL || self->array != array || self->index != index
+    if (self->result == NULL || self->container != container || self->index != index
             || (self->kept != NULL && !la_index_is(index, self->kept))) {
         /* Not the end of the statement, or not of what was read: it is the value, and no more. */
         PyObject *value = self->result == NULL ? self->value : self->result;
-        return PyObject_SetItem(array, index, value);
+        return PyObject_SetItem(container, index, value);
     }
     int result = LA_GENERAL;
     if (self->kept != NULL) {
@@ -461,7 +461,7 @@ la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integers, i
     if (result != LA_GENERAL) {
         return result;
     }
-    PyObject *done = PyObject_CallMethodObjArgs(array, la_names.general_augmented_end, index,
+    PyObject *done = PyObject_CallMethodObjArgs(container, la_names.general_augmented_end, index,
                                                 self->value, self->result,
                                                 self->operator_->function, self->operand, NULL);
     Py_XDECREF(done);

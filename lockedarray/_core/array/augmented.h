@@ -14,12 +14,15 @@ la_is_augmented(PyObject *object)
     return Py_TYPE(object) == &la_augmented_type;
 }
 
-/* Stands in place of `value`, which was read from array[index]; takes its reference. */
-PyObject *la_augmented_new(PyObject *array, PyObject *index, PyObject *value);
+/* Stands in place of `value`, which was read from container[index]; takes its reference. */
+PyObject *la_augmented_new(PyObject *container, PyObject *index, PyObject *value);
 
-/* The assignment at the end: 0 or -1. `integers` is the index where that is `count` integers. */
-int la_augmented_store(PyObject *array, PyObject *index, const npy_intp *integers, int count,
-                       PyObject *augmented);
+/*
+ * The assignment at the end, to container[index]: 0 or -1. The element is that of the array at
+ * `integers` where these are as many as it has axes. The container is the array itself, or its flat.
+ */
+int la_augmented_store(PyObject *container, PyObject *index, PyObject *array,
+                       const npy_intp *integers, int count, PyObject *augmented);
 
 /*
  * The same in place of the copy of several elements, whose reference it takes. NULL without an error: not of this

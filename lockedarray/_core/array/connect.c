@@ -4,6 +4,7 @@
 #include "array/connect.h"
 
 #include "array/general.h"
+#include "array/numbers.h"
 #include "array/raw.h"
 #include "array/subscript.h"
 #include "array/temporary.h"
@@ -92,14 +93,15 @@ la_set_sequence_slots(PyTypeObject *cls)
 static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"cls", "at", "at_index", "at_exchanged", "guard", "wrapped",
+    static char *names[] = {"cls", "at", "at_index", "at_exchanged", "flat", "flags", "guard", "wrapped",
                             "asks_for_array", "readers", "writers", "joiners", "named_out", NULL};
-    PyObject *cls, *at, *at_index, *at_exchanged, *guard, *wrapped, *asks_for_array, *readers,
+    PyObject *cls, *at, *at_index, *at_exchanged, *flat, *flags, *guard, *wrapped, *asks_for_array, *readers,
              *writers, *joiners, *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!OOO!O!O!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOO!O!O!O!", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &at_exchanged,
+                                     &PyType_Type, &flat, &PyType_Type, &flags,
                                      &PyType_Type, &guard, &wrapped, &asks_for_array,
                                      &PyDict_Type, &readers,
                                      &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out)) {
@@ -130,9 +132,12 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_connected.at = (PyTypeObject *)Py_NewRef(at);
     la_connected.at_index = (PyTypeObject *)Py_NewRef(at_index);
     la_connected.at_exchanged = (PyTypeObject *)Py_NewRef(at_exchanged);
+    la_connected.flat = (PyTypeObject *)Py_NewRef(flat);
+    la_connected.flags = (PyTypeObject *)Py_NewRef(flags);
     la_guard_connect((PyTypeObject *)guard);
     la_class = (PyTypeObject *)Py_NewRef(cls);
     la_set_sequence_slots(la_class);
+    la_set_number_slots(la_class);
     la_temporary_connect(la_class);
     Py_RETURN_NONE;
 }

@@ -22,6 +22,8 @@ typedef struct {
     PyObject *general_operate;
     PyObject *general_array_ufunc;
     PyObject *general_array_function;
+    PyObject *general_copy, *general_array;     /* of x.flat */
+    PyObject *flat;
     PyObject *register_;
     PyObject *call;
     PyObject *at, *reduce, *accumulate, *reduceat, *outer;
@@ -46,6 +48,8 @@ typedef struct {
     PyObject *readers;      /* which read these, and write nothing */
     PyObject *writers;      /* which write the first one of these */
     PyObject *joiners;      /* which read a list of these, the first argument */
+    PyTypeObject *flat;     /* FlatIterator */
+    PyTypeObject *flags;
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
     PyTypeObject *at_exchanged;     /* a named tuple of two: what compare_exchange returns */

@@ -27,21 +27,25 @@
 typedef enum {
     LA_METHOD_READS,
     LA_METHOD_READS_ONE_ARGUMENT,       /* reads, if it is given one; else it may return itself */
+    LA_METHOD_CONJUGATES,               /* reads; of a real array it returns itself */
     LA_METHOD_WRITES,
     LA_METHOD_GROWS,                    /* adds or removes rows */
     LA_METHOD_VIEWS,                    /* makes a view */
     LA_METHOD_VIEWS_CONTIGUOUS,         /* of a contiguous array, else a copy */
     LA_METHOD_VIEWS_ALONE,              /* if it is given no argument */
+    LA_METHOD_ALIASES,                  /* makes a plain one, if it is given no argument */
 } la_method_mode;
 
 static const char *const la_method_modes[] = {
     [LA_METHOD_READS] = "reads",
     [LA_METHOD_READS_ONE_ARGUMENT] = "reads one argument",
+    [LA_METHOD_CONJUGATES] = "conjugates",
     [LA_METHOD_WRITES] = "writes",
     [LA_METHOD_GROWS] = "grows",
     [LA_METHOD_VIEWS] = "views",
     [LA_METHOD_VIEWS_CONTIGUOUS] = "views contiguous",
     [LA_METHOD_VIEWS_ALONE] = "views alone",
+    [LA_METHOD_ALIASES] = "aliases",
 };
 
 typedef PyObject *la_grow(PyObject *array, PyObject *const *args, Py_ssize_t nargs,
@@ -121,6 +125,30 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
 
     PyObject *result = la_method_run(self, args, count, nargs, kwnames, &general);
     return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
+}
+
+/* Real numbers are their own conjugates. */
+static PyObject *
+la_method_call_conjugate(PyObject *object, PyObject *const *args, size_t nargsf,
+                         PyObject *kwnames)
+{
+    if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_exact(args[0])) {
+        int type = la_fields(args[0])->descr->type_num;
+        if (PyTypeNum_ISINTEGER(type) || PyTypeNum_ISFLOAT(type)) {
+            return Py_NewRef(args[0]);
+        }
+    }
+    return la_method_call(object, args, nargsf, kwnames);
+}
+
+/* A read-only plain array over the same memory, as NumPy's C code makes one of any. */
+static PyObject *
+la_method_call_alias(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_exact(args[0])) {
+        return PyArray_View((PyArrayObject *)args[0], NULL, &PyArray_Type);
+    }
+    return PyObject_Vectorcall(((la_method *)object)->general, args, nargsf, kwnames);
 }
 
 /* What the method makes of the array itself, if that is a view of it. */
@@ -284,7 +312,9 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     int mode = la_method_mode_find(given);
     la_method *self = mode < 0 ? NULL : (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
-        self->call = mode >= LA_METHOD_VIEWS ? la_method_call_view : la_method_call;
+        self->call = mode == LA_METHOD_ALIASES ? la_method_call_alias
+            : mode >= LA_METHOD_VIEWS ? la_method_call_view
+            : mode == LA_METHOD_CONJUGATES ? la_method_call_conjugate : la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
         self->mode = (la_method_mode)mode;

@@ -282,3 +282,102 @@ PyType_Slot la_number_slots[] = {
     LA_ENTER_INPLACE(power)
     {0, NULL},
 };
+
+/* -- conversions ------------------------------------------------------------------------ */
+
+/*
+ * A class made in Python finds __bool__ and the others by name in these slots. Of the
+ * class itself, ndarray's own are called on a raw view; for what is special, and where
+ * a subclass finds them, it is by name as before.
+ */
+static struct {
+    inquiry nb_bool;
+    unaryfunc nb_float, nb_int, nb_index;
+    reprfunc tp_str;
+} la_by_name;
+
+/* Locks the array: a raw view, or NULL without an error for what is special. */
+static PyObject *
+la_convert_begin(la_operation *operation, PyObject *array)
+{
+    operation->count = 0;
+    if (!la_is_exact(array) || la_operation_add(operation, array, LA_READ) < 0
+            || la_operation_lock(operation) != 0) {
+        return NULL;
+    }
+    PyObject *raw = la_raw(array, LA_READ);
+    if (raw == NULL) {
+        la_operation_unlock(operation);
+    }
+    return raw;
+}
+
+static void
+la_convert_end(la_operation *operation, PyObject *raw)
+{
+    Py_DECREF(raw);
+    la_operation_unlock(operation);
+}
+
+static int
+la_nb_bool(PyObject *array)
+{
+    la_operation operation;
+    PyObject *raw = la_convert_begin(&operation, array);
+
+    if (raw == NULL) {
+        return PyErr_Occurred() ? -1 : la_by_name.nb_bool(array);
+    }
+    int result = PyArray_Type.tp_as_number->nb_bool(raw);
+    la_convert_end(&operation, raw);
+    return result;
+}
+
+static PyObject *
+la_convert(PyObject *array, unaryfunc plain, unaryfunc by_name)
+{
+    la_operation operation;
+    PyObject *raw = la_convert_begin(&operation, array);
+
+    if (raw == NULL) {
+        return PyErr_Occurred() ? NULL : by_name(array);
+    }
+    PyObject *result = plain(raw);
+    la_convert_end(&operation, raw);
+    return result;
+}
+
+#define LA_DEFINE_CONVERSION(name) \
+    static PyObject * \
+    la_nb_##name(PyObject *array) \
+    { \
+        return la_convert(array, PyArray_Type.tp_as_number->nb_##name, la_by_name.nb_##name); \
+    }
+LA_DEFINE_CONVERSION(float)
+LA_DEFINE_CONVERSION(int)
+LA_DEFINE_CONVERSION(index)
+
+/* Of one element; the text of several takes so long that the way there does not matter. */
+static PyObject *
+la_tp_str(PyObject *array)
+{
+    return la_fields(array)->nd != 0 ? la_by_name.tp_str(array)
+        : la_convert(array, PyArray_Type.tp_str, la_by_name.tp_str);
+}
+
+void
+la_set_number_slots(PyTypeObject *cls)
+{
+    PyNumberMethods *methods = cls->tp_as_number;
+
+    la_by_name.nb_bool = methods->nb_bool;
+    la_by_name.nb_float = methods->nb_float;
+    la_by_name.nb_int = methods->nb_int;
+    la_by_name.nb_index = methods->nb_index;
+    la_by_name.tp_str = cls->tp_str;
+    methods->nb_bool = la_nb_bool;
+    methods->nb_float = la_nb_float;
+    methods->nb_int = la_nb_int;
+    methods->nb_index = la_nb_index;
+    cls->tp_str = la_tp_str;
+}

@@ -236,7 +236,7 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
     }
     int count = la_index_integers(index, integers);
     if (la_is_augmented(value)) {
-        return la_augmented_store(array, index, integers, count, value);
+        return la_augmented_store(array, index, array, integers, count, value);
     }
     if (count >= 0 && count == la_fields(array)->nd) {
         if (la_is_element(value)) {
