@@ -422,8 +422,9 @@ def locked_method(
 
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
     does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
-    contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
-    general with arguments), 'grows' (adds or removes rows).
+    contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views
+    read-only' (the same, and nobody may write to them), 'views as' (with another dtype, or as a
+    plain array), 'grows' (adds or removes rows).
     """
     return general
 
