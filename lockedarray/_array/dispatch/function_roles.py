@@ -158,7 +158,7 @@ FIRST_IS_METADATA = frozenset(_functions(np, "full_like min_scalar_type"))
 """Functions that look at the shape and dtype alone of their first argument, unless it is 0-d."""
 
 _DOES_METADATA, _DOES_FIRST, _DOES_READ_ONLY, _DOES_CONTIGUOUS = 1, 2, 4, 8
-_DOES_VECTORS, _DOES_COPIES, _DOES_NEVER_COPY = 16, 32, 64
+_DOES_VECTORS, _DOES_COPIES, _DOES_NEVER_COPY, _DOES_FLATTEN = 16, 32, 64, 128
 """What a core is told of these functions; the same numbers as in ``view_function.h``."""
 
 NEVER_COPY = frozenset(
@@ -169,7 +169,8 @@ NEVER_COPY = frozenset(
 """Names of functions and methods that make nothing but views of the arrays that they are given."""
 
 _COPYING: dict[Callable[..., Any], int] = {
-    **dict.fromkeys(_functions(np, "reshape ravel"), _DOES_CONTIGUOUS),
+    np.reshape: _DOES_CONTIGUOUS,
+    np.ravel: _DOES_CONTIGUOUS | _DOES_FLATTEN,
     **dict.fromkeys(_functions(np, "diag unstack"), _DOES_VECTORS),
     np.meshgrid: _DOES_COPIES,
 }

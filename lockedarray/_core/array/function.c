@@ -116,9 +116,9 @@ la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs, PyOb
         return NULL;
     }
     if (kwnames == NULL && PyDict_CheckExact(args[3])) {
-        result = la_function_call(args[0], args[2], args[3], &general);
+        result = la_view_function(args[0], args[2], args[3], &general);
         if (general && !PyErr_Occurred()) {
-            result = la_view_function(args[0], args[2], args[3], &general);
+            result = la_function_call(args[0], args[2], args[3], &general);
         }
     }
     if (!general || PyErr_Occurred()) {

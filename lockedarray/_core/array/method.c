@@ -18,6 +18,7 @@
 #include "array/operation.h"
 #include "array/result.h"
 #include "array/view.h"
+#include "array/view_function.h"
 #include "guard/guard.h"
 
 /* self, and arguments by position and keyword together */
@@ -125,21 +126,6 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
     return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
 }
 
-/*
- * Is a method sure to make a view of an array of objects? A copy that is thrown away counts
- * references, too, which races with a writer where there is no GIL.
- */
-static bool
-la_method_views_objects(const la_method *self, PyObject *const *args, size_t nargs)
-{
-    for (size_t i = 1; i < nargs; i++) {
-        if (self->mode == LA_METHOD_VIEWS_CONTIGUOUS && PyUnicode_CheckExact(args[i])) {
-            return false;       /* in another order */
-        }
-    }
-    return true;
-}
-
 /* What the method makes of the array itself, if that is a view of it. */
 static PyObject *
 la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -147,14 +133,18 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     la_method *self = (la_method *)object;
     size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
-                   || la_facade_of(args[0])->buffer == NULL
-                   || (self->mode == LA_METHOD_VIEWS_CONTIGUOUS
-                       && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))
-                   || (PyDataType_REFCHK(la_fields(args[0])->descr)
-                       && !la_method_views_objects(self, args, nargs));
+                   || la_facade_of(args[0])->buffer == NULL, copies = false;
 
     for (size_t i = 1; i < nargs; i++) {
         general |= !la_is_parameter(args[i]);
+        copies |= PyUnicode_CheckExact(args[i]);    /* in another order */
+    }
+    if (!general && self->mode == LA_METHOD_VIEWS_CONTIGUOUS
+            && (copies || !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))) {
+        PyObject *result = la_view_method(self->plain, LA_VIEWER_CONTIGUOUS, args, nargs, &general);
+        if (!general) {
+            return result;
+        }
     }
     if (!general) {
         PyObject *view = la_checked_view(

@@ -97,25 +97,29 @@ la_viewed_add_all(la_viewed *viewed, PyObject *args, PyObject *keywords)
     return viewed->kwnames != NULL;
 }
 
-/*
- * Does it make a copy of this array? Of objects a copy that is thrown away counts
- * references, which races with a writer where there is no GIL.
- */
+/* Is it sure to make a copy of this array? */
 static bool
 la_viewed_copies(const la_viewed *viewed, PyObject *facade)
 {
     return (viewed->does & LA_VIEWER_VECTORS && la_fields(facade)->nd == 1)
-           || (viewed->does & LA_VIEWER_CONTIGUOUS
+           || (viewed->does & LA_VIEWER_FLATTENS && viewed->is_plain
                && !(la_fields(facade)->flags & NPY_ARRAY_C_CONTIGUOUS));
 }
 
+/*
+ * May it copy objects? Even a copy that is thrown away counts references, which races with a
+ * writer where there is no GIL.
+ */
 static bool
 la_viewed_reads_objects(const la_viewed *viewed, PyObject *facade)
 {
-    return PyDataType_REFCHK(la_fields(facade)->descr) && !(viewed->does & LA_VIEWER_METADATA)
-           && (la_viewed_copies(viewed, facade)
-               || !(viewed->does & LA_VIEWER_NEVER_COPIES
-                    || (viewed->does & LA_VIEWER_CONTIGUOUS && viewed->is_plain)));
+    if (!PyDataType_REFCHK(la_fields(facade)->descr) || viewed->does & LA_VIEWER_METADATA) {
+        return false;
+    }
+    if (viewed->does & LA_VIEWER_CONTIGUOUS) {
+        return !viewed->is_plain || !(la_fields(facade)->flags & NPY_ARRAY_C_CONTIGUOUS);
+    }
+    return la_viewed_copies(viewed, facade) || !(viewed->does & LA_VIEWER_NEVER_COPIES);
 }
 
 /* -- results ------------------------------------------------------------------------------ */
@@ -293,7 +297,8 @@ la_viewed_call_locked(la_viewed *viewed)
 static PyObject *
 la_viewed_do(la_viewed *viewed, bool *general)
 {
-    bool copies = (viewed->does & LA_VIEWER_COPIES) != 0, any = false;
+    /* A keyword may say that it is not to, as meshgrid's does. */
+    bool copies = viewed->does & LA_VIEWER_COPIES && viewed->named == 0, any = false;
 
     for (Py_ssize_t i = 0; i < viewed->count; i++) {
         if (viewed->is_facade[i]) {
@@ -315,6 +320,32 @@ la_viewed_do(la_viewed *viewed, bool *general)
     return result;
 }
 
+static void
+la_viewed_begin(la_viewed *viewed, PyObject *function, long does)
+{
+    viewed->function = function;
+    viewed->does = does;
+    viewed->count = viewed->named = 0;
+    viewed->locked = false;
+    viewed->is_plain = true;
+    viewed->kwnames = NULL;
+}
+
+PyObject *
+la_view_method(PyObject *method, long does, PyObject *const *args, size_t nargs, bool *general)
+{
+    la_viewed viewed;
+
+    *general = true;
+    la_viewed_begin(&viewed, method, does);
+    for (size_t i = 0; i < nargs; i++) {
+        if (!la_viewed_add(&viewed, args[i])) {
+            return NULL;
+        }
+    }
+    return la_viewed_do(&viewed, general);
+}
+
 PyObject *
 la_view_function(PyObject *function, PyObject *args, PyObject *kwargs, bool *general)
 {
@@ -330,12 +361,7 @@ la_view_function(PyObject *function, PyObject *args, PyObject *kwargs, bool *gen
         PyErr_Clear();      /* what cannot be hashed is in no table */
         return NULL;
     }
-    viewed.function = PyTuple_GET_ITEM(known, 0);
-    viewed.does = PyLong_AsLong(PyTuple_GET_ITEM(known, 1));
-    viewed.count = viewed.named = 0;
-    viewed.locked = false;
-    viewed.is_plain = true;
-    viewed.kwnames = NULL;
+    la_viewed_begin(&viewed, PyTuple_GET_ITEM(known, 0), PyLong_AsLong(PyTuple_GET_ITEM(known, 1)));
     if (PyDict_GET_SIZE(kwargs) != 0) {
         keywords = PyDict_Copy(kwargs);     /* others may change the dict meanwhile */
         if (keywords == NULL) {
