@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+from numpy.lib._stride_tricks_impl import DummyArray
 
 from lockedarray._array import copying
 from lockedarray._array.at import At, AtIndex, CompareExchangeResult
@@ -798,7 +799,7 @@ class LockedArray(Facade):
 
     # -- views -----------------------------------------------------------------------------------
 
-    @by_core("views alone", np.ndarray.view)
+    @by_core("views as", np.ndarray.view)
     def view(self, dtype: Any = _NOT_GIVEN, type: Any = _NOT_GIVEN) -> Any:
         """Return a view on the same memory, with another dtype or as another array type.
 
@@ -886,5 +887,7 @@ connect(
     readers=function_roles.PLAIN_READERS,
     writers=function_roles.PLAIN_WRITERS,
     joiners=function_roles.PLAIN_JOINERS,
+    viewers=function_roles.viewers(),
+    stand_in=DummyArray,
     named_out=function_roles.NAMED_OUT,
 )

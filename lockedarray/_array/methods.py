@@ -48,6 +48,7 @@ _MODES = {
     **dict.fromkeys((*_WRITERS, "fill"), "writes"),
     **dict.fromkeys(("reshape", "ravel"), "views contiguous"),
     **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "views"),
+    "diagonal": "views read-only",
 }
 
 # Positions of out=, behind self.

@@ -79,6 +79,8 @@ def connect(
     readers: dict[Callable[..., Any], int],
     writers: dict[Callable[..., Any], int],
     joiners: dict[Callable[..., Any], int],
+    viewers: dict[Callable[..., Any], tuple[Callable[..., Any], int]],
+    stand_in: type,
     named_out: tuple[Callable[..., Any], ...],
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...

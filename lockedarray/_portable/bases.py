@@ -505,9 +505,9 @@ def locked_method(
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
     does: 'reads', 'reads one argument' (and is general with none, or with more), 'conjugates'
     (reads, but for a real array, which it returns), 'writes', 'views contiguous' (makes a view of a
-    contiguous array), 'views' (of any array), 'views alone' (is general with arguments), 'aliases'
-    (makes a plain array over the same memory, and is general with arguments), 'grows' (adds or
-    removes rows).
+    contiguous array), 'views' (of any array), 'views read-only' (the same, and nobody may write to
+    them), 'views as' (with another dtype, or as a plain array), 'aliases' (makes a plain array over
+    the same memory, and is general with arguments), 'grows' (adds or removes rows).
     """
     return general
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from readerwriterlock import rwlock
 
 import lockedarray as la
 
@@ -38,6 +39,13 @@ x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
+np.ndim(x); np.shape(t); np.size(x); np.result_type(x, 1.0); np.may_share_memory(x, y); np.shape(a=x); np.iscomplexobj(x); np.isrealobj(x)
+np.zeros_like(x); np.ones_like(x, dtype='i4'); np.empty_like(t); np.full_like(x, 1.0); np.min_scalar_type(x); np.common_type(x); np.ndim(o); np.shape(f)
+np.reshape(x, (2, -1)); np.reshape(x, [2, 50]); np.ravel(t); np.ravel(o); np.transpose(t); np.swapaxes(t, 0, 1); np.moveaxis(t, 0, 1); np.squeeze(x); np.expand_dims(x, 0)
+np.atleast_1d(x); np.atleast_2d(x, y); np.atleast_3d(t); np.broadcast_to(x, (2, 100)); np.broadcast_to(array=x, shape=(2, 100)); np.broadcast_arrays(x, y); np.flip(x); np.flip(t, axis=(0, 1)); np.rot90(t)
+np.split(x, 2); np.array_split(x, 3); np.hsplit(t, [1]); np.vsplit(t, [1, 2]); np.diagonal(t); np.diag(t); np.diag(x[:3]); np.real(x); np.imag(c); np.imag(x); np.meshgrid(x[:3], y[:3]); np.meshgrid(x[:3], x[:3], copy=False)
+np.ravel(t[:, 1]); t[:, 1].ravel(); t.transpose().reshape(-1); t.ravel('F'); np.ravel(t, order='F'); np.flip(z); np.flip(f); np.lib.stride_tricks.sliding_window_view(x, 3); np.flip(o); np.ix_(x[:3], x[:2])
+t.diagonal(); t.diagonal(1); o.diagonal(); o.ravel(); o.reshape(-1); o.transpose(); x.view('i8'); x.view(np.int64); x.view(y.dtype); x.view(dtype='i4'); x.view(np.ndarray); r.view('V12'); f.view(); o.view(np.ndarray)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 x.flat; x.flat[3]; t.flat[-1]; x.flat[np.intp(3)]; x.flat[2:5]; t.flat[idx]; x.flat[3] = 1; t.flat[9] = y[3]; x.flat[2:5] = 1; t.flat[idx] = row[:3]; x.flat = 1; t.flat = row
 x.flat[3] += 1; t.flat[9] -= 2; list(x.flat); list(t.flat); list(t.T.flat); next(t.flat); len(t.flat); x.flat.copy(); np.asarray(t.flat); x.flat.base; x.flat.index
@@ -66,6 +74,9 @@ def arrays():
         "i": la.ones((), int),
         "y": np.arange(100.0),
         "z": frozen,
+        "c": la.ones(5, complex),
+        "o": la.LockedArray(np.array([[1, None], ["a", 2.0]], object)),
+        "f": la.LockedArray(np.ones(5), lock=rwlock.RWLockFair()),
         "row": np.arange(8.0),
         "idx": np.array([1, 2, 1]),
         "mask": np.arange(100) > 50,

@@ -24,6 +24,7 @@ __all__ = [
     "READ_ONLY_VIEWS",
     "VIEWS",
     "is_creator",
+    "viewers",
     "written_by",
 ]
 
@@ -155,6 +156,47 @@ METHODS = frozenset(_functions(np, "astype"))
 
 FIRST_IS_METADATA = frozenset(_functions(np, "full_like min_scalar_type"))
 """Functions that look at the shape and dtype alone of their first argument, unless it is 0-d."""
+
+_DOES_METADATA, _DOES_FIRST, _DOES_READ_ONLY, _DOES_CONTIGUOUS = 1, 2, 4, 8
+_DOES_VECTORS, _DOES_COPIES, _DOES_NEVER_COPY, _DOES_FLATTEN = 16, 32, 64, 128
+"""What a core is told of these functions; the same numbers as in ``view_function.h``."""
+
+NEVER_COPY = frozenset(
+    "transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze expand_dims "
+    "atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split array_split hsplit "
+    "vsplit dsplit unstack flip fliplr flipud rot90 diagonal getfield sliding_window_view".split()
+)
+"""Names of functions and methods that make nothing but views of the arrays that they are given."""
+
+_COPYING: dict[Callable[..., Any], int] = {
+    np.reshape: _DOES_CONTIGUOUS,
+    np.ravel: _DOES_CONTIGUOUS | _DOES_FLATTEN,
+    **dict.fromkeys(_functions(np, "diag unstack"), _DOES_VECTORS),
+    np.meshgrid: _DOES_COPIES,
+}
+
+
+def viewers() -> dict[Callable[..., Any], tuple[Callable[..., Any], int]]:
+    """Return how a core calls each function that waits for no lock, and what it does.
+
+    It calls them on plain arrays, so that NumPy need not look for others that override them.
+    """
+    found = {}
+    for function in METADATA | FIRST_IS_METADATA | VIEWS:
+        does = _COPYING.get(function, 0)
+        if function in METADATA:
+            does |= _DOES_METADATA
+        if function in FIRST_IS_METADATA:
+            does |= _DOES_METADATA | _DOES_FIRST
+        if function in READ_ONLY_VIEWS:
+            does |= _DOES_READ_ONLY
+        if function.__name__ in NEVER_COPY:
+            does |= _DOES_NEVER_COPY
+        found[function] = getattr(function, "_implementation", function), does
+    for function in _functions(recfunctions, "rename_fields structured_to_unstructured"):
+        del found[function]  # which make other arrays on the way
+    return found
+
 
 CREATORS = frozenset(
     "arange array asarray asanyarray ascontiguousarray asfortranarray empty eye frombuffer "

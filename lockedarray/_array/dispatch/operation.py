@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, replaced
+from lockedarray._array.dispatch.function_roles import NEVER_COPY
 from lockedarray._array.dispatch.operands import Use, converted
 from lockedarray._array.dispatch.results import WHOLE, is_view, wrapped
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
@@ -39,12 +40,6 @@ _ASK_ELEMENTS = frozenset("real imag _real _imag".split())
 """Since NumPy 2.5 these ask the elements of arrays of objects, which is for a lock, and a copy."""
 
 _OBJECTS_HAVE_PARTS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
-
-_NEVER_COPY = frozenset(
-    "transpose matrix_transpose permute_dims swapaxes moveaxis rollaxis squeeze expand_dims "
-    "atleast_1d atleast_2d atleast_3d broadcast_to broadcast_arrays split array_split hsplit "
-    "vsplit dsplit unstack flip fliplr flipud rot90 diagonal getfield sliding_window_view".split()
-)
 
 
 def run(
@@ -140,7 +135,7 @@ def run_as_view(
     name = function.__name__
     asks = _OBJECTS_HAVE_PARTS and name in _ASK_ELEMENTS
     asks = asks or (name == "unstack" and any(facade.ndim == 1 for facade in facades.values()))
-    if asks or (_FREE_THREADED and name not in _NEVER_COPY):
+    if asks or (_FREE_THREADED and name not in NEVER_COPY):
         # Even a copy that is thrown away counts references, which races with a writer.
         if any(facade.dtype.hasobject for facade in facades.values()):
             return run(function, args, kwargs, (), read_only_result)

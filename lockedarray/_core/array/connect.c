@@ -94,17 +94,20 @@ static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cls", "at", "at_index", "at_exchanged", "flat", "flags", "guard", "wrapped",
-                            "asks_for_array", "readers", "writers", "joiners", "named_out", NULL};
+                            "asks_for_array", "readers", "writers", "joiners", "viewers", "stand_in",
+                            "named_out", NULL};
     PyObject *cls, *at, *at_index, *at_exchanged, *flat, *flags, *guard, *wrapped, *asks_for_array, *readers,
-             *writers, *joiners, *named_out;
+             *writers, *joiners, *viewers, *stand_in, *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOO!O!O!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOO!O!O!O!O!O!", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &at_exchanged,
                                      &PyType_Type, &flat, &PyType_Type, &flags,
                                      &PyType_Type, &guard, &wrapped, &asks_for_array,
                                      &PyDict_Type, &readers,
-                                     &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out)) {
+                                     &PyDict_Type, &writers, &PyDict_Type, &joiners,
+                                     &PyDict_Type, &viewers, &PyType_Type, &stand_in,
+                                     &PyTuple_Type, &named_out)) {
         return NULL;
     }
     if (PyTuple_GET_SIZE(named_out) == 0) {
@@ -127,6 +130,8 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_connected.readers = Py_NewRef(readers);
     la_connected.writers = Py_NewRef(writers);
     la_connected.joiners = Py_NewRef(joiners);
+    la_connected.viewers = Py_NewRef(viewers);
+    la_connected.stand_in = (PyTypeObject *)Py_NewRef(stand_in);
     la_connected.named_out = Py_NewRef(named_out);
     la_connected.ufunc = Py_TYPE(PyTuple_GET_ITEM(named_out, 0));
     la_connected.at = (PyTypeObject *)Py_NewRef(at);

@@ -6,6 +6,7 @@
 
 #include "array/call.h"
 #include "array/general.h"
+#include "array/view_function.h"
 
 /* How many LockedArrays the function may be given, first of all; 0: none. */
 static Py_ssize_t
@@ -115,7 +116,10 @@ la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs, PyOb
         return NULL;
     }
     if (kwnames == NULL && PyDict_CheckExact(args[3])) {
-        result = la_function_call(args[0], args[2], args[3], &general);
+        result = la_view_function(args[0], args[2], args[3], &general);
+        if (general && !PyErr_Occurred()) {
+            result = la_function_call(args[0], args[2], args[3], &general);
+        }
     }
     if (!general || PyErr_Occurred()) {
         return result;

@@ -50,6 +50,9 @@ typedef struct {
     PyObject *joiners;      /* which read a list of these, the first argument */
     PyTypeObject *flat;     /* FlatIterator */
     PyTypeObject *flags;
+    /* Functions that wait for no lock: how to call each without NumPy's dispatch, and its LA_VIEWER_... */
+    PyObject *viewers;
+    PyTypeObject *stand_in;     /* what NumPy puts between an array with other strides and its base */
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
     PyTypeObject *at_exchanged;     /* a named tuple of two: what compare_exchange returns */

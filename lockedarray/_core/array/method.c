@@ -18,6 +18,7 @@
 #include "array/operation.h"
 #include "array/result.h"
 #include "array/view.h"
+#include "array/view_function.h"
 #include "guard/guard.h"
 
 /* self, and arguments by position and keyword together */
@@ -32,7 +33,8 @@ typedef enum {
     LA_METHOD_GROWS,                    /* adds or removes rows */
     LA_METHOD_VIEWS,                    /* makes a view */
     LA_METHOD_VIEWS_CONTIGUOUS,         /* of a contiguous array, else a copy */
-    LA_METHOD_VIEWS_ALONE,              /* if it is given no argument */
+    LA_METHOD_VIEWS_AS,                 /* with another dtype, or as a plain array */
+    LA_METHOD_VIEWS_READ_ONLY,
     LA_METHOD_ALIASES,                  /* makes a plain one, if it is given no argument */
 } la_method_mode;
 
@@ -44,7 +46,8 @@ static const char *const la_method_modes[] = {
     [LA_METHOD_GROWS] = "grows",
     [LA_METHOD_VIEWS] = "views",
     [LA_METHOD_VIEWS_CONTIGUOUS] = "views contiguous",
-    [LA_METHOD_VIEWS_ALONE] = "views alone",
+    [LA_METHOD_VIEWS_AS] = "views as",
+    [LA_METHOD_VIEWS_READ_ONLY] = "views read-only",
     [LA_METHOD_ALIASES] = "aliases",
 };
 
@@ -158,13 +161,18 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     la_method *self = (la_method *)object;
     size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
-                   || la_facade_lock(args[0]) == NULL
-                   || (self->mode == LA_METHOD_VIEWS_CONTIGUOUS
-                       && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))
-                   || (self->mode == LA_METHOD_VIEWS_ALONE && nargs != 1);
+                   || la_facade_of(args[0])->buffer == NULL, copies = false;
 
     for (size_t i = 1; i < nargs; i++) {
         general |= !la_is_parameter(args[i]);
+        copies |= PyUnicode_CheckExact(args[i]);    /* in another order */
+    }
+    if (!general && self->mode == LA_METHOD_VIEWS_CONTIGUOUS
+            && (copies || !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))) {
+        PyObject *result = la_view_method(self->plain, LA_VIEWER_CONTIGUOUS, args, nargs, &general);
+        if (!general) {
+            return result;
+        }
     }
     if (!general) {
         PyObject *view = la_checked_view(
@@ -173,11 +181,62 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
             return NULL;
         }
         if (view != NULL && la_facade_of(view)->buffer == la_facade_of(args[0])->buffer) {
+            if (self->mode == LA_METHOD_VIEWS_READ_ONLY) {
+                la_facade_of(view)->may_write = 0;
+            }
             return view;
         }
         Py_XDECREF(view);       /* a copy, made without the lock */
     }
     return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+}
+
+/* A dtype, or its name or type; varied text has its texts in the dtype itself, which is not changed. */
+static bool
+la_method_is_dtype(PyObject *array, PyObject *object)
+{
+    return PyArray_TYPE((PyArrayObject *)array) != NPY_VSTRING
+           && (PyUnicode_CheckExact(object)
+               || PyArray_DescrCheck(object)
+               || (Py_TYPE(object) == &PyType_Type && la_is_parameter(object)
+                   && !PyType_IsSubtype((PyTypeObject *)object, &PyArray_Type)));
+}
+
+/* x.view(): of a plain view, which NumPy gives another dtype without asking the class. */
+static PyObject *
+la_method_call_view_as(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    la_method *self = (la_method *)object;
+    size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
+    size_t count = nargs + (kwnames == NULL ? 0 : (size_t)PyTuple_GET_SIZE(kwnames));
+    PyObject *view = NULL;
+
+    if (nargs == 0 || count > 2 || !la_is_exact(args[0]) || la_facade_of(args[0])->buffer == NULL
+            || (kwnames != NULL && PyUnicode_CompareWithASCIIString(
+                    PyTuple_GET_ITEM(kwnames, 0), "dtype") != 0)) {
+        return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+    }
+    if (count == 1) {
+        view = la_checked_view(args[0], PyObject_Vectorcall(self->plain, args, nargsf, NULL));
+    }
+    else if (args[1] == (PyObject *)&PyArray_Type && kwnames == NULL) {
+        return PyObject_Vectorcall(self->plain, args, nargsf, NULL);
+    }
+    else if (la_method_is_dtype(args[0], args[1])) {
+        PyObject *raw = la_raw_unlocked(args[0]);
+        PyObject *passed[] = {raw, args[1]};
+        PyObject *viewed = raw == NULL ? NULL : PyObject_Vectorcall(self->plain, passed, 2, NULL);
+        if (viewed != NULL) {
+            view = PyArray_CheckExact(viewed)
+                ? la_view_of(viewed, raw, args[0], la_facade_of(args[0])->may_write != 0) : NULL;
+            Py_DECREF(viewed);
+        }
+        Py_XDECREF(raw);
+    }
+    if (view == NULL && !PyErr_Occurred()) {
+        return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+    }
+    return view;
 }
 
 /* Which of timeout= and when= it is: 0 or 1; 2 for any other. */
@@ -313,6 +372,7 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     la_method *self = mode < 0 ? NULL : (la_method *)type->tp_alloc(type, 0);
     if (self != NULL) {
         self->call = mode == LA_METHOD_ALIASES ? la_method_call_alias
+            : mode == LA_METHOD_VIEWS_AS ? la_method_call_view_as
             : mode >= LA_METHOD_VIEWS ? la_method_call_view
             : mode == LA_METHOD_CONJUGATES ? la_method_call_conjugate : la_method_call;
         self->plain = Py_NewRef(plain);

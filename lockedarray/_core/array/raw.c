@@ -48,6 +48,39 @@ la_raw(PyObject *facade, la_mode mode)
     return raw;
 }
 
+#ifdef Py_GIL_DISABLED
+PyObject *
+la_raw_unlocked(PyObject *facade)
+{
+    npy_intp dimensions[NPY_MAXDIMS], strides[NPY_MAXDIMS];
+    PyArrayObject_fields *shown = la_fields(facade);
+
+    /* All in one step: the world is not stopped, and the body changed, in between. */
+    int nd = shown->nd, flags = shown->flags & ~NPY_ARRAY_WRITEABLE;
+    char *data = shown->data;
+    for (int i = 0; i < nd; i++) {
+        dimensions[i] = shown->dimensions[i];
+        strides[i] = shown->strides[i];
+    }
+    PyArray_Descr *descr = (PyArray_Descr *)Py_NewRef(shown->descr);
+    PyObject *base = Py_XNewRef(shown->base);
+    PyObject *raw = PyArray_NewFromDescr(&PyArray_Type, descr, nd, dimensions, strides, data, flags,
+                                         NULL);
+    if (raw == NULL) {
+        Py_XDECREF(base);
+        return NULL;
+    }
+    la_fields(raw)->base = base;
+    return raw;
+}
+#else
+PyObject *
+la_raw_unlocked(PyObject *facade)
+{
+    return la_raw(facade, LA_READ);     /* under the GIL nobody drops it between two of its lines */
+}
+#endif
+
 /* The usual slot is empty already, and an exchange is not cheap. */
 static inline void
 la_raw_drop(_Atomic(PyObject *) *slot)

@@ -12,6 +12,12 @@
  */
 PyObject *la_raw(PyObject *facade, la_mode mode);
 
+/*
+ * A new reference to a read-only raw view for who holds no lock: it shows what the facade
+ * showed at one moment, and keeps that memory.
+ */
+PyObject *la_raw_unlocked(PyObject *facade);
+
 /* A new raw view, which is the caller's alone. */
 PyObject *la_raw_make(PyObject *facade, la_mode mode);
 

@@ -19,6 +19,32 @@
 #include "array/buffer.h"
 #include "array/general.h"
 
+/*
+ * Makes a new facade, whose base is taken over, known to the Buffer of the one that it is a view
+ * of. 0, or -1.
+ */
+static int
+la_view_join(PyObject *view, PyObject *source, PyObject *base, bool may_write)
+{
+    la_facade *facade = la_facade_of(view), *shown = la_facade_of(source);
+    la_buffer_object *buffer = (la_buffer_object *)shown->buffer;
+    PyObject *memory = la_fields(base)->base;
+
+    facade->buffer = Py_NewRef((PyObject *)buffer);
+    facade->memory = Py_NewRef(memory);
+    facade->owner = Py_NewRef(shown->owner != NULL ? shown->owner : source);
+    facade->may_write = may_write;
+    la_fields(view)->base = Py_NewRef(base);
+    la_buffer_know(buffer, view);
+    if (atomic_load_explicit(&buffer->memory, memory_order_acquire) != memory) {
+        PyObject *result = PyObject_CallMethodOneArg((PyObject *)buffer,
+                                                     la_names.register_, view);
+        Py_XDECREF(result);
+        return result == NULL ? -1 : 0;
+    }
+    return 0;
+}
+
 /* Does the array begin in the current memory, which is the one at its base? */
 static bool
 la_view_is_current(PyObject *array, la_buffer_object *buffer, PyObject *memory)
@@ -62,20 +88,9 @@ la_attach_view(PyObject *array, PyObject *source)
     if (memory == NULL || !la_view_is_current(array, buffer, memory)) {
         return LA_GENERAL;
     }
-    facade->buffer = Py_NewRef((PyObject *)buffer);
-    facade->memory = Py_NewRef(memory);
-    facade->owner = Py_NewRef(shown->owner != NULL ? shown->owner : source);
-    facade->may_write = shown->may_write;
-    fields->base = Py_NewRef(base);
+    int result = la_view_join(array, source, base, shown->may_write);
     Py_DECREF(source);                  /* what the base was until now */
-    la_buffer_know(buffer, array);
-    if (atomic_load_explicit(&buffer->memory, memory_order_acquire) != memory) {
-        PyObject *result = PyObject_CallMethodOneArg((PyObject *)buffer,
-                                                     la_names.register_, array);
-        Py_XDECREF(result);
-        return result == NULL ? -1 : 0;
-    }
-    return 0;
+    return result;
 }
 
 PyObject *
@@ -90,6 +105,30 @@ la_array_finalize(PyObject *array, PyObject *source)
         return PyObject_CallMethodOneArg(array, la_names.general_finalize, source);
     }
     Py_RETURN_NONE;
+}
+
+PyObject *
+la_view_of(PyObject *array, PyObject *raw, PyObject *source, bool may_write)
+{
+    PyArrayObject_fields *shown = la_fields(array);
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(source)->buffer;
+    PyObject *base = la_fields(raw)->base;
+
+    if (buffer == NULL || base == NULL || !PyArray_CheckExact(base)
+            || (la_fields(base)->flags & NPY_ARRAY_WRITEABLE)
+            || PyDataType_ELSIZE(shown->descr) == 0     /* NumPy would make it bigger */
+            || la_fields(base)->base
+               != atomic_load_explicit(&buffer->memory, memory_order_relaxed)) {
+        return NULL;
+    }
+    Py_INCREF(shown->descr);
+    PyObject *view = PyArray_NewFromDescr(
+        la_class, shown->descr, shown->nd, shown->dimensions, shown->strides, shown->data,
+        shown->flags & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS | NPY_ARRAY_ALIGNED), NULL);
+    if (view != NULL && la_view_join(view, source, base, may_write) < 0) {
+        Py_CLEAR(view);
+    }
+    return view;
 }
 
 PyObject *

@@ -10,6 +10,12 @@
 PyObject *la_array_finalize(PyObject *array, PyObject *source);
 
 /*
+ * A facade that shows what `array` shows, a plain array over the memory that `raw`, a raw view of
+ * `source`, shows. NULL without an error: that memory is not the current one any more.
+ */
+PyObject *la_view_of(PyObject *array, PyObject *raw, PyObject *source, bool may_write);
+
+/*
  * What ndarray's own code made of the facade itself, without a lock: a view.
  * Anything else would have been read without one; it is thrown away then, and
  * NULL without an error means the general path. Steals `view`.
