@@ -32,6 +32,7 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locked_run",
     "locks_in_use",
     "locks_regions",
     "new_lockable",
@@ -92,6 +93,7 @@ guard_of_several = _core.guard_of_several
 is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
 locked_method = _core.locked_method
+locked_run = _core.locked_run
 locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner

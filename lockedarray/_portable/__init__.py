@@ -14,6 +14,7 @@ from lockedarray._portable.bases import (
     connect_roots,
     guard_of_several,
     locked_method,
+    locked_run,
     new_lockable,
     new_root,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "guard_of_several",
     "is_temporary",
     "locked_method",
+    "locked_run",
     "locks_in_use",
     "locks_regions",
     "new_lockable",

@@ -416,15 +416,22 @@ def new_root(cls: Any, array: np.ndarray, lock: Any, objects: str, name: str | N
 
 
 def locked_method(
-    plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str
+    plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str, out: int = -1
 ) -> Callable[..., Any]:
     """Return a method for LockedArray or AtIndex; here always the general version.
 
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
     does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
     contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
-    general with arguments), 'grows' (adds or removes rows).
+    general with arguments), 'grows' (adds or removes rows), 'reads alone' (is general with
+    arguments), 'returns itself' (where there is nothing to do).  `out` is the position of out=
+    behind self, if it can be given by position.
     """
+    return general
+
+
+def locked_run(general: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls a function as one operation; here always the general version."""
     return general
 
 

@@ -38,6 +38,11 @@ x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
+x.dot(x); x.take([1, 2]); x.sum(out=z0); x.searchsorted([0.5, 1.0]); x.put([1, 2], [3, 4]); x.compress([True, False]); t.dot([x[0]] * 8); k.choose([x, y])
+x.byteswap(); x.astype('f8', copy=False); x.astype(dtype='f8', copy=False); x.conj(); x.conjugate(); c.conj(); x.to_device('cpu'); x.repeat([2] * 100); x.clip(x, y, out=x)
+np.lexsort((x, y)); np.putmask(x, mask, 1.0); np.place(x, mask, [1.0]); np.put(x, [1], [2.0]); np.fill_diagonal(t, 1.0); np.take(x, [1, 2]); np.append(x, [1.0, x[0]]); np.packbits(k)
+np.interp(x, y, x); np.bincount(idx, x[:3]); np.convolve(x, row); np.insert(x, [1], x[:1]); np.isin(x, [1, 2]); np.sum(x, out=z0); np.choose([0, 1], [x[:2], x[2:4]]); np.block([[x, y]])
+np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.reduceat(x, [0, 3]); np.add.at(x, [1, 2], [1.0, 2.0]); np.sqrt(x, where=[True]); np.apply_along_axis(sum, 0, x)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 """.replace("\n", ";").split(";")
 
@@ -58,6 +63,9 @@ def arrays():
         "r": la.zeros(5, [("a", "f8"), ("b", "i4")]),
         "y": np.arange(100.0),
         "z": frozen,
+        "z0": la.zeros(()),
+        "k": la.zeros(100, int),
+        "c": la.ones(3, complex),
         "row": np.arange(8.0),
         "idx": np.array([1, 2, 1]),
         "mask": np.arange(100) > 50,

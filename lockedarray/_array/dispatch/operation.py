@@ -14,7 +14,7 @@ from lockedarray._array.dispatch.operands import Use, converted
 from lockedarray._array.dispatch.results import WHOLE, is_view, wrapped
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
 from lockedarray._array.memory import plain_view
-from lockedarray._cores import Holds
+from lockedarray._cores import Holds, locked_run
 
 __all__ = ["run", "run_as_view", "run_unlocked"]
 
@@ -47,7 +47,7 @@ _NEVER_COPY = frozenset(
 )
 
 
-def run(
+def _run(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -123,6 +123,10 @@ def run(
                 raw.setflags(write=False)
         finally:
             holds.release()
+
+
+run: Callable[..., Any] = locked_run(_run)
+"""The same: a core may do it by itself."""
 
 
 def run_as_view(
