@@ -42,7 +42,7 @@ x.dot(x); x.take([1, 2]); x.sum(out=z0); x.searchsorted([0.5, 1.0]); x.put([1, 2
 x.byteswap(); x.astype('f8', copy=False); x.astype(dtype='f8', copy=False); x.conj(); x.conjugate(); c.conj(); x.to_device('cpu'); x.repeat([2] * 100); x.clip(x, y, out=x)
 np.lexsort((x, y)); np.putmask(x, mask, 1.0); np.place(x, mask, [1.0]); np.put(x, [1], [2.0]); np.fill_diagonal(t, 1.0); np.take(x, [1, 2]); np.append(x, [1.0, x[0]]); np.packbits(k)
 np.interp(x, y, x); np.bincount(idx, x[:3]); np.convolve(x, row); np.insert(x, [1], x[:1]); np.isin(x, [1, 2]); np.sum(x, out=z0); np.choose([0, 1], [x[:2], x[2:4]]); np.block([[x, y]])
-np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.reduceat(x, [0, 3]); np.add.at(x, [1, 2], [1.0, 2.0]); np.sqrt(x, where=[True]); np.apply_along_axis(sum, 0, x)
+np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.reduceat(x, [0, 3]); np.add.at(x, [1, 2], [1.0, 2.0]); np.sqrt(x, where=[True], out=x); np.apply_along_axis(sum, 0, x)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 """.replace("\n", ";").split(";")
 

@@ -111,7 +111,7 @@ PLAIN_READERS = {
             " corrcoef count_nonzero cov cumprod cumsum diff ediff1d flatnonzero gradient "
             "histogram max mean median min nanargmax nanargmin nancumsum nanmax nanmean nanmedian "
             "nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar nonzero pad partition "
-            "percentile prod ptp quantile repeat roll round sort std sum tile trace trapezoid tril "
+            "percentile prod ptp quantile roll round sort std sum tile trace trapezoid tril "
             "triu unique var",
         )
         + _functions(
@@ -126,7 +126,7 @@ PLAIN_READERS = {
         2: _functions(
             np,
             "allclose array_equal compress cross digitize dot inner intersect1d "
-            "isclose isin kron outer searchsorted setdiff1d take take_along_axis tensordot "
+            "isclose isin kron outer searchsorted setdiff1d take_along_axis tensordot "
             "union1d vdot",
         )
         + _functions(np.linalg, "lstsq solve"),
@@ -170,7 +170,9 @@ def is_creator(function: Callable[..., Any]) -> bool:
     return function.__name__ in CREATORS and function.__module__ == "numpy"
 
 
-_COPY_READ_ONLY = frozenset(_functions(np, "interp bincount convolve correlate"))
+_COPY_READ_ONLY = frozenset(
+    _functions(np, "interp bincount convolve correlate take put repeat choose")
+)
 """They write nothing but what they make, and NumPy's C code copies read-only arrays for them."""
 
 

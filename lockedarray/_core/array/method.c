@@ -69,6 +69,8 @@ typedef struct {
     PyObject *general;
     la_method_mode mode;
     int out;                /* where out= is, behind the array itself; -1: nowhere */
+    bool copies_read_only;  /* ndarray's copies arrays that it only reads, if those are read-only */
+    bool copies_itself;     /* and the array itself, too */
     int of_at;              /* which method of AtIndex */
     la_grow *grow;          /* of one that grows: what does it */
 } la_method;
@@ -87,7 +89,7 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
     *general = true;
     if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])
             || (self->mode == LA_METHOD_READS_ONE_ARGUMENT && (nargs != 2 || count != 2))
-            || (self->mode == LA_METHOD_READS_ALONE && count != 1)) {
+            || (self->mode == LA_METHOD_READS_ALONE && count != 1) || self->copies_itself) {
         return NULL;
     }
     for (size_t i = 1; i < count; i++) {
@@ -137,7 +139,9 @@ static PyObject *
 la_method_run_any(la_method *self, PyObject *const *args, size_t nargs, PyObject *kwnames,
                   bool *general)
 {
-    la_run_terms terms = {.function = self->plain, .lists = true};
+    la_run_terms terms = {
+        .function = self->plain, .lists = true, .copies_read_only = self->copies_read_only,
+    };
 
     *general = true;
     if (nargs == 0 || !la_is_exact(args[0]) || self->mode == LA_METHOD_READS_ALONE) {
@@ -376,6 +380,24 @@ la_method_choose(la_method *self)
     return result;
 }
 
+/* Does NumPy's C code copy what it only reads, unless that may be written? */
+static void
+la_method_see_copies(la_method *self)
+{
+    static const char *const names[] = {"repeat", "choose", "take", "put"};
+
+    if (Py_TYPE(self->plain) != &PyMethodDescr_Type) {
+        return;
+    }
+    const char *name = ((PyMethodDescrObject *)self->plain)->d_method->ml_name;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) {
+            self->copies_read_only = true;
+            self->copies_itself = i < 2;
+        }
+    }
+}
+
 /* The mode of this name, or -1 with an error. */
 static int
 la_method_mode_find(const char *name)
@@ -409,6 +431,7 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->general = Py_NewRef(general);
         self->mode = (la_method_mode)mode;
         self->out = out;
+        la_method_see_copies(self);
         if (plain == Py_None && la_method_choose(self) < 0) {
             Py_CLEAR(self);
         }

@@ -308,6 +308,39 @@ end:
     return wrapped;
 }
 
+/* What to give out for what may be a raw view: borrowed; NULL: that is not plain to see. */
+static PyObject *
+la_run_item(const la_running *self, PyObject *item)
+{
+    for (int i = 0; i < self->operation.count; i++) {
+        if (item == self->raws[i]) {
+            return self->operation.operands[i].facade;
+        }
+    }
+    return !PyTuple_Check(item) && la_is_new(item) ? item : NULL;
+}
+
+/* The same of the items of a tuple that NumPy made: a new one, or NULL. Several outs are so. */
+static PyObject *
+la_run_items(const la_running *self, PyObject *result)
+{
+    if (!PyTuple_CheckExact(result) || !la_is_unique(result)) {
+        return NULL;
+    }
+    PyObject *items = PyTuple_New(PyTuple_GET_SIZE(result));
+    for (Py_ssize_t i = 0; items != NULL && i < PyTuple_GET_SIZE(result); i++) {
+        PyObject *item = la_run_item(self, PyTuple_GET_ITEM(result, i));
+        if (item == NULL) {
+            Py_CLEAR(items);
+        }
+        else {
+            PyTuple_SET_ITEM(items, i, Py_NewRef(item));
+        }
+    }
+    PyErr_Clear();
+    return items;
+}
+
 static PyObject *
 la_run_result(la_running *self, PyObject *result, PyObject *const *args, Py_ssize_t count)
 {
@@ -325,6 +358,11 @@ la_run_result(la_running *self, PyObject *result, PyObject *const *args, Py_ssiz
     }
     if (la_is_new(result) || (self->terms->lists && PyList_CheckExact(result) && !records)) {
         return result;
+    }
+    PyObject *items = la_run_items(self, result);
+    if (items != NULL) {
+        Py_DECREF(result);
+        return items;
     }
     return la_run_wrapped(self, result, args, count);
 }
