@@ -35,6 +35,7 @@ __all__ = [
     "is_temporary",
     "locked_method",
     "locked_property",
+    "locked_run",
     "locks_in_use",
     "locks_regions",
     "new_lockable",
@@ -98,6 +99,7 @@ is_temporary = _core.is_temporary
 new_lockable = _core.new_lockable
 locked_method = _core.locked_method
 locked_property = _core.locked_property
+locked_run = _core.locked_run
 locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
 new_owner = _core.new_owner

@@ -27,7 +27,7 @@ from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
 from lockedarray._array.dispatch.operators import has_own, operate
-from lockedarray._array.dispatch.results import wrapped_view
+from lockedarray._array.dispatch.results import wrapped_of_several, wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
 from lockedarray._array.flags import Flags
@@ -884,6 +884,8 @@ connect(
     asks_for_array=asks_for_array,
     guard=Guard,
     wrapped=wrapped_view,
+    wrapped_of_several=wrapped_of_several,
+    role=function_roles.plain_role,
     readers=function_roles.PLAIN_READERS,
     writers=function_roles.PLAIN_WRITERS,
     joiners=function_roles.PLAIN_JOINERS,

@@ -44,7 +44,8 @@ _VIEWERS = "getfield ravel reshape squeeze swapaxes transpose".split()
 _MODES = {
     **dict.fromkeys(_READERS, "reads"),
     "astype": "reads one argument",
-    **dict.fromkeys(("conj", "conjugate"), "conjugates"),
+    **dict.fromkeys(("conj", "conjugate", "to_device"), "returns itself"),
+    "byteswap": "reads alone",
     **dict.fromkeys((*_WRITERS, "fill"), "writes"),
     **dict.fromkeys(("reshape", "ravel"), "views contiguous"),
     **dict.fromkeys(("getfield", "squeeze", "swapaxes", "transpose"), "views"),
@@ -153,7 +154,7 @@ def _named(name: str, method: Callable[..., Any], plain: Callable[..., Any]) -> 
     method.__doc__ = plain.__doc__
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
     mode = _MODES.get(name)
-    return method if mode is None else locked_method(plain, method, mode)
+    return method if mode is None else locked_method(plain, method, mode, _OUT.get(name, -1))
 
 
 def methods_of_ndarray() -> Iterator[tuple[str, Callable[..., Any]]]:

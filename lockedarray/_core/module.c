@@ -15,6 +15,7 @@
 #include "array/method.h"
 #include "array/property.h"
 #include "array/root.h"
+#include "array/run.h"
 #include "array/step.h"
 #include "array/temporary.h"
 #include "array/watch.h"
@@ -67,7 +68,7 @@ la_module_exec(PyObject *module)
         la_reentrant_add, la_changes_add, la_holds_add, la_guard_add,
         la_owner_object_add, la_task_add, la_telling_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_augmented_add,
         la_array_type_add,
-        la_flat_add, la_flags_add, la_property_add,
+        la_flat_add, la_flags_add, la_property_add, la_run_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
         la_root_add, la_watch_add, la_observer_add,
     };

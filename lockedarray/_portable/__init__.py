@@ -17,6 +17,7 @@ from lockedarray._portable.bases import (
     guard_of_several,
     locked_method,
     locked_property,
+    locked_run,
     new_lockable,
     new_root,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "is_temporary",
     "locked_method",
     "locked_property",
+    "locked_run",
     "locks_in_use",
     "locks_regions",
     "new_lockable",

@@ -498,22 +498,29 @@ def new_root(cls: Any, array: np.ndarray, lock: Any, objects: str, name: str | N
 
 
 def locked_method(
-    plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str
+    plain: Callable[..., Any] | None, general: Callable[..., Any], mode: str, out: int = -1
 ) -> Callable[..., Any]:
     """Return a method for LockedArray or AtIndex; here always the general version.
 
     `plain` is ndarray's method, or None of one that is none of ndarray's.  `mode` says what it
-    does: 'reads', 'reads one argument' (and is general with none, or with more), 'conjugates'
-    (reads, but for a real array, which it returns), 'writes', 'views contiguous' (makes a view of a
-    contiguous array), 'views' (of any array), 'views read-only' (the same, and nobody may write to
-    them), 'views as' (with another dtype, or as a plain array), 'aliases' (makes a plain array over
-    the same memory, and is general with arguments), 'grows' (adds or removes rows).
+    does: 'reads', 'reads one argument' (and is general with none, or with more), 'reads alone' (is
+    general with arguments), 'returns itself' (where there is nothing to do), 'writes', 'views
+    contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views read-only' (the
+    same, and nobody may write to them), 'views as' (with another dtype, or as a plain array),
+    'aliases' (makes a plain array over the same memory, and is general with arguments), 'grows'
+    (adds or removes rows).  `out` is the position of out= behind self, if it can be given by
+    position.
     """
     return general
 
 
 def locked_property(name: str, general: Any, /) -> Any:
     """Return the property of this name for LockedArray; here always the general version."""
+    return general
+
+
+def locked_run(general: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls a function as one operation; here always the general version."""
     return general
 
 

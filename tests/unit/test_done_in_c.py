@@ -46,6 +46,11 @@ np.atleast_1d(x); np.atleast_2d(x, y); np.atleast_3d(t); np.broadcast_to(x, (2, 
 np.split(x, 2); np.array_split(x, 3); np.hsplit(t, [1]); np.vsplit(t, [1, 2]); np.diagonal(t); np.diag(t); np.diag(x[:3]); np.real(x); np.imag(c); np.imag(x); np.meshgrid(x[:3], y[:3]); np.meshgrid(x[:3], x[:3], copy=False)
 np.ravel(t[:, 1]); t[:, 1].ravel(); t.transpose().reshape(-1); t.ravel('F'); np.ravel(t, order='F'); np.flip(z); np.flip(f); np.lib.stride_tricks.sliding_window_view(x, 3); np.flip(o); np.ix_(x[:3], x[:2])
 t.diagonal(); t.diagonal(1); o.diagonal(); o.ravel(); o.reshape(-1); o.transpose(); x.view('i8'); x.view(np.int64); x.view(y.dtype); x.view(dtype='i4'); x.view(np.ndarray); r.view('V12'); f.view(); o.view(np.ndarray)
+x.dot(x); x.take([1, 2]); x.sum(out=z0); x.searchsorted([0.5, 1.0]); x.put([1, 2], [3, 4]); x.compress([True, False]); t.dot([x[0]] * 8); k.choose([x, y])
+x.byteswap(); x.astype('f8', copy=False); x.astype(dtype='f8', copy=False); x.conj(); x.conjugate(); c.conj(); x.to_device('cpu'); x.repeat([2] * 100); x.clip(x, y, out=x)
+np.lexsort((x, y)); np.putmask(x, mask, 1.0); np.place(x, mask, [1.0]); np.put(x, [1], [2.0]); np.fill_diagonal(t, 1.0); np.take(x, [1, 2]); np.append(x, [1.0, x[0]]); np.packbits(k)
+np.interp(x, y, x); np.bincount(idx, x[:3]); np.convolve(x, row); np.insert(x, [1], x[:1]); np.isin(x, [1, 2]); np.sum(x, out=z0); np.choose([0, 1], [x[:2], x[2:4]]); np.block([[x, y]])
+np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.reduceat(x, [0, 3]); np.add.at(x, [1, 2], [1.0, 2.0]); np.sqrt(x, where=[True], out=x); np.apply_along_axis(sum, 0, x)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 x.flat; x.flat[3]; t.flat[-1]; x.flat[np.intp(3)]; x.flat[2:5]; t.flat[idx]; x.flat[3] = 1; t.flat[9] = y[3]; x.flat[2:5] = 1; t.flat[idx] = row[:3]; x.flat = 1; t.flat = row
 x.flat[3] += 1; t.flat[9] -= 2; list(x.flat); list(t.flat); list(t.T.flat); next(t.flat); len(t.flat); x.flat.copy(); np.asarray(t.flat); x.flat.base; x.flat.index
@@ -74,9 +79,10 @@ def arrays():
         "i": la.ones((), int),
         "y": np.arange(100.0),
         "z": frozen,
-        "c": la.ones(5, complex),
         "o": la.LockedArray(np.array([[1, None], ["a", 2.0]], object)),
         "f": la.LockedArray(np.ones(5), lock=rwlock.RWLockFair()),
+        "z0": la.zeros(()),
+        "k": la.zeros(100, int),
         "row": np.arange(8.0),
         "idx": np.array([1, 2, 1]),
         "mask": np.arange(100) > 50,

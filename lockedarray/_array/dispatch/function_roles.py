@@ -24,6 +24,7 @@ __all__ = [
     "READ_ONLY_VIEWS",
     "VIEWS",
     "is_creator",
+    "plain_role",
     "viewers",
     "written_by",
 ]
@@ -107,11 +108,11 @@ PLAIN_READERS = {
     for most, functions in {
         1: _functions(
             np,
-            "all amax amin any argmax argmin argpartition argsort argwhere around average bincount "
-            "copy corrcoef count_nonzero cov cumprod cumsum diff ediff1d flatnonzero gradient "
+            "all amax amin any argmax argmin argpartition argsort argwhere around average copy "
+            " corrcoef count_nonzero cov cumprod cumsum diff ediff1d flatnonzero gradient "
             "histogram max mean median min nanargmax nanargmin nancumsum nanmax nanmean nanmedian "
             "nanmin nanpercentile nanprod nanquantile nanstd nansum nanvar nonzero pad partition "
-            "percentile prod ptp quantile repeat roll round sort std sum tile trace trapezoid tril "
+            "percentile prod ptp quantile roll round sort std sum tile trace trapezoid tril "
             "triu unique var",
         )
         + _functions(
@@ -125,12 +126,12 @@ PLAIN_READERS = {
         ),
         2: _functions(
             np,
-            "allclose array_equal compress convolve correlate cross digitize dot inner intersect1d "
-            "isclose isin kron outer searchsorted setdiff1d take take_along_axis tensordot "
+            "allclose array_equal compress cross digitize dot inner intersect1d "
+            "isclose isin kron outer searchsorted setdiff1d take_along_axis tensordot "
             "union1d vdot",
         )
         + _functions(np.linalg, "lstsq solve"),
-        3: _functions(np, "clip interp where"),
+        3: _functions(np, "clip where"),
         4: _functions(np, "einsum"),
     }.items()
     for function in functions
@@ -209,6 +210,38 @@ CREATORS = frozenset(
 def is_creator(function: Callable[..., Any]) -> bool:
     """Whether `function` was called with ``like=`` and is to make a LockedArray."""
     return function.__name__ in CREATORS and function.__module__ == "numpy"
+
+
+_COPY_READ_ONLY = frozenset(
+    _functions(np, "interp bincount convolve correlate take put repeat choose")
+)
+"""They write nothing but what they make, and NumPy's C code copies read-only arrays for them."""
+
+
+def plain_role(
+    function: Callable[..., Any],
+) -> tuple[str, int, str | None, int, int, bool] | None:
+    """Return what a core has to know of a function to call it by itself; None: it may not.
+
+    Returns
+    -------
+    name, position : str and int
+        Which argument it writes; "" for none.
+    condition, condition_position : str or None, and int
+        Only if this argument is given does it write that, or not.
+    out : int
+        The position of ``out``, or -1.
+    copies_read_only : bool
+        Whether NumPy's C code copies its arguments unless they can be written.
+    """
+    special = (METADATA, METHODS, FIRST_IS_METADATA, VIEWS)
+    if any(function in functions for functions in special) or is_creator(function):
+        return None
+    role = WRITERS.get(function, Written("", -1))
+    out = _position_of_out(function)
+    position = -1 if out is None else out
+    copies = function in _COPY_READ_ONLY
+    return role.name, role.position, role.condition, role.condition_position, position, copies
 
 
 def written_by(

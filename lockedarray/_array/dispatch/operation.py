@@ -15,7 +15,7 @@ from lockedarray._array.dispatch.operands import Use, converted
 from lockedarray._array.dispatch.results import WHOLE, is_view, wrapped
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
 from lockedarray._array.memory import plain_view
-from lockedarray._cores import Holds
+from lockedarray._cores import Holds, locked_run
 
 __all__ = ["run", "run_as_view", "run_unlocked"]
 
@@ -42,7 +42,7 @@ _ASK_ELEMENTS = frozenset("real imag _real _imag".split())
 _OBJECTS_HAVE_PARTS = np.lib.NumpyVersion(np.__version__) >= "2.5.0"
 
 
-def run(
+def _run(
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -118,6 +118,10 @@ def run(
                 raw.setflags(write=False)
         finally:
             holds.release()
+
+
+run: Callable[..., Any] = locked_run(_run)
+"""The same: a core may do it by itself."""
 
 
 def run_as_view(

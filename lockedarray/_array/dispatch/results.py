@@ -21,7 +21,7 @@ from lockedarray._array.facade import Facade, make_view
 from lockedarray._array.memory import memory_of
 from lockedarray._array.voids import detached
 
-__all__ = ["WHOLE", "is_new", "is_view", "wrapped", "wrapped_view"]
+__all__ = ["WHOLE", "is_new", "is_view", "wrapped", "wrapped_of_several", "wrapped_view"]
 
 WHOLE = 2 * 64
 """So deep are lists of records that NumPy makes: axes, and records in records."""
@@ -145,6 +145,19 @@ def wrapped_view(box: list[Any], facade: Facade, raw: np.ndarray) -> Any:
     key = id(facade)
     levels = WHOLE if issubclass(facade.dtype.type, np.void) else _NESTED
     return wrapped(box, {key: facade}, {key: raw}, False, levels)
+
+
+def wrapped_of_several(
+    box: list[Any],
+    facades: tuple[Facade, ...],
+    raws: tuple[np.ndarray, ...],
+    read_only: bool,
+    given: tuple[Any, ...] | None,
+) -> Any:
+    """Return what NumPy returned for `raws`, the raw views of `facades`, with its views locked."""
+    by_id = {id(facade): facade for facade in facades}
+    levels = WHOLE if _have_records(by_id) else _NESTED
+    return wrapped(box, by_id, dict(zip(by_id, raws, strict=True)), read_only, levels, given)
 
 
 def is_view(result: Any, raws: dict[int, np.ndarray], levels: int = _NESTED) -> bool:

@@ -94,16 +94,18 @@ static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cls", "at", "at_index", "at_exchanged", "flat", "flags", "guard", "wrapped",
-                            "asks_for_array", "readers", "writers", "joiners", "viewers", "stand_in",
-                            "named_out", NULL};
-    PyObject *cls, *at, *at_index, *at_exchanged, *flat, *flags, *guard, *wrapped, *asks_for_array, *readers,
-             *writers, *joiners, *viewers, *stand_in, *named_out;
+                            "wrapped_of_several", "role", "asks_for_array", "readers", "writers",
+                            "joiners", "viewers", "stand_in", "named_out", NULL};
+    PyObject *cls, *at, *at_index, *at_exchanged, *flat, *flags, *guard, *wrapped,
+             *wrapped_of_several, *role, *asks_for_array, *readers, *writers, *joiners, *viewers,
+             *stand_in, *named_out;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOO!O!O!O!O!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOOOO!O!O!O!O!O!", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &at_exchanged,
                                      &PyType_Type, &flat, &PyType_Type, &flags,
-                                     &PyType_Type, &guard, &wrapped, &asks_for_array,
+                                     &PyType_Type, &guard, &wrapped, &wrapped_of_several, &role,
+                                     &asks_for_array,
                                      &PyDict_Type, &readers,
                                      &PyDict_Type, &writers, &PyDict_Type, &joiners,
                                      &PyDict_Type, &viewers, &PyType_Type, &stand_in,
@@ -126,6 +128,8 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         return NULL;
     }
     la_connected.wrapped = Py_NewRef(wrapped);
+    la_connected.wrapped_of_several = Py_NewRef(wrapped_of_several);
+    la_connected.role = Py_NewRef(role);
     la_connected.asks_for_array = Py_NewRef(asks_for_array);
     la_connected.readers = Py_NewRef(readers);
     la_connected.writers = Py_NewRef(writers);

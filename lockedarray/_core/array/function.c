@@ -6,6 +6,7 @@
 
 #include "array/call.h"
 #include "array/general.h"
+#include "array/run.h"
 #include "array/view_function.h"
 
 /* How many LockedArrays the function may be given, first of all; 0: none. */
@@ -102,6 +103,82 @@ end:
     return result;
 }
 
+/* What role() tells of the function, which is asked once: borrowed from a table, or NULL. */
+static PyObject *
+la_function_role(PyObject *function)
+{
+    PyObject *role = PyDict_GetItemWithError(la_connected.roles, function);
+
+    if (role == NULL && !PyErr_Occurred()) {
+        PyObject *told = PyObject_CallOneArg(la_connected.role, function);
+        if (told != NULL) {
+            role = PyDict_SetDefault(la_connected.roles, function, told);
+            Py_DECREF(told);
+        }
+    }
+    PyErr_Clear();      /* of what cannot be hashed, or has no name */
+    return role == Py_None ? NULL : role;
+}
+
+/* An argument that may be given by position or by name: borrowed, or NULL. */
+static PyObject *
+la_argument(PyObject *args, PyObject *kwargs, PyObject *name, Py_ssize_t position)
+{
+    PyObject *value = PyDict_GetItemWithError(kwargs, name);
+
+    if (value == NULL && position >= 0 && position < PyTuple_GET_SIZE(args)) {
+        value = PyTuple_GET_ITEM(args, position);
+    }
+    PyErr_Clear();
+    return value;
+}
+
+/* A function that reads all its arguments but those that its role names. */
+static PyObject *
+la_function_run(PyObject *function, PyObject *args, PyObject *given, bool *general)
+{
+    la_run_terms terms = {.function = function};
+    const char *name;
+    PyObject *condition, *copies;
+    Py_ssize_t position, condition_position, out_position;
+
+    *general = true;
+    PyObject *role = la_class == NULL || !PyTuple_CheckExact(args) ? NULL
+                                                                   : la_function_role(function);
+    if (role == NULL) {
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(role, "snOnnO", &name, &position, &condition, &condition_position,
+                          &out_position, &copies)) {
+        return NULL;
+    }
+    PyObject *kwargs = PyDict_Copy(given);      /* others may change the dict while this waits */
+    PyObject *result = NULL, *written, *out;
+    if (kwargs == NULL) {
+        return NULL;
+    }
+    terms.copies_read_only = copies == Py_True;
+    if (condition != Py_None) {
+        if (la_argument(args, kwargs, condition, condition_position) != NULL) {
+            goto end;
+        }
+    }
+    else if (position >= 0) {
+        written = la_argument(args, kwargs, PyTuple_GET_ITEM(role, 0), position);
+        if (written != NULL && !la_run_add_written(&terms, written)) {
+            goto end;
+        }
+    }
+    out = la_argument(args, kwargs, la_names.out, out_position);
+    if (out != NULL && !la_run_add_written(&terms, out)) {
+        goto end;
+    }
+    result = la_run_with(&terms, args, kwargs, general);
+end:
+    Py_DECREF(kwargs);
+    return result;
+}
+
 /* (func, types, args, kwargs), by position as NumPy calls it, or by keyword */
 PyObject *
 la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
@@ -119,6 +196,9 @@ la_array_function(PyObject *array, PyObject *const *args, Py_ssize_t nargs, PyOb
         result = la_view_function(args[0], args[2], args[3], &general);
         if (general && !PyErr_Occurred()) {
             result = la_function_call(args[0], args[2], args[3], &general);
+        }
+        if (general && !PyErr_Occurred()) {
+            result = la_function_run(args[0], args[2], args[3], &general);
         }
     }
     if (!general || PyErr_Occurred()) {

@@ -41,6 +41,9 @@ la_general_add(PyObject *Py_UNUSED(module))
         {&la_names.unsafe, "unsafe"},
         {&la_names.overwrite_input, "overwrite_input"},
         {&la_names.augment, "_augment"},
+        {&la_names.elements, "elements"},
+        {&la_names.copy, "copy"},
+        {&la_names.module, "__module__"},
     }, ufuncs[] = {
         {&la_names.at_add, "add"},
         {&la_names.at_subtract, "subtract"},
@@ -67,6 +70,12 @@ la_general_add(PyObject *Py_UNUSED(module))
     la_names.only_out = PyTuple_Pack(1, la_names.out);
     la_names.out_and_casting = PyTuple_Pack(2, la_names.out, la_names.casting);
     if (la_names.only_out == NULL || la_names.out_and_casting == NULL) {
+        return -1;
+    }
+    la_connected.tolist = PyObject_GetAttrString((PyObject *)&PyArray_Type, "tolist");
+    la_connected.item = PyObject_GetAttrString((PyObject *)&PyArray_Type, "item");
+    la_connected.roles = PyDict_New();
+    if (la_connected.tolist == NULL || la_connected.item == NULL || la_connected.roles == NULL) {
         return -1;
     }
     PyObject *numpy = PyImport_ImportModule("numpy");

@@ -29,6 +29,7 @@ typedef struct {
     PyObject *at, *reduce, *accumulate, *reduceat, *outer;
     PyObject *out;
     PyObject *overwrite_input;
+    PyObject *elements, *copy, *module;
     PyObject *casting, *unsafe;
     PyObject *only_out, *out_and_casting;   /* the tuples of these names */
     PyObject *comparisons[6];       /* by Py_LT ... */
@@ -43,6 +44,9 @@ extern la_names_type la_names;
 /* What connect() was given: Python functions and tables above the core. */
 typedef struct {
     PyObject *wrapped;      /* (a list of the result, facade, raw) -> result, its views locked */
+    PyObject *wrapped_of_several;   /* (box, facades, raws, read_only, given) -> the same of several */
+    PyObject *run;          /* the general version of run() */
+    PyObject *role;         /* (function) -> what it writes: see function_roles; or None */
     PyObject *asks_for_array;   /* (frame) -> does it call a ufunc with out=...? */
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
@@ -58,6 +62,8 @@ typedef struct {
     PyTypeObject *at_exchanged;     /* a named tuple of two: what compare_exchange returns */
     PyTypeObject *ufunc;    /* of the next ones */
     PyObject *named_out;    /* a tuple: ufuncs that want out= by name */
+    PyObject *roles;        /* a dict of what role() has told */
+    PyObject *tolist, *item;        /* ndarray's */
 } la_connected_type;
 extern la_connected_type la_connected;
 

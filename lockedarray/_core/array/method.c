@@ -14,9 +14,11 @@
 #include <string.h>
 
 #include "array/at.h"
+#include "array/general.h"
 #include "array/growth.h"
 #include "array/operation.h"
 #include "array/result.h"
+#include "array/run.h"
 #include "array/view.h"
 #include "array/view_function.h"
 #include "guard/guard.h"
@@ -28,7 +30,8 @@
 typedef enum {
     LA_METHOD_READS,
     LA_METHOD_READS_ONE_ARGUMENT,       /* reads, if it is given one; else it may return itself */
-    LA_METHOD_CONJUGATES,               /* reads; of a real array it returns itself */
+    LA_METHOD_READS_ALONE,              /* reads, if it is given no argument */
+    LA_METHOD_RETURNS_ITSELF,           /* or reads, if there is something to do */
     LA_METHOD_WRITES,
     LA_METHOD_GROWS,                    /* adds or removes rows */
     LA_METHOD_VIEWS,                    /* makes a view */
@@ -41,7 +44,8 @@ typedef enum {
 static const char *const la_method_modes[] = {
     [LA_METHOD_READS] = "reads",
     [LA_METHOD_READS_ONE_ARGUMENT] = "reads one argument",
-    [LA_METHOD_CONJUGATES] = "conjugates",
+    [LA_METHOD_READS_ALONE] = "reads alone",
+    [LA_METHOD_RETURNS_ITSELF] = "returns itself",
     [LA_METHOD_WRITES] = "writes",
     [LA_METHOD_GROWS] = "grows",
     [LA_METHOD_VIEWS] = "views",
@@ -69,6 +73,9 @@ typedef struct {
     PyObject *plain;        /* ndarray's method, or None */
     PyObject *general;
     la_method_mode mode;
+    int out;                /* where out= is, behind the array itself; -1: nowhere */
+    bool copies_read_only;  /* ndarray's copies arrays that it only reads, if those are read-only */
+    bool copies_itself;     /* and the array itself, too */
     int of_at;              /* which method of AtIndex */
     la_grow *grow;          /* of one that grows: what does it */
 } la_method;
@@ -79,13 +86,15 @@ static PyObject *
 la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs,
               PyObject *kwnames, bool *general)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     PyObject *passed[LA_MOST_PASSED + 1];
     PyObject *result = NULL;
 
+    operation.count = 0;
     *general = true;
     if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])
-            || (self->mode == LA_METHOD_READS_ONE_ARGUMENT && (nargs != 2 || count != 2))) {
+            || (self->mode == LA_METHOD_READS_ONE_ARGUMENT && (nargs != 2 || count != 2))
+            || (self->mode == LA_METHOD_READS_ALONE && count != 1) || self->copies_itself) {
         return NULL;
     }
     for (size_t i = 1; i < count; i++) {
@@ -118,6 +127,104 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
     return result;
 }
 
+/* An argument by keyword: borrowed, or NULL. */
+static PyObject *
+la_method_named(PyObject *const *args, size_t nargs, PyObject *kwnames, PyObject *name)
+{
+    for (Py_ssize_t i = 0; kwnames != NULL && i < PyTuple_GET_SIZE(kwnames); i++) {
+        if (la_is_name(PyTuple_GET_ITEM(kwnames, i), name)) {
+            return args[nargs + (size_t)i];
+        }
+    }
+    return NULL;
+}
+
+/* With any arguments: lists, other LockedArrays, out=. */
+static PyObject *
+la_method_run_any(la_method *self, PyObject *const *args, size_t nargs, PyObject *kwnames,
+                  bool *general)
+{
+    la_run_terms terms = {
+        .function = self->plain, .lists = true, .copies_read_only = self->copies_read_only,
+    };
+
+    *general = true;
+    if (nargs == 0 || !la_is_exact(args[0]) || self->mode == LA_METHOD_READS_ALONE) {
+        return NULL;
+    }
+    if (self->mode == LA_METHOD_WRITES) {
+        terms.written[terms.writes++] = args[0];
+    }
+    else {
+        PyObject *out = la_method_named(args, nargs, kwnames, la_names.out);
+        size_t position = (size_t)(self->out + 1);
+        if ((out == NULL || out == Py_None) && self->out >= 0 && position < nargs) {
+            out = args[position];
+        }
+        if (out != NULL && !la_run_add_written(&terms, out)) {
+            return NULL;
+        }
+    }
+    return la_run(&terms, args, (Py_ssize_t)nargs, kwnames, general);
+}
+
+/*
+ * A method that returns the array itself where there is nothing to do, which is seen without
+ * the lock, by asking an array without elements. NULL without an error: it is not so.
+ */
+static PyObject *
+la_method_itself(la_method *self, PyObject *const *args, size_t count, size_t nargs,
+                 PyObject *kwnames)
+{
+    PyObject *passed[LA_MOST_PASSED + 1];
+    npy_intp none = 0;
+
+    if (nargs == 0 || count > LA_MOST_PASSED || !la_is_exact(args[0])
+            || la_facade_of(args[0])->buffer == NULL) {
+        return NULL;
+    }
+    PyArray_Descr *descr = la_fields(args[0])->descr;
+    if (PyDataType_REFCHK(descr) || PyTypeNum_ISCOMPLEX(descr->type_num)) {
+        return NULL;        /* it is copied; or casting it warns, even of no elements */
+    }
+    if (self->mode == LA_METHOD_READS_ONE_ARGUMENT) {
+        /* astype(dtype, copy=False), or with the dtype by name */
+        if (la_method_named(args, nargs, kwnames, la_names.copy) != Py_False
+                || nargs > 2 || count != 3) {
+            return NULL;
+        }
+    }
+    else if (self->out >= 0) {      /* conj() */
+        if (count != 1 || !PyTypeNum_ISNUMBER(descr->type_num)) {
+            return NULL;
+        }
+        return Py_NewRef(args[0]);
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (!la_is_parameter(args[i])) {
+            return NULL;
+        }
+        passed[i + 1] = args[i];
+    }
+    if (self->mode == LA_METHOD_READS_ONE_ARGUMENT && nargs == 1
+            && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 0), "dtype") != 0
+            && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(kwnames, 1), "dtype") != 0) {
+        return NULL;
+    }
+    Py_INCREF(descr);
+    PyObject *empty = PyArray_NewFromDescr(&PyArray_Type, descr, 1, &none, NULL, NULL, 0, NULL);
+    if (empty == NULL) {
+        return NULL;
+    }
+    passed[1] = empty;
+    PyObject *result = PyObject_Vectorcall(self->plain, passed + 1,
+                                           nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
+    bool is_itself = result == empty;
+    Py_XDECREF(result);
+    Py_DECREF(empty);
+    return is_itself ? Py_NewRef(args[0]) : NULL;
+}
+
 static PyObject *
 la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -126,22 +233,21 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
     size_t count = nargs + (kwnames == NULL ? 0 : (size_t)PyTuple_GET_SIZE(kwnames));
     bool general;
 
-    PyObject *result = la_method_run(self, args, count, nargs, kwnames, &general);
-    return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
-}
-
-/* Real numbers are their own conjugates. */
-static PyObject *
-la_method_call_conjugate(PyObject *object, PyObject *const *args, size_t nargsf,
-                         PyObject *kwnames)
-{
-    if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_exact(args[0])) {
-        int type = la_fields(args[0])->descr->type_num;
-        if (PyTypeNum_ISINTEGER(type) || PyTypeNum_ISFLOAT(type)) {
-            return Py_NewRef(args[0]);
+    if (self->mode == LA_METHOD_RETURNS_ITSELF
+            || (self->mode == LA_METHOD_READS_ONE_ARGUMENT && kwnames != NULL)) {
+        PyObject *itself = la_method_itself(self, args, count, nargs, kwnames);
+        if (itself != NULL || PyErr_Occurred()) {
+            return itself;
         }
     }
-    return la_method_call(object, args, nargsf, kwnames);
+    PyObject *result = la_method_run(self, args, count, nargs, kwnames, &general);
+    if (general && !PyErr_Occurred()) {
+        result = la_method_run_any(self, args, nargs, kwnames, &general);
+    }
+    if (!general || PyErr_Occurred()) {
+        return result;
+    }
+    return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
 }
 
 /* A read-only plain array over the same memory, as NumPy's C code makes one of any. */
@@ -345,6 +451,24 @@ la_method_choose(la_method *self)
     return result;
 }
 
+/* Does NumPy's C code copy what it only reads, unless that may be written? */
+static void
+la_method_see_copies(la_method *self)
+{
+    static const char *const names[] = {"repeat", "choose", "take", "put"};
+
+    if (Py_TYPE(self->plain) != &PyMethodDescr_Type) {
+        return;
+    }
+    const char *name = ((PyMethodDescrObject *)self->plain)->d_method->ml_name;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(names[i], name) == 0) {
+            self->copies_read_only = true;
+            self->copies_itself = i < 2;
+        }
+    }
+}
+
 /* The mode of this name, or -1 with an error. */
 static int
 la_method_mode_find(const char *name)
@@ -361,11 +485,13 @@ la_method_mode_find(const char *name)
 static PyObject *
 la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"plain", "general", "mode", NULL};
+    static char *names[] = {"plain", "general", "mode", "out", NULL};
     PyObject *plain, *general;
     const char *given;
+    int out = -1;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOs", names, &plain, &general, &given)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOs|i", names, &plain, &general, &given,
+                                     &out)) {
         return NULL;
     }
     int mode = la_method_mode_find(given);
@@ -373,11 +499,12 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self != NULL) {
         self->call = mode == LA_METHOD_ALIASES ? la_method_call_alias
             : mode == LA_METHOD_VIEWS_AS ? la_method_call_view_as
-            : mode >= LA_METHOD_VIEWS ? la_method_call_view
-            : mode == LA_METHOD_CONJUGATES ? la_method_call_conjugate : la_method_call;
+            : mode >= LA_METHOD_VIEWS ? la_method_call_view : la_method_call;
         self->plain = Py_NewRef(plain);
         self->general = Py_NewRef(general);
         self->mode = (la_method_mode)mode;
+        self->out = out;
+        la_method_see_copies(self);
         if (plain == Py_None && la_method_choose(self) < 0) {
             Py_CLEAR(self);
         }

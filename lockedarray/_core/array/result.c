@@ -16,21 +16,26 @@ la_is_new_array(PyObject *object)
                && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA));
 }
 
-/* Is a result nobody's view: a number, None, a new array, or a tuple of such? */
+/* The same of what is neither a list nor a tuple. */
 static bool
+la_is_new_by_itself(PyObject *result)
+{
+    return la_is_new_array(result) || result == Py_None || PyBool_Check(result)
+           || (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void));
+}
+
+bool
 la_is_new(PyObject *result)
 {
-    if (PyTuple_CheckExact(result)) {
+    if (PyTuple_Check(result)) {        /* a named tuple, too */
         for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); i++) {
-            PyObject *item = PyTuple_GET_ITEM(result, i);
-            if (PyTuple_CheckExact(item) || !la_is_new(item)) {
+            if (!la_is_new_by_itself(PyTuple_GET_ITEM(result, i))) {
                 return false;
             }
         }
         return true;
     }
-    return la_is_new_array(result) || result == Py_None || PyBool_Check(result)
-           || (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void));
+    return la_is_new_by_itself(result);
 }
 
 PyObject *

@@ -12,6 +12,9 @@
  */
 PyObject *la_unwrapped(PyObject *result, PyObject *raw, PyObject *facade);
 
+/* Is a result nobody's view: a number, None, a new array, or a list or tuple of such? */
+bool la_is_new(PyObject *result);
+
 /* None, a number, text, a tuple of ints, or a dtype: its use runs no foreign code. */
 bool la_is_parameter(PyObject *object);
 

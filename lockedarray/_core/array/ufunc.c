@@ -7,6 +7,7 @@
 #include "array/call.h"
 #include "array/general.h"
 #include "array/index.h"
+#include "array/run.h"
 
 #include <numpy/ufuncobject.h>
 
@@ -190,6 +191,83 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
     return la_ufunc_call_by_keywords(ufunc, args, kwargs, general);
 }
 
+/*
+ * The same arguments, with arrays in place of the lists that are operands: a new tuple, or NULL
+ * without an error for the general version. What is an index stays what it is.
+ */
+static PyObject *
+la_ufunc_converted(PyObject *args)
+{
+    PyObject *method = PyTuple_GET_ITEM(args, 2);
+    bool is_at = la_is_name(method, la_names.at);
+    bool has_index = is_at || la_is_name(method, la_names.reduceat);
+    PyObject *made = PyTuple_New(PyTuple_GET_SIZE(args));
+
+    for (Py_ssize_t i = 0; made != NULL && i < PyTuple_GET_SIZE(args); i++) {
+        PyTuple_SET_ITEM(made, i, Py_NewRef(PyTuple_GET_ITEM(args, i)));
+    }
+    for (Py_ssize_t i = 3; made != NULL && i < PyTuple_GET_SIZE(made); i++) {
+        PyObject *operand = PyTuple_GET_ITEM(made, i);
+        if ((is_at && i == 3) || (has_index && i == 4)
+                || !(PyList_CheckExact(operand) || PyTuple_CheckExact(operand))) {
+            continue;
+        }
+        int found = la_run_looks(operand);
+        PyObject *array = found == 0 ? PyArray_FROM_O(operand) : NULL;
+        if (array != NULL) {
+            PyTuple_SET_ITEM(made, i, array);
+            Py_DECREF(operand);
+        }
+        else if (found <= 0) {
+            Py_CLEAR(made);
+        }
+    }
+    PyErr_Clear();
+    return made;
+}
+
+/* With any arguments: lists, several outs, where=. */
+static PyObject *
+la_ufunc_run(PyObject *args, PyObject *kwargs, bool *general)
+{
+    la_run_terms terms = {.anything = true};
+    PyObject *result = NULL, *inputs = NULL;
+
+    *general = true;
+    if (la_class == NULL || PyTuple_GET_SIZE(args) < 4
+            || Py_TYPE(PyTuple_GET_ITEM(args, 1)) != la_connected.ufunc) {
+        return NULL;
+    }
+    PyObject *method = PyTuple_GET_ITEM(args, 2);
+    bool is_at = la_is_name(method, la_names.at);
+    PyObject *converted = is_at || la_is_reading_method(method) ? la_ufunc_converted(args) : NULL;
+    if (converted == NULL) {
+        return NULL;
+    }
+    result = la_ufunc_call(converted, kwargs, general);
+    if (!*general || PyErr_Occurred()) {
+        goto end;
+    }
+    if (is_at) {
+        terms.written[terms.writes++] = PyTuple_GET_ITEM(args, 3);
+    }
+    PyObject *out = kwargs == NULL ? NULL : PyDict_GetItemWithError(kwargs, la_names.out);
+    if (out != NULL && !la_run_add_written(&terms, out)) {
+        goto end;
+    }
+    terms.function = la_is_name(method, la_names.call)
+        ? Py_NewRef(PyTuple_GET_ITEM(args, 1)) : PyObject_GetAttr(PyTuple_GET_ITEM(args, 1), method);
+    inputs = PyTuple_GetSlice(converted, 3, PyTuple_GET_SIZE(converted));
+    if (terms.function != NULL && inputs != NULL) {
+        result = la_run_with(&terms, inputs, kwargs, general);
+    }
+    Py_XDECREF(terms.function);
+    Py_XDECREF(inputs);
+end:
+    Py_DECREF(converted);
+    return result;
+}
+
 /* May a result have no axes? Not of the commonest calls. */
 static bool
 la_ufunc_may_reduce(PyObject *ufunc, PyObject *method, PyObject *args)
@@ -292,6 +370,9 @@ la_ufunc_method_call(PyObject *Py_UNUSED(object), PyObject *args, PyObject *kwar
         return asks < 0 ? NULL : la_ufunc_call_generally(args, kwargs, true);
     }
     PyObject *result = la_ufunc_call(args, kwargs, &general);
+    if (general && !PyErr_Occurred()) {
+        result = la_ufunc_run(args, kwargs, &general);
+    }
     if (!general || PyErr_Occurred()) {
         return result;
     }
