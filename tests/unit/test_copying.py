@@ -16,6 +16,10 @@ ARRAYS = {
     "F order": lambda: LockedArray(np.asfortranarray(np.arange(6.0).reshape(2, 3))),
     "view": lambda: LockedArray(np.arange(12.0))[1::3],
     "reversed": lambda: LockedArray(np.arange(4.0))[::-1],
+    "axes in another order": lambda: LockedArray(np.arange(24.0).reshape(2, 3, 4)).transpose(
+        1, 0, 2
+    ),
+    "steps": lambda: LockedArray(np.arange(24.0).reshape(4, 6))[::2, ::3],
     "0-d": lambda: LockedArray(5.0),
     "empty": lambda: la.zeros((0, 3)),
     "big-endian": lambda: LockedArray(np.arange(3, dtype=">i4")),

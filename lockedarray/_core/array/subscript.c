@@ -232,10 +232,14 @@ la_subscript(PyObject *array, PyObject *index)
             la_facade_of(result)->augmented = 1;
         }
     }
-    else if (la_index_is_advanced(index)) {
-        result = la_advanced_get(array, index);
-        if (result != NULL && la_augments(array, index)) {
-            result = la_augmented_of_several(array, index, result);
+    else {
+        PyObject *taken = la_index_taken(index);
+        if (taken != NULL) {
+            result = la_advanced_get(array, taken);
+            if (result != NULL && la_augments(array, index)) {
+                result = la_augmented_of_several(array, index, taken, result);
+            }
+            Py_DECREF(taken);
         }
     }
     if (result != NULL || PyErr_Occurred()) {
@@ -327,9 +331,14 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
             return 0;
         }
         result = la_view_assign(array, index, value);
-        if (result == LA_GENERAL && la_index_is_advanced(index)) {
-            result = la_is_list(value) ? la_advanced_set_list(array, index, value)
-                : la_advanced_set(array, index, value);
+        PyObject *taken = result == LA_GENERAL ? la_index_taken(index) : NULL;
+        if (taken != NULL) {
+            result = la_is_list(value) ? la_advanced_set_list(array, taken, value)
+                : la_advanced_set(array, taken, value);
+            Py_DECREF(taken);
+        }
+        else if (result == LA_GENERAL && PyErr_Occurred()) {
+            return -1;
         }
     }
     if (result != LA_GENERAL) {
