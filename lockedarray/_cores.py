@@ -25,6 +25,7 @@ __all__ = [
     "augments",
     "backend",
     "connect",
+    "connect_copies",
     "connect_roots",
     "ensure_teller",
     "exchange_bodies",
@@ -88,6 +89,7 @@ RegionLockBase = _core.RegionLockBase
 address = _core.address
 augments = _core.augments
 connect = _core.connect
+connect_copies = _core.connect_copies
 connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner

@@ -763,18 +763,18 @@ class LockedArray(Facade):
 
     # -- copies ----------------------------------------------------------------------------------
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def _general_reduce(self) -> tuple[Any, ...]:
         return copying.reduced(self, 2)
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        if type(self).__reduce__ is not LockedArray.__reduce__:  # a subclass knows better
+    def _general_reduce_ex(self, protocol: Any) -> tuple[Any, ...]:
+        if type(self).__reduce__ is not ArrayBase.__reduce__:  # a subclass knows better
             return self.__reduce__()
         return copying.reduced(self, protocol)
 
-    def __copy__(self) -> LockedArray:
+    def _general_copy(self) -> LockedArray:
         return copying.copied(self)
 
-    def __deepcopy__(self, memo: dict[int, Any] | None) -> LockedArray:
+    def _general_deepcopy(self, memo: dict[int, Any] | None) -> LockedArray:
         return copying.deeply_copied(self, memo)
 
     def dump(self, file: Any) -> None:

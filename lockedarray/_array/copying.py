@@ -12,6 +12,8 @@ import numpy as np
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_root
 from lockedarray._array.memory import plain_view
+from lockedarray._cores import connect_copies
+from lockedarray._places import DEBUG
 
 __all__ = ["copied", "deeply_copied", "dump", "dumps", "reduced"]
 
@@ -111,5 +113,10 @@ def _rebuilt(
 ) -> _F:
     owned = array if array.flags.owndata else array.copy(order="K")
     made = make_root(cls, owned, lock=None, objects=objects, name=name)
-    vars(made).update(attributes)
+    if attributes:  # without any it needs no dict
+        vars(made).update(attributes)
     return made
+
+
+if not DEBUG:  # where each lock is told where it was made
+    connect_copies(_rebuilt)

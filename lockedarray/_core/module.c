@@ -8,6 +8,7 @@
 #include "array/body.h"
 #include "array/buffer.h"
 #include "array/connect.h"
+#include "array/copies.h"
 #include "array/flags.h"
 #include "array/flat.h"
 #include "array/general.h"
@@ -70,7 +71,7 @@ la_module_exec(PyObject *module)
         la_array_type_add,
         la_flat_add, la_flags_add, la_property_add, la_run_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
-        la_root_add, la_watch_add, la_observer_add,
+        la_root_add, la_copies_add, la_watch_add, la_observer_add,
     };
     for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {
         if (adders[i](module) < 0) {

@@ -22,6 +22,7 @@ __all__ = [
     "FlatBase",
     "GuardBase",
     "connect",
+    "connect_copies",
     "connect_roots",
     "locked_method",
     "locked_property",
@@ -110,6 +111,10 @@ class ArrayBase(np.ndarray):
     _general_augmented: Callable[..., Any]
     _general_compare: Callable[..., Any]
     _general_operate: Callable[..., Any]
+    _general_copy: Callable[[], Any]
+    _general_deepcopy: Callable[[Any], Any]
+    _general_reduce: Callable[[], Any]
+    _general_reduce_ex: Callable[[Any], Any]
 
     def __array_finalize__(self, obj: Any) -> None:
         self._general_finalize(obj)
@@ -123,6 +128,22 @@ class ArrayBase(np.ndarray):
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
         return self._general_array_function(func, types, args, kwargs)
+
+    def __copy__(self) -> Any:
+        """Used by copy.copy: it has a lock of its own."""
+        return self._general_copy()
+
+    def __deepcopy__(self, memo: Any, /) -> Any:
+        """Used by copy.deepcopy: it has a lock of its own."""
+        return self._general_deepcopy(memo)
+
+    def __reduce__(self) -> Any:
+        """For pickling."""
+        return self._general_reduce()
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        """For pickling."""
+        return self._general_reduce_ex(protocol)
 
     @property
     def at(self) -> Any:
@@ -486,6 +507,10 @@ _classes: dict[str, Any] = {}
 def connect(*, at: Any, at_index: Any, asks_for_array: Any, **_above: Any) -> None:
     """Tell the core of what is above it; this one calls everything there."""
     _classes.update(at=at, at_index=at_index, asks_for_array=asks_for_array)
+
+
+def connect_copies(rebuilt: Callable[..., Any], /) -> None:
+    """Tell the core of what makes an array of what is in a pickle; this one makes none."""
 
 
 def connect_roots(buffer: type, memory: type, lock: type) -> None:

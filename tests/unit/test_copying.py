@@ -16,6 +16,7 @@ ARRAYS = {
     "F order": lambda: LockedArray(np.asfortranarray(np.arange(6.0).reshape(2, 3))),
     "view": lambda: LockedArray(np.arange(12.0))[1::3],
     "reversed": lambda: LockedArray(np.arange(4.0))[::-1],
+    "steps": lambda: LockedArray(np.arange(24.0).reshape(4, 6))[::2, ::3],
     "0-d": lambda: LockedArray(5.0),
     "empty": lambda: la.zeros((0, 3)),
     "big-endian": lambda: LockedArray(np.arange(3, dtype=">i4")),
@@ -81,6 +82,13 @@ def test_twin_is_equal_and_apart(make, twin):
     np.testing.assert_array_equal(x.snapshot(), before)
     y.resize(y.size + 1)
     assert free(x, y)
+
+
+def test_copy_keeps_the_order_of_axes_as_in_numpy():
+    plain = np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2)
+    y = copy.copy(LockedArray(np.arange(24.0).reshape(2, 3, 4)).transpose(1, 0, 2))
+    assert y.strides == copy.copy(plain).strides
+    assert (y == plain).all()
 
 
 @pytest.mark.parametrize("twin", TWINS.values(), ids=TWINS)

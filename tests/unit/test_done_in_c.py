@@ -4,6 +4,7 @@ Speed is measured in benchmarks; what is tested here is that none of this falls 
 the general versions, which take ten microseconds.
 """
 
+import copy
 import sys
 from pathlib import Path
 
@@ -23,6 +24,11 @@ STATEMENTS = """
 x[3]; x[np.intp(3)]; t[1, 2]; t[1]; x[2:5]; t[:, 1]; r['a']; x[...]; x[None]
 x[3] = 1.5; t[1, 2] = 1; x[2:5] = 1; x[2:5] = y[2:5]; t[1] = row; r['a'] = 1; r['a'][1] = 2; t[:, 1] += 1; x[3] += 1; t[1, 2] -= 0.5; r['a'][1] += 1
 x[idx]; x[mask]; t[idx, 1]; t[idx, idx]; x[idx] = 1; x[mask] = 0; x[idx] += 1; x[mask] -= 1; t[idx, 1] *= 2; x[idx] = x[:3]; t[idx] = row
+x[2:5] = [1, 2, 3]; x[2:5] = (1, 2, 3); t[1] = row.tolist(); t[1:3, :2] = [[1, 2], (3, 4)]; x[2:5] = [4]; x[...] = [1] * 100; r['a'] = [1, 2, 3, 4, 5]
+x[[1, 2]] = [3, 4]; x[idx] = (1, 2, 3); x[mask] = [1] * 49; t[[0, 1], [1, 2]] = [1, 2]; x[2:5] += [1, 2, 3]; x[idx] = np.float64(2); x[3] = d; t[1, 2] = d
+u[2:4] = ['a', 'b']; u[1] = 'c'; u[idx] = 'd'; u[idx] = ['a', 'b', 'c']; u == 'a'; u != ['a'] * 5; u + 'a'; u + u; x[2:5] = ['1', '2', '3']
+x + [1.0] * 100; [1.0] * 100 - x; x > [0]; x == None; x != (1,); x @ ([1.0] * 100); x ** [2]; divmod(x, [3.0]); t * [[1]]; x == 'a'
+copy.copy(x); copy.deepcopy(x); x.__reduce__(); copy.copy(x[::2]); copy.copy(t); x.__reduce_ex__(4); x[::-1].__reduce__(); copy.copy(o); o.__reduce__()
 x + 1; x + y; y + x; x += y; x *= 2; -x; abs(x); x > 0; x == x; x @ y; x ** 2; x // 2; divmod(x, 3)
 np.sin(x); np.add(x, y, out=x); np.add(y, y, x); np.maximum(x, 0, out=x); np.add.at(x, idx, 1); np.negative.at(x, 3)
 np.add.reduce(x); np.add.reduce(t, 0, keepdims=True); np.add.reduce(t, axis=1, out=x[:5]); np.maximum.accumulate(x)
@@ -68,6 +74,10 @@ def arrays():
         array.resize(10, *array.shape[1:])
     return {
         "np": np,
+        "copy": copy,
+        "d": la.array(2.5),
+        "o": la.LockedArray(np.array([None, "a"])),
+        "u": la.LockedArray(["x", "yy", "z", "a", "b"]),
         "g": grown,
         "h": rows,
         "t2": np.ones((2, 8)),

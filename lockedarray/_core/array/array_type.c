@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "array/at.h"
+#include "array/copies.h"
 #include "array/function.h"
 #include "array/numbers.h"
 #include "array/raw.h"
@@ -147,6 +148,11 @@ static PyMethodDef la_array_methods[] = {
      "Attach what NumPy made to the Buffer of the array that it was made from."},
     {"__array_function__", (PyCFunction)(void (*)(void))la_array_function,
      METH_FASTCALL | METH_KEYWORDS, "NumPy's functions, locked."},
+    {"__copy__", la_array_copy, METH_NOARGS, "Used by copy.copy: it has a lock of its own."},
+    {"__deepcopy__", la_array_deepcopy, METH_O,
+     "Used by copy.deepcopy: it has a lock of its own."},
+    {"__reduce__", la_array_reduce, METH_NOARGS, "For pickling."},
+    {"__reduce_ex__", la_array_reduce_ex, METH_O, "For pickling."},
     {NULL, NULL, 0, NULL},
 };
 

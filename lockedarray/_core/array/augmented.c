@@ -113,9 +113,9 @@ la_index_kept(PyObject *index)
 }
 
 PyObject *
-la_augmented_of_several(PyObject *array, PyObject *index, PyObject *value)
+la_augmented_of_several(PyObject *array, PyObject *index, PyObject *taken, PyObject *value)
 {
-    PyObject *kept = la_is_plain_array(value) ? la_index_kept(index) : NULL;
+    PyObject *kept = la_is_plain_array(value) ? la_index_kept(taken) : NULL;
 
     if (kept == NULL) {
         Py_DECREF(value);

@@ -25,10 +25,11 @@ int la_augmented_store(PyObject *container, PyObject *index, PyObject *array,
                        const npy_intp *integers, int count, PyObject *augmented);
 
 /*
- * The same in place of the copy of several elements, whose reference it takes. NULL without an error: not of this
- * value, or this index.
+ * The same in place of the copy of several elements, whose reference it takes; `taken` is the
+ * index by which they were read. NULL without an error: not of this value, or this index.
  */
-PyObject *la_augmented_of_several(PyObject *array, PyObject *index, PyObject *value);
+PyObject *la_augmented_of_several(PyObject *array, PyObject *index, PyObject *taken,
+                                  PyObject *value);
 
 int la_augmented_add(PyObject *module);
 

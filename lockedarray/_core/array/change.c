@@ -4,6 +4,7 @@
 #include "array/change.h"
 
 #include "array/general.h"
+#include "array/given.h"
 #include "array/index.h"
 #include "array/target.h"
 
@@ -168,8 +169,33 @@ la_view_update(PyObject *array, PyObject *index, PyObject *ufunc, PyObject *valu
     return la_view_change(array, index, value, &update);
 }
 
+/* x[2:5] = [1, 2, 3]: the array that NumPy makes of it. */
+static LA_COLD int
+la_view_assign_list(PyObject *array, PyObject *index, PyObject *list)
+{
+    la_target target;
+
+    if (la_facade_lock(array) == NULL || !la_target_find(array, index, &target)
+            || !la_has_plain_scalars(target.descr) || target.descr->type == NPY_CHARLTR) {
+        return LA_GENERAL;
+    }
+    la_facade *facade = la_facade_of(array);
+    if (la_is_frozen((la_buffer_object *)facade->buffer) || !facade->may_write) {
+        return LA_GENERAL;
+    }
+    /* Of more axes NumPy refuses a list, and not an array. */
+    PyObject *made = la_given_array(list, target.descr, target.nd);
+    if (made == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_view_change(array, index, made, NULL);
+    Py_DECREF(made);
+    return result;
+}
+
 int
 la_view_assign(PyObject *array, PyObject *index, PyObject *value)
 {
-    return la_view_change(array, index, value, NULL);
+    return la_is_list(value) ? la_view_assign_list(array, index, value)
+        : la_view_change(array, index, value, NULL);
 }

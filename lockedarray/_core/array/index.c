@@ -40,9 +40,12 @@ la_index_makes_view(PyObject *index, int axes)
     return integers != axes || PyTuple_GET_SIZE(index) > axes;
 }
 
-/* An array of indices or a mask, or a list of integers: making it one runs no foreign code. */
+/*
+ * An array of indices or a mask, or a list of integers: making it one runs no foreign code.
+ * Another thread may change a list meanwhile, unless it is `own`.
+ */
 static bool
-la_index_part_is_advanced(PyObject *part)
+la_index_part_is_advanced(PyObject *part, bool own)
 {
     if (Py_TYPE(part) == &PyArray_Type) {
         int type = la_fields(part)->descr->type_num;
@@ -52,34 +55,83 @@ la_index_part_is_advanced(PyObject *part)
         return false;
     }
 #ifdef Py_GIL_DISABLED
-    return false;       /* another thread may change it meanwhile */
+    if (!own) {
+        return false;
+    }
 #else
+    (void)own;
+#endif
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(part); i++) {
         if (!PyLong_Check(PyList_GET_ITEM(part, i))) {
             return false;
         }
     }
     return true;
-#endif
 }
 
-bool
-la_index_is_advanced(PyObject *index)
+static bool
+la_index_is_advanced_one(PyObject *index, bool own)
 {
     bool found = false;
 
     if (!PyTuple_CheckExact(index)) {
-        return la_index_part_is_advanced(index);
+        return la_index_part_is_advanced(index, own);
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
         PyObject *part = PyTuple_GET_ITEM(index, i);
-        bool advanced = la_index_part_is_advanced(part);
+        bool advanced = la_index_part_is_advanced(part, own);
         if (!advanced && !la_index_part_is_basic(part)) {
             return false;
         }
         found |= advanced;
     }
     return found;
+}
+
+bool
+la_index_is_advanced(PyObject *index)
+{
+    return la_index_is_advanced_one(index, false);
+}
+
+#ifdef Py_GIL_DISABLED
+/* The index with copies of the lists in it: a new reference, or NULL. */
+static PyObject *
+la_index_copied(PyObject *index)
+{
+    if (PyList_CheckExact(index)) {
+        return PyList_GetSlice(index, 0, PY_SSIZE_T_MAX);
+    }
+    if (!PyTuple_CheckExact(index)) {
+        return Py_NewRef(index);
+    }
+    PyObject *copied = PyTuple_New(PyTuple_GET_SIZE(index));
+    for (Py_ssize_t i = 0; copied != NULL && i < PyTuple_GET_SIZE(index); i++) {
+        PyObject *part = PyTuple_GET_ITEM(index, i);
+        part = PyList_CheckExact(part) ? PyList_GetSlice(part, 0, PY_SSIZE_T_MAX) : Py_NewRef(part);
+        if (part == NULL) {
+            Py_CLEAR(copied);
+        }
+        else {
+            PyTuple_SET_ITEM(copied, i, part);
+        }
+    }
+    return copied;
+}
+#endif
+
+PyObject *
+la_index_taken(PyObject *index)
+{
+#ifdef Py_GIL_DISABLED
+    PyObject *taken = la_index_copied(index);
+#else
+    PyObject *taken = Py_NewRef(index);
+#endif
+    if (taken != NULL && !la_index_is_advanced_one(taken, true)) {
+        Py_CLEAR(taken);
+    }
+    return taken;
 }
 
 bool

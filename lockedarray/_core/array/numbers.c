@@ -13,7 +13,18 @@
 #include <string.h>
 
 #include "array/general.h"
+#include "array/given.h"
 #include "array/operation.h"
+
+/*
+ * Is it neither a number nor an array, but what NumPy makes an array of without foreign code,
+ * and so under the lock? It is, unlike a list, what it is.
+ */
+static inline bool
+la_is_constant(PyObject *object)
+{
+    return object == Py_None || PyUnicode_CheckExact(object) || PyBytes_CheckExact(object);
+}
 
 /*
  * Adds an operand to the operation: false for one of another kind. `index` is
@@ -27,7 +38,7 @@ la_number_add(la_operation *operation, PyObject *object, la_mode mode, int *inde
         *index = la_operation_add(operation, object, mode);
         return *index >= 0;
     }
-    return la_is_number(object) || la_is_plain_array(object);
+    return la_is_number(object) || la_is_plain_array(object) || la_is_constant(object);
 }
 
 /* The two operands of a slot, locked. Raw views are new references. */
@@ -36,6 +47,8 @@ typedef struct {
     PyObject *first;
     PyObject *second;
 } la_pair;
+
+static int la_pair_begin_listed(la_pair *pair, PyObject *first, PyObject *second, la_mode mode);
 
 /* 0, LA_GENERAL or -1. */
 static int
@@ -46,7 +59,7 @@ la_pair_begin(la_pair *pair, PyObject *first, PyObject *second, la_mode mode)
     pair->operation.count = 0;
     if (!la_number_add(&pair->operation, first, mode, &first_at)
             || !la_number_add(&pair->operation, second, LA_READ, &second_at)) {
-        return LA_GENERAL;
+        return la_pair_begin_listed(pair, first, second, mode);
     }
     int result = la_operation_lock(&pair->operation);
     if (result != 0) {
@@ -61,6 +74,25 @@ la_pair_begin(la_pair *pair, PyObject *first, PyObject *second, la_mode mode)
         return -1;
     }
     return 0;
+}
+
+/* The same for a list or tuple beside a LockedArray: for the array that NumPy makes of it. */
+static LA_COLD int
+la_pair_begin_listed(la_pair *pair, PyObject *first, PyObject *second, la_mode mode)
+{
+    bool is_first = la_is_list(first);
+    PyObject *list = is_first ? first : second, *other = is_first ? second : first;
+
+    if (!la_is_list(list) || !la_is_exact(other) || la_facade_lock(other) == NULL) {
+        return LA_GENERAL;
+    }
+    PyObject *made = la_given_array(list, NULL, LA_MOST_WITHIN);
+    if (made == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_pair_begin(pair, is_first ? made : first, is_first ? second : made, mode);
+    Py_DECREF(made);            /* the pair has it */
+    return result;
 }
 
 static void

@@ -84,7 +84,17 @@ la_root_view(PyTypeObject *type, PyObject *array)
                                 shown->flags & ~(NPY_ARRAY_WRITEABLE | NPY_ARRAY_OWNDATA), NULL);
 }
 
-static PyObject *
+bool
+la_root_takes(PyObject *array)
+{
+    return la_buffer_class != NULL && PyArray_CheckExact(array)
+           && PyArray_CHKFLAGS((PyArrayObject *)array, NPY_ARRAY_OWNDATA)
+           && PyArray_ITEMSIZE((PyArrayObject *)array) > 0     /* NumPy would make it bigger */
+           && (la_fields(array)->flags
+               & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) != 0;
+}
+
+PyObject *
 la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
 {
     la_buffer_object *buffer = la_root_buffer(array, lock, objects, name);
@@ -119,11 +129,7 @@ la_new_root(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     PyObject *array = args[1];
-    if (args[0] != (PyObject *)la_class || la_buffer_class == NULL || !la_is_plain_array(array)
-            || !PyArray_CHKFLAGS((PyArrayObject *)array, NPY_ARRAY_OWNDATA)
-            || PyArray_ITEMSIZE((PyArrayObject *)array) == 0    /* NumPy would make it bigger */
-            || !(la_fields(array)->flags
-                 & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS))) {
+    if (args[0] != (PyObject *)la_class || !la_is_plain_array(array) || !la_root_takes(array)) {
         Py_RETURN_NONE;
     }
     return la_root_make(array, args[2], args[3], args[4]);

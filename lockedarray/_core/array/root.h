@@ -6,6 +6,15 @@
 
 #include "array/buffer.h"
 
+/* Can la_root_make make one over this array? Else it is for the general version. */
+bool la_root_takes(PyObject *array);
+
+/*
+ * A LockedArray over an exact array that nobody else can reach. Lock and name may be None. It is
+ * for the caller to have the lock named.
+ */
+PyObject *la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name);
+
 int la_root_add(PyObject *module);
 
 #endif  /* LOCKEDARRAY_CORE_ARRAY_ROOT_H_ */

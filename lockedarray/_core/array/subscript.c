@@ -11,6 +11,7 @@
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
+#include "array/given.h"
 #include "array/index.h"
 #include "array/result.h"
 #include "array/view.h"
@@ -46,6 +47,42 @@ la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *valu
     }
     int result = PyArray_Pack((PyArray_Descr *)la_fields(array)->descr, address, value);
     la_element_unlock(hold);
+    return result;
+}
+
+/* x[3] = z, of a LockedArray, which is read in the same step: 0, LA_GENERAL or -1. */
+static int
+la_element_set_array(PyObject *array, const npy_intp *index, int count, PyObject *value)
+{
+    la_region_lock *lock = la_facade_lock(array);
+    la_operation operation = {.count = 0};
+
+    if (lock == NULL || !la_has_plain_scalars(la_fields(array)->descr)) {
+        return LA_GENERAL;
+    }
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
+    char *address = la_element_address(array, index, count);
+    int value_at = address == NULL ? -1 : la_operation_add(&operation, value, LA_READ);
+    if (value_at < 0) {
+        return LA_GENERAL;
+    }
+    int64_t offset = la_element_offset(address, buffer);
+    la_operand *operand = la_operation_add_part(&operation, array, lock, LA_WRITE);
+    la_region_set_extent(&operand->region, offset, PyDataType_ELSIZE(la_fields(array)->descr));
+    la_region_settle(&operand->region, buffer);
+    int result = la_operation_lock(&operation);
+    if (result != 0) {
+        return result;
+    }
+    result = LA_GENERAL;
+    address = la_element_address(array, index, count);
+    if (address != NULL && la_element_offset(address, buffer) == offset) {
+        PyObject *raw = la_operand_raw(&operation, value_at, value);
+        result = raw == NULL ? -1
+            : PyArray_Pack((PyArray_Descr *)la_fields(array)->descr, address, raw);
+        Py_XDECREF(raw);
+    }
+    la_operation_unlock(&operation);
     return result;
 }
 
@@ -86,7 +123,8 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
             return LA_GENERAL;
         }
     }
-    else if (!la_is_plain_array(value) && !la_is_number(value)) {
+    else if (!la_is_plain_array(value) && !la_is_number(value)
+             && !(la_is_element(value) && la_has_plain_scalars(la_fields(array)->descr))) {
         return LA_GENERAL;
     }
     int result = la_operation_lock(&operation);
@@ -95,6 +133,44 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
     }
     result = la_raw_assign(array, index, &operation, value_at, value);
     la_operation_unlock(&operation);
+    return result;
+}
+
+/* Is there an array of no axes in the index? It is an integer, and may name one element. */
+static bool
+la_index_has_integer_array(PyObject *index)
+{
+    bool is_tuple = PyTuple_CheckExact(index);
+    Py_ssize_t count = is_tuple ? PyTuple_GET_SIZE(index) : 1;
+
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *part = is_tuple ? PyTuple_GET_ITEM(index, i) : index;
+        if (PyArray_CheckExact(part) && la_fields(part)->nd == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* x[[1, 2]] = [3, 4]: the array that NumPy makes of it. */
+static LA_COLD int
+la_advanced_set_list(PyObject *array, PyObject *index, PyObject *list)
+{
+    la_facade *facade = la_facade_of(array);
+    PyArray_Descr *descr = la_fields(array)->descr;
+
+    if (la_facade_lock(array) == NULL || !la_has_plain_scalars(descr)
+            || descr->type == NPY_CHARLTR || !facade->may_write
+            || la_is_frozen((la_buffer_object *)facade->buffer)
+            || la_index_has_integer_array(index)) {
+        return LA_GENERAL;
+    }
+    PyObject *made = la_given_array(list, descr, LA_MOST_WITHIN);
+    if (made == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_advanced_set(array, index, made);
+    Py_DECREF(made);
     return result;
 }
 
@@ -156,10 +232,14 @@ la_subscript(PyObject *array, PyObject *index)
             la_facade_of(result)->augmented = 1;
         }
     }
-    else if (la_index_is_advanced(index)) {
-        result = la_advanced_get(array, index);
-        if (result != NULL && la_augments(array, index)) {
-            result = la_augmented_of_several(array, index, result);
+    else {
+        PyObject *taken = la_index_taken(index);
+        if (taken != NULL) {
+            result = la_advanced_get(array, taken);
+            if (result != NULL && la_augments(array, index)) {
+                result = la_augmented_of_several(array, index, taken, result);
+            }
+            Py_DECREF(taken);
         }
     }
     if (result != NULL || PyErr_Occurred()) {
@@ -239,8 +319,11 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
         return la_augmented_store(array, index, array, integers, count, value);
     }
     if (count >= 0 && count == la_fields(array)->nd) {
-        if (la_is_element(value)) {
+        if (LA_LIKELY(la_is_element(value))) {
             result = la_element_set(array, integers, count, value);
+        }
+        else if (la_is_exact(value)) {
+            result = la_element_set_array(array, integers, count, value);
         }
     }
     else {
@@ -248,8 +331,14 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
             return 0;
         }
         result = la_view_assign(array, index, value);
-        if (result == LA_GENERAL && la_index_is_advanced(index)) {
-            result = la_advanced_set(array, index, value);
+        PyObject *taken = result == LA_GENERAL ? la_index_taken(index) : NULL;
+        if (taken != NULL) {
+            result = la_is_list(value) ? la_advanced_set_list(array, taken, value)
+                : la_advanced_set(array, taken, value);
+            Py_DECREF(taken);
+        }
+        else if (result == LA_GENERAL && PyErr_Occurred()) {
+            return -1;
         }
     }
     if (result != LA_GENERAL) {
