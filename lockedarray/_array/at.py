@@ -362,8 +362,8 @@ class AtIndex(_NoValue, AtIndexBase):
 
 
 # What a core does by itself, with one element or several, and plain values.
-for _name in (
-    "get set add subtract multiply divide power min max apply exchange compare_exchange".split()
-):
+for (
+    _name
+) in "get set add subtract multiply divide power min max apply exchange compare_exchange".split():
     _mode = "reads" if _name == "get" else "writes"
     setattr(AtIndex, _name, locked_method(None, getattr(AtIndex, _name), _mode))
