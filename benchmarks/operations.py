@@ -104,6 +104,16 @@ ROWS = [
     Row("big.sum()", 0.95, 1.8, threads=2, name="2 threads: readers of one array"),
     Row("half += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint slices"),
     Row("columns += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint columns"),
+    Row("field += 1", 0.95, 1.8, threads=2, name="2 threads: disjoint fields"),
+    Row("table_row.sum()", 0.95, 1.8, threads=2, name="2 threads: readers of two rows"),
+    Row(
+        "own.at[k, 3].apply(f)",
+        None,
+        1.0,
+        "own[k, 3] = f(own[k, 3])",
+        threads=2,
+        name="2 threads: x.at[i, j].apply(f)",
+    ),
     Row(
         "x.at[0] += 1",
         None,
@@ -120,8 +130,8 @@ BIG = 262_144  # elements, 2 MB, of the arrays that threads share
 
 LOOP = """
 def run(
-    count, x, u, t, y, idx, mask, log, row, big, half, columns, lock, other, la, np, clock,
-    i=5, j=7, v=1.5, a=100, b=200,
+    count, x, u, t, y, idx, mask, log, row, big, half, columns, field, table_row, own, k, f,
+    lock, other, la, np, clock, i=5, j=7, v=1.5, a=100, b=200,
 ):
     start = clock()
     for _ in range(count):
@@ -146,11 +156,16 @@ def arrays_of(contender, size):
     shared |= {"log": la.zeros((0, 4)) if make is la.ones else [], "row": np.ones(4)}
     shared |= {"idx": np.arange(0, 200, 4), "mask": np.arange(size) % 2 == 0}
     table = make((512, BIG // 512))
+    records = (la if make is la.ones else np).zeros(BIG // 2, [("a", "f8"), ("b", "f8")])
+    shared |= {"own": make((2, 8)), "f": lambda value: value + 1}
     return [
         {
             **shared,
             "half": shared["big"][k * BIG // 2 : (k + 1) * BIG // 2],
             "columns": table[:, k * 256 : (k + 1) * 256],
+            "field": records["ab"[k]],
+            "table_row": shared["big"].reshape(2, -1)[k],
+            "k": k,
         }
         for k in range(2)
     ]

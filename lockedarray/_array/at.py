@@ -361,7 +361,9 @@ class AtIndex(_NoValue, AtIndexBase):
         return f"<at[{self._index!r}] of a LockedArray of shape {self._array.shape}>"
 
 
-# What a core does by itself with one element of a common dtype and a plain number.
-for _name in "get set add subtract multiply divide min max exchange compare_exchange".split():
+# What a core does by itself, with one element or several, and plain values.
+for (
+    _name
+) in "get set add subtract multiply divide power min max apply exchange compare_exchange".split():
     _mode = "reads" if _name == "get" else "writes"
     setattr(AtIndex, _name, locked_method(None, getattr(AtIndex, _name), _mode))

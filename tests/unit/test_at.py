@@ -1,8 +1,12 @@
 """x.at: every method against a loop in Python, with duplicates, NaN, records and objects."""
 
+import asyncio
 import copy
+import itertools
 import operator
 import pickle
+import threading
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -217,6 +221,108 @@ def test_apply_that_resizes_is_refused_and_changes_nothing():
     assert x.tolist() == list(VALUES)
     x.resize(5)  # and afterwards it may
     assert len(x) == 5
+
+
+MADE = {
+    "floats": lambda: la.arange(4.0),
+    "a table": lambda: la.ones((3, 4)),
+    "objects": lambda: LockedArray([1, 2, 3, 4], dtype=object),
+    "no axes": lambda: LockedArray(3.0),
+}
+PARTS = {
+    "an element": lambda x: (1,) * x.ndim,
+    "a part": lambda x: (slice(0, 2),) * x.ndim,
+    "several": lambda x: (np.array([0, 2, 0]),) * x.ndim,
+}
+every_part = pytest.mark.parametrize("part", PARTS)
+every_array = pytest.mark.parametrize("made", MADE)
+
+
+@every_part
+@every_array
+def test_apply_exchange_and_assignment_are_as_they_are_written(made, part):
+    x = MADE[made]()
+    index, plain = PARTS[part](x), x.snapshot()
+    seen = []
+
+    def function(value):
+        seen.append(value)
+        return value * 2 + 1
+
+    applied = x.at[index].apply(function)
+    assert repr(seen) == repr([plain[index]])
+    plain[index] = plain[index] * 2 + 1
+    assert repr(applied) == repr(plain[index])
+    assert repr(x.at[index].exchange(7)) == repr(plain[index])
+    plain[index] = 7
+    assert np.array_equal(x, plain)
+    x.at[index] = 8
+    assert repr(x.at[index].set(9)) == repr((plain.__setitem__(index, 9), plain[index])[1])
+    assert np.array_equal(x, plain)
+    assert free(x)
+
+
+@every_part
+@every_array
+def test_function_that_freezes_or_resizes_changes_nothing(made, part):
+    x = MADE[made]()
+    index, before = PARTS[part](x), x.tolist()
+    with pytest.raises(ValueError, match="inside an operation"):
+        x.at[index].apply(lambda value: x.resize(50) or value)
+    with pytest.raises(ValueError, match="read-only"):
+        x.at[index].apply(lambda value: x.freeze() or value * 2)
+    assert x.tolist() == before
+    assert free(x)
+    with pytest.raises(ValueError):
+        x.at[index].apply(lambda value: pytest.fail("called"))
+
+
+@every_part
+@every_array
+def test_function_may_run_an_event_loop(made, part):
+    async def doubled(value):
+        return value * 2
+
+    x = MADE[made]()
+    index, plain = PARTS[part](x), x.snapshot()
+    plain[index] = plain[index] * 2
+    x.at[index].apply(lambda value: asyncio.run(doubled(value)))
+    assert np.array_equal(x, plain)
+    assert free(x)
+
+
+@every_part
+def test_function_does_not_wait_for_a_condition_of_the_array(part):
+    x = la.zeros(4)
+    condition = threading.Condition(x.lock)
+
+    def wait(value):
+        with condition:
+            condition.wait(1)
+
+    with pytest.raises(RuntimeError, match="inside an operation"):
+        x.at[PARTS[part](x)].apply(wait)
+    assert free(x)
+
+
+def test_function_that_raises_leaves_an_object_as_it_was():
+    x = LockedArray([1, "a", None], dtype=object)
+    with pytest.raises(ZeroDivisionError):
+        x.at[1].apply(lambda value: 1 // 0)
+    assert x.tolist() == [1, "a", None]
+    assert free(x)
+
+
+def test_objects_end_under_the_lock_and_may_use_the_array():
+    class Ends:
+        def __del__(self):
+            x[0] = "late"
+
+    x = LockedArray([0, Ends(), Ends()], dtype=object)
+    assert x.at[1].apply(lambda value: 5) == 5
+    assert x.at[2].exchange(6) is not None
+    assert x.tolist() == ["late", 5, 6]
+    assert free(x)
 
 
 @pytest.mark.parametrize("function", [None, 3, "text", [], LockedArray([1.0])])
@@ -530,6 +636,59 @@ def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
         assert len({*outcomes}) == 1, (outcomes, value)
         if isinstance(outcomes[0], str):
             assert texts(x) == texts(plain) or name not in AUGMENTED
+
+
+BY_LOOPS = {
+    "floor_divide": operator.ifloordiv,
+    "remainder": operator.imod,
+    "power": operator.ipow,
+    "left_shift": operator.ilshift,
+    "right_shift": operator.irshift,
+}
+
+
+@pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
+@pytest.mark.parametrize("name", BY_LOOPS)
+@pytest.mark.parametrize("dtype", [*"?bIqQefdFD", ">f8"])
+def test_update_of_one_element_by_a_loop_is_what_ufunc_at_computes(dtype, name):
+    ufunc = getattr(np, name)
+    for n, (plain, x, value) in enumerate(each_element_and_value(dtype, step=7)):
+        if type(value) is int and value == 2**70:
+            continue  # Python computes that, of objects, and takes for ever
+        ways = [
+            lambda: ufunc.at(plain, 1, value) or plain[1],
+            lambda: (BY_LOOPS[name](x.at[1], value), x[1])[1],
+        ]
+        if name == "power":
+            other = LockedArray(plain)
+            ways.append(lambda: other.at[1].power(value))
+        with np.errstate(all="raise" if n % 2 else "ignore"):
+            outcomes = [outcome_of(way) for way in ways]
+        assert len({*outcomes}) == 1, (outcomes, value)
+        if isinstance(outcomes[0], str):
+            assert texts(x) == texts(plain)
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "remainder", "power", "left_shift"])
+@pytest.mark.parametrize("dtype", ["i1", "i8", "f4", "f8", "c16"])
+def test_values_of_the_same_dtype_are_computed_in_it(dtype, name):
+    """And warnings say what NumPy's say."""
+    elements, _ = numbers_for(dtype, np.random.default_rng(4))
+    for element, value in itertools.product(elements, [*elements, np.zeros((), dtype)[()]]):
+        told = []
+        value = np.array(value).astype(dtype)[()]
+        for update in (
+            lambda plain: getattr(np, name).at(plain, 1, value),
+            lambda plain: (BY_LOOPS[name](plain.at[1], value), None)[1],
+        ):
+            array = np.array([1, 0, 1]).astype(dtype)
+            array[1] = element
+            array = LockedArray(array) if told else array
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                outcome = outcome_of(lambda: update(array))
+            told.append((outcome, [str(warning.message) for warning in caught], texts(array)))
+        assert told[0] == told[1], (element, value)
 
 
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")

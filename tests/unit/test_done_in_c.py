@@ -43,6 +43,9 @@ np.percentile(x, 50); np.einsum('i,i', x, y); np.interp(0.5, y, x); np.histogram
 np.fft.rfft(x); np.searchsorted(x, y); np.bincount(idx, weights=x[:3]); np.allclose(x, y); np.roll(x, 1); np.diff(x)
 x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.at[3].add(1); x.at[3].get()
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
+x.at[3] //= 2; x.at[3] %= 7.5; x.at[3] **= 2; x.at[3].power(1); x.at[2:5] **= 2; ints.at[1] <<= 1; ints.at[1] >>= 1; ints.at[1] //= 2
+x.at[3].apply(float); t.at[1].apply(np.sqrt); t.at[1, 2].apply(abs); x.at[idx].apply(np.sqrt); objects.at[1].apply(str)
+t.at[1] = 1; x.at[3] = 1; x.at[2:5].set(1); x.at[mask].exchange(2); objects.at[1].exchange(2); objects.at[1] = 3; objects.at[1].set(4); objects.at[1].compare_exchange(4, 5)
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
 np.ndim(x); np.shape(t); np.size(x); np.result_type(x, 1.0); np.may_share_memory(x, y); np.shape(a=x); np.iscomplexobj(x); np.isrealobj(x)
@@ -94,6 +97,8 @@ def arrays():
         "z0": la.zeros(()),
         "k": la.zeros(100, int),
         "row": np.arange(8.0),
+        "ints": la.ones(5, int),
+        "objects": la.LockedArray([1, "a", None], dtype=object),
         "idx": np.array([1, 2, 1]),
         "mask": np.arange(100) > 50,
     }

@@ -12,6 +12,7 @@
 #include "array/general.h"
 #include "array/index.h"
 #include "array/ufunc.h"
+#include "array/at_action.h"
 #include "array/at_update.h"
 
 typedef struct {
@@ -27,6 +28,53 @@ typedef struct {
 } la_at_index;
 
 static PyTypeObject *la_at_type, *la_at_index_type;
+
+/* -- objects to be used again -------------------------------------------------------- */
+
+/*
+ * x.at[i] makes two objects, which live for one line. The GIL guards those that are to be
+ * used again; without one, allocation is the thread's.
+ */
+#define LA_MOST_SPARE 4
+typedef struct {
+    PyObject *objects[LA_MOST_SPARE];
+    int count;
+} la_spare_objects;
+static la_spare_objects la_spare_at, la_spare_at_index;
+
+/* With every field 0, or with no more than what the caller sets at once; the collector knows it. */
+static inline PyObject *
+la_spare_new(la_spare_objects *spare, PyTypeObject *type)
+{
+#ifndef Py_GIL_DISABLED
+    if (LA_LIKELY(spare->count > 0)) {
+        PyObject *object = PyObject_Init(spare->objects[--spare->count], type);
+        PyObject_GC_Track(object);      /* its fields are NULL, as of a new one */
+        return object;
+    }
+#endif
+    (void)spare;
+    return type->tp_alloc(type, 0);
+}
+
+/* The end of an object that the collector does not know any more, and whose fields are clear. */
+static inline void
+la_spare_end(la_spare_objects *spare, PyTypeObject *usual, PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+#ifndef Py_GIL_DISABLED
+    if (LA_LIKELY(type == usual && spare->count < LA_MOST_SPARE)) {
+        spare->objects[spare->count++] = object;
+        Py_DECREF(type);
+        return;
+    }
+#endif
+    (void)spare;
+    (void)usual;
+    type->tp_free(object);
+    Py_DECREF(type);
+}
 
 /* -- one element ------------------------------------------------------------------ */
 
@@ -65,19 +113,21 @@ la_at_pack(const la_at_index *at, char *address, PyObject *value)
 
 /* 0, LA_GENERAL or -1. After 0, `result` (if not NULL) is the new element. */
 static int
-la_at_update(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **result)
+la_at_update(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value,
+             PyObject **result)
 {
     la_hold *hold;
     bool error;
 
-    if (kind == LA_UPDATE_OTHER || !la_at_may_compute(at)) {
+    if (!la_at_may_compute(at)) {
         return LA_GENERAL;
     }
     char *address = la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
-    bool done = la_update(kind, (PyArray_Descr *)la_fields(at->array)->descr, address, value);
+    bool done = la_update(kind, ufunc, (PyArray_Descr *)la_fields(at->array)->descr, address,
+                          value);
     if (done && result != NULL) {
         *result = la_at_scalar(at, address);
     }
@@ -105,6 +155,21 @@ la_at_get(la_at_index *at, PyObject *const *Py_UNUSED(values))
     return result;
 }
 
+/* What is more than an element and a plain value: of objects, and of several elements. */
+static PyObject *
+la_at_do(la_at_index *at, la_at_action action, PyObject *const *values)
+{
+    PyObject *result = NULL;
+
+    return la_at_act(at->array, at->index, action, values, &result) == 0 ? result : NULL;
+}
+
+static PyObject *
+la_at_apply(la_at_index *at, PyObject *const *values)
+{
+    return la_at_do(at, LA_AT_APPLY, values);
+}
+
 static PyObject *
 la_at_set(la_at_index *at, PyObject *const *values)
 {
@@ -114,7 +179,7 @@ la_at_set(la_at_index *at, PyObject *const *values)
 
     char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
-        return NULL;
+        return PyErr_Occurred() ? NULL : la_at_do(at, LA_AT_SET, values);
     }
     if (la_at_pack(at, address, values[0]) == 0) {
         result = la_at_scalar(at, address);
@@ -131,7 +196,7 @@ la_at_exchange(la_at_index *at, PyObject *const *values)
 
     char *address = !la_is_element(values[0]) ? NULL : la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
-        return NULL;
+        return PyErr_Occurred() ? NULL : la_at_do(at, LA_AT_EXCHANGE, values);
     }
     PyObject *old = la_at_scalar(at, address);
     if (old != NULL && la_at_pack(at, address, values[0]) < 0) {
@@ -139,23 +204,6 @@ la_at_exchange(la_at_index *at, PyObject *const *values)
     }
     la_element_unlock(hold);
     return old;
-}
-
-/* What compare_exchange returns: a named tuple, made as tuple's own __new__ would. */
-static PyObject *
-la_at_exchanged(bool swaps, PyObject *old)
-{
-    PyTypeObject *type = la_connected.at_exchanged;
-    PyObject *made = type->tp_alloc(type, 2);
-
-    if (made != NULL) {
-#if PY_VERSION_HEX >= 0x030E0000
-        ((PyTupleObject *)made)->ob_hash = -1;      /* not known yet */
-#endif
-        PyTuple_SET_ITEM(made, 0, Py_NewRef(swaps ? Py_True : Py_False));
-        PyTuple_SET_ITEM(made, 1, Py_NewRef(old));
-    }
-    return made;
 }
 
 /* values: the expected one, and the desired one. */
@@ -166,6 +214,9 @@ la_at_compare_exchange(la_at_index *at, PyObject *const *values)
     la_hold *hold;
     bool error, swaps;
 
+    if (PyDataType_REFCHK(la_fields(at->array)->descr)) {
+        return la_at_do(at, LA_AT_COMPARE_EXCHANGE, values);
+    }
     char *address = !la_is_element(values[1]) || !la_at_may_compute(at)
         ? NULL : la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
@@ -189,7 +240,7 @@ la_at_updated(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *v
 {
     PyObject *updated = NULL;
 
-    int result = la_at_update(at, kind, value, &updated);
+    int result = la_at_update(at, kind, ufunc, value, &updated);
     if (result == LA_GENERAL) {
         result = la_view_update(at->array, at->index, ufunc, value, &updated);
     }
@@ -206,6 +257,7 @@ LA_DEFINE_AT_METHOD(add, ADD, add)
 LA_DEFINE_AT_METHOD(subtract, SUBTRACT, subtract)
 LA_DEFINE_AT_METHOD(multiply, MULTIPLY, multiply)
 LA_DEFINE_AT_METHOD(divide, DIVIDE, true_divide)
+LA_DEFINE_AT_METHOD(power, OTHER, power)
 LA_DEFINE_AT_METHOD(min, MIN, minimum)
 LA_DEFINE_AT_METHOD(max, MAX, maximum)
 
@@ -222,6 +274,8 @@ static const struct {
     {"AtIndex.subtract", 1, la_at_subtract},
     {"AtIndex.multiply", 1, la_at_multiply},
     {"AtIndex.divide", 1, la_at_divide},
+    {"AtIndex.power", 1, la_at_power},
+    {"AtIndex.apply", 1, la_at_apply},
     {"AtIndex.min", 1, la_at_min},
     {"AtIndex.max", 1, la_at_max},
 };
@@ -255,8 +309,8 @@ la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *
 {
     la_at_index *self = (la_at_index *)object;
 
-    int result = la_at_update(self, kind, value, NULL);
-    if (result == LA_GENERAL && ufunc != la_names.at_power) {   /* which may fail in the middle */
+    int result = la_at_update(self, kind, ufunc, value, NULL);
+    if (result == LA_GENERAL) {
         result = la_view_update(self->array, self->index, ufunc, value, NULL);
     }
     if (result == LA_GENERAL && la_index_is_advanced(self->index)) {
@@ -328,13 +382,10 @@ la_at_index_traverse(PyObject *object, visitproc visit, void *arg)
 static void
 la_at_index_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-
     PyObject_GC_UnTrack(object);
     Py_CLEAR(((la_at_index *)object)->array);
     Py_CLEAR(((la_at_index *)object)->index);
-    type->tp_free(object);
-    Py_DECREF(type);
+    la_spare_end(&la_spare_at_index, la_connected.at_index, object);
 }
 
 static PyMemberDef la_at_index_members[] = {
@@ -368,7 +419,7 @@ static PyType_Spec la_at_index_spec = {
 PyObject *
 la_array_get_at(PyObject *array, void *Py_UNUSED(closure))
 {
-    la_at *at = (la_at *)la_connected.at->tp_alloc(la_connected.at, 0);
+    la_at *at = (la_at *)la_spare_new(&la_spare_at, la_connected.at);
 
     if (at != NULL) {
         at->array = Py_NewRef(array);
@@ -403,23 +454,20 @@ la_at_traverse(PyObject *object, visitproc visit, void *arg)
 static void
 la_at_dealloc(PyObject *object)
 {
-    PyTypeObject *type = Py_TYPE(object);
-
     PyObject_GC_UnTrack(object);
     Py_CLEAR(((la_at *)object)->array);
-    type->tp_free(object);
-    Py_DECREF(type);
+    la_spare_end(&la_spare_at, la_connected.at, object);
 }
 
 static PyObject *
 la_at_subscript(PyObject *object, PyObject *index)
 {
-    PyTypeObject *type = la_connected.at_index;
-    la_at_index *at = (la_at_index *)type->tp_alloc(type, 0);
+    la_at_index *at = (la_at_index *)la_spare_new(&la_spare_at_index, la_connected.at_index);
 
     if (at != NULL) {
         at->array = Py_NewRef(((la_at *)object)->array);
         at->index = Py_NewRef(index);
+        at->updated = 0;
     }
     return (PyObject *)at;
 }
@@ -436,6 +484,12 @@ la_at_assign_subscript(PyObject *object, PyObject *index, PyObject *value)
         if (at->updated && at->array == ((la_at *)object)->array) {
             at->updated = 0;        /* the end of x.at[i] += v: the work is done */
             return 0;
+        }
+    }
+    else {
+        int result = la_at_assign(((la_at *)object)->array, index, value);
+        if (result != LA_GENERAL) {
+            return result;
         }
     }
     PyObject *done = PyObject_CallMethodObjArgs(object, la_names.general_setitem, index,

@@ -7,12 +7,19 @@
  *
  * ufunc.at makes an array of the value first: a Python float counts as float64
  * there, an int as int64, and a narrower element is computed in these and cast.
+ *
+ * What is more than one instruction, such as a power, is computed by the ufunc's own
+ * loop, for one element: no other formula gives each of its bits.
  */
 #include "array/element.h"
 #include "array/at_update.h"
 
+#include <fenv.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
+
+#include <numpy/ufuncobject.h>
 
 /* Below this, a double is an integer without doubt. */
 #define LA_EXACT_INTEGERS (1LL << 53)
@@ -283,8 +290,8 @@ la_update_complex(la_update_kind kind, int type, char *address, PyObject *value)
     return true;
 }
 
-bool
-la_update(la_update_kind kind, const PyArray_Descr *descr, char *address, PyObject *value)
+static bool
+la_update_directly(la_update_kind kind, const PyArray_Descr *descr, char *address, PyObject *value)
 {
     double b, result;
 
@@ -318,6 +325,152 @@ la_update(la_update_kind kind, const PyArray_Descr *descr, char *address, PyObje
             }
             return la_update_integer(kind, descr, address, value);
     }
+}
+
+/* -- by the ufunc's own loop --------------------------------------------------------- */
+
+/* Two operands, and room for the result, of one type. */
+typedef struct {
+    int type;
+    union {
+        double real[2];         /* the first of them; or both, of a complex number */
+        float narrow[2];
+        npy_int64 integer;
+        npy_uint64 natural;
+    } numbers[3];
+} la_loop_numbers;
+
+/* The element and the value, as ufunc.at would compute with them; false: not told here. */
+static bool
+la_loop_load(la_loop_numbers *loop, const PyArray_Descr *descr, const char *address,
+             PyObject *value)
+{
+    int type = descr->type_num;
+    npy_intp size = PyDataType_ELSIZE(descr);
+    bool is_unsigned = PyTypeNum_ISUNSIGNED(type);
+
+    switch (type) {
+        case NPY_FLOAT:
+            if (Py_TYPE(value) == &PyFloatArrType_Type) {
+                loop->type = NPY_FLOAT;
+                loop->numbers[0].narrow[0] = *(const float *)address;
+                loop->numbers[1].narrow[0] = PyArrayScalar_VAL(value, Float);
+                return true;
+            }
+            loop->type = NPY_DOUBLE;
+            loop->numbers[0].real[0] = *(const float *)address;
+            return la_number_as_double(value, &loop->numbers[1].real[0]);
+        case NPY_DOUBLE:
+            loop->type = NPY_DOUBLE;
+            loop->numbers[0].real[0] = *(const double *)address;
+            return la_number_as_double(value, &loop->numbers[1].real[0]);
+        case NPY_CDOUBLE:
+            loop->type = NPY_CDOUBLE;
+            memcpy(loop->numbers[0].real, address, sizeof(loop->numbers[0].real));
+            return la_number_as_complex(value, loop->numbers[1].real);
+        default:
+            if (!PyTypeNum_ISINTEGER(type)) {
+                return false;
+            }
+            if (is_unsigned && size == 8) {
+                if (Py_TYPE(value) != &PyULongLongArrType_Type
+                        && (Py_TYPE(value) != &PyULongArrType_Type || NPY_SIZEOF_LONG != 8)) {
+                    return false;
+                }
+                loop->type = NPY_UINT64;
+                loop->numbers[0].natural = *(const npy_uint64 *)address;
+                PyArray_ScalarAsCtype(value, &loop->numbers[1].natural);
+                return true;
+            }
+            loop->type = NPY_INT64;
+            loop->numbers[0].integer = la_integer_load(address, size, is_unsigned);
+            return la_number_as_integer(value, &loop->numbers[1].integer);
+    }
+}
+
+/* Which of its loops is for this type alone: its number, or -1. */
+static int
+la_loop_find(const PyUFuncObject *ufunc, int type)
+{
+    if (ufunc->nin != 2 || ufunc->nout != 1 || ufunc->core_enabled) {
+        return -1;
+    }
+    for (int i = 0; i < ufunc->ntypes; i++) {
+        const char *types = ufunc->types + 3 * i;
+        if (types[0] == type && types[1] == type && types[2] == type) {
+            return ufunc->functions[i] == NULL ? -1 : i;
+        }
+    }
+    return -1;
+}
+
+/* Has something to be reported? NumPy computes it again, and does so. */
+static bool
+la_loop_failed(void)
+{
+    int raised = fetestexcept(FE_DIVBYZERO | FE_OVERFLOW | FE_UNDERFLOW | FE_INVALID);
+
+    if (raised != 0) {
+        feclearexcept(FE_ALL_EXCEPT);
+    }
+    if (PyErr_Occurred()) {     /* as of integers, for a negative power */
+        PyErr_Clear();
+        return true;
+    }
+    return raised != 0;
+}
+
+static bool
+la_update_by_loop(PyObject *object, const PyArray_Descr *descr, char *address, PyObject *value)
+{
+    const PyUFuncObject *ufunc = (const PyUFuncObject *)object;
+    la_loop_numbers loop = {.type = -1};
+    npy_intp one = 1, steps[3];
+    char *passed[3];
+
+    if (!la_loop_load(&loop, descr, address, value)) {
+        return false;
+    }
+    int i = la_loop_find(ufunc, loop.type);
+    if (i < 0) {
+        return false;
+    }
+    for (int k = 0; k < 3; k++) {
+        passed[k] = (char *)&loop.numbers[k];
+        steps[k] = (npy_intp)sizeof(loop.numbers[k]);
+    }
+    feclearexcept(FE_ALL_EXCEPT);
+    ufunc->functions[i](passed, &one, steps, ufunc->data == NULL ? NULL : ufunc->data[i]);
+    volatile float narrow = loop.numbers[2].narrow[0];
+    if (descr->type_num == NPY_FLOAT && loop.type == NPY_DOUBLE) {
+        narrow = (float)loop.numbers[2].real[0];    /* which may have something to report, too */
+    }
+    if (la_loop_failed()) {
+        return false;
+    }
+    switch (descr->type_num) {
+        case NPY_FLOAT:
+            *(float *)address = narrow;
+            break;
+        case NPY_DOUBLE:
+            *(double *)address = loop.numbers[2].real[0];
+            break;
+        case NPY_CDOUBLE:
+            memcpy(address, loop.numbers[2].real, sizeof(loop.numbers[2].real));
+            break;
+        default:
+            la_integer_store(address, PyDataType_ELSIZE(descr), loop.numbers[2].natural);
+    }
+    return true;
+}
+
+bool
+la_update(la_update_kind kind, PyObject *ufunc, const PyArray_Descr *descr, char *address,
+          PyObject *value)
+{
+    /* Of the kinds that are known there are several loops, which differ in what they report. */
+    return kind == LA_UPDATE_OTHER ? la_update_by_loop(ufunc, descr, address, value)
+           : la_update_directly(kind, descr, address, value);
 }
 
 /* A Python float is taken for one of the array's own precision; NaN equals NaN. */

@@ -21,9 +21,10 @@ typedef enum {
 
 /*
  * Updates the element at an aligned address, in native byte order, or leaves it
- * as it is and returns false.
+ * as it is and returns false. The ufunc is that of the kind; of LA_UPDATE_OTHER, any.
  */
-bool la_update(la_update_kind kind, const PyArray_Descr *descr, char *address, PyObject *value);
+bool la_update(la_update_kind kind, PyObject *ufunc, const PyArray_Descr *descr, char *address,
+               PyObject *value);
 
 /* Does the element equal the number? False: that is not told here. */
 bool la_equals(const PyArray_Descr *descr, const char *address, PyObject *value, bool *equal);

@@ -89,8 +89,19 @@ la_raw_update(PyObject *array, PyObject *index, const la_operation *operation, i
         result = LA_GENERAL;
     }
     else if (number != NULL) {
-        PyObject *passed[] = {view, number, view, la_names.unsafe};
-        PyObject *done = PyObject_Vectorcall(update->ufunc, passed, 2, la_names.out_and_casting);
+        PyObject *passed[] = {view, number, view, la_names.unsafe}, *done;
+        if (update->ufunc == la_names.at_power) {   /* which may fail in the middle */
+            done = PyObject_Vectorcall(update->ufunc, passed, 2, NULL);
+            PyObject *computed = done == NULL ? NULL : PyArray_FROM_O(done);
+            if (computed == NULL
+                    || PyArray_CopyInto((PyArrayObject *)view, (PyArrayObject *)computed) < 0) {
+                Py_CLEAR(done);
+            }
+            Py_XDECREF(computed);
+        }
+        else {
+            done = PyObject_Vectorcall(update->ufunc, passed, 2, la_names.out_and_casting);
+        }
         if (done != NULL && update->updated != NULL) {
             *update->updated = PyArray_NewCopy((PyArrayObject *)view, NPY_CORDER);
         }

@@ -310,7 +310,7 @@ la_reentrant_shown(PyObject *object, PyObject *Py_UNUSED(unused))
     return la_reentrant_begin(self) == NULL ? NULL : la_guarded_shown(&self->base);
 }
 
-/* Is this thread in an operation in Python that has something of the lock? */
+/* Is this thread in an operation that has something of the lock, and runs Python? */
 static bool
 la_reentrant_in_operation(const la_reentrant *self, const la_thread *thread)
 {
@@ -319,7 +319,8 @@ la_reentrant_in_operation(const la_reentrant *self, const la_thread *thread)
                                                memory_order_relaxed);
 
     while (hold != NULL && (hold->lock != la_reentrant_lock(self)
-                            || hold->subject != &la_holds_of_operation)) {
+                            || (hold->subject != &la_holds_of_operation
+                                && !hold->in_operation))) {
         hold = hold->older;
     }
     return hold != NULL;
