@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib import recfunctions
 
 from lockedarray._array.facade import Facade
 
@@ -24,6 +23,8 @@ __all__ = [
     "READ_ONLY_VIEWS",
     "VIEWS",
     "is_creator",
+    "may_be_view",
+    "role_of",
     "written_by",
 ]
 
@@ -50,8 +51,6 @@ WRITERS: dict[Callable[..., Any], Written] = {
     np.putmask: Written("a", 0),
     np.put_along_axis: Written("arr", 0),
     np.fill_diagonal: Written("a", 0),
-    recfunctions.assign_fields_by_name: Written("dst", 0),
-    recfunctions.recursive_fill_fields: Written("output", 1),
     np.nan_to_num: Written("x", 0, "copy", 1, False),
     np.median: Written("a", 0, "overwrite_input", 3),
     np.nanmedian: Written("a", 0, "overwrite_input", 3),
@@ -78,11 +77,18 @@ VIEWS = frozenset(
         "array_split hsplit vsplit dsplit unstack flip fliplr flipud rot90 real imag diagonal diag "
         "ix_ meshgrid",
     )
-    + _functions(recfunctions, "rename_fields structured_to_unstructured")
     + _functions(np.linalg, "diagonal matrix_transpose")
     + _functions(np.lib.stride_tricks, "sliding_window_view")
 )
-"""Functions that return views where they can: those are made without waiting for a lock."""
+"""Functions that return views where they can; see `may_be_view`, which knows of a few more."""
+
+# Those of numpy.lib.recfunctions, by name: few import it, and with it comes numpy.ma.
+_RECORDS = "numpy.lib.recfunctions"
+_WRITERS_OF_RECORDS = {
+    "assign_fields_by_name": Written("dst", 0),
+    "recursive_fill_fields": Written("output", 1),
+}
+_VIEWS_OF_RECORDS = frozenset(("rename_fields", "structured_to_unstructured"))
 
 READ_ONLY_VIEWS = frozenset(
     _functions(np, "diagonal diag broadcast_to")
@@ -169,6 +175,20 @@ def is_creator(function: Callable[..., Any]) -> bool:
     return function.__name__ in CREATORS and function.__module__ == "numpy"
 
 
+def role_of(function: Callable[..., Any]) -> Written | None:
+    """Return which argument `function` writes, its ``out=`` apart; None: it reads all."""
+    if getattr(function, "__module__", None) == _RECORDS:
+        return _WRITERS_OF_RECORDS.get(function.__name__)
+    return WRITERS.get(function)
+
+
+def may_be_view(function: Callable[..., Any]) -> bool:
+    """Whether `function` returns views where it can: those are made without waiting for a lock."""
+    if getattr(function, "__module__", None) == _RECORDS:
+        return function.__name__ in _VIEWS_OF_RECORDS
+    return function in VIEWS
+
+
 def written_by(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> set[int]:
@@ -184,7 +204,7 @@ def written_by(
 def _written_arguments(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Iterator[Any]:
-    role = WRITERS.get(function)
+    role = role_of(function)
     if role is not None and _applies(role, args, kwargs):
         argument = _argument(args, kwargs, role.name, role.position)
         # What may overwrite its input copies it now and then: NumPy says whether it would write.
