@@ -23,6 +23,8 @@ __all__ = [
     "augments",
     "backend",
     "connect",
+    "connect_calls",
+    "connect_makers",
     "connect_roots",
     "ensure_teller",
     "exchange_bodies",
@@ -34,6 +36,7 @@ __all__ = [
     "locked_method",
     "locks_in_use",
     "locks_regions",
+    "maker",
     "new_lockable",
     "new_owner",
     "new_root",
@@ -82,6 +85,8 @@ RegionLockBase = _core.RegionLockBase
 address = _core.address
 augments = _core.augments
 connect = _core.connect
+connect_calls = _core.connect_calls
+connect_makers = _core.connect_makers
 connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
@@ -94,6 +99,7 @@ new_lockable = _core.new_lockable
 locked_method = _core.locked_method
 locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
+maker = _core.maker
 new_owner = _core.new_owner
 new_root = _core.new_root
 observe = _core.observe

@@ -13,6 +13,7 @@ from lockedarray._core._native import (
     GuardBase,
     Holds,
     LockedMethod,
+    Maker,
     Place,
     address,
     after_fork,
@@ -20,6 +21,8 @@ from lockedarray._core._native import (
     augments,
     before_fork,
     connect,
+    connect_calls,
+    connect_makers,
     connect_roots,
     exchange_bodies,
     exchange_owner,
@@ -44,6 +47,7 @@ from lockedarray._core.lock import RegionLockBase, locks_in_use, new_lockable
 from lockedarray._core.teller import ensure_teller
 
 locked_method = LockedMethod
+maker = Maker
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -64,6 +68,8 @@ __all__ = [
     "address",
     "augments",
     "connect",
+    "connect_calls",
+    "connect_makers",
     "connect_roots",
     "ensure_teller",
     "exchange_bodies",
@@ -75,6 +81,7 @@ __all__ = [
     "locked_method",
     "locks_in_use",
     "locks_regions",
+    "maker",
     "new_lockable",
     "new_owner",
     "new_root",

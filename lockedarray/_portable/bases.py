@@ -20,8 +20,11 @@ __all__ = [
     "BufferBase",
     "GuardBase",
     "connect",
+    "connect_calls",
+    "connect_makers",
     "connect_roots",
     "locked_method",
+    "maker",
     "new_lockable",
     "new_root",
 ]
@@ -424,6 +427,24 @@ def locked_method(
     does: 'reads', 'reads one argument' (and is general with none, or with more), 'writes', 'views
     contiguous' (makes a view of a contiguous array), 'views' (of any array), 'views alone' (is
     general with arguments), 'grows' (adds or removes rows).
+    """
+    return general
+
+
+def connect_makers(array: Callable[..., Any], copyto: Callable[..., Any]) -> None:
+    """Have arrays made by the core, with NumPy's functions; this one makes none."""
+
+
+def connect_calls(called_at: Callable[..., Any]) -> None:
+    """Tell the core how to find what is called at (code, offset); this one does not ask."""
+
+
+def maker(
+    plain: Callable[..., Any], general: Callable[..., Any], made: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """Return a function that makes LockedArrays; here always the general version.
+
+    `plain` is NumPy's function of that name, and `made` makes one over a plain array.
     """
     return general
 

@@ -38,6 +38,9 @@ x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
+la.zeros(3); la.zeros((2, 3), 'i2', order='F'); la.empty(shape=3); la.ones(3); la.full(3, 1.5); la.arange(2, 8, 2); la.linspace(0, 1, 5)
+la.array([1, 2]); la.array([[1, 2], (3, 4)], dtype='f4'); la.array(y); la.array(x); la.asarray(x); la.asarray([1]); la.LockedArray(x); la.LockedArray(y); la.LockedArray([1, 2])
+la.zeros_like(x); la.ones_like(t); la.empty_like(y); la.full_like(t, 2.5); la.array(t[:, 1])
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 """.replace("\n", ";").split(";")
 
@@ -50,6 +53,7 @@ def arrays():
         array.resize(10, *array.shape[1:])
     return {
         "np": np,
+        "la": la,
         "g": grown,
         "h": rows,
         "t2": np.ones((2, 8)),

@@ -9,7 +9,7 @@
 #include "array/root.h"
 
 static PyTypeObject *la_buffer_class, *la_memory_class, *la_lock_class;
-static PyObject *la_owner_name, *la_buffer_name;
+static PyObject *la_owner_name, *la_buffer_name, *la_exclusive;
 
 /* A new reference to the lock that is given, or to a new one. */
 static PyObject *
@@ -111,6 +111,22 @@ la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
     return NULL;
 }
 
+bool
+la_root_is_fit(PyObject *array)
+{
+    return la_buffer_class != NULL && la_is_plain_array(array)
+           && PyArray_CHKFLAGS((PyArrayObject *)array, NPY_ARRAY_OWNDATA)
+           && PyArray_ITEMSIZE((PyArrayObject *)array) != 0     /* NumPy would make it bigger */
+           && (la_fields(array)->flags
+               & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS)) != 0;
+}
+
+PyObject *
+la_root_over(PyObject *array)
+{
+    return la_root_make(array, Py_None, la_exclusive, Py_None);
+}
+
 static PyObject *
 la_new_root(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
@@ -119,11 +135,7 @@ la_new_root(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     PyObject *array = args[1];
-    if (args[0] != (PyObject *)la_class || la_buffer_class == NULL || !la_is_plain_array(array)
-            || !PyArray_CHKFLAGS((PyArrayObject *)array, NPY_ARRAY_OWNDATA)
-            || PyArray_ITEMSIZE((PyArrayObject *)array) == 0    /* NumPy would make it bigger */
-            || !(la_fields(array)->flags
-                 & (NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_F_CONTIGUOUS))) {
+    if (args[0] != (PyObject *)la_class || !la_root_is_fit(array)) {
         Py_RETURN_NONE;
     }
     return la_root_make(array, args[2], args[3], args[4]);
@@ -166,7 +178,8 @@ la_root_add(PyObject *module)
 {
     la_owner_name = PyUnicode_InternFromString("owner");
     la_buffer_name = PyUnicode_InternFromString("buffer");
-    if (la_owner_name == NULL || la_buffer_name == NULL) {
+    la_exclusive = PyUnicode_InternFromString("exclusive");
+    if (la_owner_name == NULL || la_buffer_name == NULL || la_exclusive == NULL) {
         return -1;
     }
     return PyModule_AddFunctions(module, la_root_functions);
