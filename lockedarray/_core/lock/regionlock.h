@@ -97,7 +97,8 @@ la_lock_destroy(la_lock *lock)
     LA_ASSERT((state == LA_FREE || state == LA_BIASED) && lock->holds.count == 0
               && lock->changes.count == 0);
     (void)state;
-    free(atomic_load_explicit(&lock->indexes, memory_order_relaxed));
+    free(atomic_exchange_explicit(&lock->indexes, NULL, memory_order_relaxed));
+    lock->holds.index = lock->waiters.index = lock->changes.index = NULL;
 }
 
 /*
