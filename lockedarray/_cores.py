@@ -25,7 +25,9 @@ __all__ = [
     "augments",
     "backend",
     "connect",
+    "connect_calls",
     "connect_copies",
+    "connect_makers",
     "connect_roots",
     "ensure_teller",
     "exchange_bodies",
@@ -39,6 +41,7 @@ __all__ = [
     "locked_run",
     "locks_in_use",
     "locks_regions",
+    "maker",
     "new_lockable",
     "new_owner",
     "new_root",
@@ -89,7 +92,9 @@ RegionLockBase = _core.RegionLockBase
 address = _core.address
 augments = _core.augments
 connect = _core.connect
+connect_calls = _core.connect_calls
 connect_copies = _core.connect_copies
+connect_makers = _core.connect_makers
 connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
 exchange_owner = _core.exchange_owner
@@ -104,6 +109,7 @@ locked_property = _core.locked_property
 locked_run = _core.locked_run
 locks_in_use = _core.locks_in_use
 locks_regions = _core.locks_regions
+maker = _core.maker
 new_owner = _core.new_owner
 new_root = _core.new_root
 observe = _core.observe

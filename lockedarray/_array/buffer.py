@@ -125,6 +125,30 @@ class _Retired:
         self.idle = True
 
 
+class _Rare:
+    """What few Buffers need; most have none of it."""
+
+    __slots__ = (
+        "moving", "moving_to", "older", "pins", "raw_views", "retired", "root", "shown_from",
+    )  # fmt: skip
+
+
+class _OfRare:
+    """An attribute of Buffers that is kept with what few of them need."""
+
+    def __set_name__(self, _: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, buffer: Buffer, _: type) -> Any:
+        try:
+            return getattr(buffer._rare, self._name)
+        except AttributeError:
+            return holding(_making, buffer._made_rare_locked, self._name)
+
+    def __set__(self, buffer: Buffer, value: Any) -> None:
+        setattr(holding(_making, buffer._rare_locked), self._name, value)
+
+
 class Buffer(BufferBase):
     """The memory of an array, its lock, and the live arrays that share them.
 
@@ -146,44 +170,46 @@ class Buffer(BufferBase):
         What messages call the array by; so they do the lock, unless that has a name.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "moving",
-        "moving_to",
-        "older",
-        "pins",
-        "raw_views",
-        "retired",
-        "root",
-        "shown_from",
-    )
+    __slots__ = ("__weakref__", "_rare")
+
+    _rare: _Rare
 
     lock: RegionLock  # type: ignore[assignment] # its stub has no base class
 
     # What few arrays need is made when it is asked for; so is all that is not the core's of
     # a Buffer that a core made.
-    moving: threading.RLock
     operating: dict[int, weakref.ref[Any]]
-    raw_views: dict[int, weakref.ref[Any]]
-    older: dict[int, weakref.ref[Memory]]  # by their ids; those that live
-    retired: dict[int, _Retired]
-    pins: list[weakref.ref[Any]]
-    moving_to: Memory | None  # a move has begun, and not come to its end
-    shown_from: int  # where objects begin that were removed, and are shown by views
-    root: np.ndarray
+    moving = _OfRare()  # an RLock
+    raw_views = _OfRare()  # weak references, by id
+    older = _OfRare()  # weak references to Memory, by their ids; those that live
+    retired = _OfRare()  # _Retired, by id
+    pins = _OfRare()  # weak references
+    moving_to = _OfRare()  # Memory, or None: a move has begun, and not come to its end
+    shown_from = _OfRare()  # an int: where objects begin that were removed, and are shown by views
+    root = _OfRare()  # the read-only array over all of it
 
     def __getattr__(self, name: str) -> Any:
-        if name not in _LATER:
+        if name != "operating":
             raise AttributeError(f"a Buffer has no {name}")
-        return holding(_making, self._made_locked, name)
+        return holding(_making, self._made_locked, self, name)
 
-    def _made_locked(self, name: str) -> Any:
+    def _made_locked(self, keeper: Any, name: str) -> Any:
         try:
-            return object.__getattribute__(self, name)  # another thread was faster
+            return object.__getattribute__(keeper, name)  # another thread was faster
         except AttributeError:
             made = _LATER[name](self)
-            setattr(self, name, made)
+            setattr(keeper, name, made)
             return made
+
+    def _made_rare_locked(self, name: str) -> Any:
+        return self._made_locked(self._rare_locked(), name)
+
+    def _rare_locked(self) -> _Rare:
+        try:
+            return self._rare
+        except AttributeError:
+            rare = self._rare = _Rare()
+            return rare
 
     def _enter_and(self, make: Callable[[], _R]) -> _R:
         """Return ``make()``, of which the child of a fork has to know."""

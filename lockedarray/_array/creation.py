@@ -6,7 +6,8 @@ and besides ``lock``, ``objects`` and ``name``, which `LockedArray` explains.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade, buffer_of, make_root
 from lockedarray._array.memory import plain_view
 from lockedarray._array.objects import ANY_NUMBER, check_policy, runs_element_code
-from lockedarray._cores import new_root
+from lockedarray._cores import connect_makers, maker, new_root
 from lockedarray._guards.region_lock import checked_name, region_lock_of
 from lockedarray._places import DEBUG
 
@@ -38,9 +39,28 @@ __all__ = [
 ]
 
 
+_M = TypeVar("_M", bound=Callable[..., Any])
+
+
+def _by_core(plain: Callable[..., Any]) -> Callable[[_M], _M]:
+    """Decorate a function that a core may do by itself, with NumPy's `plain` one."""
+    if DEBUG:  # each array is to know where it was made
+        return lambda general: general
+    return lambda general: maker(plain, general, _over)  # type: ignore[return-value]
+
+
+def _over(array: np.ndarray) -> LockedArray:
+    return _made(array, None, "exclusive", None)
+
+
+if not DEBUG:
+    connect_makers(np.array, np.copyto)
+
+
 # -- from nothing --------------------------------------------------------------------------------
 
 
+@_by_core(np.zeros)
 def zeros(
     shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive", name: str | None = None,
@@ -56,6 +76,7 @@ def zeros(
     return _made(np.zeros(shape, dtype, order), lock, objects, name)
 
 
+@_by_core(np.ones)
 def ones(
     shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive", name: str | None = None,
@@ -72,6 +93,7 @@ def ones(
     return _made(np.ones(shape, dtype, order), lock, objects, name)
 
 
+@_by_core(np.empty)
 def empty(
     shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive", name: str | None = None,
@@ -87,6 +109,7 @@ def empty(
     return _made(np.empty(shape, dtype, order), lock, objects, name)
 
 
+@_by_core(np.full)
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, lock: Any = None,
     objects: str = "exclusive", name: str | None = None,
@@ -102,6 +125,7 @@ def full(
     return _made(run(np.full, (shape, fill_value, dtype, order), {}), lock, objects, name)
 
 
+@_by_core(np.arange)
 def arange(
     *args: Any, lock: Any = None, objects: str = "exclusive", name: str | None = None,
     **kwargs: Any,
@@ -121,6 +145,7 @@ def arange(
     return _made(run(np.arange, args, kwargs), lock, objects, name)
 
 
+@_by_core(np.linspace)
 def linspace(
     start: Any, stop: Any, num: Any = 50, endpoint: Any = True, retstep: Any = False,
     dtype: Any = None, axis: Any = 0, *, lock: Any = None, objects: str = "exclusive",
@@ -148,6 +173,7 @@ def linspace(
 # -- like another array --------------------------------------------------------------------------
 
 
+@_by_core(np.zeros_like)
 def zeros_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
     lock: Any = None, objects: str = "exclusive", name: str | None = None,
@@ -167,6 +193,7 @@ def zeros_like(
     return _made(made, lock, objects, name, a if subok else None)
 
 
+@_by_core(np.ones_like)
 def ones_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
     lock: Any = None, objects: str = "exclusive", name: str | None = None,
@@ -183,6 +210,7 @@ def ones_like(
     return _made(made, lock, objects, name, a if subok else None)
 
 
+@_by_core(np.empty_like)
 def empty_like(
     prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
     lock: Any = None, objects: str = "exclusive", name: str | None = None,
@@ -199,6 +227,7 @@ def empty_like(
     return _made(made, lock, objects, name, prototype if subok else None)
 
 
+@_by_core(np.full_like)
 def full_like(
     a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True,
     shape: Any = None, *, lock: Any = None, objects: str = "exclusive", name: str | None = None,
@@ -218,6 +247,7 @@ def full_like(
 # -- from what is there --------------------------------------------------------------------------
 
 
+@_by_core(np.array)
 def array(
     object: Any, dtype: Any = None, *, copy: bool | None = True, order: Any = "K", ndmin: Any = 0,
     lock: Any = None, objects: str | None = None, name: str | None = None,
@@ -245,6 +275,7 @@ def array(
     return made if missing <= 0 else made[(None,) * missing + (...,)]
 
 
+@_by_core(np.asarray)
 def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None,
     lock: Any = None, objects: str | None = None, name: str | None = None,

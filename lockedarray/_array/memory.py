@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib._stride_tricks_impl import DummyArray
@@ -14,6 +14,20 @@ __all__ = ["Memory", "base_behind", "c_base", "held", "memory_of", "plain_view",
 
 c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
 plain_view = np.ndarray.view
+
+
+class _Shown(NamedTuple):
+    """What is known of memory by an array that shows all of it."""
+
+    address: int
+    nbytes: int
+    dtype: np.dtype
+    held: object  # what keeps others from closing or moving it
+
+    @classmethod
+    def of(cls, array: np.ndarray, held: object) -> _Shown:
+        low, high = np.lib.array_utils.byte_bounds(array)
+        return cls(low, high - low, array.dtype, held)
 
 
 class Memory:
@@ -34,26 +48,19 @@ class Memory:
 
     __slots__ = (
         "__weakref__",
-        "address",
+        "_shown",
         "aliased",
         "buffer",
-        "dtype",
         "first",
-        "held",
-        "nbytes",
         "owner",
     )
 
     def __init__(
         self, array: np.ndarray, owner: object, held: object = None, first: int = 0
     ) -> None:
-        low, high = np.lib.array_utils.byte_bounds(array)
-        self.address = low
-        self.nbytes = high - low
+        self._shown = _Shown.of(array, held)
         self.first = first
         self.owner = owner
-        self.dtype = array.dtype  # the instance: that of a StringDType has the texts
-        self.held = held
         self.aliased = False  # there may be aliases that do not keep this Memory alive
         self.buffer: weakref.ref[Any] | None = None  # the Buffer whose memory it is, or was
 
@@ -61,12 +68,26 @@ class Memory:
         """Describe memory that a core has made: its owner is the array that shows all of it."""
         if name in ("first", "aliased"):
             return 0 if name == "first" else False  # until somebody sets it
-        if name not in ("address", "nbytes", "dtype", "held"):
+        if name != "_shown":
             raise AttributeError(f"a Memory has no {name}")
-        array: Any = self.owner
-        low, high = np.lib.array_utils.byte_bounds(array)
-        self.address, self.nbytes, self.dtype, self.held = low, high - low, array.dtype, None
-        return object.__getattribute__(self, name)
+        owner: Any = self.owner
+        self._shown = shown = _Shown.of(owner, None)
+        return shown
+
+    @property
+    def address(self) -> int:
+        """Where it begins."""
+        return self._shown.address
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it has."""
+        return self._shown.nbytes
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of what shows all of it; the instance: that of a StringDType has the texts."""
+        return self._shown.dtype
 
     def root(self, array: np.ndarray) -> np.ndarray:
         """Return a read-only exact ndarray like `array` whose base is this Memory."""

@@ -9,6 +9,8 @@ calls has to be the class itself, by a name or by an attribute of a module.
 From 3.14 on calls borrow their caller's variables, and no count tells these from temporaries.  The
 interpreter itself can tell, if it is asked from C: the native core does so where LockedArray, and
 not a subclass, is called.  The portable core copies.
+
+Where LockedArray itself is called with one argument alone, the native core does the same by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import NamedTuple
 
 from lockedarray._array.calls import call_at
-from lockedarray._cores import is_temporary
+from lockedarray._cores import connect_calls, is_temporary
 
 __all__ = ["REFERENCES_OF_ONE", "is_unreachable"]
 
@@ -140,3 +142,7 @@ def _called_at(code: CodeType, at: int) -> _Call | None:
         if instruction.opname not in ("LOAD_ATTR", "LOAD_METHOD"):
             break
     return None
+
+
+if _REFERENCES:
+    connect_calls(_called_at)

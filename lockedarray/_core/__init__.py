@@ -15,6 +15,7 @@ from lockedarray._core._native import (
     GuardBase,
     Holds,
     LockedMethod,
+    Maker,
     Place,
     address,
     after_fork,
@@ -22,7 +23,9 @@ from lockedarray._core._native import (
     augments,
     before_fork,
     connect,
+    connect_calls,
     connect_copies,
+    connect_makers,
     connect_roots,
     exchange_bodies,
     exchange_owner,
@@ -49,6 +52,7 @@ from lockedarray._core.lock import RegionLockBase, locks_in_use, new_lockable
 from lockedarray._core.teller import ensure_teller
 
 locked_method = LockedMethod
+maker = Maker
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
@@ -71,7 +75,9 @@ __all__ = [
     "address",
     "augments",
     "connect",
+    "connect_calls",
     "connect_copies",
+    "connect_makers",
     "connect_roots",
     "ensure_teller",
     "exchange_bodies",
@@ -85,6 +91,7 @@ __all__ = [
     "locked_run",
     "locks_in_use",
     "locks_regions",
+    "maker",
     "new_lockable",
     "new_owner",
     "new_root",

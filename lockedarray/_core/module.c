@@ -13,6 +13,7 @@
 #include "array/flat.h"
 #include "array/general.h"
 #include "array/index.h"
+#include "array/make.h"
 #include "array/method.h"
 #include "array/property.h"
 #include "array/root.h"
@@ -71,7 +72,7 @@ la_module_exec(PyObject *module)
         la_array_type_add,
         la_flat_add, la_flags_add, la_property_add, la_run_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
-        la_root_add, la_copies_add, la_watch_add, la_observer_add,
+        la_root_add, la_copies_add, la_make_add, la_watch_add, la_observer_add,
     };
     for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {
         if (adders[i](module) < 0) {

@@ -7,8 +7,6 @@ import threading
 import weakref
 from typing import Any, NamedTuple
 
-from readerwriterlock import rwlock
-
 from lockedarray._cores import Holds, RegionLockBase, new_lockable
 from lockedarray._errors import LockTimeout, lock_text
 from lockedarray._guards.conditions import resume, suspend
@@ -218,6 +216,8 @@ def _region_lock_over(lock: object) -> RegionLock:
 
 def _check_rwlockable(lock: object, takes: str) -> None:
     """Raise TypeError, which begins with `takes`, if `lock` does not make lock objects."""
+    from readerwriterlock import rwlock  # few need it, and it takes long to import
+
     if isinstance(lock, type) or not isinstance(lock, rwlock.RWLockable):
         raise TypeError(
             f"{takes} a readers-writer lock with gen_rlock() "

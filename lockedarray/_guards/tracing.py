@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import json
 import os
 import sys
 import threading
@@ -337,6 +336,8 @@ class Trace:
                     "args": {"array": tally.label, "thread": lane.name, "line": tally.site},
                 }
             )
+        import json  # few need it
+
         with open(path, "w", encoding="utf-8") as file:
             json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
 

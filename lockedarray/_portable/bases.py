@@ -22,10 +22,13 @@ __all__ = [
     "FlatBase",
     "GuardBase",
     "connect",
+    "connect_calls",
     "connect_copies",
+    "connect_makers",
     "connect_roots",
     "locked_method",
     "locked_property",
+    "maker",
     "new_lockable",
     "new_root",
 ]
@@ -546,6 +549,24 @@ def locked_property(name: str, general: Any, /) -> Any:
 
 def locked_run(general: Callable[..., Any]) -> Callable[..., Any]:
     """Return what calls a function as one operation; here always the general version."""
+    return general
+
+
+def connect_makers(array: Callable[..., Any], copyto: Callable[..., Any]) -> None:
+    """Have arrays made by the core, with NumPy's functions; this one makes none."""
+
+
+def connect_calls(called_at: Callable[..., Any]) -> None:
+    """Tell the core how to find what is called at (code, offset); this one does not ask."""
+
+
+def maker(
+    plain: Callable[..., Any], general: Callable[..., Any], made: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """Return a function that makes LockedArrays; here always the general version.
+
+    `plain` is NumPy's function of that name, and `made` makes one over a plain array.
+    """
     return general
 
 

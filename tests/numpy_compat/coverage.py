@@ -123,7 +123,7 @@ def lock_of_function(name, entries):
     if any(entry.result == "own" for entry in entries):
         return "none (`like=`): makes a LockedArray of its own"
     function = entries[0].function
-    role = function_roles.WRITERS.get(function)
+    role = function_roles.role_of(function)
     written = ["`out`"] if any("out" in entry.kwargs for entry in entries) else []
     if role is not None:
         condition = f" if `{role.condition}={role.equals}`" if role.condition else ""
@@ -131,7 +131,8 @@ def lock_of_function(name, entries):
     if written:
         return f"write {' and '.join(written)}; read the rest"
     modes = _modes(entries)
-    return "none for a view; read where it copies" if function in function_roles.VIEWS else modes
+    is_view = function_roles.may_be_view(function)
+    return "none for a view; read where it copies" if is_view else modes
 
 
 def _dispatched_by(name):

@@ -1,11 +1,15 @@
 """The functions that make LockedArrays, `la.array` and the others: what NumPy's make, locked."""
 
+import copy
+import inspect
+import pickle
 import tracemalloc
 
 import numpy as np
 import pytest
 
 import lockedarray as la
+from arrange import waits_beside
 from lockedarray import LockedArray
 
 A = np.arange(6.0).reshape(2, 3)
@@ -52,6 +56,37 @@ CALLS = [
     ("full_like", F, {"fill_value": [1, 2, 3], "order": "A"}),
     ("full_like", A, {"fill_value": 7.5, "dtype": int, "shape": 3}),
     ("full_like", [None], {"fill_value": "x"}),
+    ("array", A.T, {"dtype": "f4"}),
+    ("array", [[1, 2], [3, 4]], {"dtype": "i1"}),
+    ("array", [[1], []][0:1], {}),
+    ("array", [1, 2**70], {}),
+    ("array", np.zeros((0, 3)), {}),
+    ("array", np.array(5.0), {}),
+    ("array", A.astype(">f8"), {}),
+    ("array", np.broadcast_to(A, (2, 2, 3)), {}),
+    ("array", np.array(["a", "bc"]), {}),
+    ("array", np.array(["2024-01-01"], "M8[D]"), {}),
+    ("asarray", A.T, {}),
+    ("asarray", np.array([1, "a"], object), {}),
+    ("zeros_like", A[::-1, ::2], {}),
+    ("zeros_like", np.array(["2024-01-01"], "M8[D]"), {}),
+    ("zeros_like", np.array(["a", "bc"]), {}),
+    ("zeros_like", np.array([1, "a"], object), {}),
+    ("zeros_like", np.broadcast_to(A, (2, 2, 3)), {}),
+    ("ones_like", S, {}),
+    ("ones_like", np.zeros(2, bool), {}),
+    ("ones_like", np.zeros((0, 3), ">i4"), {}),
+    ("ones_like", np.array(["a", "bc"]), {}),
+    ("full_like", S, {"fill_value": 7.9}),
+    ("full_like", np.zeros(2, ">c8"), {"fill_value": 2j}),
+    ("full", 3, {"fill_value": 7}),
+    ("full", (2, 3), {"fill_value": 1.5, "order": "F", "dtype": "f4"}),
+    ("full", 3, {"fill_value": [1, 2, 3]}),
+    ("zeros", (2, 0), {}),
+    ("zeros", 3, {"dtype": "V0"}),
+    ("zeros", [2, 3], {"dtype": [("a", "f8"), ("b", "i4")], "order": "F"}),
+    ("zeros", 3, {"dtype": object}),
+    ("ones", 3, {"dtype": bool}),
     ("arange", 5, {}),
     ("arange", 2.5, {"dtype": "f4"}),
     ("arange", 5, {"stop": 9, "step": 2}),
@@ -125,7 +160,51 @@ def test_linspace_returns_its_step_plain():
     assert type(step) is type(np.linspace(0, 1, 5, retstep=True)[1])
 
 
+def test_they_read_a_lockedarray_as_one_and_frozen_or_read_only_ones_too():
+    x = la.array(S)
+    frozen = la.array(S)
+    frozen.freeze()
+    for source in (x, x[::-1], frozen, x[0, 0, 1, ...], x[:0], la.array(S)[::2].T):
+        for made in (la.array(source), LockedArray(source), la.asarray(source, copy=True)):
+            assert outcome(lambda made=made: made) == outcome(np.array, source)
+            assert made.lock is not source.lock
+            made[...] = made.snapshot()
+
+
+def test_they_wait_for_who_writes_what_they_copy_and_for_nobody_else():
+    for make, expected in (
+        (la.array, "read"),
+        (LockedArray, "read"),
+        (la.asarray, None),
+        (la.zeros_like, None),
+        (la.ones_like, None),
+    ):
+        x = la.ones(3)
+        mode, made = waits_beside(x.write(), x.lock, lambda make=make, x=x: make(x))
+        assert (mode, made.shape) == (expected, (3,))
+    with x.write() as raw:
+        raw += 1
+        assert la.array(x).tolist() == LockedArray(x).tolist() == [2, 2, 2]
+
+
+def test_functions_that_make_arrays_are_pickled_by_name_and_describe_themselves():
+    for name in ("zeros", "array", "full_like"):
+        function = getattr(la, name)
+        assert pickle.loads(pickle.dumps(function)) is copy.copy(function) is function
+        assert (function.__name__, function.__module__) == (name, "lockedarray")
+        assert list(inspect.signature(function).parameters)[-3:] == ["lock", "objects", "name"]
+        assert "Examples" in function.__doc__
+
+
 BAD = [
+    ("zeros", (), {}),
+    ("zeros", (-1,), {}),
+    ("zeros", ("a",), {}),
+    ("zeros", (3, "nonsense"), {}),
+    ("zeros", (3,), {"shape": 3}),
+    ("zeros", (3,), {"unknown": 3}),
+    ("full", (3,), {}),
+    ("full", (3, 1, None, "X"), {}),
     ("array", (), {}),
     ("array", ([1, [2, 3]],), {}),
     ("array", ([1],), {"dtype": "nonsense"}),

@@ -60,6 +60,9 @@ x.byteswap(); x.astype('f8', copy=False); x.astype(dtype='f8', copy=False); x.co
 np.lexsort((x, y)); np.putmask(x, mask, 1.0); np.place(x, mask, [1.0]); np.put(x, [1], [2.0]); np.fill_diagonal(t, 1.0); np.take(x, [1, 2]); np.append(x, [1.0, x[0]]); np.packbits(k)
 np.interp(x, y, x); np.bincount(idx, x[:3]); np.convolve(x, row); np.insert(x, [1], x[:1]); np.isin(x, [1, 2]); np.sum(x, out=z0); np.choose([0, 1], [x[:2], x[2:4]]); np.block([[x, y]])
 np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.reduceat(x, [0, 3]); np.add.at(x, [1, 2], [1.0, 2.0]); np.sqrt(x, where=[True], out=x); np.apply_along_axis(sum, 0, x)
+la.zeros(3); la.zeros((2, 3), 'i2', order='F'); la.empty(shape=3); la.ones(3); la.full(3, 1.5); la.arange(2, 8, 2); la.linspace(0, 1, 5)
+la.array([1, 2]); la.array([[1, 2], (3, 4)], dtype='f4'); la.array(y); la.array(x); la.asarray(x); la.asarray([1]); la.LockedArray(x); la.LockedArray(y); la.LockedArray([1, 2])
+la.zeros_like(x); la.ones_like(t); la.empty_like(y); la.full_like(t, 2.5); la.array(t[:, 1])
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 x.flat; x.flat[3]; t.flat[-1]; x.flat[np.intp(3)]; x.flat[2:5]; t.flat[idx]; x.flat[3] = 1; t.flat[9] = y[3]; x.flat[2:5] = 1; t.flat[idx] = row[:3]; x.flat = 1; t.flat = row
 x.flat[3] += 1; t.flat[9] -= 2; list(x.flat); list(t.flat); list(t.T.flat); next(t.flat); len(t.flat); x.flat.copy(); np.asarray(t.flat); x.flat.base; x.flat.index
@@ -78,6 +81,7 @@ def arrays():
     return {
         "np": np,
         "copy": copy,
+        "la": la,
         "d": la.array(2.5),
         "o": la.LockedArray(np.array([None, "a"])),
         "u": la.LockedArray(["x", "yy", "z", "a", "b"]),

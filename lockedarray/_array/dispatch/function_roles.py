@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib import recfunctions
 
 from lockedarray._array.facade import Facade
 
@@ -24,7 +23,9 @@ __all__ = [
     "READ_ONLY_VIEWS",
     "VIEWS",
     "is_creator",
+    "may_be_view",
     "plain_role",
+    "role_of",
     "viewers",
     "written_by",
 ]
@@ -52,8 +53,6 @@ WRITERS: dict[Callable[..., Any], Written] = {
     np.putmask: Written("a", 0),
     np.put_along_axis: Written("arr", 0),
     np.fill_diagonal: Written("a", 0),
-    recfunctions.assign_fields_by_name: Written("dst", 0),
-    recfunctions.recursive_fill_fields: Written("output", 1),
     np.nan_to_num: Written("x", 0, "copy", 1, False),
     np.median: Written("a", 0, "overwrite_input", 3),
     np.nanmedian: Written("a", 0, "overwrite_input", 3),
@@ -80,11 +79,18 @@ VIEWS = frozenset(
         "array_split hsplit vsplit dsplit unstack flip fliplr flipud rot90 real imag diagonal diag "
         "ix_ meshgrid",
     )
-    + _functions(recfunctions, "rename_fields structured_to_unstructured")
     + _functions(np.linalg, "diagonal matrix_transpose")
     + _functions(np.lib.stride_tricks, "sliding_window_view")
 )
-"""Functions that return views where they can: those are made without waiting for a lock."""
+"""Functions that return views where they can; see `may_be_view`, which knows of a few more."""
+
+# Those of numpy.lib.recfunctions, by name: few import it, and with it comes numpy.ma.
+_RECORDS = "numpy.lib.recfunctions"
+_WRITERS_OF_RECORDS = {
+    "assign_fields_by_name": Written("dst", 0),
+    "recursive_fill_fields": Written("output", 1),
+}
+_VIEWS_OF_RECORDS = frozenset(("rename_fields", "structured_to_unstructured"))
 
 READ_ONLY_VIEWS = frozenset(
     _functions(np, "diagonal diag broadcast_to")
@@ -234,14 +240,28 @@ def plain_role(
     copies_read_only : bool
         Whether NumPy's C code copies its arguments unless they can be written.
     """
-    special = (METADATA, METHODS, FIRST_IS_METADATA, VIEWS)
-    if any(function in functions for functions in special) or is_creator(function):
+    special = (METADATA, METHODS, FIRST_IS_METADATA)
+    if any(function in functions for functions in special):
         return None
-    role = WRITERS.get(function, Written("", -1))
+    if may_be_view(function) or is_creator(function):
+        return None
+    role = role_of(function) or Written("", -1)
     out = _position_of_out(function)
     position = -1 if out is None else out
     copies = function in _COPY_READ_ONLY
     return role.name, role.position, role.condition, role.condition_position, position, copies
+def role_of(function: Callable[..., Any]) -> Written | None:
+    """Return which argument `function` writes, its ``out=`` apart; None: it reads all."""
+    if getattr(function, "__module__", None) == _RECORDS:
+        return _WRITERS_OF_RECORDS.get(function.__name__)
+    return WRITERS.get(function)
+
+
+def may_be_view(function: Callable[..., Any]) -> bool:
+    """Whether `function` returns views where it can: those are made without waiting for a lock."""
+    if getattr(function, "__module__", None) == _RECORDS:
+        return function.__name__ in _VIEWS_OF_RECORDS
+    return function in VIEWS
 
 
 def written_by(
@@ -259,7 +279,7 @@ def written_by(
 def _written_arguments(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Iterator[Any]:
-    role = WRITERS.get(function)
+    role = role_of(function)
     if role is not None and _applies(role, args, kwargs):
         argument = _argument(args, kwargs, role.name, role.position)
         # What may overwrite its input copies it now and then: NumPy says whether it would write.

@@ -29,6 +29,6 @@ def call_function(
             return getattr(first, function.__name__)(*args[1:], **kwargs)
         if function in function_roles.FIRST_IS_METADATA and first.ndim > 0:
             return run(function, (plain_view(first, np.ndarray), *args[1:]), kwargs, written)
-    if function in function_roles.VIEWS and not written:
+    if not written and function_roles.may_be_view(function):
         return run_as_view(function, args, kwargs, read_only)
     return run(function, args, kwargs, written, read_only)

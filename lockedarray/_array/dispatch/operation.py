@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-import sysconfig
+import sys
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -34,7 +34,7 @@ _STORES = frozenset(
 
 _AS_PYTHONS = frozenset({np.ndarray.tolist, np.ndarray.item})
 
-_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+_FREE_THREADED = "free-threading build" in sys.version
 
 _ASK_ELEMENTS = frozenset("real imag _real _imag".split())
 """Since NumPy 2.5 these ask the elements of arrays of objects, which is for a lock, and a copy."""

@@ -9,7 +9,7 @@
 #include "array/root.h"
 
 static PyTypeObject *la_buffer_class, *la_memory_class, *la_lock_class;
-static PyObject *la_owner_name, *la_buffer_name;
+static PyObject *la_owner_name, *la_buffer_name, *la_exclusive;
 
 /* A new reference to the lock that is given, or to a new one. */
 static PyObject *
@@ -121,6 +121,18 @@ la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
     return NULL;
 }
 
+bool
+la_root_is_fit(PyObject *array)
+{
+    return la_is_plain_array(array) && la_root_takes(array);
+}
+
+PyObject *
+la_root_over(PyObject *array)
+{
+    return la_root_make(array, Py_None, la_exclusive, Py_None);
+}
+
 static PyObject *
 la_new_root(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
@@ -129,7 +141,7 @@ la_new_root(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs
         return NULL;
     }
     PyObject *array = args[1];
-    if (args[0] != (PyObject *)la_class || !la_is_plain_array(array) || !la_root_takes(array)) {
+    if (args[0] != (PyObject *)la_class || !la_root_is_fit(array)) {
         Py_RETURN_NONE;
     }
     return la_root_make(array, args[2], args[3], args[4]);
@@ -172,7 +184,8 @@ la_root_add(PyObject *module)
 {
     la_owner_name = PyUnicode_InternFromString("owner");
     la_buffer_name = PyUnicode_InternFromString("buffer");
-    if (la_owner_name == NULL || la_buffer_name == NULL) {
+    la_exclusive = PyUnicode_InternFromString("exclusive");
+    if (la_owner_name == NULL || la_buffer_name == NULL || la_exclusive == NULL) {
         return -1;
     }
     return PyModule_AddFunctions(module, la_root_functions);

@@ -53,15 +53,7 @@ la_region_lock_make(la_region_lock *self)
 {
     static _Atomic(uint64_t) serials;
 
-    /* Neighbours in its cache line would slow down every hold. */
-    self->block = PyMem_RawMalloc(sizeof(la_lock) + LA_CACHE_LINE);
-    if (self->block == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    uintptr_t start = ((uintptr_t)self->block + LA_CACHE_LINE - 1)
-                      / LA_CACHE_LINE * LA_CACHE_LINE;
-    self->lock = (la_lock *)start;
+    self->lock = &self->room;
     /* Relaxed: a number of its own is all that is asked for. */
     la_lock_init(self->lock, 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed));
     self->lock->object = self;
@@ -121,7 +113,6 @@ la_region_lock_dealloc(PyObject *object)
         /* Holds and Buffers keep the lock alive: nobody holds it. */
         la_lock_destroy(self->lock);
     }
-    PyMem_RawFree(self->block);
     type->tp_free(object);
     Py_DECREF(type);
 }

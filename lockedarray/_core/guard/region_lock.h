@@ -8,11 +8,11 @@
 
 typedef struct {
     PyObject_HEAD
-    la_lock *lock;          /* in a cache line of its own, inside `block`; NULL before __init__ */
-    void *block;
+    la_lock *lock;          /* the one below; NULL before __init__ */
     PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
     /* For messages: texts, or NULL. */
     PyObject *name, *made_at;
+    la_lock room;           /* far enough from the reference count, which others write to */
 } la_region_lock;
 
 extern PyTypeObject *la_region_lock_type;

@@ -234,7 +234,7 @@ la_changes_fork_child(la_thread *self)
     la_mutex_init(&la_changes_mutex);
     la_changes = NULL;
     for (la_hold *watch = all; watch != NULL; watch = watch->outer) {
-        la_hold_set_init(&watch->lock->changes, &watch->lock->index_of_changes);
+        la_hold_set_init(&watch->lock->changes, watch->lock->changes.index);
     }
     for (la_hold *watch = all; watch != NULL; watch = next) {
         la_lock *lock = watch->lock;

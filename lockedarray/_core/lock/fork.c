@@ -58,8 +58,13 @@ la_lock_empty(la_lock *lock)
 {
     if (lock != NULL) {
         void *object = lock->object;
+        la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_relaxed);
         la_lock_init(lock, lock->serial);
         lock->object = object;
+        if (indexes != NULL) {
+            *indexes = (la_lock_indexes){0};
+            atomic_store_explicit(&lock->indexes, indexes, memory_order_relaxed);
+        }
     }
 }
 

@@ -386,6 +386,9 @@ la_hold_set_add_slow(la_hold_set *set, la_hold *hold)
         la_hold_put_in_index(set, hold);
         return;
     }
+    if (set->index == NULL) {
+        return;
+    }
     set->indexed = true;
     for (la_hold *member = set->first; member != NULL; member = member->next) {
         la_hold_put_in_index(set, member);

@@ -33,13 +33,15 @@ typedef struct {
     uint32_t count;
     bool indexed;
     la_hold *last;
-    la_hold_index *index;       /* the room for it, which lasts as long as the set */
+    la_hold_index *index;       /* the room for it, or NULL: then it stays a list */
 } la_hold_set;
 
 static inline void
 la_hold_set_init(la_hold_set *set, la_hold_index *index)
 {
-    *index = (la_hold_index){0};
+    if (index != NULL) {
+        *index = (la_hold_index){0};
+    }
     *set = (la_hold_set){.index = index};
 }
 

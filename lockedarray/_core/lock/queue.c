@@ -16,12 +16,45 @@ la_hold_writes(const la_hold *hold)
     return hold != NULL;
 }
 
+/* Makes the room for indexes, which few locks need, before the mutex is taken. Without
+   memory the sets stay lists. */
+static LA_COLD void
+la_lock_make_indexes(la_lock *lock)
+{
+    la_lock_indexes *made = calloc(1, sizeof(la_lock_indexes)), *none = NULL;
+
+    /* Release: pairs with the acquire of who points the sets there, which finds it cleared. */
+    if (made != NULL
+            && !atomic_compare_exchange_strong_explicit(&lock->indexes, &none, made,
+                                                        memory_order_release,
+                                                        memory_order_relaxed)) {
+        free(made);
+    }
+}
+
+static void
+la_lock_point_to_indexes_locked(la_lock *lock)
+{
+    la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_acquire);
+
+    if (lock->holds.index == NULL && indexes != NULL) {
+        lock->holds.index = &indexes->holds;
+        lock->waiters.index = &indexes->waiters;
+        lock->changes.index = &indexes->changes;
+    }
+}
+
 static void
 la_lock_take_mutex(la_lock *lock, la_thread *self)
 {
+    /* Relaxed: a hint. */
+    if (!LA_LIKELY(atomic_load_explicit(&lock->indexes, memory_order_relaxed) != NULL)) {
+        la_lock_make_indexes(lock);
+    }
     /* Relaxed: the release in la_mutex_lock orders it for a fork. */
     atomic_store_explicit(&self->inside, lock, memory_order_relaxed);
     la_mutex_lock(&lock->mutex);
+    la_lock_point_to_indexes_locked(lock);
 }
 
 static void

@@ -40,16 +40,28 @@
 
 #include "lock/hold_set.h"
 
+#include <stdlib.h>
+
 #define LA_FREE ((uintptr_t)0)
 #define LA_INLINE ((uintptr_t)1)        /* a bit beside an address */
 #define LA_LISTED ((uintptr_t)2)
 #define LA_BIASED ((uintptr_t)4)
 
+/* Room for the indexes of its sets (hold_set.h): made when somebody does not get it at once. */
+typedef struct {
+    la_hold_index holds, waiters, changes;
+} la_lock_indexes;
+
 /*
- * All that is needed while nobody waits is in its first cache line; to keep neighbours
- * off it, align the allocation that it is part of to LA_CACHE_LINE.
+ * What changes while nobody waits is in its middle, from the state to the holds: so nobody
+ * else's memory is in the cache line of the state, however it is aligned.
  */
 struct la_lock {
+    uint64_t serial;                    /* the caller's, for its lock order; it stays */
+    void *object;                       /* what the floors above know it by; they set it */
+    /* Under the mutex, as all that follows the bias. */
+    uint64_t tickets;                   /* how many have queued */
+    int64_t unbiased_until;
     _Atomic(uintptr_t) state;
     la_mutex mutex;
     /* For the bias (bias.h); under the mutex, as all that follows. */
@@ -57,13 +69,8 @@ struct la_lock {
     uint32_t reads : 8;                 /* how often only reads were seen, in a row */
     la_hold_set holds;
     la_hold_set waiters;                /* who has waited longest is the first */
-    /* In the second line, which is needed where somebody waits. */
-    uint64_t tickets;                   /* how many have queued */
-    uint64_t serial;                    /* the caller's, for its lock order; it stays */
-    void *object;                       /* what the floors above know it by; they set it */
-    int64_t unbiased_until;
     la_hold_set changes;                /* who waits for a change: see change.h */
-    la_hold_index index_of_holds, index_of_waiters, index_of_changes;
+    _Atomic(la_lock_indexes *) indexes; /* or NULL as yet; from its making on it stays */
 };
 
 static inline void
@@ -71,9 +78,10 @@ la_lock_init(la_lock *lock, uint64_t serial)
 {
     atomic_init(&lock->state, LA_FREE);
     la_mutex_init(&lock->mutex);
-    la_hold_set_init(&lock->holds, &lock->index_of_holds);
-    la_hold_set_init(&lock->waiters, &lock->index_of_waiters);
-    la_hold_set_init(&lock->changes, &lock->index_of_changes);
+    la_hold_set_init(&lock->holds, NULL);
+    la_hold_set_init(&lock->waiters, NULL);
+    la_hold_set_init(&lock->changes, NULL);
+    atomic_init(&lock->indexes, NULL);
     lock->tickets = 0;
     lock->serial = serial;
     lock->object = NULL;
@@ -88,7 +96,9 @@ la_lock_destroy(la_lock *lock)
     uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
     LA_ASSERT((state == LA_FREE || state == LA_BIASED) && lock->holds.count == 0
               && lock->changes.count == 0);
-    (void)lock, (void)state;
+    (void)state;
+    free(atomic_exchange_explicit(&lock->indexes, NULL, memory_order_relaxed));
+    lock->holds.index = lock->waiters.index = lock->changes.index = NULL;
 }
 
 /*
