@@ -83,7 +83,6 @@ def arrays():
         "copy": copy,
         "la": la,
         "d": la.array(2.5),
-        "o": la.LockedArray(np.array([None, "a"])),
         "u": la.LockedArray(["x", "yy", "z", "a", "b"]),
         "g": grown,
         "h": rows,

@@ -200,8 +200,6 @@ def viewers() -> dict[Callable[..., Any], tuple[Callable[..., Any], int]]:
         if function.__name__ in NEVER_COPY:
             does |= _DOES_NEVER_COPY
         found[function] = getattr(function, "_implementation", function), does
-    for function in _functions(recfunctions, "rename_fields structured_to_unstructured"):
-        del found[function]  # which make other arrays on the way
     return found
 
 
@@ -250,6 +248,8 @@ def plain_role(
     position = -1 if out is None else out
     copies = function in _COPY_READ_ONLY
     return role.name, role.position, role.condition, role.condition_position, position, copies
+
+
 def role_of(function: Callable[..., Any]) -> Written | None:
     """Return which argument `function` writes, its ``out=`` apart; None: it reads all."""
     if getattr(function, "__module__", None) == _RECORDS:
