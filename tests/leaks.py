@@ -10,6 +10,7 @@ NumPy leaves, too, with plain arrays, is not ours.
 
 from __future__ import annotations
 
+import copy
 import functools
 import gc
 import sys
@@ -166,6 +167,15 @@ la.zeros(9).resize(99); la.zeros(9)[1:].base.resize(99); la.zeros(9).freeze(); x
 x.__array_finalize__(z); x.__array_finalize__(None); la.zeros(9).__array_finalize__(x)
 s[3]; s[2:5]; s + 1; s.sum(); s[3] = 1; s += 1
 o[3]; o[3] = 7; o + 1; e[1:]; e + 1; e += 1; f.sum(); f[3]; f + 1
+x.flat[3]; x.flat[2:5]; x.flat[3] = 1; x.flat[[1, 2]] = 3; list(x.flat); x.flat = 1; x.flat[3] += 1; next(x.flat); x.flat.copy()
+c.real; c.imag; x.T; x.shape; x.flags.writeable; x.flags['OWNDATA']; np.asarray(t.flat); c.conj(); x.conj(); t.diagonal(); x.__array__()
+x.at[3].apply(float); t.at[1].apply(np.sqrt); x.at[3] //= 2; x.at[3] %= 7; x.at[3] **= 2; x.at[3].exchange(1); o.at[1].exchange(2); t.at[1] = 1
+copy.copy(x); copy.deepcopy(x); copy.copy(o); x.__reduce__(); x.take([1, 2]); x.put([1, 2], [3, 4]); x.dot(x); x.sum(where=[True]); x.byteswap()
+np.put(x, [1], [2.0]); np.interp(x, y, x); np.lexsort((x, y)); np.take(x, [1, 2]); np.append(x, [1.0]); np.add(x, [1.0]); np.add.at(x, [1, 2], [3, 4])
+np.flip(x); np.split(x, 2); np.ndim(x); np.zeros_like(x); np.moveaxis(t, 0, 1); np.ravel(t[:, 1]); np.broadcast_arrays(x, y); np.diag(t); np.real(c)
+la.array([1, 2]); la.array(x); la.asarray(x); la.ones_like(t); la.full_like(t, 2.5); la.arange(9); la.full(9, 1.0); x + [1] * 100; x == None; x > [0]
+x.take(['a']); np.take(x, [1000]); np.put(x, [1000], 1); np.flip(x, 5); np.split(x, 7); x.flat['a']; x.flat[1000]; x.flat[1000] = 1; x.at[3].apply(None)
+x.at[3].apply(str); x.at[1000].apply(float); la.array([[1], [1, 2]]); la.full(-1, 1); x[2:5] = [1, 2]; x[2:5] = ['a']; x + [1, 2]; np.moveaxis(t, 7, 1)
 x[1000]; x['a']; x[1.5]; t[1, 2, 3]; x[3] = 'text'; x[2:5] = y; x += t; i += 1.5; x @ t
 np.add(x, t, out=x); np.add(x, 1, 2, 3); x.sum(5); np.sum(x, 5); np.copyto(x, t); x.at[1000] += 1
 f[3] = 1; f += 1; f.fill(1); f.at[3] += 1; x.at[3] = x.at[4]; d[3] = 1; d += 1; s['a']
@@ -180,7 +190,7 @@ def statements():
         pass
 
     names = {
-        "np": np, "la": la, "S": S, "s": S(np.ones(100)),
+        "np": np, "la": la, "copy": copy, "S": S, "s": S(np.ones(100)),
         "y": np.ones(100), "z": la.ones(100), "x": la.ones(100), "t": la.ones((5, 10)),
         "i": la.LockedArray(np.arange(100)), "c": la.ones(9, complex), "b": la.ones(9, bool),
         "r": la.LockedArray(np.zeros(5, [("a", "f8"), ("b", "i4")])),
