@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
+from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.dispatch.results import is_new
@@ -84,8 +85,16 @@ def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> A
 
 
 def _apply(array: np.ndarray, index: Any, function: Callable[[Any], Any]) -> Any:
-    array[index] = function(_current(array, index))
+    array[index] = _applied(array, index, function(_current(array, index)))
     return _current(array, index)
+
+
+def _applied(array: np.ndarray, index: Any, made: Any) -> Any:
+    """Return `made`, with LockedArrays in it read under their locks, as NumPy would not."""
+    if array.dtype.hasobject:
+        whole = isinstance(made, Facade) and not picks_element(index, array.ndim)
+        return run(np.array, (made,), {}) if whole else made
+    return run(np.array, (made,), {}) if facades_in(made) else made
 
 
 def _exchange(array: np.ndarray, index: Any, value: Any) -> Any:

@@ -203,6 +203,15 @@ def test_apply_holds_the_write_lock():
     assert modes == ["write"]
 
 
+@pytest.mark.parametrize("index", [0, slice(2), [0, 1]])
+def test_apply_reads_a_locked_array_that_is_returned_under_its_lock(index):
+    x, y = la.zeros(3), la.array([4.0, 5.0])
+    given = y[0:1].reshape(()) if index == 0 else y
+    mode, new = waits_beside(y.write(), y.lock, lambda: x.at[index].apply(lambda _: given))
+    assert mode == "read"
+    assert np.array_equal(new, [4.0, 5.0] if index != 0 else 4.0)
+
+
 def test_apply_may_use_the_array_itself():
     x = LockedArray(VALUES)
     x.at[0].apply(lambda v: v + x.sum() + x[1])

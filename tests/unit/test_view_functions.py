@@ -291,3 +291,24 @@ def test_functions_called_by_hand_are_given_what_numpy_gives():
         x.__array_function__(np.flip, (LockedArray,), (x, 0, 0, 0), {})
     with pytest.raises(TypeError):
         x.__array_function__(np.flip, (LockedArray,), (x,), {"no": 1})
+
+
+PARAMETERS = {
+    "reshape": lambda x, n: np.reshape(x, n),
+    "x.reshape": lambda x, n: x.reshape(n),
+    "broadcast_to": lambda x, n: np.broadcast_to(x[:1, 0], n),
+    "moveaxis": lambda x, n: np.moveaxis(x[..., None, None], n, (0, 1)),
+    "split": lambda x, n: np.split(x.ravel(), n)[1],
+    "split of a plain array": lambda x, n: np.split(np.arange(6.0), n)[1],
+    "flip": lambda x, n: np.flip(x[None, None], n),
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_a_shape_or_axes_that_are_a_locked_array_are_read_under_its_lock(name):
+    plain = np.arange(6.0).reshape(3, 2)
+    x, n = la.array(plain), la.array([2, 3])
+    mode, viewed = waits_beside(n.write(), n.lock, lambda: PARAMETERS[name](x, n))
+    assert mode == "read"
+    assert np.array_equal(viewed, PARAMETERS[name](plain, np.array([2, 3])))
+    assert isinstance(viewed, LockedArray) == (name != "split of a plain array")

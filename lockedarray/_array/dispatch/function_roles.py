@@ -164,6 +164,10 @@ METHODS = frozenset(_functions(np, "astype"))
 FIRST_IS_METADATA = frozenset(_functions(np, "full_like min_scalar_type"))
 """Functions that look at the shape and dtype alone of their first argument, unless it is 0-d."""
 
+OF_SEVERAL = frozenset("atleast_1d atleast_2d atleast_3d broadcast_arrays meshgrid ix_".split())
+"""Functions that view each array; the others read what is not the first: a shape, or axes."""
+
+_DOES_SEVERAL = 256
 _DOES_METADATA, _DOES_FIRST, _DOES_READ_ONLY, _DOES_CONTIGUOUS = 1, 2, 4, 8
 _DOES_VECTORS, _DOES_COPIES, _DOES_NEVER_COPY, _DOES_FLATTEN = 16, 32, 64, 128
 """What a core is told of these functions; the same numbers as in ``view_function.h``."""
@@ -199,6 +203,8 @@ def viewers() -> dict[Callable[..., Any], tuple[Callable[..., Any], int]]:
             does |= _DOES_READ_ONLY
         if function.__name__ in NEVER_COPY:
             does |= _DOES_NEVER_COPY
+        if function.__name__ in OF_SEVERAL:
+            does |= _DOES_SEVERAL
         found[function] = getattr(function, "_implementation", function), does
     return found
 

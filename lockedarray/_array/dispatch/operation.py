@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, replaced
-from lockedarray._array.dispatch.function_roles import NEVER_COPY
+from lockedarray._array.dispatch.function_roles import NEVER_COPY, OF_SEVERAL
 from lockedarray._array.dispatch.operands import Use, converted
 from lockedarray._array.dispatch.results import WHOLE, is_view, wrapped
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
@@ -137,6 +137,9 @@ def run_as_view(
     """
     facades = facades_in(*args, kwargs)
     name = function.__name__
+    viewed = args[0] if args else next(iter(facades.values())) if len(facades) == 1 else None
+    if name not in OF_SEVERAL and any(facade is not viewed for facade in facades.values()):
+        return run(function, args, kwargs, (), read_only_result)  # it reads a shape, or axes
     asks = _OBJECTS_HAVE_PARTS and name in _ASK_ELEMENTS
     asks = asks or (name == "unstack" and any(facade.ndim == 1 for facade in facades.values()))
     if asks or (_FREE_THREADED and name not in NEVER_COPY):

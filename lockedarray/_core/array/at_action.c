@@ -13,7 +13,9 @@
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
+#include "array/given.h"
 #include "array/index.h"
+#include "array/run.h"
 #include "array/target.h"
 #include "guard/task.h"
 
@@ -67,6 +69,37 @@ la_check_writable(PyObject *array)
     return -1;
 }
 
+/* -- what the function of apply returns ------------------------------------------------- */
+
+/* An array of what LockedArrays, or lists with these, are now: read under their locks. */
+static LA_COLD PyObject *
+la_applied_copy(PyObject *made)
+{
+    static PyObject *array;
+
+    if (array == NULL) {
+        PyObject *numpy = PyImport_ImportModule("numpy");
+        array = numpy == NULL ? NULL : PyObject_GetAttrString(numpy, "array");
+        Py_XDECREF(numpy);
+        if (array == NULL) {
+            return NULL;
+        }
+    }
+    return PyObject_CallFunction(la_connected.run, "O(O){}", array, made);
+}
+
+/* NumPy would read a LockedArray that it is given as it reads any array. */
+static inline PyObject *
+la_applied(PyObject *function, PyObject *old)
+{
+    PyObject *made = PyObject_CallOneArg(function, old);
+
+    if (made != NULL && (la_is_facade(made) || (la_is_list(made) && la_run_looks(made) != 0))) {
+        Py_SETREF(made, la_applied_copy(made));
+    }
+    return made;
+}
+
 /* -- one element that is no object ------------------------------------------------------- */
 
 static int
@@ -86,7 +119,7 @@ la_apply_to_element(PyObject *array, const npy_intp *index, int count, PyObject 
     }
     la_kept kept = la_keep(hold);
     PyObject *old = PyArray_Scalar(address, descr, array);
-    PyObject *made = old == NULL ? NULL : PyObject_CallOneArg(function, old);
+    PyObject *made = old == NULL ? NULL : la_applied(function, old);
     Py_XDECREF(old);
     int done = made == NULL || la_check_writable(array) < 0 ? -1
         : PyArray_Pack(descr, address, made);
@@ -264,7 +297,7 @@ la_several_act_locked(PyObject *array, PyObject *raw, PyObject *index, la_at_act
             return PyErr_Occurred() ? -1 : LA_GENERAL;
         }
     }
-    made = action == LA_AT_APPLY ? PyObject_CallOneArg(value, old) : Py_NewRef(value);
+    made = action == LA_AT_APPLY ? la_applied(value, old) : Py_NewRef(value);
     if (made != NULL && la_check_writable(array) == 0) {
         done = PyArray_Type.tp_as_mapping->mp_ass_subscript(raw, index, made);
     }

@@ -103,13 +103,16 @@ end:
     return result;
 }
 
+/* More than NumPy has: those that programs make as they go are not kept for ever. */
+#define LA_MOST_ROLES 2000
+
 /* What role() tells of the function, which is asked once: borrowed from a table, or NULL. */
 static PyObject *
 la_function_role(PyObject *function)
 {
     PyObject *role = PyDict_GetItemWithError(la_connected.roles, function);
 
-    if (role == NULL && !PyErr_Occurred()) {
+    if (role == NULL && !PyErr_Occurred() && PyDict_GET_SIZE(la_connected.roles) < LA_MOST_ROLES) {
         PyObject *told = PyObject_CallOneArg(la_connected.role, function);
         if (told != NULL) {
             role = PyDict_SetDefault(la_connected.roles, function, told);

@@ -69,10 +69,10 @@ la_call_here(PyObject *code, int at)
             return NULL;
         }
         PyObject *old[] = {known->code, known->called};
-        *known = (la_known_call){Py_NewRef(code), called, at};
-        Py_XDECREF(old[0]);
+        *known = (la_known_call){Py_NewRef(code), Py_NewRef(called), at};
+        Py_XDECREF(old[0]);     /* whose end may run anything, and make arrays, too */
         Py_XDECREF(old[1]);
-        return Py_NewRef(called);
+        return called;
     }
     return Py_NewRef(known->called);
 }

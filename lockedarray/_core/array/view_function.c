@@ -58,6 +58,10 @@ la_viewed_add(la_viewed *viewed, PyObject *object)
                 && !la_is_int_list(object))) {
         return false;
     }
+    if (is_facade && viewed->count != 0
+            && !(viewed->does & (LA_VIEWER_SEVERAL | LA_VIEWER_METADATA))) {
+        return false;       /* a shape, or axes */
+    }
     if (is_facade && viewed->does & LA_VIEWER_FIRST
             && (viewed->count != 0 || la_fields(object)->nd == 0)) {
         return false;

@@ -16,6 +16,7 @@ enum {
     LA_VIEWER_COPIES = 32,      /* it makes copies, as a rule */
     LA_VIEWER_NEVER_COPIES = 64,        /* but for the above */
     LA_VIEWER_FLATTENS = 128,   /* of what is not contiguous, without more arguments: a copy */
+    LA_VIEWER_SEVERAL = 256,    /* it views each array: others read all but the first */
 };
 
 /*
