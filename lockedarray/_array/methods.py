@@ -121,14 +121,16 @@ def _sometimes_itself(name: str, plain: Callable[..., Any]) -> Callable[..., Any
     return method
 
 
-def _fill(self: Facade, value: Any) -> None:
+def _fill(self: Facade, *args: Any, **kwargs: Any) -> None:
+    if kwargs or len(args) != 1:  # NumPy says what is wrong
+        return run(np.ndarray.fill, (self, *args), kwargs, (id(self),))
+    (value,) = args
     kind = type(value)
     is_number = not isinstance(value, (list, tuple, dict, np.ndarray)) and kind not in PLAIN
     # The value itself becomes the elements, or is asked for a number, and makes no array.
     if self.dtype.hasobject or (is_number and not hasattr(kind, "__array__")):
-        run(lambda array: array.fill(value), (self,), {}, (id(self),))
-    else:
-        run(np.ndarray.fill, (self, value), {}, (id(self),))
+        return run(lambda array: array.fill(value), (self,), {}, (id(self),))
+    return run(np.ndarray.fill, (self, value), {}, (id(self),))
 
 
 def _diagonal(self: Facade, *args: Any, **kwargs: Any) -> Any:

@@ -122,6 +122,10 @@ np.zeros_like({x}) | np.ones_like({x}, dtype={d}) | np.full_like({x}, {v}) | np.
 np.strings.upper({x}) | np.strings.str_len({x}) | np.strings.add({x}, {e}) | np.strings.replace({x}, 'a', 'bb') | np.strings.startswith({x}, {e}) | np.char.upper({x}) | np.char.add({x}, {v}) | np.datetime_as_string({x}) | np.isnat({x}) | np.busday_offset({x}, 0, roll='forward') | np.is_busday({x}) | np.result_type({x}, {e}) | np.can_cast({x}.dtype, {d}) | np.shape({x}) | np.size({x}, {a}) | np.may_share_memory({x}, {y}) | np.shares_memory({x}, {y}) | np.iscomplexobj({x}) | np.array_repr({x}[:0]) | np.array_str({x})
 np.lib.stride_tricks.sliding_window_view({x}, {n}) | np.lib.recfunctions.structured_to_unstructured({x}) | np.lib.recfunctions.repack_fields({x}) | np.lib.recfunctions.rename_fields({x}, {{'f0': 'z'}})
 {x}[{f}] | {x}[{f}][{k}:] | {x}[[{f}]] | {x}[{f}].real
+np.interp({x}, {o}, {o}) | np.interp([0.5, 1], {x}, {l}) | np.repeat({x}, {l}) | np.bincount({x}, {o}) | np.convolve({x}, {o}, 'same') | np.lexsort([{x}, {l}]) | np.choose({j}, [{x}, {x}], mode='wrap')
+np.{B}({x}, {l}) | np.{B}({l}, {x}) | np.{B}({x}, {l}, out={o}) | np.{B}({l}, {l}, out={x}) | np.{B}({x}, {l}, out={o}, where={l}) | {x} {p} {l} | {l} {p} {x} | {x}.searchsorted({l}) | {x}.compress({l}) | {x}.put({j}, {l}) | {x}.clip({l}, {l}, out={o}) | {x}.dot({l})
+np.flip(np.trim_zeros({x})) | np.moveaxis({x}.reshape({r}, order='C'), 0, -1) | np.rot90({x}, {k}) | np.split({x}.reshape({r}, order='C'), 1) | np.broadcast_to({x}.ravel('C'), {s}) | np.flip({x}.reshape({r}, order='A')).T | np.transpose(np.squeeze({x})) | np.ravel(np.atleast_2d({x}))
+{x}.flat[{i}] | {x}.T.flat[{k}] | {x}.flat < {l} | [{x}.flat, next({x}.flat)][1] | sum({x}.real.flat)
 """
 
 STATEMENTS = """
@@ -129,7 +133,7 @@ STATEMENTS = """
 {x}[{i}] += {v} | {x}[{i}] -= {e} | {x}[{i}] *= 2 | {x}[{i}] {q}= {v} | {x}[{m}] += {v} | {x}[:] {q}= {e} | {x}[...] {q}= {u} | {x}[{i}] {q}= {y}
 {x} += {e} | {x} {q}= {e} | {x} {q}= {y} | {x} {q}= {v} | {x} {q}= {u} | {x} **= 2 | {x} @= {e}
 {x}[{f}] = {u} | {x}[{f}] += 1 | {x}[{f}][{k}] = {u} | {x}[[{f}]] = {x} | {x}[{f}][...] = {x}[{f}][::-1]
-{x}.flat = {v} | {x}.flat = {e} | {x}.flat = {l} | {x}.flat[{k}] = {v} | {x}.flat[{k}] = {u} | {x}.flat[{k}:] = {e} | {x}.flat[{j}] = {l} | {x}.flat[{m}.ravel()] = {v} | {x}.flat[...] = {y} | {x}.flat[{k}] += {v} | {x}.flat = {y}
+{x}.flat = {v} | {x}.flat = {e} | {x}.flat = {l} | {x}.flat[{k}] = {v} | {x}.flat[{k}] = {u} | {x}.flat[{k}:] = {e} | {x}.flat[{j}] = {l} | {x}.flat[{m}.ravel()] = {v} | {x}.flat[...] = {y} | {x}.flat[{k}] += {v} | {x}.flat[{k}] {q}= {l} | {x}.flat[{j}] {q}= {v} | {x}.T.flat[{k}] = {v} | {x}.flat[{i}] = {v} | {x}.flat = {y}
 {x}.real = {v} | {x}.imag = {v} | {x}.real = {e} | {x}.real += 1 | {x}.imag *= 2 | {x}.imag[...] = {e} | {x}.real[{i}] = 2
 {x}.fill({v}) | {x}.fill({u}) | {x}.sort() | {x}.sort(axis={a}, kind='stable') | {x}.sort(order={f}) | {x}.partition({n}) | {x}.put({j}, {v}) | {x}.put({j}, {l}, mode='wrap') | {x}.put({y}, {e}, mode='clip') | {x}.byteswap(inplace=True) | {x}.setfield({v}, {d}) | {x}.itemset({k}, {v})
 np.copyto({x}, {e}) | np.copyto({x}, {e}, casting={c}) | np.copyto({x}, {y}, where={m}) | np.copyto({x}, {u}, where={e}) | np.put({x}, {j}, {e}) | np.put({x}, {k}, {u}, mode='clip') | np.place({x}, {m}, {l}) | np.place({x}, {e}, {v}) | np.putmask({x}, {m}, {e}) | np.putmask({x}, {y}, {l}) | np.fill_diagonal({x}, {v}) | np.fill_diagonal({x}, {e}, wrap=True) | np.put_along_axis({x}, np.zeros((1,) * {x}.ndim, int), {v}, 0) | np.put_along_axis({x}, np.argsort({x}, kind='stable'), {e}, -1)
@@ -149,7 +153,7 @@ arctan2 hypot copysign nextafter heaviside logaddexp gcd ldexp add add maximum e
 OPERATORS = "+ - * / // % & | ^ < <= == != > >= << >> + - ==".split()
 AUGMENTED = "+ - * / // % & | ^ << >> + -".split()
 AT = """get() | set({v}) | set({u}) | add({v}) | add({e}) | subtract({v}) | multiply({v}) | divide({v}) | power({n}) | min({v})
-max({v}) | exchange({v}) | set({e}) | apply(lambda t: t)"""
+max({v}) | exchange({v}) | exchange({e}) | set({e}) | apply(lambda t: t) | apply(lambda t: t * 2) | apply(lambda t: [t])"""
 
 # Objects, and text, that grow without bound: [1] * 2**31.
 GROWING = re.compile(

@@ -49,6 +49,8 @@ _SAFE_FOR_TEXT = {
 }
 
 
+_STORING = re.compile(r"^([a-z])\[.*\] = .*\b\1\b")
+
 _COPYING = re.compile(r"concatenate\(|round\(")
 
 
@@ -63,11 +65,17 @@ def excluded(line, names):
         if not all(array.flags.writeable for array in arrays):
             return "onto-itself"
     if ".at" in line.ours and any(name in line.ours for name in ("min", "max")):
-        if any(array.dtype.kind in "fc" and np.isnan(array).any() for array in arrays):
+        if "nan" in line.ours or any(
+            array.dtype.kind in "fc" and np.isnan(array).any() for array in arrays
+        ):
             return "of-the-loop"
     if line.kind.startswith("at.") and _uses(line.ours, names, "O"):
         if len(re.findall(r"\b[a-z]\b", line.ours.partition("at[")[2])) > 0:
             return "array-in-itself"
+    if _STORING.search(line.ours) and _uses(line.ours, names, "O"):
+        return "array-in-itself"
+    if line.kind == "at.multiply" and _uses(line.ours, names, "mM"):
+        return "half-done"
     if "np.power.at(" in line.ours:
         return "half-done"
     if "tobytes" in line.ours and _uses(line.ours, names, "OV"):

@@ -161,3 +161,20 @@ def test_no_reference_is_left():
         with pytest.raises(ValueError, match="shape"):
             np.add([1, 2], x)
     assert [sys.getrefcount(array) for array in (x, y)] == before
+
+
+@pytest.mark.parametrize("array", [np.arange(3.0), np.array([1, None])])
+@pytest.mark.parametrize(
+    ("args", "kwargs"), [((), {}), ((), {"value": 2}), ((1, 2), {}), ((2,), {})]
+)
+def test_fill_takes_what_numpys_takes(array, args, kwargs):
+    def outcome(x):
+        try:
+            x.fill(*args, **kwargs)
+        except TypeError as error:
+            return str(error), x.tolist()
+        return x.tolist()
+
+    ours, plain = outcome(la.LockedArray(array)), outcome(array.copy())
+    assert type(ours) is type(plain)
+    assert ours[-1] == plain[-1]

@@ -305,3 +305,16 @@ def test_an_iterator_keeps_its_array_and_nothing_more():
         hash(flat)
     with pytest.raises(TypeError, match="Cannot delete"):
         del flat[0]
+
+
+@pytest.mark.parametrize("array", [np.arange(4.0), np.arange(4) * (1 + 1j), np.arange(4)])
+@pytest.mark.parametrize("operand", [[2], [1, 2, 3], [], np.array([3]), np.array(3)])
+def test_an_element_plus_an_array_is_told_what_numpy_tells(array, operand):
+    def outcome(x):
+        try:
+            x.flat[1] += operand
+        except Exception as error:
+            return type(error), str(error), x.tolist()
+        return x.tolist()
+
+    assert outcome(LockedArray(array)) == outcome(array.copy())

@@ -312,3 +312,34 @@ def test_a_shape_or_axes_that_are_a_locked_array_are_read_under_its_lock(name):
     assert mode == "read"
     assert np.array_equal(viewed, PARAMETERS[name](plain, np.array([2, 3])))
     assert isinstance(viewed, LockedArray) == (name != "split of a plain array")
+@pytest.mark.parametrize(
+    "shown",
+    [
+        lambda x: x.reshape((3, 4), order="C"),
+        lambda x: x.reshape(3, 4, copy=False) if np.__version__ >= "2.1" else x.reshape(3, 4),
+        lambda x: np.trim_zeros(x, "b"),
+        lambda x: np.einsum("i->i", x),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        np.transpose,
+        np.flip,
+        lambda x: np.moveaxis(x, 0, 0),
+        lambda x: x.ravel("C"),
+        lambda x: np.split(x, 1)[0],
+        np.atleast_2d,
+        lambda x: np.broadcast_to(x, x.shape),
+    ],
+)
+def test_a_view_of_what_any_function_made_is_a_lockedarray(call, shown):
+    x = LockedArray(np.arange(1.0, 13))
+    view, plain = call(shown(x)), call(shown(np.arange(1.0, 13)))
+    assert type(view) is LockedArray
+    assert view.lock is x.lock
+    np.testing.assert_array_equal(view, plain)
+    x.resize(100_000)
+    x[0] = 9
+    assert view.max() == 12
+    assert 9.0 in view

@@ -455,7 +455,9 @@ la_augmented_store(PyObject *container, PyObject *index, PyObject *array,
     if (self->kept != NULL) {
         result = la_augmented_store_several(self, array, index);
     }
-    else if (count >= 0 && count == la_fields(array)->nd) {
+    else if (count >= 0 && count == la_fields(array)->nd
+             /* x.flat[i] = array has rules of its own. */
+             && (container == array || !PyArray_Check(self->result))) {
         result = la_augmented_store_element(self, array, integers, count);
     }
     if (result != LA_GENERAL) {

@@ -108,13 +108,26 @@ la_array_finalize(PyObject *array, PyObject *source)
 }
 
 PyObject *
+la_root_behind(PyObject *raw)
+{
+    PyObject *root = la_fields(raw)->base;
+
+    /* A view that the general version made has one array more in between. */
+    while (root != NULL && PyArray_CheckExact(root) && la_fields(root)->base != NULL
+           && PyArray_CheckExact(la_fields(root)->base)) {
+        root = la_fields(root)->base;
+    }
+    return root == NULL || !PyArray_CheckExact(root) ? NULL : root;
+}
+
+PyObject *
 la_view_of(PyObject *array, PyObject *raw, PyObject *source, bool may_write)
 {
     PyArrayObject_fields *shown = la_fields(array);
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(source)->buffer;
-    PyObject *base = la_fields(raw)->base;
+    PyObject *base = la_root_behind(raw);
 
-    if (buffer == NULL || base == NULL || !PyArray_CheckExact(base)
+    if (buffer == NULL || base == NULL
             || (la_fields(base)->flags & NPY_ARRAY_WRITEABLE)
             || PyDataType_ELSIZE(shown->descr) == 0     /* NumPy would make it bigger */
             || la_fields(base)->base

@@ -9,6 +9,9 @@
 /* __array_finalize__ */
 PyObject *la_array_finalize(PyObject *array, PyObject *source);
 
+/* The read-only array over the Memory that a raw view shows; borrowed. NULL: it shows another. */
+PyObject *la_root_behind(PyObject *raw);
+
 /*
  * A facade that shows what `array` shows, a plain array over the memory that `raw`, a raw view of
  * `source`, shows. NULL without an error: that memory is not the current one any more.

@@ -158,9 +158,9 @@ la_end_of_bases(PyObject *array)
 static PyObject *
 la_memory_behind(PyObject *raw)
 {
-    PyObject *base = la_fields(raw)->base;
+    PyObject *root = la_root_behind(raw);
 
-    return base == NULL || !PyArray_CheckExact(base) ? NULL : la_fields(base)->base;
+    return root == NULL ? NULL : la_fields(root)->base;
 }
 
 /* The first of the arrays that are on the same Buffer as this one. */
@@ -208,7 +208,8 @@ la_viewed_array(const la_viewed *viewed, PyObject *array)
             is_theirs = is_theirs || its == end;
         }
     }
-    return viewed->locked || is_theirs ? Py_NewRef(array) : NULL;
+    /* What is neither theirs nor NumPy's memory is nothing to be handed out as it is. */
+    return is_theirs || (viewed->locked && PyArray_Check(end)) ? Py_NewRef(array) : NULL;
 }
 
 /* The same of all that it returned. */
