@@ -59,6 +59,9 @@ def outcome(function, *args):
 def test_what_is_read_is_what_numpy_reads(plain):
     x = LockedArray(plain, copy=False)
     for index in INDICES:
+        if type(index) is tuple and not index and plain.flat[()] is plain:  # older NumPy
+            assert x.flat[()] is x
+            continue
         expected = outcome(operator.getitem, plain.flat, index)
         assert outcome(operator.getitem, x.flat, index) == expected, index
     for function in (list, len, np.asarray, lambda flat: flat.copy()):
