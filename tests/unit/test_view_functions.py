@@ -312,6 +312,8 @@ def test_a_shape_or_axes_that_are_a_locked_array_are_read_under_its_lock(name):
     assert mode == "read"
     assert np.array_equal(viewed, PARAMETERS[name](plain, np.array([2, 3])))
     assert isinstance(viewed, LockedArray) == (name != "split of a plain array")
+
+
 @pytest.mark.parametrize(
     "shown",
     [
