@@ -121,6 +121,8 @@ def test_lists_texts_and_none_are_operands_as_in_numpy(dtype, function):
                 continue
             if value is OWN and dtype == "O":
                 continue  # whose elements take it apart without an end
+            if function is operator.imul and dtype == "U2" and np.__version__ < "2.4":
+                continue  # older NumPy writes behind the end of the text
             of_x, of_plain = (
                 ((value, x), (value, plain)) if swapped else ((x, value), (plain, value))
             )
