@@ -21,7 +21,7 @@ VALUES = {
     "texts": ["a", "bcd", "1"],
     "bytes": [b"a", b"bcd", b"1"],
     "numbers as texts": ["1", "2", "3"],
-    "dates": [np.datetime64(5, "s"), np.datetime64("NaT"), "2024-01-01"],
+    "dates": [np.datetime64(5, "s"), np.datetime64("NaT", "s"), "2024-01-01"],
     "mixed": [1, "a", 2.5],
     "one": [7],
     "none": [],
