@@ -27,6 +27,7 @@ from lockedarray._portable.bases import (
 )
 from lockedarray._portable.lock import (
     Holds,
+    MemoryBase,
     Place,
     RegionLockBase,
     ensure_teller,
@@ -63,6 +64,7 @@ __all__ = [
     "FlatBase",
     "GuardBase",
     "Holds",
+    "MemoryBase",
     "Place",
     "RegionLockBase",
     "address",
