@@ -12,6 +12,7 @@ from lockedarray._portable.bases import (
     FlagsBase,
     FlatBase,
     GuardBase,
+    MemoryBase,
     connect,
     connect_calls,
     connect_copies,
@@ -27,7 +28,6 @@ from lockedarray._portable.bases import (
 )
 from lockedarray._portable.lock import (
     Holds,
-    MemoryBase,
     Place,
     RegionLockBase,
     ensure_teller,
