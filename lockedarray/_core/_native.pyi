@@ -12,6 +12,7 @@ from lockedarray._portable.bases import BufferBase as BufferBase
 from lockedarray._portable.bases import FlagsBase as FlagsBase
 from lockedarray._portable.bases import FlatBase as FlatBase
 from lockedarray._portable.bases import GuardBase as GuardBase
+from lockedarray._portable.bases import MemoryBase as MemoryBase
 
 lock_names: dict[int, Any]
 
