@@ -35,11 +35,12 @@ from lockedarray._array.growing import append, assign, popleft
 from lockedarray._array.indexing import makes_view, picks_element, stand_in
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
-from lockedarray._array.objects import ANY_NUMBER, check_policy
+from lockedarray._array.objects import ANY_NUMBER, ARENAS_DEADLOCK, check_policy
 from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
+from lockedarray._array.voids import RECORDS, copied_dtype
 from lockedarray._cores import ArrayBase, Holds, address, connect, locks_regions
 from lockedarray._guards.guards import Guard, wait_for
 from lockedarray._guards.region_lock import RegionLock, checked_name, region_lock_of
@@ -873,4 +874,8 @@ connect(
     writers=function_roles.PLAIN_WRITERS,
     joiners=function_roles.PLAIN_JOINERS,
     named_out=function_roles.NAMED_OUT,
+    copied_dtype=copied_dtype,
+    augmented=Augmented,
+    records=RECORDS,
+    arenas_deadlock=ARENAS_DEADLOCK,
 )

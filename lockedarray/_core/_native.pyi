@@ -76,6 +76,10 @@ def connect(
     writers: dict[Callable[..., Any], int],
     joiners: dict[Callable[..., Any], int],
     named_out: tuple[Callable[..., Any], ...],
+    copied_dtype: Callable[[np.dtype], np.dtype | None],
+    augmented: type,
+    records: tuple[type, ...],
+    arenas_deadlock: bool,
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...
 def connect_tasks(owner_of: Callable[[Any], Any], /) -> None: ...

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lockedarray as la
+from lockedarray import LockedArray
 
 pytestmark = pytest.mark.skipif(
     la.backend != "native", reason="the portable core has the general versions alone"
@@ -38,8 +39,16 @@ x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
 g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
+o[3]; o[3] = None; o[3] = [1]; o[3] = x; o[3] = o[2]; o[2:5]; o[2:5] = None; o[2:5] = [1, 'two', 3]; o[2:5] = (1, 2, 3); o[2:5] = o[:3]; o[idx]; o[idx] = 1; o[mask[:10]]
+list(o); exec("for e in o: pass"); o.tolist(); o.copy(); o.sum(); o.astype('O'); o.take(idx); o.fill(None); o.nonzero(); o.ravel(); o == o; o + 1; o += 1; -o; o.snapshot()
+w[3]; w[3] = 'a'; w[2:5] = 'a'; w[idx]; w[2:5] = w[:3]; list(w); w.tolist(); w.copy(); w == w; w + w
+r[3]; r[3]['a']; r[3][0]; r[3] = (1, 2); r[3] = r[2]; r[2:5] = (1, 2); r[2:5] = r[1]; r[['a', 'b']]; list(r); r.tolist(); r == r
+x[3] = d; r['a'][3] = d
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 """.replace("\n", ";").split(";")
+
+
+RECORD = np.dtype([("a", "f8"), ("b", "i4")])  # what copies of it are is kept
 
 
 def arrays():
@@ -54,8 +63,11 @@ def arrays():
         "h": rows,
         "t2": np.ones((2, 8)),
         "x": la.ones(100),
+        "d": LockedArray(np.array(2.0)),
+        "o": LockedArray(np.arange(10).astype(object)),
+        "w": LockedArray(np.array(["some text"] * 10, np.dtypes.StringDType())),
         "t": la.ones((5, 8)),
-        "r": la.zeros(5, [("a", "f8"), ("b", "i4")]),
+        "r": la.zeros(5, RECORD),
         "y": np.arange(100.0),
         "z": frozen,
         "row": np.arange(8.0),
@@ -87,6 +99,8 @@ def test_no_python_of_the_package_runs(statement):
     assert python_of_the_package(code, arrays()) == []
 
 
-@pytest.mark.parametrize("statement", ["x.T", "x[[True] * 99 + [np.True_]]", "x.flat[3]", "r[3]"])
+@pytest.mark.parametrize(
+    "statement", ["x.T", "x[[True] * 99 + [np.True_]]", "x.flat[3]", "o[3] += 1"]
+)
 def test_what_is_left_to_python_is_seen(statement):
     assert python_of_the_package(compile(statement, "<test>", "exec"), arrays()) != []

@@ -4,6 +4,7 @@
 #include "array/connect.h"
 
 #include "array/general.h"
+#include "array/policy.h"
 #include "array/raw.h"
 #include "array/subscript.h"
 #include "array/temporary.h"
@@ -93,16 +94,21 @@ static PyObject *
 la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"cls", "at", "at_index", "at_exchanged", "guard", "wrapped",
-                            "asks_for_array", "readers", "writers", "joiners", "named_out", NULL};
+                            "asks_for_array", "readers", "writers", "joiners", "named_out",
+                            "copied_dtype", "augmented", "records", "arenas_deadlock", NULL};
     PyObject *cls, *at, *at_index, *at_exchanged, *guard, *wrapped, *asks_for_array, *readers,
-             *writers, *joiners, *named_out;
+             *writers, *joiners, *named_out, *copied_dtype, *augmented, *records;
+    int arenas_deadlock;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!OOO!O!O!O!", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!OOO!O!O!O!OO!O!p", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &at_exchanged,
                                      &PyType_Type, &guard, &wrapped, &asks_for_array,
                                      &PyDict_Type, &readers,
-                                     &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out)) {
+                                     &PyDict_Type, &writers, &PyDict_Type, &joiners, &PyTuple_Type, &named_out,
+                                     &copied_dtype, &PyType_Type, &augmented,
+                                     &PyTuple_Type, &records,
+                                     &arenas_deadlock)) {
         return NULL;
     }
     if (PyTuple_GET_SIZE(named_out) == 0) {
@@ -121,6 +127,10 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
         return NULL;
     }
     la_connected.wrapped = Py_NewRef(wrapped);
+    la_connected.copied_dtype = Py_NewRef(copied_dtype);
+    la_connected.augmented = (PyTypeObject *)Py_NewRef(augmented);
+    la_connected.records = Py_NewRef(records);
+    la_arenas_deadlock = arenas_deadlock != 0;
     la_connected.asks_for_array = Py_NewRef(asks_for_array);
     la_connected.readers = Py_NewRef(readers);
     la_connected.writers = Py_NewRef(writers);

@@ -41,11 +41,14 @@ extern la_names_type la_names;
 /* What connect() was given: Python functions and tables above the core. */
 typedef struct {
     PyObject *wrapped;      /* (a list of the result, facade, raw) -> result, its views locked */
+    PyObject *copied_dtype; /* (dtype of an array) -> that of copies of its records, or None */
+    PyObject *records;      /* a tuple: types of records, besides numpy.void */
     PyObject *asks_for_array;   /* (frame) -> does it call a ufunc with out=...? */
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
     PyObject *writers;      /* which write the first one of these */
     PyObject *joiners;      /* which read a list of these, the first argument */
+    PyTypeObject *augmented;    /* what x[i] is in x[i] += v, in general versions */
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
     PyTypeObject *at_exchanged;     /* a named tuple of two: what compare_exchange returns */

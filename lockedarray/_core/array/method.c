@@ -68,11 +68,30 @@ typedef struct {
 
 static PyTypeObject *la_method_type;
 
+/* Is a record of it a tuple of numbers, texts and other such tuples? */
+static bool
+la_has_plain_fields(PyArray_Descr *descr)
+{
+    PyObject *name, *field;
+    Py_ssize_t position = 0;
+
+    if (!PyDataType_HASFIELDS(descr)) {
+        return false;
+    }
+    while (PyDict_Next(PyDataType_FIELDS(descr), &position, &name, &field)) {
+        PyArray_Descr *part = (PyArray_Descr *)PyTuple_GET_ITEM(field, 0);
+        if (part->type_num == NPY_VOID && !la_has_plain_fields(part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static PyObject *
 la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs,
               PyObject *kwnames, bool *general)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     PyObject *passed[LA_MOST_PASSED + 1];
     PyObject *result = NULL;
 
@@ -87,7 +106,12 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
         }
         passed[i + 1] = args[i];
     }
-    if (la_operation_add(&operation, args[0], self->mode == LA_METHOD_WRITES ? LA_WRITE : LA_READ) < 0) {
+    int type = la_fields(args[0])->descr->type_num;
+    operation.count = 0;
+    /* Records that hold objects are for the general version. */
+    if ((type == NPY_VOID && PyDataType_REFCHK(la_fields(args[0])->descr))
+            || la_operation_add_any(&operation, args[0],
+                                    self->mode == LA_METHOD_WRITES ? LA_WRITE : LA_READ) < 0) {
         return NULL;
     }
     int locked = la_operation_lock(&operation);
@@ -102,7 +126,7 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
                                      nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
         /* A list is tolist's; there are arrays in it, views, where records have subarrays. */
         if (result == NULL || !PyList_CheckExact(result)
-                || PyArray_TYPE((PyArrayObject *)raw) == NPY_VOID) {
+                || (type == NPY_VOID && !la_has_plain_fields(la_fields(raw)->descr))) {
             result = la_unwrapped(result, raw, args[0]);
         }
         Py_DECREF(raw);
@@ -123,6 +147,17 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
     return general ? PyObject_Vectorcall(self->general, args, nargsf, kwnames) : result;
 }
 
+/* Even a copy of objects that is thrown away counts references, without a GIL beside a writer. */
+static inline la_region_lock *
+la_method_view_lock(PyObject *array)
+{
+#ifdef Py_GIL_DISABLED
+    return la_facade_lock(array);
+#else
+    return la_facade_lock_of_any(array);
+#endif
+}
+
 /* What the method makes of the array itself, if that is a view of it. */
 static PyObject *
 la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -130,7 +165,7 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     la_method *self = (la_method *)object;
     size_t nargs = (size_t)PyVectorcall_NARGS(nargsf);
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
-                   || la_facade_lock(args[0]) == NULL
+                   || la_method_view_lock(args[0]) == NULL
                    || (self->mode == LA_METHOD_VIEWS_CONTIGUOUS
                        && !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))
                    || (self->mode == LA_METHOD_VIEWS_ALONE && nargs != 1);

@@ -7,12 +7,16 @@
  */
 #include "array/subscript.h"
 
+#include <string.h>
+
 #include "array/augmented.h"
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/result.h"
+#include "array/target.h"
 #include "array/view.h"
 #include "guard/statement.h"
 
@@ -49,16 +53,65 @@ la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *valu
     return result;
 }
 
+/* array[index] = a LockedArray, of one element: both are locked as one. */
+static int
+la_element_set_from(PyObject *array, const npy_intp *index, int count, PyObject *value)
+{
+    la_region_lock *lock = la_facade_lock(array);
+    la_operation operation;
+    int result = LA_GENERAL;
+
+    PyArray_Descr *descr = (PyArray_Descr *)la_fields(array)->descr;
+    if (lock == NULL || !la_has_plain_scalars(descr)) {
+        return LA_GENERAL;
+    }
+    la_facade *facade = la_facade_of(array);
+    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+    const char *address = la_element_address(array, index, count);
+    if (address == NULL || la_is_frozen(buffer) || !facade->may_write) {
+        return LA_GENERAL;
+    }
+    operation.count = 0;
+    int value_at = la_operation_add(&operation, value, LA_READ);
+    if (value_at < 0) {
+        return LA_GENERAL;
+    }
+    int64_t offset = la_element_offset(address, buffer);
+    la_operand *operand = la_operation_add_part(&operation, array, lock, LA_WRITE);
+    la_region_set_extent(&operand->region, offset, PyDataType_ELSIZE(descr));
+    la_region_settle(&operand->region, buffer);
+    int locked = la_operation_lock(&operation);
+    if (locked != 0) {
+        return locked;
+    }
+    char *now = la_element_address(array, index, count);
+    if (now != NULL && la_element_offset(now, buffer) == offset) {
+        if (la_fields(value)->nd == 0 && la_fields(value)->descr == la_fields(array)->descr) {
+            memcpy(now, la_fields(value)->data, (size_t)PyDataType_ELSIZE(descr));
+            result = 0;
+        }
+        else {
+            PyObject *raw = la_operand_raw(&operation, value_at, value);
+            result = raw == NULL ? -1 : PyArray_Pack(descr, now, raw);
+            Py_XDECREF(raw);
+        }
+    }
+    la_operation_unlock(&operation);
+    return result;
+}
+
 /* -- indices and masks: under a lock of the whole array -------------------------------- */
 
 /* The copy; NULL without an error: the general path. */
 static PyObject *
 la_advanced_get(PyObject *array, PyObject *index)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     PyObject *result = NULL;
 
-    if (la_operation_add(&operation, array, LA_READ) < 0 || la_operation_lock(&operation) != 0) {
+    operation.count = 0;
+    if (la_operation_add_any(&operation, array, LA_READ) < 0
+            || la_operation_lock(&operation) != 0) {
         return NULL;
     }
     PyObject *raw = la_raw(array, LA_READ);
@@ -70,24 +123,22 @@ la_advanced_get(PyObject *array, PyObject *index)
     return result;
 }
 
-/* 0, LA_GENERAL or -1. */
+/* Sets what an index names, under a lock of the whole: 0, LA_GENERAL or -1. */
 static int
-la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
+la_whole_set(PyObject *array, PyObject *index, PyObject *value)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     int value_at = -1;
 
-    if (la_operation_add(&operation, array, LA_WRITE) < 0) {
+    operation.count = 0;
+    if (la_operation_add_any(&operation, array, LA_WRITE) < 0) {
         return LA_GENERAL;
     }
     if (la_is_facade(value)) {
-        value_at = la_operation_add(&operation, value, LA_READ);
+        value_at = la_operation_add_any(&operation, value, LA_READ);
         if (value_at < 0) {
             return LA_GENERAL;
         }
-    }
-    else if (!la_is_plain_array(value) && !la_is_number(value)) {
-        return LA_GENERAL;
     }
     int result = la_operation_lock(&operation);
     if (result != 0) {
@@ -95,6 +146,89 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
     }
     result = la_raw_assign(array, index, &operation, value_at, value);
     la_operation_unlock(&operation);
+    return result;
+}
+
+static int
+la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    if (PyDataType_REFCHK(la_fields(array)->descr)
+            || (!la_is_facade(value) && !la_is_plain_array(value) && !la_is_number(value))) {
+        return LA_GENERAL;
+    }
+    return la_whole_set(array, index, value);
+}
+
+/* -- several objects, or texts: under a lock of the whole array ------------------------- */
+
+/* What objects are set to without foreign code, one value or the items of a tuple. */
+static inline bool
+la_is_plain_object(PyObject *value)
+{
+    return value == Py_None || la_is_number(value) || PyUnicode_CheckExact(value)
+           || PyBytes_CheckExact(value);
+}
+
+/*
+ * What is stored in place of a value: itself, or a tuple with the items of a list, which other
+ * threads may change. NULL without an error: the general path.
+ */
+static PyObject *
+la_objects_stored(PyObject *value)
+{
+    if (la_is_plain_object(value) || la_is_plain_array(value) || la_is_facade(value)
+            || (Py_TYPE(value) == &PyArray_Type
+                && la_fields(value)->descr->type_num == NPY_OBJECT)) {
+        return Py_NewRef(value);
+    }
+    if (!PyTuple_CheckExact(value) && !PyList_CheckExact(value)) {
+        return NULL;
+    }
+    PyObject *items = PyTuple_CheckExact(value) ? Py_NewRef(value) : PyList_AsTuple(value);
+    for (Py_ssize_t i = 0; items != NULL && i < PyTuple_GET_SIZE(items); i++) {
+        if (!la_is_plain_object(PyTuple_GET_ITEM(items, i))) {
+            Py_CLEAR(items);
+        }
+    }
+    return items;
+}
+
+/* Is it the view that this index makes? */
+static bool
+la_is_own_view(PyObject *array, PyObject *index, PyObject *value)
+{
+    la_target target;
+
+    return la_is_facade(value) && la_facade_of(value)->buffer == la_facade_of(array)->buffer
+           && (!la_target_find(array, index, &target) || la_target_is(&target, array, value));
+}
+
+/* 0, LA_GENERAL or -1. */
+static int
+la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    int type = la_fields(array)->descr->type_num;
+
+    if ((type != NPY_OBJECT && type != NPY_VSTRING) || !la_index_is_plain(index)
+            || la_is_own_view(array, index, value)) {
+        return LA_GENERAL;
+    }
+    /* To an index that names one element, as an array without axes does, that is the element. */
+    if ((PyList_CheckExact(value) || la_is_facade(value))
+            && !la_index_makes_view(index, la_fields(array)->nd)) {
+        return LA_GENERAL;
+    }
+    if (type == NPY_VSTRING) {
+        return PyUnicode_CheckExact(value) || la_is_plain_array(value)
+                       || (la_is_facade(value) && la_fields(value)->descr->type_num != NPY_OBJECT)
+               ? la_whole_set(array, index, value) : LA_GENERAL;
+    }
+    PyObject *stored = la_objects_stored(value);
+    if (stored == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_whole_set(array, index, stored);
+    Py_DECREF(stored);
     return result;
 }
 
@@ -147,6 +281,10 @@ la_subscript(PyObject *array, PyObject *index)
             return LA_LIKELY(!la_augments(array, index)) ? result
                 : la_augmented_new(array, index, result);
         }
+        if (!PyErr_Occurred() && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)
+                && !la_augments(array, index)) {
+            result = la_other_element_get(array, integers, count);
+        }
     }
     else if (la_facade_of(array)->buffer != NULL
              && la_index_makes_view(index, la_fields(array)->nd)) {
@@ -156,7 +294,8 @@ la_subscript(PyObject *array, PyObject *index)
             la_facade_of(result)->augmented = 1;
         }
     }
-    else if (la_index_is_advanced(index)) {
+    else if (la_index_is_advanced(index)
+             && !(PyDataType_REFCHK(la_fields(array)->descr) && la_augments(array, index))) {
         result = la_advanced_get(array, index);
         if (result != NULL && la_augments(array, index)) {
             result = la_augmented_of_several(array, index, result);
@@ -177,14 +316,16 @@ la_subscript(PyObject *array, PyObject *index)
 static LA_COLD void
 la_item_check(PyObject *array, Py_ssize_t i)
 {
-    la_region_lock *lock = la_facade_lock(array);
-    la_operation operation = {.count = 0};
+    la_region_lock *lock = la_facade_lock_of_any(array);
+    la_operation operation;
 
+    operation.count = 0;
     if (lock == NULL || i < la_fields(array)->dimensions[0]) {
         return;
     }
     /* A resize may come in between; then it is as much behind the end, or for the general path. */
-    if (la_operation_add(&operation, array, LA_READ) < 0 || la_operation_lock(&operation) != 0) {
+    if (la_operation_add_any(&operation, array, LA_READ) < 0
+            || la_operation_lock(&operation) != 0) {
         return;
     }
     npy_intp length = la_fields(array)->nd == 1 ? la_fields(array)->dimensions[0] : i + 1;
@@ -203,6 +344,10 @@ la_item(PyObject *array, Py_ssize_t i)
     if (la_fields(array)->nd == 1 && i >= 0) {
         npy_intp index = i;
         result = la_element_get(array, &index, 1);
+        if (result == NULL && !PyErr_Occurred()
+                && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)) {
+            result = la_other_element_get(array, &index, 1);
+        }
         if (result == NULL && !PyErr_Occurred()) {
             la_item_check(array, i);
         }
@@ -239,17 +384,28 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
         return la_augmented_store(array, index, integers, count, value);
     }
     if (count >= 0 && count == la_fields(array)->nd) {
-        if (la_is_element(value)) {
+        if (!la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)) {
+            result = la_other_element_set(array, integers, count, value);
+        }
+        else if (LA_LIKELY(la_is_element(value))) {
             result = la_element_set(array, integers, count, value);
+        }
+        else if (la_is_facade(value)) {
+            result = la_element_set_from(array, integers, count, value);
         }
     }
     else {
         if (la_is_facade(value) && la_facade_of(value)->augmented && la_is_own(array, value)) {
             return 0;
         }
-        result = la_view_assign(array, index, value);
-        if (result == LA_GENERAL && la_index_is_advanced(index)) {
-            result = la_advanced_set(array, index, value);
+        if (PyDataType_REFCHK(la_fields(array)->descr)) {
+            result = la_objects_set(array, index, value);
+        }
+        else {
+            result = la_view_assign(array, index, value);
+            if (result == LA_GENERAL && la_index_is_advanced(index)) {
+                result = la_advanced_set(array, index, value);
+            }
         }
     }
     if (result != LA_GENERAL) {
