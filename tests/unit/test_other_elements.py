@@ -58,38 +58,6 @@ READS = {
     "ravel": lambda x: x.ravel(),
     "item": lambda x: x.item(1),
 }
-VALUES = {
-    "None": lambda a: None,
-    "number": lambda a: 3,
-    "text": lambda a: "xyz",
-    "list": lambda a: [1, 2],
-    "three": lambda a: [7, "b", None],
-    "tuple": lambda a: (8, 2.5),
-    "wrong tuple": lambda a: (9, "bad"),
-    "long tuple": lambda a: (1, 2, 3),
-    "nested": lambda a: [[1, 2], [3, 4]],
-    "whole record": lambda a: (1, 2, (3, 4), ("u",)),
-    "array": lambda a: np.array([1, 2]),
-    "array of objects": lambda a: np.array([{}, [1]], object),
-    "array of no axes": lambda a: np.array(5),
-    "its own element": lambda a: a.reshape(-1)[0] if a.size else None,
-    "its own elements": lambda a: a[:2] if a.ndim else a,
-    "a field": lambda a: a["a"],
-}
-INDICES = {
-    "i": 1,
-    "int8": np.int8(1),
-    "i, j": (1, 0),
-    "()": (),
-    "far": 99,
-    "slice": slice(0, 2),
-    "slice and i": (slice(0, 2), 0),
-    "...": ...,
-    "indices": np.array([0, 1]),
-    "one index": np.array(0),
-    "list": [0, 1],
-    "field": "a",
-}
 
 
 def outcome(function, *args):
@@ -120,28 +88,6 @@ def test_what_is_read_is_what_a_plain_array_has(kind, layout):
         x.base.freeze() if x.base is not None else x.freeze()
         assert outcome(read, x) == outcome(read, plain), name
         assert free(x)
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("kind", SIX)
-def test_what_is_assigned_is_what_a_plain_array_gets(kind, layout):
-    for index in INDICES:
-        for name, make in VALUES.items():
-            plain, x = LAYOUTS[layout](SIX[kind]()), LAYOUTS[layout](LockedArray(SIX[kind]()))
-            try:
-                values = make(plain), make(x)
-            except (IndexError, ValueError):
-                continue
-            at = INDICES[index]
-            expected = outcome(plain.__setitem__, at, values[0])
-            assert outcome(x.__setitem__, at, values[1]) == expected, (index, name)
-            if not is_what_was_given(plain, values[0]):  # else each has its own
-                assert shown(x.snapshot()) == shown(plain), (index, name)
-    assert free(x)
-
-
-def is_what_was_given(array, value):
-    return isinstance(value, np.ndarray) and any(item is value for item in array.reshape(-1))
 
 
 @pytest.mark.parametrize("dtype", ["f8", ">f8", "i4", "f4", "c16", "U3", "M8[s]"])
