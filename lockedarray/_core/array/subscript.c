@@ -87,7 +87,8 @@ la_element_set_from(PyObject *array, const npy_intp *index, int count, PyObject 
     char *now = la_element_address(array, index, count);
     if (now != NULL && la_element_offset(now, buffer) == offset) {
         if (la_fields(value)->nd == 0 && la_fields(value)->descr == la_fields(array)->descr) {
-            memcpy(now, la_fields(value)->data, (size_t)PyDataType_ELSIZE(descr));
+            /* They may overlap. */
+            memmove(now, la_fields(value)->data, (size_t)PyDataType_ELSIZE(descr));
             result = 0;
         }
         else {
@@ -203,6 +204,16 @@ la_is_own_view(PyObject *array, PyObject *index, PyObject *value)
            && (!la_target_find(array, index, &target) || la_target_is(&target, array, value));
 }
 
+/* Does it make a view with axes? The one element of a view without is a list as such. */
+static bool
+la_index_makes_axes(PyObject *array, PyObject *index)
+{
+    la_target target;
+
+    return la_index_makes_view(index, la_fields(array)->nd)
+           && la_target_find(array, index, &target) && target.nd > 0;
+}
+
 /* 0, LA_GENERAL or -1. */
 static int
 la_objects_set(PyObject *array, PyObject *index, PyObject *value)
@@ -214,8 +225,8 @@ la_objects_set(PyObject *array, PyObject *index, PyObject *value)
         return LA_GENERAL;
     }
     /* To an index that names one element, as an array without axes does, that is the element. */
-    if ((PyList_CheckExact(value) || la_is_facade(value))
-            && !la_index_makes_view(index, la_fields(array)->nd)) {
+    if ((PyList_CheckExact(value) && !la_index_makes_axes(array, index))
+            || (la_is_facade(value) && !la_index_makes_view(index, la_fields(array)->nd))) {
         return LA_GENERAL;
     }
     if (type == NPY_VSTRING) {
