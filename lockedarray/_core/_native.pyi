@@ -95,6 +95,10 @@ def connect(
     viewers: dict[Callable[..., Any], tuple[Callable[..., Any], int]],
     stand_in: type,
     named_out: tuple[Callable[..., Any], ...],
+    copied_dtype: Callable[[np.dtype], np.dtype | None],
+    augmented: type,
+    records: tuple[type, ...],
+    arenas_deadlock: bool,
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...
 def connect_tasks(owner_of: Callable[[Any], Any], /) -> None: ...

@@ -6,6 +6,7 @@
 #include "array/general.h"
 #include "array/given.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/target.h"
 
 int
@@ -145,8 +146,9 @@ la_view_change(PyObject *array, PyObject *index, PyObject *value,
         }
     }
     else if (!la_is_plain_array(value)
-             && (!la_is_element(value) || target.descr->type_num == NPY_VOID
-                 || (update != NULL && !la_is_number(value)))) {
+             && (target.descr->type_num == NPY_VOID
+                 ? update != NULL || !PyDataType_HASFIELDS(target.descr) || !la_is_record(value)
+                 : !la_is_element(value) || (update != NULL && !la_is_number(value)))) {
         return LA_GENERAL;
     }
     la_operand *operand = la_operation_add_part(&operation, array, lock, LA_WRITE);
