@@ -188,8 +188,13 @@ la_view_assign_list(PyObject *array, PyObject *index, PyObject *list)
 {
     la_target target;
 
-    if (la_facade_lock(array) == NULL || !la_target_find(array, index, &target)
-            || !la_has_plain_scalars(target.descr) || target.descr->type == NPY_CHARLTR) {
+    if (la_facade_lock(array) == NULL || !la_target_find(array, index, &target)) {
+        return LA_GENERAL;
+    }
+    if (target.descr->type_num == NPY_VOID && la_is_record(list)) {
+        return la_view_change(array, index, list, NULL);    /* each element becomes that */
+    }
+    if (!la_has_plain_scalars(target.descr) || target.descr->type == NPY_CHARLTR) {
         return LA_GENERAL;
     }
     la_facade *facade = la_facade_of(array);
