@@ -19,6 +19,7 @@ __all__ = [
     "FlatBase",
     "GuardBase",
     "Holds",
+    "MemoryBase",
     "Place",
     "RegionLockBase",
     "address",
@@ -86,6 +87,7 @@ BufferBase = _core.BufferBase
 FlagsBase = _core.FlagsBase
 FlatBase = _core.FlatBase
 GuardBase = _core.GuardBase
+MemoryBase = _core.MemoryBase
 Holds = _core.Holds
 Place = _core.Place
 RegionLockBase = _core.RegionLockBase

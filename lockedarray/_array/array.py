@@ -33,14 +33,15 @@ from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_r
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
 from lockedarray._array.growing import append, assign, popleft
-from lockedarray._array.indexing import makes_view, picks_element, stand_in
+from lockedarray._array.indexing import as_integer, makes_view, picks_element, stand_in
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
-from lockedarray._array.objects import ANY_NUMBER, check_policy
+from lockedarray._array.objects import ANY_NUMBER, ARENAS_DEADLOCK, check_policy
 from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
 from lockedarray._array.text import repr_of, str_of
+from lockedarray._array.voids import RECORDS, copied_dtype
 from lockedarray._cores import (
     ArrayBase,
     Holds,
@@ -509,11 +510,11 @@ class LockedArray(Facade):
         except Exception:  # NumPy says what is wrong first, the index or the value
             stand_in(self)[index] = value
             return run(_storing(value, assign), (self, index), {}, (id(self),))
-        if self.dtype.hasobject and (
-            not isinstance(value, Facade) or picks_element(index, self.ndim)
-        ):  # the very object is stored
-            stored = () if picks_element(index, self.ndim) else (value,)
-            return run(_storing(value, assign), (self, index), {}, (id(self),), stored=stored)
+        if self.dtype.hasobject:
+            is_stored = picks_element(as_integer(index), self.ndim)  # the very object
+            if is_stored or not isinstance(value, Facade):
+                stored = () if is_stored else (value,)
+                return run(_storing(value, assign), (self, index), {}, (id(self),), stored=stored)
         return self._run_within(assign, index, (value,))
 
     def _general_augmented(self, index: Any) -> Any:
@@ -892,4 +893,8 @@ connect(
     viewers=function_roles.viewers(),
     stand_in=DummyArray,
     named_out=function_roles.NAMED_OUT,
+    copied_dtype=copied_dtype,
+    augmented=Augmented,
+    records=RECORDS,
+    arenas_deadlock=ARENAS_DEADLOCK,
 )

@@ -74,7 +74,7 @@ def as_integer(index: Any) -> Any:
 
 
 def _as_integer(part: Any) -> Any:
-    if type(part) is np.ndarray:
+    if isinstance(part, np.ndarray):
         return part.item() if part.ndim == 0 and part.dtype.kind in "iu" else part
     if isinstance(part, (int, np.generic)) or hasattr(type(part), "__len__"):
         return part

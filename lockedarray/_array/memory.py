@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib._stride_tricks_impl import DummyArray
 
-from lockedarray._cores import set_base
+from lockedarray._cores import MemoryBase, set_base
 
 __all__ = ["Memory", "base_behind", "c_base", "held", "memory_of", "plain_view", "ultimate_owner"]
 
@@ -23,14 +23,15 @@ class _Shown(NamedTuple):
     nbytes: int
     dtype: np.dtype
     held: object  # what keeps others from closing or moving it
+    first: int
 
     @classmethod
-    def of(cls, array: np.ndarray, held: object) -> _Shown:
+    def of(cls, array: np.ndarray, held: object, first: int) -> _Shown:
         low, high = np.lib.array_utils.byte_bounds(array)
-        return cls(low, high - low, array.dtype, held)
+        return cls(low, high - low, array.dtype, held, first)
 
 
-class Memory:
+class Memory(MemoryBase):
     """One allocation: keeps its owner alive, and offers neither a buffer nor an array.
 
     Parameters
@@ -46,32 +47,22 @@ class Memory:
         leaves out some more of those that were removed in front.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_shown",
-        "aliased",
-        "buffer",
-        "first",
-        "owner",
-    )
+    __slots__ = ("__weakref__", "_shown")
 
     def __init__(
         self, array: np.ndarray, owner: object, held: object = None, first: int = 0
     ) -> None:
-        self._shown = _Shown.of(array, held)
-        self.first = first
+        self._shown = _Shown.of(array, held, first)
         self.owner = owner
-        self.aliased = False  # there may be aliases that do not keep this Memory alive
-        self.buffer: weakref.ref[Any] | None = None  # the Buffer whose memory it is, or was
+        self.aliased = False
+        self.buffer = None
 
     def __getattr__(self, name: str) -> Any:
-        """Describe memory that a core has made: its owner is the array that shows all of it."""
-        if name in ("first", "aliased"):
-            return 0 if name == "first" else False  # until somebody sets it
+        """Describe memory that a core has made: its owner is an array that shows all of it."""
         if name != "_shown":
             raise AttributeError(f"a Memory has no {name}")
         owner: Any = self.owner
-        self._shown = shown = _Shown.of(owner, None)
+        self._shown = shown = _Shown.of(owner, None, 0)
         return shown
 
     @property
@@ -88,6 +79,11 @@ class Memory:
     def dtype(self) -> np.dtype:
         """The dtype of what shows all of it; the instance: that of a StringDType has the texts."""
         return self._shown.dtype
+
+    @property
+    def first(self) -> int:
+        """Where its first byte stands among all that the Buffer ever had."""
+        return self._shown.first
 
     def root(self, array: np.ndarray) -> np.ndarray:
         """Return a read-only exact ndarray like `array` whose base is this Memory."""

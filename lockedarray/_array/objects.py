@@ -13,14 +13,22 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["ANY_NUMBER", "POLICIES", "check_policy", "has_arena", "runs_element_code"]
+__all__ = [
+    "ANY_NUMBER",
+    "ARENAS_DEADLOCK",
+    "POLICIES",
+    "check_policy",
+    "has_arena",
+    "runs_element_code",
+]
 
 ANY_NUMBER = np.dtype(np.bool_)
 """Some dtype that each policy takes: to ask about a policy alone."""
 
 POLICIES = ("exclusive", "shared", "forbid")
 
-_ARENAS_DEADLOCK = np.lib.NumpyVersion(np.__version__) < "2.5.1"
+ARENAS_DEADLOCK = np.lib.NumpyVersion(np.__version__) < "2.5.1"
+"""Whether NumPy waits for the locks of arenas in the order of its arguments."""
 
 
 def runs_element_code(dtype: np.dtype) -> bool:
@@ -30,7 +38,7 @@ def runs_element_code(dtype: np.dtype) -> bool:
 
 def has_arena(dtype: np.dtype) -> bool:
     """Whether two operations on any parts of an array of this dtype must not overlap."""
-    return _ARENAS_DEADLOCK and isinstance(dtype, np.dtypes.StringDType)
+    return ARENAS_DEADLOCK and isinstance(dtype, np.dtypes.StringDType)
 
 
 def check_policy(objects: str, dtype: np.dtype) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["detached"]
+__all__ = ["RECORDS", "copied_dtype", "detached"]
 
 _REFUSAL = (
     "assignment destination is read-only: this is a copy of one record of a LockedArray; "
@@ -65,6 +65,15 @@ class record(_ReadOnly, np.record):  # type: ignore[misc]  # noqa: N801
 _CLASSES: dict[type, type] = {np.void: void, np.record: record}
 _NUMPY_CLASSES = {ours: numpys for numpys, ours in _CLASSES.items()}
 
+RECORDS: tuple[type, ...] = (np.record, void, record)
+"""Types of records, besides `numpy.void`, that run no foreign code where they are assigned."""
+
+
+def copied_dtype(dtype: np.dtype) -> np.dtype | None:
+    """Return the dtype of copies of records of an array of `dtype`; None: they have that."""
+    cls = _CLASSES.get(dtype.type)
+    return None if cls is None or dtype.names is None else np.dtype((cls, dtype))
+
 
 def detached(scalar: np.void) -> np.void:
     """Return a read-only copy of `scalar`; the caller holds a lock on the memory it shows."""
@@ -72,7 +81,7 @@ def detached(scalar: np.void) -> np.void:
     copy: Any = np.empty((), dtype)
     copy[()] = scalar
     copy.setflags(write=False)
-    cls = _CLASSES.get(dtype.type)
-    if cls is not None and dtype.names is not None:
-        copy = copy.view(np.dtype((cls, dtype)))
+    ours = copied_dtype(dtype)
+    if ours is not None:
+        copy = copy.view(ours)
     return copy[()]

@@ -12,6 +12,7 @@ from lockedarray._portable.bases import BufferBase as BufferBase
 from lockedarray._portable.bases import FlagsBase as FlagsBase
 from lockedarray._portable.bases import FlatBase as FlatBase
 from lockedarray._portable.bases import GuardBase as GuardBase
+from lockedarray._portable.bases import MemoryBase as MemoryBase
 
 lock_names: dict[int, Any]
 
@@ -94,6 +95,10 @@ def connect(
     viewers: dict[Callable[..., Any], tuple[Callable[..., Any], int]],
     stand_in: type,
     named_out: tuple[Callable[..., Any], ...],
+    copied_dtype: Callable[[np.dtype], np.dtype | None],
+    augmented: type,
+    records: tuple[type, ...],
+    arenas_deadlock: bool,
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...
 def connect_tasks(owner_of: Callable[[Any], Any], /) -> None: ...

@@ -14,6 +14,7 @@
 #include "array/general.h"
 #include "array/index.h"
 #include "array/make.h"
+#include "array/memory.h"
 #include "array/method.h"
 #include "array/property.h"
 #include "array/root.h"
@@ -68,7 +69,7 @@ la_module_exec(PyObject *module)
     int (*const adders[])(PyObject *) = {
         la_interpreter_add, la_statement_add, la_region_lock_add, la_lockable_add,
         la_reentrant_add, la_changes_add, la_holds_add, la_guard_add,
-        la_owner_object_add, la_task_add, la_telling_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_augmented_add,
+        la_owner_object_add, la_task_add, la_telling_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_memory_add, la_augmented_add,
         la_array_type_add,
         la_flat_add, la_flags_add, la_property_add, la_run_add,
         la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,

@@ -21,6 +21,7 @@ __all__ = [
     "FlagsBase",
     "FlatBase",
     "GuardBase",
+    "MemoryBase",
     "connect",
     "connect_calls",
     "connect_copies",
@@ -86,6 +87,16 @@ class BufferBase:
     def in_operation(self) -> bool:
         """Whether the calling thread is inside an operation that this core does by itself."""
         return False
+
+
+class MemoryBase:
+    """What a core knows of a Memory."""
+
+    __slots__ = ("aliased", "buffer", "owner")
+
+    owner: Any  # what keeps the bytes alive
+    aliased: bool  # there may be aliases that do not keep this Memory alive
+    buffer: weakref.ref[Any] | None  # the Buffer whose memory it is, or was
 
 
 class ArrayBase(np.ndarray):

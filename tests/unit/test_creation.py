@@ -1,6 +1,7 @@
 """The functions that make LockedArrays, `la.array` and the others: what NumPy's make, locked."""
 
 import copy
+import gc
 import inspect
 import pickle
 import tracemalloc
@@ -483,6 +484,30 @@ def test_a_new_array_needs_little_memory():
         finally:
             tracemalloc.stop()
 
-    most = 1600 if la.backend == "native" else 6000
+    most = 1200 if la.backend == "native" else 6000
     assert grown(lambda: la.zeros(10)) < most
     assert grown(lambda: LockedArray(np.zeros(10))) < most
+
+
+@pytest.mark.parametrize("make", [la.zeros, la.ones, lambda n: LockedArray(np.arange(float(n)))])
+def test_bytes_outlive_the_array_that_numpy_made_of_them(make):
+    x = make(5)
+    expected = x.tolist()
+    alias, memory = np.asarray(x), x._memory
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        alias.base.setflags(write=True)
+    assert memory.buffer() is x._buffer
+    owner = memory.owner
+    assert memory.owner is owner
+    assert owner.flags.owndata
+    assert owner.tolist() == expected
+    x.resize(500)
+    x[:] = 7
+    assert alias.tolist() == owner.tolist() == expected
+    buffer = memory.buffer
+    del x
+    gc.collect()
+    assert buffer() is None
+    assert memory.buffer() is None
+    del memory, owner
+    assert alias.tolist() == expected

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "array/memory.h"
 #include "array/step.h"
 #include "guard/guarded.h"
 
@@ -99,7 +100,9 @@ la_buffer_dealloc(PyObject *object)
     Py_CLEAR(self->name);
     Py_CLEAR(self->owner);
     Py_CLEAR(self->operating);
-    Py_XDECREF(atomic_exchange_explicit(&self->memory, NULL, memory_order_acquire));
+    PyObject *memory = atomic_exchange_explicit(&self->memory, NULL, memory_order_acquire);
+    la_memory_forget(memory, object);
+    Py_XDECREF(memory);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -180,6 +183,10 @@ la_buffer_set_memory(PyObject *object, PyObject *memory, void *Py_UNUSED(closure
 
     if (memory == NULL) {
         PyErr_SetString(PyExc_AttributeError, "a Buffer has memory");
+        return -1;
+    }
+    /* Relaxed: only who moves the Buffer, under its lock, sets it. */
+    if (la_memory_leave(atomic_load_explicit(&self->memory, memory_order_relaxed)) < 0) {
         return -1;
     }
     Py_BEGIN_CRITICAL_SECTION(self);

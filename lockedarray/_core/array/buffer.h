@@ -46,17 +46,24 @@ la_is_frozen(const la_buffer_object *buffer)
     return atomic_load_explicit(&buffer->frozen, memory_order_acquire) != 0;
 }
 
-/* The lock of a facade that is not special; NULL: the general path. */
+/* The lock of a facade, whatever its elements are; NULL: the general path. */
 static inline la_region_lock *
-la_facade_lock(PyObject *object)
+la_facade_lock_of_any(PyObject *object)
 {
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(object)->buffer;
 
-    if (!LA_LIKELY(buffer != NULL) || PyDataType_REFCHK(la_fields(object)->descr)) {
+    if (!LA_LIKELY(buffer != NULL)) {
         return NULL;
     }
     la_region_lock *lock = (la_region_lock *)buffer->lock;
     return lock != NULL && lock->below == NULL ? lock : NULL;
+}
+
+/* The lock of a facade that is not special; NULL: the general path. */
+static inline la_region_lock *
+la_facade_lock(PyObject *object)
+{
+    return PyDataType_REFCHK(la_fields(object)->descr) ? NULL : la_facade_lock_of_any(object);
 }
 
 /*

@@ -6,6 +6,7 @@
 #include "array/general.h"
 #include "array/given.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/target.h"
 
 int
@@ -145,8 +146,9 @@ la_view_change(PyObject *array, PyObject *index, PyObject *value,
         }
     }
     else if (!la_is_plain_array(value)
-             && (!la_is_element(value) || target.descr->type_num == NPY_VOID
-                 || (update != NULL && !la_is_number(value)))) {
+             && (target.descr->type_num == NPY_VOID
+                 ? update != NULL || !PyDataType_HASFIELDS(target.descr) || !la_is_record(value)
+                 : !la_is_element(value) || (update != NULL && !la_is_number(value)))) {
         return LA_GENERAL;
     }
     la_operand *operand = la_operation_add_part(&operation, array, lock, LA_WRITE);
@@ -186,8 +188,13 @@ la_view_assign_list(PyObject *array, PyObject *index, PyObject *list)
 {
     la_target target;
 
-    if (la_facade_lock(array) == NULL || !la_target_find(array, index, &target)
-            || !la_has_plain_scalars(target.descr) || target.descr->type == NPY_CHARLTR) {
+    if (la_facade_lock(array) == NULL || !la_target_find(array, index, &target)) {
+        return LA_GENERAL;
+    }
+    if (target.descr->type_num == NPY_VOID && la_is_record(list)) {
+        return la_view_change(array, index, list, NULL);    /* each element becomes that */
+    }
+    if (!la_has_plain_scalars(target.descr) || target.descr->type == NPY_CHARLTR) {
         return LA_GENERAL;
     }
     la_facade *facade = la_facade_of(array);

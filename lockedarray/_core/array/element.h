@@ -113,19 +113,19 @@ la_element_offset(const char *address, const la_buffer_object *buffer)
 }
 
 /*
- * Locks one element: its address, or NULL with `error` set if there is one,
+ * Locks one element, of no objects: its address, or NULL with `error` set if there is one,
  * else for the general path. `hold` is the lock; NULL where there is none to be
  * given back, as of a reader of what is frozen.
  */
 static LA_ALWAYS_INLINE char *
-la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
-                la_hold **hold, bool *error)
+la_element_lock_of_any(PyObject *array, const npy_intp *index, int count, la_mode mode,
+                       la_hold **hold, bool *error)
 {
     la_region_lock *lock = la_facade_lock(array);
 
     *hold = NULL;
     *error = false;
-    if (lock == NULL || !la_has_plain_scalars(la_fields(array)->descr)) {
+    if (lock == NULL) {
         return NULL;
     }
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
@@ -165,6 +165,19 @@ la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
     }
     *hold = taken;
     return address;
+}
+
+/* The same for elements that are plain scalars, and else for the general path. */
+static LA_ALWAYS_INLINE char *
+la_element_lock(PyObject *array, const npy_intp *index, int count, la_mode mode,
+                la_hold **hold, bool *error)
+{
+    if (!LA_LIKELY(la_has_plain_scalars(la_fields(array)->descr))) {
+        *hold = NULL;
+        *error = false;
+        return NULL;
+    }
+    return la_element_lock_of_any(array, index, count, mode, hold, error);
 }
 
 static inline void

@@ -47,6 +47,8 @@ typedef struct {
     PyObject *wrapped_of_several;   /* (box, facades, raws, read_only, given) -> the same of several */
     PyObject *run;          /* the general version of run() */
     PyObject *role;         /* (function) -> what it writes: see function_roles; or None */
+    PyObject *copied_dtype; /* (dtype of an array) -> that of copies of its records, or None */
+    PyObject *records;      /* a tuple: types of records, besides numpy.void */
     PyObject *asks_for_array;   /* (frame) -> does it call a ufunc with out=...? */
     /* Functions, by how many arguments from the first on may be LockedArrays. */
     PyObject *readers;      /* which read these, and write nothing */
@@ -57,6 +59,7 @@ typedef struct {
     /* Functions that wait for no lock: how to call each without NumPy's dispatch, and its LA_VIEWER_... */
     PyObject *viewers;
     PyTypeObject *stand_in;     /* what NumPy puts between an array with other strides and its base */
+    PyTypeObject *augmented;    /* what x[i] is in x[i] += v, in general versions */
     PyTypeObject *at;       /* At and AtIndex */
     PyTypeObject *at_index;
     PyTypeObject *at_exchanged;     /* a named tuple of two: what compare_exchange returns */

@@ -14,6 +14,26 @@ la_index_part_is_basic(PyObject *part)
                && !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE));
 }
 
+/* A list of names of fields, of which NumPy makes a view. */
+static bool
+la_index_is_names(PyObject *index)
+{
+#ifdef Py_GIL_DISABLED
+    (void)index;
+    return false;       /* another thread may change it meanwhile */
+#else
+    if (!PyList_CheckExact(index) || PyList_GET_SIZE(index) == 0) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(index); i++) {
+        if (!PyUnicode_CheckExact(PyList_GET_ITEM(index, i))) {
+            return false;
+        }
+    }
+    return true;
+#endif
+}
+
 static bool
 la_index_part_is_integer(PyObject *part)
 {
@@ -26,7 +46,7 @@ la_index_makes_view(PyObject *index, int axes)
     Py_ssize_t integers = 0;
 
     if (!PyTuple_CheckExact(index)) {
-        return PyUnicode_CheckExact(index)
+        return PyUnicode_CheckExact(index) || la_index_is_names(index)
                || (la_index_part_is_basic(index)
                    && !(axes == 1 && la_index_part_is_integer(index)));
     }

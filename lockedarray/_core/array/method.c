@@ -82,6 +82,25 @@ typedef struct {
 
 static PyTypeObject *la_method_type;
 
+/* Is a record of it a tuple of numbers, texts and other such tuples? */
+static bool
+la_has_plain_fields(PyArray_Descr *descr)
+{
+    PyObject *name, *field;
+    Py_ssize_t position = 0;
+
+    if (!PyDataType_HASFIELDS(descr)) {
+        return false;
+    }
+    while (PyDict_Next(PyDataType_FIELDS(descr), &position, &name, &field)) {
+        PyArray_Descr *part = (PyArray_Descr *)PyTuple_GET_ITEM(field, 0);
+        if (part->type_num == NPY_VOID && !la_has_plain_fields(part)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static PyObject *
 la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs,
               PyObject *kwnames, bool *general)
@@ -103,7 +122,12 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
         }
         passed[i + 1] = args[i];
     }
-    if (la_operation_add(&operation, args[0], self->mode == LA_METHOD_WRITES ? LA_WRITE : LA_READ) < 0) {
+    int type = la_fields(args[0])->descr->type_num;
+    operation.count = 0;
+    /* Records that hold objects are for the general version. */
+    if ((type == NPY_VOID && PyDataType_REFCHK(la_fields(args[0])->descr))
+            || la_operation_add_any(&operation, args[0],
+                                    self->mode == LA_METHOD_WRITES ? LA_WRITE : LA_READ) < 0) {
         return NULL;
     }
     int locked = la_operation_lock(&operation);
@@ -118,7 +142,7 @@ la_method_run(la_method *self, PyObject *const *args, size_t count, size_t nargs
                                      nargs | PY_VECTORCALL_ARGUMENTS_OFFSET, kwnames);
         /* A list is tolist's; there are arrays in it, views, where records have subarrays. */
         if (result == NULL || !PyList_CheckExact(result)
-                || PyArray_TYPE((PyArrayObject *)raw) == NPY_VOID) {
+                || (type == NPY_VOID && !la_has_plain_fields(la_fields(raw)->descr))) {
             result = la_unwrapped(result, raw, args[0]);
         }
         Py_DECREF(raw);

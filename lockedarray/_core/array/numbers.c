@@ -35,7 +35,12 @@ la_number_add(la_operation *operation, PyObject *object, la_mode mode, int *inde
 {
     *index = -1;
     if (la_is_exact(object)) {
-        *index = la_operation_add(operation, object, mode);
+        PyArrayObject_fields *fields = la_fields(object);
+        /* Without axes the result may be anything that an element makes. */
+        if (LA_LIKELY(!PyDataType_REFCHK(fields->descr))
+                || (fields->nd > 0 && fields->descr->type_num != NPY_VOID)) {
+            *index = la_operation_add_any(operation, object, mode);
+        }
         return *index >= 0;
     }
     return la_is_number(object) || la_is_plain_array(object) || la_is_constant(object);
@@ -191,10 +196,12 @@ la_inplace(PyObject *array, PyObject *other, binaryfunc slot)
 static PyObject *
 la_unary(PyObject *array, unaryfunc slot)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     PyObject *result = NULL;
+    int at;
 
-    if (!la_is_exact(array) || la_operation_add(&operation, array, LA_READ) < 0) {
+    operation.count = 0;
+    if (!la_is_exact(array) || !la_number_add(&operation, array, LA_READ, &at)) {
         return slot(array);
     }
     int locked = la_operation_lock(&operation);
@@ -252,12 +259,22 @@ la_nb_inplace_power(PyObject *array, PyObject *other, PyObject *modulo)
     return result;
 }
 
+/* Are both arrays of records, without objects, which NumPy compares field by field? */
+static bool
+la_are_records(PyObject *array, PyObject *other)
+{
+    return (la_is_exact(other) || la_is_plain_array(other))
+           && la_fields(other)->descr->type_num == NPY_VOID
+           && PyDataType_HASFIELDS(la_fields(array)->descr);
+}
+
 /* How: Py_LT ... The comparisons of structured arrays are no ufuncs. */
 PyObject *
 la_compare(PyObject *array, PyObject *other, int how)
 {
     la_pair pair;
-    int begun = la_fields(array)->descr->type_num == NPY_VOID ? LA_GENERAL
+    int begun = la_fields(array)->descr->type_num == NPY_VOID && !la_are_records(array, other)
+        ? LA_GENERAL
         : la_pair_begin(&pair, array, other, LA_READ);
 
     if (begun < 0) {

@@ -3,22 +3,24 @@
  */
 #include "array/operation.h"
 
-int
-la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
-{
-    la_region_lock *lock = la_facade_lock(facade);
+#include "array/policy.h"
 
+static inline int
+la_operation_add_of_lock(la_operation *operation, PyObject *facade, la_region_lock *lock,
+                         la_mode mode)
+{
     if (lock == NULL) {
         return -1;
     }
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(facade)->buffer;
     bool frozen = la_is_frozen(buffer);
+    bool exclusive = la_is_exclusive(buffer, (PyArray_Descr *)la_fields(facade)->descr);
     if (mode == LA_WRITE && (frozen || !la_facade_of(facade)->may_write)) {
         return -1;
     }
     for (int i = 0; i < operation->count; i++) {
         la_operand *known = &operation->operands[i];
-        if (known->facade == facade && known->locks == !frozen && !known->is_part) {
+        if (known->facade == facade && known->locks == (!frozen || exclusive) && !known->is_part) {
             if (mode == LA_WRITE) {
                 known->mode = LA_WRITE;
             }
@@ -29,14 +31,27 @@ la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
         return -1;
     }
     la_operand *operand = &operation->operands[operation->count];
-    la_facade_region(facade, buffer, &operand->region);
+    la_facade_region_locked(facade, buffer, &operand->region);
     operand->facade = facade;
     operand->buffer = buffer;
     operand->lock = lock;
     operand->mode = mode;
-    operand->locks = !frozen;
+    operand->locks = !frozen || exclusive;
+    operand->exclusive = exclusive;
     operand->is_part = false;
     return operation->count++;
+}
+
+int
+la_operation_add(la_operation *operation, PyObject *facade, la_mode mode)
+{
+    return la_operation_add_of_lock(operation, facade, la_facade_lock(facade), mode);
+}
+
+int
+la_operation_add_any(la_operation *operation, PyObject *facade, la_mode mode)
+{
+    return la_operation_add_of_lock(operation, facade, la_facade_lock_of_any(facade), mode);
 }
 
 la_operand *
@@ -51,6 +66,7 @@ la_operation_add_part(la_operation *operation, PyObject *facade, la_region_lock 
     operand->lock = lock;
     operand->mode = mode;
     operand->locks = operand->is_part = true;
+    operand->exclusive = false;
     return operand;
 }
 
@@ -71,7 +87,7 @@ la_operand_is_current(const la_operand *operand)
     if (operand->is_part) {
         return true;
     }
-    la_facade_region(operand->facade, operand->buffer, &now);
+    la_facade_region_locked(operand->facade, operand->buffer, &now);
     return la_region_equal(&now, &operand->region);
 }
 
@@ -87,7 +103,8 @@ la_operation_want(la_operation *operation)
             continue;
         }
         la_hold *hold = la_hold_make(operation->thread,
-                                     la_region_mode(&operand->region, operand->mode));
+                                     la_region_mode(&operand->region,
+                                                    operand->exclusive ? LA_WRITE : operand->mode));
         if (hold == NULL) {
             la_wanted_free(operation->wanted, count, operation->thread);
             return -1;

@@ -9,8 +9,8 @@
  *
  * An operand is taken only if nothing about it is special: it is on a Buffer,
  * no lock of somebody else is below that one's, its elements are not Python
- * objects, and it may be written if it is to be. Everything else takes the
- * general path, which is written in Python above both cores and is never
+ * objects (but for la_operation_add_any), and it may be written if it is to be. Everything
+ * else takes the general path, which is written in Python above both cores and is never
  * wrong, only slower.
  *
  * Regions are computed before the lock is held, from what the facade shows
@@ -19,7 +19,7 @@
  * whether it changed in between.
  *
  * While an operation is locked no Python code runs but what the general path
- * would run under its lock, too: NumPy's own, and handlers of warnings and
+ * would run under its lock, too: NumPy's own, code of elements, and handlers of warnings and
  * floating point errors. Such code may switch greenlets, which copies this
  * stack away: nobody looks at it but the operation itself, and its holds are
  * records elsewhere.
@@ -37,7 +37,8 @@ typedef struct {
     la_buffer_object *buffer;   /* the facade's reference */
     la_region_lock *lock;       /* the buffer's */
     la_mode mode;
-    bool locks;                 /* not frozen */
+    bool locks;                 /* not frozen; but what is exclusive is locked all the same */
+    bool exclusive;             /* locked for writing, though it may be read only */
     bool is_part;               /* of what the facade shows; the caller checks it */
     la_region region;
 } la_operand;
@@ -53,6 +54,8 @@ typedef struct {
 
 /* Adds an array, once; its index, or -1 for the general path. */
 int la_operation_add(la_operation *operation, PyObject *facade, la_mode mode);
+/* The same, of Python objects and of texts in an arena, too: in the mode that these ask for. */
+int la_operation_add_any(la_operation *operation, PyObject *facade, la_mode mode);
 
 /*
  * Adds a part of what an array shows, whose region is set already in the operand that

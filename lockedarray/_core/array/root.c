@@ -8,8 +8,10 @@
  */
 #include "array/root.h"
 
+#include "array/memory.h"
+
 static PyTypeObject *la_buffer_class, *la_memory_class, *la_lock_class;
-static PyObject *la_owner_name, *la_buffer_name, *la_exclusive;
+static PyObject *la_exclusive;
 
 /* A new reference to the lock that is given, or to a new one. */
 static PyObject *
@@ -31,21 +33,19 @@ la_root_lock(PyObject *given)
 }
 
 static PyObject *
-la_root_memory(PyObject *array, PyObject *buffer)
+la_root_memory(PyObject *array, PyObject *buffer, bool takes)
 {
-    PyObject *reference = PyWeakref_NewRef(buffer, NULL);
-    PyObject *memory = reference == NULL ? NULL : la_memory_class->tp_alloc(la_memory_class, 0);
+    PyObject *memory = la_memory_class->tp_alloc(la_memory_class, 0);
 
-    if (memory != NULL && (PyObject_SetAttr(memory, la_owner_name, array) < 0
-                           || PyObject_SetAttr(memory, la_buffer_name, reference) < 0)) {
+    if (memory != NULL
+            && la_memory_begin((la_memory_object *)memory, buffer, array, takes) < 0) {
         Py_CLEAR(memory);
     }
-    Py_XDECREF(reference);
     return memory;
 }
 
 static la_buffer_object *
-la_root_buffer(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
+la_root_buffer(PyObject *array, bool takes, PyObject *lock, PyObject *objects, PyObject *name)
 {
     la_buffer_object *buffer
         = (la_buffer_object *)la_buffer_class->tp_alloc(la_buffer_class, 0);
@@ -63,7 +63,8 @@ la_root_buffer(PyObject *array, PyObject *lock, PyObject *objects, PyObject *nam
     atomic_store_explicit(&buffer->extent,
                           (uintptr_t)PyArray_NBYTES((PyArrayObject *)array),
                           memory_order_relaxed);
-    PyObject *memory = buffer->lock == NULL ? NULL : la_root_memory(array, (PyObject *)buffer);
+    PyObject *memory = buffer->lock == NULL ? NULL
+        : la_root_memory(array, (PyObject *)buffer, takes);
     if (memory == NULL) {
         Py_DECREF(buffer);
         return NULL;
@@ -97,12 +98,16 @@ la_root_takes(PyObject *array)
 PyObject *
 la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
 {
-    la_buffer_object *buffer = la_root_buffer(array, lock, objects, name);
+    bool takes = la_memory_takes(array);
+    char may_write = PyArray_ISWRITEABLE((PyArrayObject *)array) != 0;
+    la_buffer_object *buffer = la_root_buffer(array, takes, lock, objects, name);
     if (buffer == NULL) {
         return NULL;
     }
     PyObject *memory = atomic_load_explicit(&buffer->memory, memory_order_relaxed);
-    PyObject *base = la_root_view(&PyArray_Type, array), *root = NULL;
+    /* An array whose bytes were taken over shows them read-only: it is the base itself. */
+    PyObject *base = takes ? Py_NewRef(array) : la_root_view(&PyArray_Type, array);
+    PyObject *root = NULL;
     if (base != NULL) {
         la_fields(base)->base = Py_NewRef(memory);
         root = la_root_view(la_class, array);
@@ -112,7 +117,7 @@ la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
         la_fields(root)->base = base;
         facade->buffer = (PyObject *)buffer;
         facade->memory = Py_NewRef(memory);
-        facade->may_write = PyArray_ISWRITEABLE((PyArrayObject *)array) != 0;
+        facade->may_write = may_write;
         la_buffer_know(buffer, root);
         return root;
     }
@@ -156,7 +161,8 @@ la_connect_roots(PyObject *Py_UNUSED(module), PyObject *args)
                           &PyType_Type, &lock)) {
         return NULL;
     }
-    if (!PyType_IsSubtype(buffer, la_buffer_type) || !PyType_IsSubtype(lock, la_region_lock_type)) {
+    if (!PyType_IsSubtype(buffer, la_buffer_type) || !PyType_IsSubtype(memory, la_memory_type)
+            || !PyType_IsSubtype(lock, la_region_lock_type)) {
         PyErr_SetString(PyExc_TypeError, "expected the classes Buffer, Memory and RegionLock");
         return NULL;
     }
@@ -182,10 +188,8 @@ static PyMethodDef la_root_functions[] = {
 int
 la_root_add(PyObject *module)
 {
-    la_owner_name = PyUnicode_InternFromString("owner");
-    la_buffer_name = PyUnicode_InternFromString("buffer");
     la_exclusive = PyUnicode_InternFromString("exclusive");
-    if (la_owner_name == NULL || la_buffer_name == NULL || la_exclusive == NULL) {
+    if (la_exclusive == NULL) {
         return -1;
     }
     return PyModule_AddFunctions(module, la_root_functions);

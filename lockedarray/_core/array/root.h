@@ -13,8 +13,8 @@ bool la_root_takes(PyObject *array);
 bool la_root_is_fit(PyObject *array);
 
 /*
- * A LockedArray over an exact array that nobody else can reach. Lock and name may be None. It is
- * for the caller to have the lock named.
+ * A LockedArray over an exact array that nobody else can reach, and that need not own its bytes
+ * afterwards. Lock and name may be None. It is for the caller to have the lock named.
  */
 PyObject *la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name);
 

@@ -7,13 +7,17 @@
  */
 #include "array/subscript.h"
 
+#include <string.h>
+
 #include "array/augmented.h"
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
 #include "array/given.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/result.h"
+#include "array/target.h"
 #include "array/view.h"
 #include "guard/statement.h"
 
@@ -50,37 +54,49 @@ la_element_set(PyObject *array, const npy_intp *index, int count, PyObject *valu
     return result;
 }
 
-/* x[3] = z, of a LockedArray, which is read in the same step: 0, LA_GENERAL or -1. */
+/* array[index] = a LockedArray, of one element: both are locked as one. */
 static int
-la_element_set_array(PyObject *array, const npy_intp *index, int count, PyObject *value)
+la_element_set_from(PyObject *array, const npy_intp *index, int count, PyObject *value)
 {
     la_region_lock *lock = la_facade_lock(array);
-    la_operation operation = {.count = 0};
+    la_operation operation;
+    int result = LA_GENERAL;
 
-    if (lock == NULL || !la_has_plain_scalars(la_fields(array)->descr)) {
+    PyArray_Descr *descr = (PyArray_Descr *)la_fields(array)->descr;
+    if (lock == NULL || !la_has_plain_scalars(descr)) {
         return LA_GENERAL;
     }
-    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
-    char *address = la_element_address(array, index, count);
-    int value_at = address == NULL ? -1 : la_operation_add(&operation, value, LA_READ);
+    la_facade *facade = la_facade_of(array);
+    la_buffer_object *buffer = (la_buffer_object *)facade->buffer;
+    const char *address = la_element_address(array, index, count);
+    if (address == NULL || la_is_frozen(buffer) || !facade->may_write) {
+        return LA_GENERAL;
+    }
+    operation.count = 0;
+    int value_at = la_operation_add(&operation, value, LA_READ);
     if (value_at < 0) {
         return LA_GENERAL;
     }
     int64_t offset = la_element_offset(address, buffer);
     la_operand *operand = la_operation_add_part(&operation, array, lock, LA_WRITE);
-    la_region_set_extent(&operand->region, offset, PyDataType_ELSIZE(la_fields(array)->descr));
+    la_region_set_extent(&operand->region, offset, PyDataType_ELSIZE(descr));
     la_region_settle(&operand->region, buffer);
-    int result = la_operation_lock(&operation);
-    if (result != 0) {
-        return result;
+    int locked = la_operation_lock(&operation);
+    if (locked != 0) {
+        return locked;
     }
-    result = LA_GENERAL;
-    address = la_element_address(array, index, count);
-    if (address != NULL && la_element_offset(address, buffer) == offset) {
-        PyObject *raw = la_operand_raw(&operation, value_at, value);
-        result = raw == NULL ? -1
-            : PyArray_Pack((PyArray_Descr *)la_fields(array)->descr, address, raw);
-        Py_XDECREF(raw);
+    char *now = la_element_address(array, index, count);
+    if (now != NULL && la_element_offset(now, buffer) == offset) {
+        if (la_fields(value)->nd == 0 && la_fields(value)->descr == la_fields(array)->descr) {
+            /* They may overlap. */
+            memmove(now, la_fields(value)->data, (size_t)PyDataType_ELSIZE(descr));
+            result = 0;
+        }
+        else {
+            PyObject *raw = la_operand_raw(&operation, value_at, value);
+            result = raw == NULL ? -1 : PyArray_Pack(descr, now, raw);
+            Py_XDECREF(raw);
+        }
     }
     la_operation_unlock(&operation);
     return result;
@@ -92,10 +108,12 @@ la_element_set_array(PyObject *array, const npy_intp *index, int count, PyObject
 static PyObject *
 la_advanced_get(PyObject *array, PyObject *index)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     PyObject *result = NULL;
 
-    if (la_operation_add(&operation, array, LA_READ) < 0 || la_operation_lock(&operation) != 0) {
+    operation.count = 0;
+    if (la_operation_add_any(&operation, array, LA_READ) < 0
+            || la_operation_lock(&operation) != 0) {
         return NULL;
     }
     PyObject *raw = la_raw(array, LA_READ);
@@ -107,25 +125,22 @@ la_advanced_get(PyObject *array, PyObject *index)
     return result;
 }
 
-/* 0, LA_GENERAL or -1. */
+/* Sets what an index names, under a lock of the whole: 0, LA_GENERAL or -1. */
 static int
-la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
+la_whole_set(PyObject *array, PyObject *index, PyObject *value)
 {
-    la_operation operation = {.count = 0};
+    la_operation operation;
     int value_at = -1;
 
-    if (la_operation_add(&operation, array, LA_WRITE) < 0) {
+    operation.count = 0;
+    if (la_operation_add_any(&operation, array, LA_WRITE) < 0) {
         return LA_GENERAL;
     }
     if (la_is_facade(value)) {
-        value_at = la_operation_add(&operation, value, LA_READ);
+        value_at = la_operation_add_any(&operation, value, LA_READ);
         if (value_at < 0) {
             return LA_GENERAL;
         }
-    }
-    else if (!la_is_plain_array(value) && !la_is_number(value)
-             && !(la_is_element(value) && la_has_plain_scalars(la_fields(array)->descr))) {
-        return LA_GENERAL;
     }
     int result = la_operation_lock(&operation);
     if (result != 0) {
@@ -134,6 +149,17 @@ la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
     result = la_raw_assign(array, index, &operation, value_at, value);
     la_operation_unlock(&operation);
     return result;
+}
+
+static int
+la_advanced_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    if (PyDataType_REFCHK(la_fields(array)->descr)
+            || (!la_is_facade(value) && !la_is_plain_array(value) && !la_is_number(value)
+                && !(la_is_element(value) && la_has_plain_scalars(la_fields(array)->descr)))) {
+        return LA_GENERAL;
+    }
+    return la_whole_set(array, index, value);
 }
 
 /* Is there an array of no axes in the index? It is an integer, and may name one element. */
@@ -171,6 +197,89 @@ la_advanced_set_list(PyObject *array, PyObject *index, PyObject *list)
     }
     int result = la_advanced_set(array, index, made);
     Py_DECREF(made);
+    return result;
+}
+
+/* -- several objects, or texts: under a lock of the whole array ------------------------- */
+
+/* What objects are set to without foreign code, one value or the items of a tuple. */
+static inline bool
+la_is_plain_object(PyObject *value)
+{
+    return value == Py_None || la_is_number(value) || PyUnicode_CheckExact(value)
+           || PyBytes_CheckExact(value);
+}
+
+/*
+ * What is stored in place of a value: itself, or a tuple with the items of a list, which other
+ * threads may change. NULL without an error: the general path.
+ */
+static PyObject *
+la_objects_stored(PyObject *value)
+{
+    if (la_is_plain_object(value) || la_is_plain_array(value) || la_is_facade(value)
+            || (Py_TYPE(value) == &PyArray_Type
+                && la_fields(value)->descr->type_num == NPY_OBJECT)) {
+        return Py_NewRef(value);
+    }
+    if (!PyTuple_CheckExact(value) && !PyList_CheckExact(value)) {
+        return NULL;
+    }
+    PyObject *items = PyTuple_CheckExact(value) ? Py_NewRef(value) : PyList_AsTuple(value);
+    for (Py_ssize_t i = 0; items != NULL && i < PyTuple_GET_SIZE(items); i++) {
+        if (!la_is_plain_object(PyTuple_GET_ITEM(items, i))) {
+            Py_CLEAR(items);
+        }
+    }
+    return items;
+}
+
+/* Is it the view that this index makes? */
+static bool
+la_is_own_view(PyObject *array, PyObject *index, PyObject *value)
+{
+    la_target target;
+
+    return la_is_facade(value) && la_facade_of(value)->buffer == la_facade_of(array)->buffer
+           && (!la_target_find(array, index, &target) || la_target_is(&target, array, value));
+}
+
+/* Does it make a view with axes? The one element of a view without is a list as such. */
+static bool
+la_index_makes_axes(PyObject *array, PyObject *index)
+{
+    la_target target;
+
+    return la_index_makes_view(index, la_fields(array)->nd)
+           && la_target_find(array, index, &target) && target.nd > 0;
+}
+
+/* 0, LA_GENERAL or -1. */
+static int
+la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    int type = la_fields(array)->descr->type_num;
+
+    if ((type != NPY_OBJECT && type != NPY_VSTRING) || !la_index_is_plain(index)
+            || la_is_own_view(array, index, value)) {
+        return LA_GENERAL;
+    }
+    /* To an index that names one element, as an array without axes does, that is the element. */
+    if ((PyList_CheckExact(value) && !la_index_makes_axes(array, index))
+            || (la_is_facade(value) && !la_index_makes_view(index, la_fields(array)->nd))) {
+        return LA_GENERAL;
+    }
+    if (type == NPY_VSTRING) {
+        return PyUnicode_CheckExact(value) || la_is_plain_array(value)
+                       || (la_is_facade(value) && la_fields(value)->descr->type_num != NPY_OBJECT)
+               ? la_whole_set(array, index, value) : LA_GENERAL;
+    }
+    PyObject *stored = la_objects_stored(value);
+    if (stored == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_whole_set(array, index, stored);
+    Py_DECREF(stored);
     return result;
 }
 
@@ -223,6 +332,10 @@ la_subscript(PyObject *array, PyObject *index)
             return LA_LIKELY(!la_augments(array, index)) ? result
                 : la_augmented_new(array, index, result);
         }
+        if (!PyErr_Occurred() && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)
+                && !la_augments(array, index)) {
+            result = la_other_element_get(array, integers, count);
+        }
     }
     else if (la_facade_of(array)->buffer != NULL
              && la_index_makes_view(index, la_fields(array)->nd)) {
@@ -232,7 +345,7 @@ la_subscript(PyObject *array, PyObject *index)
             la_facade_of(result)->augmented = 1;
         }
     }
-    else {
+    else if (!(PyDataType_REFCHK(la_fields(array)->descr) && la_augments(array, index))) {
         PyObject *taken = la_index_taken(index);
         if (taken != NULL) {
             result = la_advanced_get(array, taken);
@@ -257,14 +370,16 @@ la_subscript(PyObject *array, PyObject *index)
 static LA_COLD void
 la_item_check(PyObject *array, Py_ssize_t i)
 {
-    la_region_lock *lock = la_facade_lock(array);
-    la_operation operation = {.count = 0};
+    la_region_lock *lock = la_facade_lock_of_any(array);
+    la_operation operation;
 
+    operation.count = 0;
     if (lock == NULL || i < la_fields(array)->dimensions[0]) {
         return;
     }
     /* A resize may come in between; then it is as much behind the end, or for the general path. */
-    if (la_operation_add(&operation, array, LA_READ) < 0 || la_operation_lock(&operation) != 0) {
+    if (la_operation_add_any(&operation, array, LA_READ) < 0
+            || la_operation_lock(&operation) != 0) {
         return;
     }
     npy_intp length = la_fields(array)->nd == 1 ? la_fields(array)->dimensions[0] : i + 1;
@@ -283,6 +398,10 @@ la_item(PyObject *array, Py_ssize_t i)
     if (la_fields(array)->nd == 1 && i >= 0) {
         npy_intp index = i;
         result = la_element_get(array, &index, 1);
+        if (result == NULL && !PyErr_Occurred()
+                && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)) {
+            result = la_other_element_get(array, &index, 1);
+        }
         if (result == NULL && !PyErr_Occurred()) {
             la_item_check(array, i);
         }
@@ -319,26 +438,34 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
         return la_augmented_store(array, index, array, integers, count, value);
     }
     if (count >= 0 && count == la_fields(array)->nd) {
-        if (LA_LIKELY(la_is_element(value))) {
+        if (!la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)) {
+            result = la_other_element_set(array, integers, count, value);
+        }
+        else if (LA_LIKELY(la_is_element(value))) {
             result = la_element_set(array, integers, count, value);
         }
-        else if (la_is_exact(value)) {
-            result = la_element_set_array(array, integers, count, value);
+        else if (la_is_facade(value)) {
+            result = la_element_set_from(array, integers, count, value);
         }
     }
     else {
         if (la_is_facade(value) && la_facade_of(value)->augmented && la_is_own(array, value)) {
             return 0;
         }
-        result = la_view_assign(array, index, value);
-        PyObject *taken = result == LA_GENERAL ? la_index_taken(index) : NULL;
-        if (taken != NULL) {
-            result = la_is_list(value) ? la_advanced_set_list(array, taken, value)
-                : la_advanced_set(array, taken, value);
-            Py_DECREF(taken);
+        if (PyDataType_REFCHK(la_fields(array)->descr)) {
+            result = la_objects_set(array, index, value);
         }
-        else if (result == LA_GENERAL && PyErr_Occurred()) {
-            return -1;
+        else {
+            result = la_view_assign(array, index, value);
+            PyObject *taken = result == LA_GENERAL ? la_index_taken(index) : NULL;
+            if (taken != NULL) {
+                result = la_is_list(value) ? la_advanced_set_list(array, taken, value)
+                    : la_advanced_set(array, taken, value);
+                Py_DECREF(taken);
+            }
+            else if (result == LA_GENERAL && PyErr_Occurred()) {
+                return -1;
+            }
         }
     }
     if (result != LA_GENERAL) {

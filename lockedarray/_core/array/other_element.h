@@ -1,0 +1,18 @@
+/*
+ * Elements that are no plain scalars: Python objects, text of varied length, records.
+ */
+#ifndef LOCKEDARRAY_CORE_ARRAY_OTHER_ELEMENT_H_
+#define LOCKEDARRAY_CORE_ARRAY_OTHER_ELEMENT_H_
+
+#include "array/numpy.h"
+
+/* The element at `count` integers, one for each axis; NULL without an error: the general path. */
+PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count);
+
+/* 0, LA_GENERAL or -1. */
+int la_other_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value);
+
+/* Is it one record, whose use runs no foreign code: a tuple of plain values, or a scalar? */
+bool la_is_record(PyObject *value);
+
+#endif  /* LOCKEDARRAY_CORE_ARRAY_OTHER_ELEMENT_H_ */

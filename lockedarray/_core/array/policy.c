@@ -1,0 +1,6 @@
+/*
+ * What this NumPy's arenas need.
+ */
+#include "array/policy.h"
+
+bool la_arenas_deadlock;
