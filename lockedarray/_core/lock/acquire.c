@@ -8,10 +8,11 @@
 #include "lock/acquire.h"
 
 #include "lock/awaiting.h"
+#include "lock/shared.h"
 
 /* Not results of la_acquire. */
-#define LA_WAITING ((la_status)(LA_INTERRUPTED + 1))    /* the thread is queued */
-#define LA_CALLED ((la_status)(LA_INTERRUPTED + 2))     /* and has a signal to look for */
+#define LA_WAITING ((la_status)(LA_FULL + 1))           /* the thread is queued */
+#define LA_CALLED ((la_status)(LA_FULL + 2))            /* and has a signal to look for */
 
 /* Under the mutex: takes the hold for the thread itself. */
 static void
@@ -31,10 +32,14 @@ la_waiter_try(la_hold *waiter, bool may_join)
         return LA_NOTHING;
     }
     la_obstacle obstacle = la_obstacle_locked(waiter);
+    if (obstacle != LA_NOTHING && waiter->lock->shared != NULL
+            && la_shared_bury(waiter->lock, &wakes)) {
+        obstacle = la_obstacle_locked(waiter);
+    }
     if (obstacle == LA_NOTHING) {
         la_waiter_take_locked(waiter);
     }
-    else if (may_join) {
+    else if (may_join && obstacle != LA_LEFT_HALF_WRITTEN) {
         la_queue_append_locked(waiter);
     }
     la_lock_leave(waiter->lock, waiter->thread, &wakes);
@@ -72,14 +77,19 @@ la_waiter_leave_locked(la_hold *waiter, la_status status, la_wakes *wakes)
     return status;
 }
 
-/* It looks, and takes the lock if nothing is in its way: LA_OK or LA_WAITING. */
+/* It looks, and takes the lock if nothing is in its way: LA_OK, LA_WAITING or LA_POISONED. */
 static la_status
 la_waiter_look_locked(la_hold *waiter, la_wakes *wakes)
 {
-    if (la_obstacle_locked(waiter) == LA_NOTHING) {
+    la_obstacle obstacle = la_obstacle_locked(waiter);
+
+    if (obstacle == LA_NOTHING) {
         la_queue_remove_locked(waiter);
         la_waiter_take_locked(waiter);
         return LA_OK;
+    }
+    if (obstacle == LA_LEFT_HALF_WRITTEN) {
+        return la_waiter_leave_locked(waiter, LA_POISONED, wakes);
     }
     if (waiter->signalled) {
         /* Somebody was faster. Others may have stepped back for this one. */
@@ -97,8 +107,11 @@ la_waiter_woken_locked(la_hold *waiter, la_wake_reason reason,
     if (!waiter->queued) {
         return la_waiter_leave_locked(waiter, LA_OK, wakes);
     }
-    if (waiter->signalled && la_waiter_look_locked(waiter, wakes) == LA_OK) {
-        return LA_OK;
+    if (waiter->signalled) {
+        la_status status = la_waiter_look_locked(waiter, wakes);
+        if (status != LA_WAITING) {
+            return status;
+        }
     }
     if (reason == LA_LATE) {
         return la_waiter_leave_locked(waiter, LA_TIMEOUT, wakes);
@@ -122,7 +135,9 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t *slice)
     la_status status = LA_WAITING;
 
     while (status == LA_WAITING) {
-        la_wake_reason reason = la_park(&self->parker, look < deadline ? look : deadline);
+        int64_t until = look < deadline ? look : deadline;
+        la_wake_reason reason = LA_LIKELY(lock->shared == NULL)
+            ? la_park(&self->parker, until) : la_shared_park(waiter, self, until);
         la_wakes wakes = {0};
 
         if (reason == LA_LATE && look < deadline) {
@@ -197,21 +212,31 @@ static la_status
 la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
 {
     bool nested = la_thread_holds_any(waiter->thread);
+    la_lock *lock = waiter->lock;
     la_status status;
 
     if (nested) {
         la_graph_lock();
+        if (lock->shared != NULL) {
+            /* What stands for others is in the graph for as long as this lasts. */
+            la_shared_enter(lock, waiter->thread);
+        }
     }
     if (comes_back) {
         status = la_waiter_come_back(waiter, nested);
     }
     else {
         waiter->nested = nested;
-        status = la_waiter_try(waiter, true) == LA_NOTHING ? LA_OK : LA_WAITING;
+        la_obstacle obstacle = la_waiter_try(waiter, true);
+        status = obstacle == LA_NOTHING ? LA_OK
+            : obstacle == LA_LEFT_HALF_WRITTEN ? LA_POISONED : LA_WAITING;
     }
     if (nested) {
         if (status == LA_WAITING && la_graph_add_locked(waiter, deadlock)) {
             status = LA_DEADLOCK;
+        }
+        if (lock->shared != NULL) {
+            la_shared_leave(lock, waiter->thread);
         }
         la_graph_unlock();
     }
@@ -422,7 +447,8 @@ la_acquire_now(la_hold *hold, bool nested, const la_wait_hooks *hooks)
             obstacle = la_waiter_outlast(hold, hooks);
         }
     }
-    return obstacle == LA_NOTHING ? LA_OK : LA_TIMEOUT;
+    return obstacle == LA_NOTHING ? LA_OK
+        : obstacle == LA_LEFT_HALF_WRITTEN ? LA_POISONED : LA_TIMEOUT;
 }
 
 /* A newcomer heeds everybody. */
@@ -431,7 +457,7 @@ la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
 {
     hold->lock = lock;      /* before it is remembered anywhere: see fork.c */
     hold->thread = self;
-    hold->notify = NULL;
+    hold->notify = lock->shared == NULL ? NULL : la_shared_notify;
     hold->wanted_by = la_thread_owner(self);
     hold->heeds = UINT64_MAX;
     hold->queued = false;
@@ -442,10 +468,9 @@ la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
  * A thread that waits with a deadline that has passed does not queue. One that
  * holds something tries first, so that the graph is for those who must wait.
  */
-LA_COLD la_status
-la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
-                int64_t deadline, const la_wait_hooks *hooks,
-                la_deadlock *deadlock)
+static la_status
+la_acquire_contended(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
+                     const la_wait_hooks *hooks, la_deadlock *deadlock)
 {
     static const la_wait_hooks none = {0};
     bool may_wait = deadline == LA_NEVER
@@ -466,6 +491,35 @@ la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
     return la_acquire_queued(hold, true, deadline, hooks, deadlock);
 }
 
+/* Of a lock between processes: that step which needs no others, or a slot and all the rest. */
+static la_status
+la_acquire_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
+                  const la_wait_hooks *hooks, la_deadlock *deadlock)
+{
+    if (la_shared_claim(lock, hold, self)) {
+        return LA_OK;
+    }
+    hold->lock = lock;
+    if (!la_shared_begin(hold, self)) {
+        return LA_FULL;
+    }
+    la_status status = la_acquire_contended(lock, hold, self, deadline, hooks, deadlock);
+    if (status != LA_OK) {
+        la_shared_end(hold);
+    }
+    return status;
+}
+
+LA_COLD la_status
+la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
+                int64_t deadline, const la_wait_hooks *hooks,
+                la_deadlock *deadlock)
+{
+    return LA_LIKELY(lock->shared == NULL)
+        ? la_acquire_contended(lock, hold, self, deadline, hooks, deadlock)
+        : la_acquire_shared(lock, hold, self, deadline, hooks, deadlock);
+}
+
 static void
 la_release_or_give_back(la_hold *hold, la_thread *self, bool is_change)
 {
@@ -473,6 +527,9 @@ la_release_or_give_back(la_hold *hold, la_thread *self, bool is_change)
     la_owner *owner = la_hold_owner(hold);
     la_wakes wakes = {0};
 
+    if (lock->shared != NULL && la_shared_unclaim(hold, self)) {
+        return;
+    }
     if (la_lock_enter_or_drop(hold, self)) {
         la_owner_forget(owner, hold);
         return;
@@ -484,6 +541,9 @@ la_release_or_give_back(la_hold *hold, la_thread *self, bool is_change)
     }
     la_owner_forget(owner, hold);
     la_lock_leave(lock, self, &wakes);
+    if (!LA_LIKELY(lock->shared == NULL)) {
+        la_shared_end(hold);
+    }
 }
 
 LA_COLD void
@@ -501,6 +561,21 @@ la_give_back_slow(la_hold *hold, la_thread *self)
 LA_COLD bool
 la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self)
 {
+    bool held;
+
+    if (lock->shared != NULL) {
+        if (la_shared_claim(lock, hold, self)) {
+            return true;
+        }
+        hold->lock = lock;
+        if (!la_shared_begin(hold, self)) {
+            return false;
+        }
+    }
     la_waiter_begin(lock, hold, self);
-    return la_waiter_try(hold, false) == LA_NOTHING;
+    held = la_waiter_try(hold, false) == LA_NOTHING;
+    if (!held && lock->shared != NULL) {
+        la_shared_end(hold);
+    }
+    return held;
 }

@@ -31,6 +31,8 @@ typedef enum {
     LA_TIMEOUT,
     LA_DEADLOCK,        /* waiting would have closed a cycle */
     LA_INTERRUPTED,     /* check_interrupt said so */
+    LA_POISONED,        /* a process died while it wrote there (shared.h) */
+    LA_FULL,            /* no more threads can share the lock, or hold more of it */
 } la_status;
 
 /*

@@ -3,6 +3,8 @@
  */
 #include "lock/change.h"
 
+#include "lock/shared.h"
+
 static la_mutex la_changes_mutex;
 static la_hold *la_changes;         /* all watches there are, by outer and newer */
 
@@ -63,6 +65,9 @@ la_watch_link_locked(la_hold *watch)
     watch->ticket = watch->lock->tickets++;
     watch->queued = true;
     la_hold_set_add(&watch->lock->changes, watch, watch->wanted_by);
+    if (!LA_LIKELY(watch->lock->shared == NULL)) {
+        la_shared_note(watch, LA_SLOT_WATCHING);
+    }
 }
 
 la_hold *
@@ -75,9 +80,13 @@ la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *ot
     if (watch == NULL) {
         return NULL;
     }
+    if (lock->shared != NULL && !la_shared_begin(watch, self)) {
+        la_hold_free(watch, self);
+        return NULL;
+    }
     watch->thread = self;
     watch->wanted_by = la_thread_owner(self);
-    watch->notify = notify;
+    watch->notify = notify != NULL || lock->shared == NULL ? notify : la_shared_notify;
     watch->subject = context;
     watch->shown = NULL;
     watch->older = others;
@@ -90,6 +99,32 @@ la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *ot
     return watch;
 }
 
+/*
+ * Of several locks one may be between processes. Then its word is slept on; and where another one is
+ * not, who tells of a change there does not know, so that is looked for.
+ */
+#define LA_MIXED_NS LA_MILLISECOND
+
+static la_wake_reason
+la_change_park(const la_hold *watch, la_thread *self, int64_t deadline)
+{
+    const la_hold *shared = watch;
+
+    while (shared != NULL && shared->lock->shared == NULL) {
+        shared = shared->older;
+    }
+    if (shared == NULL) {
+        return la_park(&self->parker, deadline);
+    }
+    if (shared == watch && watch->older == NULL) {
+        return la_shared_park((la_hold *)shared, self, deadline);
+    }
+    int64_t look = la_now() + LA_MIXED_NS;
+    la_wake_reason reason =
+        la_shared_park((la_hold *)shared, self, look < deadline ? look : deadline);
+    return reason == LA_LATE && look < deadline ? LA_WOKEN : reason;
+}
+
 /* Sleeps until there is a change, the deadline has passed, or there is a signal to look for. */
 static la_wake_reason
 la_change_sleep(const la_hold *watch, la_thread *self, int64_t deadline, int64_t *slice)
@@ -98,7 +133,7 @@ la_change_sleep(const la_hold *watch, la_thread *self, int64_t deadline, int64_t
     int64_t look = interruptible ? la_now() + *slice : LA_NEVER;
 
     for (;;) {
-        la_wake_reason reason = la_park(&self->parker, look < deadline ? look : deadline);
+        la_wake_reason reason = la_change_park(watch, self, look < deadline ? look : deadline);
         if (la_change_is_seen(watch)) {
             return LA_WOKEN;
         }
@@ -180,7 +215,11 @@ la_change_end(la_hold *watch, la_thread *self, const la_wait_hooks *hooks)
             la_lock_enter(lock, self);
             la_hold_set_remove(&lock->changes, watch);
             watch->queued = false;
+            if (!LA_LIKELY(lock->shared == NULL)) {
+                la_shared_note(watch, LA_SLOT_FREE);
+            }
             la_lock_leave(lock, self, &wakes);
+            la_shared_end(watch);
             la_watch_await_wakers(watch, self, hooks);
             la_changes_leave(watch);
         }

@@ -5,6 +5,8 @@
  */
 #include "lock/cycles.h"
 
+#include "lock/shared.h"
+
 static la_mutex la_graph_mutex;
 static uint64_t la_graph_walks;     /* numbers the walks, under the mutex */
 
@@ -37,6 +39,7 @@ typedef struct {
     la_hold *last;
     bool last_is_soft;
     const la_owner *beside;     /* who holds what the last one waits for */
+    la_lock *shared;            /* the one between processes that it came to, whose monitor it has */
     /* Of the lock at which it is: those with a ticket below this that conflict with the
        wide one have been met. */
     const la_hold *wide;
@@ -141,6 +144,40 @@ la_walk_from_locked(la_walk *walk, la_hold *waiter)
     return false;
 }
 
+/* The thread that the walk is made for, which is the calling one. */
+static la_thread *
+la_walk_thread(const la_walk *walk)
+{
+    return walk->origin->thread != NULL ? walk->origin->thread : walk->origin->home;
+}
+
+/*
+ * What stands for the waiters of other processes is right for as long as the monitor of their lock
+ * is held: so that is until the end of the walk. No walk goes through two such locks; false of a second one.
+ */
+static bool
+la_walk_enter(la_walk *walk, la_lock *lock)
+{
+    if (LA_LIKELY(lock->shared == NULL)) {
+        la_mutex_lock(&lock->mutex);
+        return true;
+    }
+    if (walk->shared == NULL) {
+        walk->shared = lock;
+        la_lock_enter(lock, la_walk_thread(walk));
+    }
+    return walk->shared == lock;
+}
+
+static void
+la_walk_leave(la_walk *walk)
+{
+    if (walk->shared != NULL) {
+        la_wakes wakes = {0};
+        la_lock_leave(walk->shared, la_walk_thread(walk), &wakes);
+    }
+}
+
 /*
  * From one that was met by a hard edge, or the origin, which are in the graph; and from
  * those in front of it, which need not be, and are therefore not looked at later.
@@ -153,7 +190,9 @@ la_walk_step_from(la_walk *walk, la_hold *waiter)
     bool closed = false;
 
     walk->wide = NULL;
-    la_mutex_lock(&lock->mutex);
+    if (!la_walk_enter(walk, lock)) {
+        return false;
+    }
     /* Not queued any more: it was handed the lock, or gives up. While it is
        queued, all holds are in the list. */
     if (waiter->queued) {
@@ -163,7 +202,9 @@ la_walk_step_from(la_walk *walk, la_hold *waiter)
             closed = met->visit.soft && la_walk_from_locked(walk, met);
         }
     }
-    la_mutex_unlock(&lock->mutex);
+    if (lock->shared == NULL) {
+        la_mutex_unlock(&lock->mutex);
+    }
     return closed;
 }
 
@@ -179,6 +220,7 @@ la_walk_closes(la_walk *walk, la_hold *origin, bool hard_only)
     for (la_hold *waiter = origin; waiter != NULL && !closed; waiter = waiter->visit.next) {
         closed = !waiter->visit.soft && la_walk_step_from(walk, waiter);
     }
+    la_walk_leave(walk);
     return closed;
 }
 
@@ -239,7 +281,7 @@ la_walk_overtake(const la_walk *walk)
 
     la_wakes wakes = {0};
     la_lock *lock = overtakes->lock;
-    la_thread *self = origin->thread != NULL ? origin->thread : origin->home;
+    la_thread *self = la_walk_thread(walk);
     la_lock_enter(lock, self);
     /* Is the other one there still? If not, then neither is the cycle. */
     if (overtakes->queued

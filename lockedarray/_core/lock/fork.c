@@ -32,6 +32,7 @@
 #include "lock/awaiting.h"
 #include "lock/change.h"
 #include "lock/registry.h"
+#include "lock/shared.h"
 
 void
 la_fork_prepare(void)
@@ -40,11 +41,13 @@ la_fork_prepare(void)
     la_registry_fork_prepare();
     la_changes_fork_prepare();
     la_await_fork_prepare();
+    la_shared_fork_prepare();
 }
 
 void
 la_fork_parent(void)
 {
+    la_shared_fork_parent();
     la_await_fork_parent();
     la_changes_fork_parent();
     la_registry_fork_parent();
@@ -54,17 +57,10 @@ la_fork_parent(void)
 /* Relaxed, everywhere below: there is only one thread. */
 
 static void
-la_lock_empty(la_lock *lock)
+la_lock_empty_named(la_lock *lock)
 {
     if (lock != NULL) {
-        void *object = lock->object;
-        la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_relaxed);
-        la_lock_init(lock, lock->serial);
-        lock->object = object;
-        if (indexes != NULL) {
-            *indexes = (la_lock_indexes){0};
-            atomic_store_explicit(&lock->indexes, indexes, memory_order_relaxed);
-        }
+        la_lock_empty(lock);
     }
 }
 
@@ -95,18 +91,30 @@ static void
 la_owner_empty_locks(la_owner *owner)
 {
     for (la_hold *hold = la_owner_newest(owner); hold != NULL; hold = hold->older) {
-        la_lock_empty(hold->lock);
+        la_lock_empty_named(hold->lock);
     }
 }
 
 static void
 la_thread_empty_locks(la_thread *thread)
 {
-    la_lock_empty(atomic_load_explicit(&thread->inside, memory_order_relaxed));
+    la_lock_empty_named(atomic_load_explicit(&thread->inside, memory_order_relaxed));
     for (la_hold *hold = la_thread_innermost(thread); hold != NULL; hold = hold->outer) {
-        la_lock_empty(hold->lock);
+        la_lock_empty_named(hold->lock);
     }
     la_thread_each_owner(thread, la_owner_empty_locks);
+}
+
+static void
+la_hold_lose(la_hold *hold)
+{
+    if (la_hold_is_kept(hold)) {
+        if (la_on_hold_end != NULL) {
+            la_on_hold_end(hold);
+        }
+        la_hold_unkeep(hold);
+    }
+    atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
 }
 
 /* Whoever keeps such a hold finds it given back. Its record is not used again. */
@@ -114,17 +122,44 @@ static void
 la_owner_lose(la_owner *owner)
 {
     for (la_hold *hold = la_owner_newest(owner); hold != NULL; hold = hold->older) {
-        if (la_hold_is_kept(hold)) {
-            if (la_on_hold_end != NULL) {
-                la_on_hold_end(hold);
-            }
-            la_hold_unkeep(hold);
-        }
-        atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
+        la_hold_lose(hold);
     }
     atomic_store_explicit(&owner->holds, NULL, memory_order_relaxed);
     atomic_store_explicit(&owner->abandoned, NULL, memory_order_relaxed);
     owner->operations = 0;
+}
+
+/* What is held of locks between processes is the parent's. */
+static void
+la_owner_lose_shared(la_owner *owner)
+{
+    for (la_hold *hold = la_owner_newest(owner), *older; hold != NULL; hold = older) {
+        older = hold->older;
+        if (hold->lock != NULL && hold->lock->shared != NULL) {
+            la_hold_lose(hold);
+            la_owner_forget(owner, hold);
+            hold->shared_slot = 0;
+        }
+    }
+}
+
+/* Nor has its place in the queue come along: it stands there anew, as another process. */
+static void
+la_wait_queue_shared_again(la_hold *hold, la_thread *self)
+{
+    la_wakes wakes = {0};
+    bool aside = hold->aside;
+
+    hold->shared_slot = 0;
+    if (!la_shared_begin(hold, self)) {
+        return;                 /* it waits until its deadline, or a signal */
+    }
+    la_lock_enter(hold->lock, self);
+    la_queue_append_locked(hold);
+    hold->away = true;
+    hold->aside = aside;
+    la_queue_offer_locked(hold, &wakes);
+    la_lock_leave(hold->lock, self, &wakes);
 }
 
 static void
@@ -145,7 +180,10 @@ la_wait_queue_again(la_hold *hold)
         return;
     }
     la_wait_queue_again(hold->outer);
-    if (hold->queued) {
+    if (hold->queued && hold->lock->shared != NULL) {
+        la_wait_queue_shared_again(hold, la_thread_current);
+    }
+    else if (hold->queued) {
         bool aside = hold->aside;
         la_queue_append_locked(hold);
         hold->away = true;
@@ -160,7 +198,7 @@ la_waits_serve(la_thread *self)
 {
     for (la_hold *hold = la_thread_innermost(self); hold != NULL; hold = hold->outer) {
         la_wakes wakes = {0};
-        if (hold->queued) {
+        if (hold->queued && hold->lock->shared == NULL) {
             la_queue_offer_locked(hold, &wakes);
         }
         atomic_store_explicit(&hold->waking, false, memory_order_relaxed);
@@ -186,7 +224,12 @@ static void
 la_waits_settle(la_thread *self)
 {
     for (la_hold *hold = la_thread_innermost(self); hold != NULL; hold = hold->outer) {
-        if (atomic_load_explicit(&hold->granted, memory_order_relaxed)) {
+        if (hold->lock->shared != NULL) {
+            atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
+            atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
+            hold->queued = true;
+        }
+        else if (atomic_load_explicit(&hold->granted, memory_order_relaxed)) {
             atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
             la_owner_remember(hold->wanted_by, hold);
         }
@@ -211,14 +254,16 @@ la_fork_child(void)
             la_thread_empty_locks(thread);
         }
     }
-    la_await_fork_child(la_lock_empty);
+    la_await_fork_child(la_lock_empty_named);
     for (la_thread *thread = la_thread_first(); thread != NULL;
             thread = thread->next) {
         if (thread != self && thread->used) {
             la_thread_each_owner(thread, la_owner_lose);
         }
     }
+    la_shared_fork_child();
     if (self != NULL) {
+        la_thread_each_owner(self, la_owner_lose_shared);
         la_waits_settle(self);
         la_thread_each_owner(self, la_owner_list_again);
         la_wait_queue_again(la_thread_innermost(self));

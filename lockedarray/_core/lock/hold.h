@@ -113,11 +113,13 @@ struct la_hold {
     void (*notify)(la_hold *waiter);    /* called to wake it; NULL: its thread is woken */
     la_owner *wanted_by;                /* whose it will be */
     la_hold *wake_next;
+    uint32_t shared_slot;               /* its number, and one; 0: it has none (control.h) */
     bool nested;                        /* somebody may wait for the thread */
     bool queued;
     bool signalled;                     /* woken to look, and has not looked yet */
     bool away;                          /* handles a signal, and cannot look */
     bool aside;                         /* waits for something else meanwhile */
+    bool recovers;                      /* in spite of what is half written (shared.h) */
     /* Not in the word of the others, which compilers read together. */
     _Alignas(8) _Atomic(bool) granted;
     _Atomic(bool) waking;               /* in somebody's list of whom to wake, by wake_next */

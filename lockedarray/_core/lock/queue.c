@@ -4,6 +4,8 @@
  */
 #include "lock/queue.h"
 
+#include "lock/shared.h"
+
 static void la_lock_check_locked(const la_lock *lock);
 
 /* Is a part of it a write? */
@@ -51,15 +53,24 @@ la_lock_take_mutex(la_lock *lock, la_thread *self)
     if (!LA_LIKELY(atomic_load_explicit(&lock->indexes, memory_order_relaxed) != NULL)) {
         la_lock_make_indexes(lock);
     }
-    /* Relaxed: the release in la_mutex_lock orders it for a fork. */
-    atomic_store_explicit(&self->inside, lock, memory_order_relaxed);
-    la_mutex_lock(&lock->mutex);
+    if (LA_LIKELY(lock->shared == NULL)) {
+        /* Relaxed: the release in la_mutex_lock orders it for a fork. */
+        atomic_store_explicit(&self->inside, lock, memory_order_relaxed);
+        la_mutex_lock(&lock->mutex);
+    }
+    else {
+        la_shared_enter(lock, self);
+    }
     la_lock_point_to_indexes_locked(lock);
 }
 
 static void
 la_lock_give_mutex(la_lock *lock, la_thread *self)
 {
+    if (!LA_LIKELY(lock->shared == NULL)) {
+        la_shared_leave(lock, self);
+        return;
+    }
     la_mutex_unlock(&lock->mutex);
     /* Release: a fork that finds it cleared finds the mutex free. */
     atomic_store_explicit(&self->inside, NULL, memory_order_release);
@@ -83,7 +94,7 @@ la_lock_list_all_locked(la_lock *lock)
 {
     /* Relaxed: the compare-and-swap decides; LISTED is the mutex's alone. */
     uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
-    while (state != LA_LISTED) {
+    while (state != LA_LISTED && state != LA_SHARED) {
         /*
          * Acquire: pairs with the release of who claimed, whose hold is read
          * from here on, and with the release of who set FREE, after whom the
@@ -163,6 +174,9 @@ la_lock_settle_locked(la_lock *lock)
 {
     uintptr_t state = LA_LISTED;
 
+    if (lock->shared != NULL) {
+        return;
+    }
     if (lock->waiters.count > 0 || lock->changes.count > 0) {
         lock->reads = 0;
     }
@@ -274,13 +288,22 @@ la_wakes_add(la_wakes *wakes, la_hold *waiter)
 }
 
 void
-la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner)
+la_holds_link_quietly(la_lock *lock, la_hold *hold, la_owner *owner)
 {
     LA_ASSERT(hold->lock == lock);
     atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
     la_hold_set_add(&lock->holds, hold, owner);
     if (la_hold_writes(hold)) {
         lock->writes++;
+    }
+}
+
+void
+la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner)
+{
+    la_holds_link_quietly(lock, hold, owner);
+    if (!LA_LIKELY(lock->shared == NULL)) {
+        la_shared_note(hold, LA_SLOT_HELD);
     }
 }
 
@@ -293,11 +316,40 @@ la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner)
 }
 
 void
-la_holds_unlink_locked(la_lock *lock, la_hold *hold)
+la_holds_unlink_quietly(la_lock *lock, la_hold *hold)
 {
     la_hold_set_remove(&lock->holds, hold);
     if (la_hold_writes(hold)) {
         lock->writes--;
+    }
+}
+
+void
+la_holds_unlink_locked(la_lock *lock, la_hold *hold)
+{
+    la_holds_unlink_quietly(lock, hold);
+    if (!LA_LIKELY(lock->shared == NULL)) {
+        la_shared_note(hold, LA_SLOT_FREE);
+    }
+}
+
+void
+la_lock_empty(la_lock *lock)
+{
+    void *object = lock->object;
+    la_shared *shared = lock->shared;
+    /* Relaxed: nobody else uses the lock. */
+    la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_relaxed);
+
+    la_lock_init(lock, lock->serial);
+    lock->object = object;
+    lock->shared = shared;
+    if (shared != NULL) {
+        atomic_store_explicit(&lock->state, LA_SHARED, memory_order_relaxed);
+    }
+    if (indexes != NULL) {
+        *indexes = (la_lock_indexes){0};
+        atomic_store_explicit(&lock->indexes, indexes, memory_order_relaxed);
     }
 }
 
@@ -377,6 +429,9 @@ la_obstacle_locked(const la_hold *waiter)
     const la_lock *lock = waiter->lock;
     bool any = false;
 
+    if (lock->shared != NULL && la_shared_is_poisoned(waiter)) {
+        return LA_LEFT_HALF_WRITTEN;
+    }
     if (la_hold_set_find(&lock->holds, waiter, waiter->wanted_by, la_hold_is_for_good,
                          &any) != NULL) {
         return LA_HELD_BY_OTHERS;
@@ -400,32 +455,61 @@ la_queue_append_locked(la_hold *waiter)
     waiter->queued = true;
     waiter->signalled = waiter->away = waiter->aside = false;
     la_hold_set_add(&lock->waiters, waiter, waiter->wanted_by);
+    if (!LA_LIKELY(lock->shared == NULL)) {
+        la_shared_note(waiter, LA_SLOT_WAITING);
+    }
 }
 
-void
-la_queue_remove_locked(la_hold *waiter)
+static void
+la_queue_unlink_locked(la_hold *waiter)
 {
     la_hold_set_remove(&waiter->lock->waiters, waiter);
     waiter->queued = waiter->signalled = waiter->away = waiter->aside = false;
 }
 
+void
+la_queue_remove_locked(la_hold *waiter)
+{
+    la_queue_unlink_locked(waiter);
+    if (!LA_LIKELY(waiter->lock->shared == NULL)) {
+        la_shared_note(waiter, LA_SLOT_FREE);
+    }
+}
+
 static void
 la_waiter_grant_locked(la_hold *waiter, la_wakes *wakes)
 {
-    la_queue_remove_locked(waiter);
+    la_queue_unlink_locked(waiter);
     /* It has waited, and will have it for longer than a moment. */
     atomic_store_explicit(&waiter->trying, false, memory_order_relaxed);
-    la_holds_link_locked(waiter->lock, waiter, waiter->wanted_by);
+    la_holds_link_quietly(waiter->lock, waiter, waiter->wanted_by);
+    if (!LA_LIKELY(waiter->lock->shared == NULL)) {
+        la_shared_note(waiter, LA_SLOT_GRANTED);    /* in one step: it never has nothing */
+    }
     waiter->told = true;
     la_wakes_add(wakes, waiter);
     /* Release: pairs with the acquire in la_waiter_sleep. */
     atomic_store_explicit(&waiter->granted, true, memory_order_release);
 }
 
+/* It is to look for itself. */
+static void
+la_waiter_signal_locked(la_hold *waiter, la_wakes *wakes)
+{
+    if (!waiter->signalled) {
+        waiter->signalled = true;
+        la_wakes_add(wakes, waiter);
+    }
+}
+
 /* True when the lock is its own now. */
 static bool
 la_waiter_offer_locked(la_hold *waiter, int64_t old, la_wakes *wakes)
 {
+    if (waiter->lock->shared != NULL && la_shared_is_poisoned(waiter)) {
+        la_waiter_signal_locked(waiter, wakes);
+        return false;
+    }
     if (waiter->aside
             || la_hold_set_find(&waiter->lock->holds, waiter, waiter->wanted_by, NULL,
                                 NULL) != NULL
@@ -436,10 +520,7 @@ la_waiter_offer_locked(la_hold *waiter, int64_t old, la_wakes *wakes)
         la_waiter_grant_locked(waiter, wakes);
         return true;
     }
-    if (!waiter->signalled) {
-        waiter->signalled = true;
-        la_wakes_add(wakes, waiter);
-    }
+    la_waiter_signal_locked(waiter, wakes);
     return false;
 }
 
@@ -482,6 +563,32 @@ la_queue_serve_locked(const la_hold *gone, la_wakes *wakes)
     }
 }
 
+static void
+la_change_tell_locked(la_hold *watch, la_wakes *wakes)
+{
+    /* Relaxed: only changed under the mutex. */
+    if (atomic_load_explicit(&watch->granted, memory_order_relaxed)) {
+        return;
+    }
+    la_wakes_add(wakes, watch);
+    /* Release: pairs with the acquire in la_change_is_seen. */
+    atomic_store_explicit(&watch->granted, true, memory_order_release);
+    if (!LA_LIKELY(watch->lock->shared == NULL)) {
+        la_shared_note(watch, LA_SLOT_CHANGED);
+    }
+}
+
+void
+la_queue_call_all_locked(la_lock *lock, la_wakes *wakes)
+{
+    for (la_hold *waiter = lock->waiters.first; waiter != NULL; waiter = waiter->next) {
+        la_waiter_signal_locked(waiter, wakes);
+    }
+    for (la_hold *watch = lock->changes.first; watch != NULL; watch = watch->next) {
+        la_change_tell_locked(watch, wakes);
+    }
+}
+
 void
 la_changes_tell_locked(const la_hold *gone, la_wakes *wakes)
 {
@@ -494,12 +601,7 @@ la_changes_tell_locked(const la_hold *gone, la_wakes *wakes)
     for (uint64_t from = 0;
             (watch = la_hold_set_next(changes, gone, from, UINT64_MAX)) != NULL;
             from = watch->ticket + 1) {
-        /* Relaxed: only changed under the mutex. */
-        if (!atomic_load_explicit(&watch->granted, memory_order_relaxed)) {
-            la_wakes_add(wakes, watch);
-            /* Release: pairs with the acquire in la_change_is_seen. */
-            atomic_store_explicit(&watch->granted, true, memory_order_release);
-        }
+        la_change_tell_locked(watch, wakes);
     }
 }
 
@@ -580,7 +682,7 @@ la_lock_check_locked(const la_lock *lock)
 
     uint32_t writes = 0;
     LA_ASSERT(atomic_load_explicit(&lock->state, memory_order_relaxed)
-              == LA_LISTED);
+              == (lock->shared == NULL ? LA_LISTED : LA_SHARED));
     const la_hold *hold = lock->holds.first;
     for (; hold != NULL && checked < LA_CHECKED; hold = hold->next, checked++) {
         LA_ASSERT(hold->lock == lock && !hold->queued);
@@ -602,7 +704,7 @@ la_lock_check_locked(const la_lock *lock)
         LA_ASSERT(waiter->heeds <= waiter->ticket);
         LA_ASSERT(older == NULL || (older->since <= waiter->since
                                     && older->ticket < waiter->ticket));
-        LA_ASSERT(waiter->signalled || waiter->aside
+        LA_ASSERT(waiter->signalled || waiter->aside || lock->shared != NULL
                   || la_hold_set_find(&lock->holds, waiter, waiter->wanted_by, NULL,
                                       NULL) != NULL
                   || la_queue_blocks_locked(waiter, old, true));

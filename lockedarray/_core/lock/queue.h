@@ -59,6 +59,16 @@ void la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_unlink_locked(la_lock *lock, la_hold *hold);
 
+/* The same where the processes that share the lock know already. */
+void la_holds_link_quietly(la_lock *lock, la_hold *hold, la_owner *owner);
+void la_holds_unlink_quietly(la_lock *lock, la_hold *hold);
+
+/* It is as new, but for its number and what it is known by. */
+void la_lock_empty(la_lock *lock);
+
+/* Everybody who waits, for the lock or for a change, is to look again. */
+void la_queue_call_all_locked(la_lock *lock, la_wakes *wakes);
+
 /* Does one thread sleep in both waits? Then it comes back to the later one first. */
 static inline bool
 la_waits_share_thread(const la_hold *a, const la_hold *b)
@@ -72,6 +82,7 @@ typedef enum {
     LA_HELD_IN_TRYING,      /* holds of operations that may give them back at once */
     LA_OLDER_WAITER,
     LA_HELD_BY_OTHERS,
+    LA_LEFT_HALF_WRITTEN,   /* by a process that died (shared.h) */
 } la_obstacle;
 
 la_obstacle la_obstacle_locked(const la_hold *waiter);

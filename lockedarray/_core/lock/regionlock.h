@@ -18,6 +18,8 @@
  *                            for a change (change.h)
  *     LA_BIASED              nobody waits, and all holds are reads: some in the
  *                            list, any number in slots of their threads
+ *     LA_SHARED              for good: the lock is one between processes, whose state is
+ *                            in control.h, and its monitor the mutex
  *
  *   FREE -> INLINE     whoever acquires, by compare-and-swap
  *   INLINE -> FREE     the owner of that hold, by compare-and-swap
@@ -46,6 +48,7 @@
 #define LA_INLINE ((uintptr_t)1)        /* a bit beside an address */
 #define LA_LISTED ((uintptr_t)2)
 #define LA_BIASED ((uintptr_t)4)
+#define LA_SHARED ((uintptr_t)8)
 
 /* Room for the indexes of its sets (hold_set.h): made when somebody does not get it at once. */
 typedef struct {
@@ -59,6 +62,7 @@ typedef struct {
 struct la_lock {
     uint64_t serial;                    /* the caller's, for its lock order; it stays */
     void *object;                       /* what the floors above know it by; they set it */
+    la_shared *shared;                  /* its part in what processes share, or NULL (shared.h) */
     /* Under the mutex, as all that follows the bias. */
     uint64_t tickets;                   /* how many have queued */
     int64_t unbiased_until;
@@ -85,6 +89,7 @@ la_lock_init(la_lock *lock, uint64_t serial)
     lock->tickets = 0;
     lock->serial = serial;
     lock->object = NULL;
+    lock->shared = NULL;
     lock->writes = lock->reads = 0;
     lock->unbiased_until = INT64_MIN;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "lock/awaiting.h"
+#include "lock/shared.h"
 
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
@@ -169,6 +170,7 @@ la_abandon_locked(la_hold *hold, la_thread *self, bool is_change)
         }
         la_lock_leave(lock, self, &wakes);
     }
+    la_shared_end(hold);
     atomic_store_explicit(&hold->owner, NULL, memory_order_relaxed);
     hold->lock = NULL;          /* for a fork: the lock may be gone from now on */
     hold->next = atomic_load_explicit(&owner->abandoned, memory_order_relaxed);
@@ -304,7 +306,7 @@ la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thr
         if (hold == NULL) {
             continue;
         }
-        if (held && all != NULL) {
+        if (held && all != NULL && (all->lock->shared == NULL || la_shared_begin(hold, self))) {
             la_lock *lock = all->lock;
             la_wakes none = {0};
             la_lock_enter(lock, self);
@@ -398,9 +400,12 @@ la_thread_end(la_thread *self)
     }
     la_owner_bind(&self->own, NULL);
     la_pool_give(self);
+    la_registry_leave(self, &wakes);
+    la_shared_thread_end(self);
+    la_mutex_lock(&la_registry_mutex);
     la_thread_current = NULL;
     self->used = false;
-    la_registry_leave(self, &wakes);
+    la_mutex_unlock(&la_registry_mutex);
 }
 
 /* -- owners ------------------------------------------------------------------- */

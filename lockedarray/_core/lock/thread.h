@@ -25,6 +25,7 @@
 #include "lock/parker.h"
 
 typedef struct la_lock la_lock;
+typedef struct la_shared la_shared;
 
 /*
  * A place for a read of a biased lock (bias.h): that lock, NULL while nothing is in

@@ -1,0 +1,113 @@
+/*
+ * What one process knows of a control block: which of its slots are its own, and for each of the
+ * others' a stand-in among the holds and waiters of the RegionLock.
+ *
+ * A stand-in is a hold like any other, in the sets of the lock, with an owner and a thread that
+ * stand for those of another process. So the rules of who may run, in what order, and who waits for whom (queue.c,
+ * cycles.c) are not written a second time. It is woken by `notify`, and never waits here.
+ *
+ * All of it is under the monitor of the control block, but what is said to be atomic.
+ */
+#ifndef LOCKEDARRAY_CORE_LOCK_REPLICA_H_
+#define LOCKEDARRAY_CORE_LOCK_REPLICA_H_
+
+#include "lock/shared.h"
+
+#if LA_HAS_CONTROL
+
+/* An owner of another process. */
+typedef struct la_stand_in la_stand_in;
+struct la_stand_in {
+    la_owner owner;
+    uint64_t subject;           /* in its own process */
+    uint32_t links;             /* how many of its stand-ins are in sets; 0: it may become another one */
+    la_stand_in *next;
+};
+
+typedef struct {
+    _Atomic(la_hold *) hold;    /* the hold in it, or the stand-in; NULL: it is free to be used */
+    la_hold *stand_in;          /* made when it is needed first */
+    uint64_t uses;
+    uint32_t linked;            /* as what it is in the sets of the lock: a state, LA_SLOT_FREE for none */
+} la_mirror;
+
+/* What is known of an entry. */
+typedef struct {
+    la_thread *thread;          /* whose it is, or what stands for it */
+    bool mine;                  /* this process's */
+    uint32_t number;
+    uint32_t woken;             /* `wake`, when the monitor was entered last */
+    la_stand_in *owners;
+    la_mirror slots[LA_ENTRY_SLOTS];
+} la_seat;
+
+struct la_shared {
+    la_control *control;
+    la_lock *lock;
+    uint64_t tag;               /* another one for each attachment, and in each process */
+    uint64_t version;           /* of the block, that this is up to */
+    bool changed;               /* something was noted since the monitor was entered */
+    bool blind;                 /* there was no memory for a stand-in: nothing is told to be free */
+    int depth;                  /* how often the monitor was entered, by `inside` */
+    _Atomic(la_thread *) inside;
+    la_hold_set poisons;
+    _Atomic(uint64_t) followed;         /* the generation */
+    _Atomic(la_seat *) seats[LA_ENTRIES];
+    la_shared *next;            /* in the list of all */
+};
+
+static inline la_control_slot *
+la_control_slot_at(la_control *control, uint32_t number)
+{
+    return &control->entries[number / LA_ENTRY_SLOTS].slots[number % LA_ENTRY_SLOTS];
+}
+
+static inline _Atomic(uint32_t) *
+la_control_state_at(la_control *control, uint32_t number)
+{
+    return &control->entries[number / LA_ENTRY_SLOTS].states[number % LA_ENTRY_SLOTS];
+}
+
+static inline la_seat *
+la_seat_at(la_shared *shared, uint32_t entry)
+{
+    return atomic_load_explicit(&shared->seats[entry], memory_order_acquire);
+}
+
+static inline la_mirror *
+la_mirror_at(la_shared *shared, uint32_t number)
+{
+    return &la_seat_at(shared, number / LA_ENTRY_SLOTS)->slots[number % LA_ENTRY_SLOTS];
+}
+
+/* Is an entry somebody's? */
+static inline bool
+la_entry_is_used(const la_control *control, uint32_t entry)
+{
+    return atomic_load_explicit(&control->used[entry / 64], memory_order_relaxed) >> (entry % 64) & 1;
+}
+
+/* Makes what is known of an entry, which is not this process's; NULL when out of memory. */
+la_seat *la_seat_of_other(la_shared *shared, uint32_t entry);
+
+/* As what a slot in this state is in the sets of the lock. */
+uint32_t la_state_linked(uint32_t state);
+
+/* Brings the sets of the lock up to the table; under the monitor. */
+void la_replica_update(la_shared *shared);
+
+/* Writes what became of waiters to the table; under the monitor. */
+void la_replica_publish(la_shared *shared);
+
+/* What LA_DEBUG builds call between two steps of the protocol, to be killed there. */
+#ifdef LA_DEBUG
+extern _Atomic(uint64_t) la_shared_steps;
+extern uint64_t la_shared_last_step;    /* 0: none */
+void la_shared_step(void);
+#define LA_STEP() la_shared_step()
+#else
+#define LA_STEP() ((void)0)
+#endif
+
+#endif  /* LA_HAS_CONTROL */
+#endif  /* LOCKEDARRAY_CORE_LOCK_REPLICA_H_ */

@@ -1,0 +1,787 @@
+/*
+ * The lock between processes: what holds among threads holds among processes, and what the death
+ * of one leaves behind. Each case forks its processes; they meet by numbers in shared memory.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "check.h"
+#include "lock/change.h"
+#include "lock/fork.h"
+#include "lock/replica.h"
+
+#define SECOND (1000 * LA_MILLISECOND)
+
+static la_lock s;
+
+/* What the processes of a case have in common, beside the control block. */
+typedef struct {
+    atomic_int step;
+    atomic_int numbers[8];
+    atomic_long counters[8];
+    long plain[8];              /* what the lock guards */
+} common_block;
+
+static common_block *common;
+static void *control;
+
+static void *
+shared_memory(size_t size)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+}
+
+static void
+setup(void)
+{
+    control = shared_memory(la_control_size());
+    common = shared_memory(sizeof(common_block));
+    CHECK(la_control_init(control, 77) == 0 && la_control_is_known(control));
+    la_lock_init(&s, 1);
+    CHECK(la_shared_attach(&s, control) != NULL);
+}
+
+/* Nobody holds it, or waits; nothing is half written. */
+static void
+check_free(void)
+{
+    la_thread *self = la_thread_self();
+    la_hold *hold = hold_extent(LA_WRITE, 0, 1000000);
+    CHECK(la_acquire(&s, hold, self, la_now() + 10 * SECOND, NULL, NULL) == LA_OK);
+    CHECK(la_lock_list(&s, self, NULL, 0) == 1);
+    la_release(hold, self);
+    la_hold_free(hold, self);
+    CHECK(la_shared_poisons(&s, NULL, self, NULL, 0) == 0);
+    CHECK(atomic_load(&((la_control *)control)->state) == LA_CONTROL_FREE);
+}
+
+static void
+teardown(void)
+{
+    check_free();
+    la_shared_detach(&s);
+    la_lock_destroy(&s);
+}
+
+#define CASE(test) (setup(), RUN(test), teardown())
+
+/* -- processes ------------------------------------------------------------------- */
+
+static pid_t
+process_start(void (*run)(void))
+{
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        run();
+        _exit(0);
+    }
+    return child;
+}
+
+static void
+process_join(pid_t child)
+{
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void
+process_kill(pid_t child)
+{
+    int status = 0;
+    CHECK(kill(child, SIGKILL) == 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+}
+
+static la_status
+acquire_until(la_hold *hold, int64_t deadline)
+{
+    return la_acquire(&s, hold, la_thread_self(), deadline, NULL, NULL);
+}
+
+static la_hold *
+acquired(la_mode mode, int64_t low, int64_t size)
+{
+    la_hold *hold = hold_extent(mode, low, size);
+    CHECK(acquire_until(hold, la_now() + 20 * SECOND) == LA_OK);
+    return hold;
+}
+
+static void
+give_back(la_hold *hold)
+{
+    la_release(hold, la_thread_self());
+    la_hold_free(hold, la_thread_self());
+}
+
+/* What a try says. */
+static la_status
+tried(la_mode mode, int64_t low, int64_t size)
+{
+    la_hold *hold = hold_extent(mode, low, size);
+    la_status status = acquire_until(hold, LA_NOW);
+    if (status == LA_OK) {
+        la_release(hold, la_thread_self());
+    }
+    la_hold_free(hold, la_thread_self());
+    return status;
+}
+
+static void
+step(int number)
+{
+    atomic_store(&common->step, number);
+}
+
+static void
+until(int number)
+{
+    until_step(&common->step, number);
+}
+
+/* -- exclusion ------------------------------------------------------------------- */
+
+static void
+hold_a_write(void)
+{
+    la_hold *hold = acquired(LA_WRITE, 0, 8);
+    step(1);
+    until(2);
+    give_back(hold);
+    step(3);
+    until(4);
+}
+
+static void
+test_a_write_keeps_others_out_and_disjoint_ones_go_on(void)
+{
+    pid_t child = process_start(hold_a_write);
+    until(1);
+    CHECK(tried(LA_READ, 0, 8) == LA_TIMEOUT);
+    CHECK(tried(LA_WRITE, 4, 8) == LA_TIMEOUT);
+    CHECK(tried(LA_WRITE, 8, 8) == LA_OK);
+    CHECK(tried(LA_READ, 8, 8) == LA_OK);
+    step(2);
+    until(3);
+    CHECK(tried(LA_WRITE, 0, 8) == LA_OK);
+    step(4);
+    process_join(child);
+}
+
+static void
+hold_a_read(void)
+{
+    la_hold *hold = acquired(LA_READ, 0, 8);
+    step(1);
+    until(2);
+    give_back(hold);
+}
+
+static void
+test_readers_run_beside_readers(void)
+{
+    pid_t child = process_start(hold_a_read);
+    until(1);
+    CHECK(tried(LA_READ, 0, 8) == LA_OK);
+    CHECK(tried(LA_WRITE, 0, 8) == LA_TIMEOUT);
+    step(2);
+    process_join(child);
+}
+
+static void
+wait_for_it(void)
+{
+    step(1);
+    la_hold *hold = acquired(LA_WRITE, 0, 8);
+    step(3);
+    give_back(hold);
+}
+
+static void
+test_who_waits_is_woken_by_another_process(void)
+{
+    la_hold *hold = acquired(LA_WRITE, 0, 8);
+    pid_t child = process_start(wait_for_it);
+    until_waiters(&s, 1);
+    CHECK(atomic_load(&common->step) == 1);
+    give_back(hold);
+    until(3);
+    process_join(child);
+}
+
+static void
+add_many(void)
+{
+    for (int i = 0; i < 3000; i++) {
+        la_hold *hold = acquired(LA_WRITE, 0, 8);
+        common->plain[0]++;
+        give_back(hold);
+    }
+}
+
+static void *
+add_many_in_a_thread(void *unused)
+{
+    (void)unused;
+    add_many();
+    return NULL;
+}
+
+static void
+add_many_by_threads(void)
+{
+    pthread_t threads[2] = {thread_start(add_many_in_a_thread, NULL),
+                            thread_start(add_many_in_a_thread, NULL)};
+    thread_join(threads[0]);
+    thread_join(threads[1]);
+}
+
+static void
+test_no_update_is_lost(void)
+{
+    pid_t children[3];
+    for (int i = 0; i < 3; i++) {
+        children[i] = process_start(add_many_by_threads);
+    }
+    add_many_by_threads();
+    for (int i = 0; i < 3; i++) {
+        process_join(children[i]);
+    }
+    CHECK(common->plain[0] == 4 * 2 * 3000);
+}
+
+static void
+add_by_chains(void)
+{
+    la_thread *self = la_thread_self();
+    uint64_t random = (uint64_t)getpid();
+    for (int i = 0; i < 1500; i++) {
+        int a = random_below(&random, 4), b = random_below(&random, 4);
+        la_hold *hold = hold_extent(LA_WRITE, 8 * a, 8);
+        la_hold_chain(hold, hold_extent(LA_WRITE, 8 * b, 8));
+        la_hold_chain(hold, hold_extent(LA_READ, 32 + 8 * random_below(&random, 4), 8));
+        CHECK(acquire_until(hold, la_now() + 20 * SECOND) == LA_OK);
+        common->plain[a]++;
+        common->plain[b]++;
+        la_release(hold, self);
+        la_hold_free(hold, self);
+    }
+}
+
+static void
+test_chains_exclude_each_other_by_all_their_parts(void)
+{
+    pid_t children[2] = {process_start(add_by_chains), process_start(add_by_chains)};
+    add_by_chains();
+    process_join(children[0]);
+    process_join(children[1]);
+    long sum = 0;
+    for (int i = 0; i < 4; i++) {
+        sum += common->plain[i];
+    }
+    CHECK(sum == 3 * 2 * 1500);
+}
+
+/* -- cycles ---------------------------------------------------------------------- */
+
+static void
+hold_one_and_want_the_other(void)
+{
+    la_hold *mine = acquired(LA_WRITE, 0, 8);
+    step(1);
+    until(2);
+    la_hold *other = acquired(LA_WRITE, 8, 8);
+    give_back(other);
+    give_back(mine);
+}
+
+static void
+test_a_cycle_of_two_processes_is_refused_at_once(void)
+{
+    la_thread *self = la_thread_self();
+    la_hold *mine = acquired(LA_WRITE, 8, 8), *other = hold_extent(LA_WRITE, 0, 8);
+    la_deadlock deadlock = {0};
+    pid_t child = process_start(hold_one_and_want_the_other);
+    until(1);
+    step(2);
+    until_waiters(&s, 1);
+    CHECK(la_acquire(&s, other, self, LA_NEVER, NULL, &deadlock) == LA_DEADLOCK);
+    CHECK(deadlock.length == 2 && deadlock.of_one_lock);
+    la_hold_free(other, self);
+    give_back(mine);
+    process_join(child);
+}
+
+static void
+upgrade(void)
+{
+    la_hold *read = acquired(LA_READ, 0, 8);
+    step(1);
+    until(2);
+    la_hold *write = acquired(LA_WRITE, 0, 8);
+    give_back(write);
+    give_back(read);
+}
+
+static void
+test_two_upgraders_are_a_cycle(void)
+{
+    la_thread *self = la_thread_self();
+    la_hold *read = acquired(LA_READ, 0, 8), *write = hold_extent(LA_WRITE, 0, 8);
+    pid_t child = process_start(upgrade);
+    until(1);
+    step(2);
+    until_waiters(&s, 1);
+    CHECK(la_acquire(&s, write, self, LA_NEVER, NULL, NULL) == LA_DEADLOCK);
+    la_hold_free(write, self);
+    give_back(read);
+    process_join(child);
+}
+
+/* -- order ----------------------------------------------------------------------- */
+
+static void
+wait_to_write_all(void)
+{
+    la_hold *hold = acquired(LA_WRITE, 0, 64);
+    step(3);
+    give_back(hold);
+}
+
+static void
+read_now_and_then(void)
+{
+    while (atomic_load(&common->step) < 3) {
+        give_back(acquired(LA_READ, 0, 8));
+    }
+}
+
+static void
+test_a_writer_is_not_starved_by_readers_of_other_processes(void)
+{
+    pid_t readers[2] = {process_start(read_now_and_then), process_start(read_now_and_then)};
+    pid_t writer = process_start(wait_to_write_all);
+    process_join(writer);
+    process_join(readers[0]);
+    process_join(readers[1]);
+}
+
+/* Holds [0, 8) and wants [8, 16), for which the writer of all stands in front of it. */
+static void
+overtake(void)
+{
+    la_hold *mine = acquired(LA_READ, 0, 8);
+    step(1);
+    until(2);
+    la_hold *other = acquired(LA_READ, 8, 8);
+    give_back(other);
+    give_back(mine);
+}
+
+static void
+test_who_holds_overtakes_where_to_queue_would_be_a_deadlock(void)
+{
+    pid_t holder = process_start(overtake);
+    until(1);
+    pid_t writer = process_start(wait_to_write_all);
+    until_waiters(&s, 1);
+    int64_t old = la_now() + 3 * LA_MILLISECOND;
+    while (la_now() < old) {
+        sched_yield();
+    }
+    step(2);
+    process_join(holder);
+    process_join(writer);
+}
+
+/* -- changes --------------------------------------------------------------------- */
+
+/* How many wait for it, or for a change. */
+static int
+waiting(void)
+{
+    la_hold_info infos[16];
+    size_t count = la_lock_list(&s, la_thread_self(), infos, 16);
+    int waits = 0;
+    for (size_t i = 0; i < count && i < 16; i++) {
+        waits += infos[i].waits;
+    }
+    return waits;
+}
+
+static void
+change_it(void)
+{
+    while (waiting() == 0) {
+        sched_yield();
+    }
+    give_back(acquired(LA_WRITE, 4, 8));
+}
+
+static void
+test_a_change_by_another_process_wakes(void)
+{
+    la_thread *self = la_thread_self();
+    pid_t child = process_start(change_it);
+    la_hold *hold = acquired(LA_READ, 0, 8);
+    la_hold *watch = la_change_watch(&s, hold, self, NULL, NULL, NULL);
+    la_give_back(hold, self);
+    la_hold_free(hold, self);
+    CHECK(la_change_wait(watch, self, la_now() + 20 * SECOND, NULL) == LA_OK);
+    la_change_end(watch, self, NULL);
+    process_join(child);
+}
+
+/* -- death ----------------------------------------------------------------------- */
+
+static void
+hold_and_pause(la_mode mode)
+{
+    (void)acquired(mode, 0, 8);
+    step(1);
+    for (;;) {
+        pause();
+    }
+}
+
+static void
+write_and_pause(void)
+{
+    hold_and_pause(LA_WRITE);
+}
+
+static void
+read_and_pause(void)
+{
+    hold_and_pause(LA_READ);
+}
+
+static void
+heal(int64_t low, int64_t size)
+{
+    la_thread *self = la_thread_self();
+    la_hold *hold = hold_extent(LA_WRITE, low, size);
+    hold->recovers = true;
+    CHECK(acquire_until(hold, la_now() + 20 * SECOND) == LA_OK);
+    common->plain[1] = common->plain[0];
+    la_shared_heal(hold, self);
+    hold->recovers = false;
+    la_release(hold, self);
+    la_hold_free(hold, self);
+}
+
+static void
+test_a_reader_that_dies_is_dropped(void)
+{
+    pid_t child = process_start(read_and_pause);
+    until(1);
+    CHECK(tried(LA_WRITE, 0, 8) == LA_TIMEOUT);
+    process_kill(child);
+    CHECK(tried(LA_WRITE, 0, 8) == LA_OK);
+}
+
+static void
+test_what_a_dead_writer_held_is_poisoned_until_it_is_healed(void)
+{
+    la_poison poison;
+    pid_t child = process_start(write_and_pause);
+    until(1);
+    process_kill(child);
+    CHECK(tried(LA_READ, 0, 8) == LA_POISONED);
+    CHECK(tried(LA_WRITE, 7, 8) == LA_POISONED);
+    CHECK(tried(LA_WRITE, 8, 8) == LA_OK);
+    CHECK(la_shared_poisons(&s, NULL, la_thread_self(), &poison, 1) == 1);
+    CHECK(poison.pid == child && poison.low == 0 && poison.high == 8);
+    heal(0, 4);                 /* not all of it */
+    CHECK(tried(LA_READ, 0, 8) == LA_POISONED);
+    heal(0, 8);
+    CHECK(tried(LA_WRITE, 0, 8) == LA_OK);
+}
+
+static void
+wait_and_be_poisoned(void)
+{
+    la_hold *hold = hold_extent(LA_WRITE, 0, 8);
+    CHECK(acquire_until(hold, LA_NEVER) == LA_POISONED);
+    int64_t died = atomic_load(&common->counters[0]);
+    atomic_store(&common->counters[1], la_now() - died);
+}
+
+static void
+test_who_waits_for_one_that_dies_is_told_soon(void)
+{
+    pid_t writer = process_start(write_and_pause);
+    until(1);
+    pid_t waiters[2] = {process_start(wait_and_be_poisoned), process_start(wait_and_be_poisoned)};
+    until_waiters(&s, 2);
+    int64_t asleep = la_now() + 5 * LA_MILLISECOND;
+    while (la_now() < asleep) {
+        sched_yield();
+    }
+    atomic_store(&common->counters[0], la_now());
+    process_kill(writer);
+    process_join(waiters[0]);
+    process_join(waiters[1]);
+    printf("(%ld us) ", atomic_load(&common->counters[1]) / 1000);
+    heal(0, 8);
+}
+
+static void
+wait_and_die(void)
+{
+    (void)acquired(LA_WRITE, 0, 8);
+    step(9);
+}
+
+static void
+test_a_waiter_that_dies_harms_nobody(void)
+{
+    la_hold *hold = acquired(LA_WRITE, 0, 8);
+    pid_t first = process_start(wait_and_die);
+    until_waiters(&s, 1);
+    pid_t second = process_start(wait_for_it);
+    until_waiters(&s, 2);
+    process_kill(first);
+    give_back(hold);
+    process_join(second);
+    CHECK(atomic_load(&common->step) == 3);
+}
+
+static void
+write_and_stop(void)
+{
+    la_hold *hold = acquired(LA_WRITE, 0, 8);
+    step(1);
+    raise(SIGSTOP);
+    give_back(hold);
+}
+
+static void
+test_who_is_stopped_is_not_dead(void)
+{
+    int status;
+    pid_t child = process_start(write_and_stop);
+    CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+    CHECK(tried(LA_WRITE, 0, 8) == LA_TIMEOUT);
+    kill(child, SIGCONT);
+    process_join(child);
+}
+
+static void
+check_a_child_holds_nothing(void)
+{
+    CHECK(!la_thread_holds_any(la_thread_self()));
+    CHECK(tried(LA_READ, 0, 8) == LA_TIMEOUT);
+    step(1);
+    until(2);
+    CHECK(tried(LA_WRITE, 0, 8) == LA_OK);
+}
+
+static void
+test_a_child_has_not_what_its_parent_holds(void)
+{
+    la_hold *hold = acquired(LA_WRITE, 0, 8);
+    pid_t child = process_start(check_a_child_holds_nothing);
+    until(1);
+    give_back(hold);
+    step(2);
+    process_join(child);
+}
+
+/* -- death at each step ------------------------------------------------------------ */
+
+#ifdef LA_DEBUG
+
+/* Each writes its own number and a copy, so that what is half written can be told. */
+static void
+act(void)
+{
+    la_thread *self = la_thread_self();
+    for (int i = 0; i < 2; i++) {
+        la_hold *hold = hold_extent(LA_WRITE, 0, 8);
+        la_hold_chain(hold, hold_extent(LA_READ, 16, 8));
+        if (acquire_until(hold, la_now() + 20 * SECOND) == LA_OK) {
+            common->plain[0]++;
+            common->plain[1]++;
+            la_release(hold, self);
+        }
+        la_hold_free(hold, self);
+        la_hold *read = hold_extent(LA_READ, 0, 16);
+        if (acquire_until(read, la_now() + 20 * SECOND) == LA_OK) {
+            la_hold *inside = hold_extent(LA_READ, 8, 8);
+            if (acquire_until(inside, la_now() + 20 * SECOND) == LA_OK) {
+                la_release(inside, self);
+            }
+            la_hold_free(inside, self);
+            la_release(read, self);
+        }
+        la_hold_free(read, self);
+    }
+}
+
+static void
+act_and_be_killed(void)
+{
+    la_shared_last_step = (uint64_t)atomic_load(&common->numbers[0]);
+    atomic_store(&la_shared_steps, 0);
+    act();
+    atomic_store(&common->numbers[1], 1);       /* it had fewer steps than that */
+}
+
+/* What a survivor finds: all is free, or told to be half written. */
+static void
+survive(void)
+{
+    la_status status = tried(LA_WRITE, 0, 64);
+    int64_t end = la_now() + 20 * SECOND;
+    while (status == LA_TIMEOUT && la_now() < end) {
+        sched_yield();
+        status = tried(LA_WRITE, 0, 64);
+    }
+    CHECK(status == LA_OK || status == LA_POISONED);
+    CHECK(status == LA_POISONED || common->plain[0] == common->plain[1]);
+    if (status == LA_POISONED) {
+        heal(0, 1000000);
+    }
+    CHECK(tried(LA_WRITE, 0, 64) == LA_OK);
+    check_free();
+}
+
+static void
+survive_and_be_killed(void)
+{
+    la_shared_last_step = (uint64_t)atomic_load(&common->numbers[2]);
+    atomic_store(&la_shared_steps, 0);
+    survive();
+    atomic_store(&common->numbers[3], 1);
+}
+
+static void
+end_of(pid_t child)
+{
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK((WIFEXITED(status) && WEXITSTATUS(status) == 0)
+          || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+}
+
+static void
+test_whoever_is_killed_at_whichever_step_leaves_it_usable(void)
+{
+    int steps = 0;
+    for (int n = 1; atomic_load(&common->numbers[1]) == 0; n++, steps++) {
+        atomic_store(&common->numbers[0], n);
+        pid_t other = process_start(act);
+        pid_t child = process_start(act_and_be_killed);
+        act();
+        end_of(child);
+        process_join(other);
+        survive();
+    }
+    printf("(%d steps) ", steps);
+    CHECK(steps > 20);
+}
+
+static void
+test_who_repairs_may_be_killed_at_whichever_step(void)
+{
+    int steps = 0;
+    for (int n = 1; atomic_load(&common->numbers[3]) == 0; n++, steps++) {
+        step(0);
+        pid_t child = process_start(write_and_pause);
+        until(1);
+        process_kill(child);
+        common->plain[0]++;
+        atomic_store(&common->numbers[2], n);
+        end_of(process_start(survive_and_be_killed));
+        survive();
+    }
+    printf("(%d steps) ", steps);
+    CHECK(steps > 20);
+}
+
+#endif
+
+/* -- death at any moment ----------------------------------------------------------- */
+
+static void
+act_at_random(void)
+{
+    la_thread *self = la_thread_self();
+    uint64_t random = (uint64_t)getpid() * 7919;
+    for (;;) {
+        la_hold *hold = hold_extent(random_below(&random, 3) ? LA_READ : LA_WRITE,
+                                    8 * random_below(&random, 6), 8);
+        if (random_below(&random, 4) == 0) {
+            la_hold_chain(hold, hold_extent(LA_WRITE, 8 * random_below(&random, 6), 8));
+        }
+        if (acquire_until(hold, la_now() + random_below(&random, 300) * 10000) == LA_OK) {
+            la_hold *inside = hold_extent(LA_WRITE, 8 * random_below(&random, 6), 8);
+            if (acquire_until(inside, la_now() + random_below(&random, 300) * 10000) == LA_OK) {
+                la_release(inside, self);
+            }
+            la_hold_free(inside, self);
+            la_release(hold, self);
+        }
+        la_hold_free(hold, self);
+    }
+}
+
+static void
+test_thousands_of_deaths_at_random_leave_it_usable(void)
+{
+    uint64_t random = random_seed();
+    int deaths = 200 * stress_scale();
+    pid_t children[3];
+    for (int i = 0; i < 3; i++) {
+        children[i] = process_start(act_at_random);
+    }
+    for (int i = 0; i < deaths; i++) {
+        struct timespec moment = {0, random_below(&random, 2000) * 1000};
+        nanosleep(&moment, NULL);
+        int victim = random_below(&random, 3);
+        process_kill(children[victim]);
+        heal(0, 1000000);
+        children[victim] = process_start(act_at_random);
+    }
+    for (int i = 0; i < 3; i++) {
+        process_kill(children[i]);
+    }
+    heal(0, 1000000);
+}
+
+int
+main(void)
+{
+    CHECK(pthread_atfork(la_fork_prepare, la_fork_parent, la_fork_child) == 0);
+    CASE(test_a_write_keeps_others_out_and_disjoint_ones_go_on);
+    CASE(test_readers_run_beside_readers);
+    CASE(test_who_waits_is_woken_by_another_process);
+    CASE(test_no_update_is_lost);
+    CASE(test_chains_exclude_each_other_by_all_their_parts);
+    CASE(test_a_cycle_of_two_processes_is_refused_at_once);
+    CASE(test_two_upgraders_are_a_cycle);
+    CASE(test_a_writer_is_not_starved_by_readers_of_other_processes);
+    CASE(test_who_holds_overtakes_where_to_queue_would_be_a_deadlock);
+    CASE(test_a_change_by_another_process_wakes);
+    CASE(test_a_reader_that_dies_is_dropped);
+    CASE(test_what_a_dead_writer_held_is_poisoned_until_it_is_healed);
+    CASE(test_who_waits_for_one_that_dies_is_told_soon);
+    CASE(test_a_waiter_that_dies_harms_nobody);
+    CASE(test_who_is_stopped_is_not_dead);
+    CASE(test_a_child_has_not_what_its_parent_holds);
+#ifdef LA_DEBUG
+    CASE(test_whoever_is_killed_at_whichever_step_leaves_it_usable);
+    CASE(test_who_repairs_may_be_killed_at_whichever_step);
+#endif
+    CASE(test_thousands_of_deaths_at_random_leave_it_usable);
+    return 0;
+}
