@@ -1,5 +1,7 @@
 """lockedarray: NumPy arrays that threads can share and mutate."""
 
+import importlib as _importlib
+
 from lockedarray._array.array import LockedArray
 from lockedarray._array.creation import (
     arange,
@@ -18,7 +20,7 @@ from lockedarray._array.creation import (
 )
 from lockedarray._array.recognition import atomic_augmented_assignment
 from lockedarray._cores import backend
-from lockedarray._errors import DeadlockError, DebugWarning, LockTimeout
+from lockedarray._errors import DeadlockError, DebugWarning, LockTimeout, PoisonedError
 from lockedarray._guards.guards import Guard, acquire
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._guards.tracing import tracing
@@ -32,6 +34,7 @@ __all__ = [
     "Guard",
     "LockTimeout",
     "LockedArray",
+    "PoisonedError",
     "RegionLock",
     "__version__",
     "acquire",
@@ -58,3 +61,9 @@ __all__ = [
 for _name in __all__:
     if hasattr(globals()[_name], "__module__"):
         globals()[_name].__module__ = __name__
+
+
+def __getattr__(name: str) -> object:
+    if name == "shared":  # few need it, and it takes long to import
+        return _importlib.import_module("lockedarray.shared")
+    raise AttributeError(f"module 'lockedarray' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""What the locks of both cores raise: two exceptions of our own, and their words.
+"""What the locks of both cores raise: exceptions of our own, and their words.
 
 Everywhere else NumPy's types are raised.
 """
@@ -12,7 +12,9 @@ __all__ = [
     "DeadlockError",
     "DebugWarning",
     "LockTimeout",
+    "PoisonedError",
     "cannot_come_true",
+    "closed_between",
     "closes_cycle",
     "frozen_for_good",
     "held_beside",
@@ -20,6 +22,7 @@ __all__ = [
     "not_in_time",
     "not_true_in_time",
     "struck_inside",
+    "two_upgrades",
 ]
 
 
@@ -44,6 +47,37 @@ class DeadlockError(RuntimeError):
 
 class LockTimeout(TimeoutError):
     """A lock did not become free within the timeout (seconds) that was given."""
+
+
+class PoisonedError(RuntimeError):
+    """A process has died while it wrote what was asked for, which is half done, or may be.
+
+    Raised by what touches it, until ``with x.recover() as raw:`` has repaired it.
+
+    Attributes
+    ----------
+    pid : int
+        Of the process that died.
+    region : tuple of int
+        The bytes that it was writing to, from the first one to the end, among those of the array's
+        memory.
+    since : float
+        When it began to write, as `time.time` tells it.
+    """
+
+    def __init__(self, pid: int, region: tuple[int, int], since: float, called: str = "") -> None:
+        low, high = region
+        super().__init__(
+            f"{called or 'a shared array'}: process {pid} has died while it wrote bytes {low} to "
+            f"{high}, which are half done, or may be: repair them, with x.recover() as raw"
+        )
+        self.pid = pid
+        self.region = (low, high)
+        self.since = since
+        self._called = called
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PoisonedError, (self.pid, self.region, self.since, self._called)
 
 
 class DebugWarning(RuntimeWarning):
@@ -141,6 +175,22 @@ def held_beside(
     return DeadlockError(
         f"{_describe(lock, write)}: another owner in this thread holds it, "
         "which can not go on while this thread waits"
+    )
+
+
+def two_upgrades(called: str) -> DeadlockError:
+    """Return the error of a reader that wants to write, as one in another process does, too."""
+    return DeadlockError(
+        f"write lock of {called}: a reader in another process wants it, too, and both would wait "
+        "for the other; take the write lock from the start, x.write()"
+    )
+
+
+def closed_between(called: str) -> ValueError:
+    """Return the error of an array that is closed."""
+    return ValueError(
+        f"the shared array {called} is closed in this process: attach it again, "
+        "la.shared.attach(name) or la.shared.open(path)"
     )
 
 

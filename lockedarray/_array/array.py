@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
 import operator
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -298,8 +298,8 @@ class LockedArray(Facade):
             The array is not on a file: `memmap` makes one that is.
         """
         buffer = buffer_of(self)
-        mapped = buffer.memory.owner
-        if not isinstance(mapped, mmap.mmap):
+        mapped = buffer.mapped
+        if mapped is None:
             raise ValueError("this array is not on a file: la.memmap(path) makes one that is")
         holds = Holds([(buffer.lock, False)])
         try:
@@ -307,6 +307,54 @@ class LockedArray(Facade):
             mapped.flush()
         finally:
             holds.release()
+
+    # -- between processes -----------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of the memory of an array that processes share; in this process only.
+
+        Waits until no thread of this process has its lock.  Whatever is done with the array
+        afterwards raises ValueError.  `lockedarray.shared.attach` makes it anew.
+
+        Raises
+        ------
+        BufferError
+            Views of it live, or plain arrays that show it.
+        ValueError
+            This is a view, or an array that is not shared.
+        """
+        buffer_of(self).close(self)
+
+    def unlink(self) -> None:
+        """Remove the names of an array that processes share: nobody can attach it any more.
+
+        Who has it attached goes on.  The process that made an array does so when it ends, but for
+        those in files.
+
+        Raises
+        ------
+        ValueError
+            The array is not shared.
+        """
+        buffer_of(self).unlink()
+
+    def recover(self) -> AbstractContextManager[np.ndarray]:
+        """Return what holds the write lock, in spite of a process that died while it wrote.
+
+        As `write`, it yields a writable plain view.  What that process has left half done is to
+        be repaired there.  At the end of the block all may use it again; but if an
+        exception ends the block, it stays as it was.
+
+        Raises
+        ------
+        ValueError
+            The array is not shared.
+
+        See Also
+        --------
+        PoisonedError : What others get before.
+        """
+        return buffer_of(self).recover(self)
 
     @by_core("grows")
     def resize(self, *new_shape: Any, refcheck: bool = True) -> None:

@@ -13,11 +13,13 @@ writable, because NumPy looks for a writable base and finds a Memory, which offe
 from __future__ import annotations
 
 import math
+import mmap
 import operator
 import os
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import numpy as np
@@ -325,6 +327,40 @@ class Buffer(BufferBase):
         else:
             buffer.enter(owner)
         return buffer
+
+    # -- what only a Buffer between processes does otherwise ---------------------------------------
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the memory can not be resized."""
+        return self.foreign
+
+    @property
+    def mapped(self) -> mmap.mmap | None:
+        """The mapping of the file that the array is on, or None."""
+        owner = self.memory.owner
+        return owner if isinstance(owner, mmap.mmap) else None
+
+    def reduced(self, facade: Any) -> tuple[Any, ...] | None:
+        """Return what pickle keeps of `facade`, or None: its elements."""
+        return None
+
+    def close(self, facade: Any) -> None:
+        """Let go of the memory, in this process."""
+        raise self._not_shared("closed")
+
+    def unlink(self) -> None:
+        """Remove the names of the memory."""
+        raise self._not_shared("unlinked")
+
+    def recover(self, facade: Any) -> AbstractContextManager[np.ndarray]:
+        """Return what takes the write lock in spite of a writer that died."""
+        raise self._not_shared("recovered")
+
+    def _not_shared(self, what: str) -> ValueError:
+        return ValueError(
+            f"only an array that processes share can be {what}: lockedarray.shared makes such"
+        )
 
     def check_name(self, name: str | None) -> None:
         """Raise ValueError if a `name` is given that is not the one of this memory."""

@@ -26,6 +26,9 @@ def reduced(array: Facade, protocol: int) -> tuple[Any, ...]:
     That is a plain array with the layout, and within the pickle or out of band as it is with
     NumPy's own: of protocol 5 what lies in one piece goes out of band.
     """
+    attached = buffer_of(array).reduced(array)
+    if attached is not None:
+        return attached
     elements = run(_pickled, (array,), {})
     cls, elements, *rest = _parts(array, elements)
     in_band = protocol >= 5 and not _is_dense(array)

@@ -61,7 +61,7 @@ def refuse_frozen(buffer: Buffer, what: str) -> None:
 
 def refuse_immovable(array: Facade, buffer: Buffer, what: str) -> None:
     """Raise ValueError where the memory is the caller's, or in no order that can be kept."""
-    if buffer.foreign:
+    if buffer.is_fixed:
         raise ValueError(
             f"cannot {what}: the memory belongs to the caller (copy=False); "
             "make the array with copy=True, so that it has memory of its own"

@@ -174,6 +174,8 @@ class _Below:
         # Which threads want it: whether to write, and since when (time.monotonic).
         self.waiting: dict[int, tuple[bool, float]] = {}
         self._polls: dict[int, float] = {}
+        # One of ours, between processes: a reader may ask for the write lock.
+        self._upgrades = getattr(lock, "upgrades", False)
         _belows[id(self)] = self
 
     def take(self, request: int, write: bool, _ident: int) -> bool:
@@ -188,9 +190,10 @@ class _Below:
         if not taken.is_held():
             held = taken.acquire(self._lock, write)
         elif write and not taken.write:  # an upgrade: there is none, so let go and take anew
-            taken.let_go()
+            if not self._upgrades:
+                taken.let_go()
             held = taken.acquire(self._lock, True)
-            if not held:
+            if not held and not self._upgrades:
                 taken.acquire(self._lock, False)
         else:
             held = True
@@ -268,6 +271,8 @@ class _Below:
     def _forget_wait(self, ident: int) -> None:
         self.waiting.pop(ident, None)
         self._polls.pop(ident, None)
+        if self._upgrades:
+            self._lock.stop_waiting(ident)
 
 
 class _Ending:

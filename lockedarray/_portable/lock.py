@@ -460,6 +460,8 @@ class RegionLockBase:
         self._name = name
         self._own = below is None
         self._below = _new_below() if below is None else below
+        # One of ours, between processes: a reader may ask for the write lock.
+        self._upgrades = getattr(below, "upgrades", False)
         self._holds: dict[_Hold, _Owner] = {}
         # The same by owner and mode, so that none is looked for.
         self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
@@ -571,6 +573,8 @@ class RegionLockBase:
             raise
         finally:
             holding(_monitor, self._leave_locked, waiter)
+            if self._upgrades:
+                self._below.stop_waiting(threading.get_ident())
             if waits and (observer := _observer) is not None:
                 observer.waited(self, hold.write, int((time.monotonic() - waiter.since) * 1e9))
 
@@ -986,6 +990,12 @@ class RegionLockBase:
         taken = self._taken.get(owner)
         if taken is not None and taken[1] is not None and taken[1].locked():
             if taken[0] or not write:  # a signal handler has taken it meanwhile
+                return True
+            if self._upgrades:
+                if not lockable.acquire(blocking=False):
+                    return False
+                self._taken[owner] = (write, lockable)
+                self._let_go(taken[1])
                 return True
             self._let_go(taken[1])  # an upgrade: the other owners' holds are not in the way
         self._taken[owner] = (write, lockable)

@@ -1,0 +1,1 @@
+"""Arrays between processes: segments, headers, what locks them, and the Buffer over them."""

@@ -1,0 +1,175 @@
+"""Making and attaching arrays between processes, and pickling them, which is attaching."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lockedarray._array.array import LockedArray
+from lockedarray._array.facade import make_view
+from lockedarray._array.memory import plain_view
+from lockedarray._cores import Holds, address
+from lockedarray._shared import buffer as buffers
+from lockedarray._shared import control as controls
+from lockedarray._shared import lifetime
+from lockedarray._shared.buffer import SharedBuffer
+from lockedarray._shared.control import Control, opening
+from lockedarray._shared.header import Layout, describe
+from lockedarray._shared.segments import Place, check_platform, place_of
+
+__all__ = ["attached", "made"]
+
+
+def made(
+    shape: Any,
+    dtype: Any,
+    order: Any,
+    fill: Callable[[np.ndarray], None] | None,
+    name: str | None,
+    path: Any,
+) -> LockedArray:
+    """Return a new array of zeros, which `fill` is called to write into before others find it."""
+    check_platform()
+    place = place_of(name, path)
+    kind = np.dtype(dtype)
+    probe: np.ndarray = np.empty((), kind)  # NumPy's own idea of 'S' and subarrays
+    shape = np.broadcast_to(probe, shape).shape  # and of shapes
+    description = describe(probe.dtype)
+    capacity = math.prod(shape) * probe.dtype.itemsize
+    if capacity > sys.maxsize:
+        raise ValueError("array is too big: its size in bytes is more than an address can say")
+    layout = Layout(capacity, 0, shape, _order_of(order), False)
+
+    def write(control: Control) -> None:
+        if fill is not None and capacity:
+            storage = buffers.storage_of(control, capacity, probe.dtype)
+            fill(storage.reshape(shape, order=layout.order))  # type: ignore[call-overload]
+
+    return opening(_made_locked, place, description, layout, write)
+
+
+def _order_of(order: Any) -> str:
+    if order is None or order in ("C", "c"):
+        return "C"
+    if order in ("F", "f"):
+        return "F"
+    raise ValueError(f"order must be 'C' or 'F', not {order!r}")
+
+
+def _made_locked(
+    place: Place, dtype: bytes, layout: Layout, write: Callable[[Control], None]
+) -> LockedArray:
+    control = controls.create(place, dtype, layout, write)
+    try:
+        array = _array_of(control)
+        lifetime.created(control)
+        return array
+    except BaseException:
+        control.unlink()
+        raise
+
+
+def attached(place: Place) -> LockedArray:
+    """Return the array at `place`; the very object that this process has already, if it has one."""
+    check_platform()
+    return opening(_attached_locked, place)
+
+
+def _attached_locked(place: Place) -> LockedArray:
+    return _array_of(controls.attach(place))
+
+
+def _array_of(control: Control) -> LockedArray:
+    """Return the array that owns the Buffer of a control block, made if need be."""
+    known = None if control.buffer is None else control.buffer()
+    owner = None if known is None or known._owner is None else known._owner()
+    if owner is not None:
+        return owner
+    buffer = SharedBuffer(control) if known is None else known
+    _, layout = control.header.layout()
+    root = buffer.memory.root(buffer.shaped(layout))
+    array = plain_view(root, LockedArray)
+    array._may_write = True
+    lifetime.watch()
+    return array
+
+
+# -- pickling ----------------------------------------------------------------------------------------
+
+
+def _reduced(buffer: SharedBuffer, array: Any) -> tuple[Any, ...]:
+    control = buffer.control
+    if control.is_closed:
+        raise ValueError(f"the shared array {control.called} is closed in this process")
+    attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
+    where = (tuple(control.place), control.header.token, type(array), attributes)
+    if array._owner is None:
+        return _unpickled, (where, None)
+    offset = address(array) - buffer.memory.address
+    view = (offset, array.shape, array.strides, array.dtype, array._may_write)
+    return _unpickled, (where, view)
+
+
+_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
+
+
+def _unpickled(where: Any, view: Any) -> Any:
+    place, token, cls, attributes = where
+    array: Any = opening(_found_locked, Place(*place), token)
+    if view is not None:
+        array = _viewed(array, *view)
+    if cls is not LockedArray:
+        owner = array
+        array = plain_view(array, cls)
+        array._owner = owner if owner._owner is None else owner._owner
+    if attributes:
+        vars(array).update(attributes)
+    return array
+
+
+def _found_locked(place: Place, token: bytes) -> LockedArray:
+    control = controls.known_by_token(token)
+    if control is None:
+        try:
+            control = controls.attach(place)
+        except FileNotFoundError:
+            control = None
+        if control is None or control.header.token != token:
+            raise FileNotFoundError(
+                f"the shared array {place.name!r} was unlinked before it was unpickled here: keep "
+                "it, in the process that made it, until all others have attached it"
+            )
+    return _array_of(control)
+
+
+def _viewed(
+    root: Any, offset: int, shape: Any, strides: Any, dtype: np.dtype, may_write: bool
+) -> Any:
+    buffer = root._buffer
+    low, high = _bounds(shape, strides, dtype.itemsize)
+    if offset + high > buffer.memory.nbytes:  # it has grown, and this process has not seen that
+        holds = Holds([(buffer.lock, False)])
+        try:
+            holds.acquire()
+        finally:
+            holds.release()
+    storage = buffer.memory.owner.view(np.uint8)
+    if low == high:
+        offset = min(offset, buffer.memory.nbytes)
+    view: np.ndarray = np.ndarray(shape, dtype, storage, offset, strides)
+    return make_view(view, root, may_write)
+
+
+def _bounds(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:
+    """The bytes before and behind its first element between which a view has its elements."""
+    if 0 in shape:
+        return 0, 0
+    steps = [(length - 1) * stride for length, stride in zip(shape, strides, strict=True)]
+    return sum(min(step, 0) for step in steps), sum(max(step, 0) for step in steps) + itemsize
+
+
+buffers.reduced = _reduced
