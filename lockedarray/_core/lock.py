@@ -15,6 +15,8 @@ from lockedarray._errors import (
     held_beside,
     not_in_time,
     not_true_in_time,
+    poisoned,
+    table_is_full,
 )
 from lockedarray._tasks import TaskOwners, running_task
 
@@ -333,6 +335,16 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[tuple[int, in
     if foreign:  # who only tries, gives it back if the lock below is taken
         holders = [holder for holder in holders if holder[0] not in lock.below.waiting]
     raise not_in_time(lock, write, (_owner_name(*holder) for holder in set(holders)), foreign)
+
+
+def raise_poisoned(lock: RegionLockBase, pid: int, died: int, low: int, high: int) -> NoReturn:
+    """Raise PoisonedError of a process that died while it wrote."""
+    raise poisoned(lock, pid, (low, high), float(died))
+
+
+def raise_full(lock: RegionLockBase) -> NoReturn:
+    """Raise RuntimeError: the table that processes share has no room."""
+    raise table_is_full(lock)
 
 
 def raise_not_true(array: Any, timeout: float) -> NoReturn:

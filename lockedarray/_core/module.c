@@ -22,6 +22,7 @@
 #include "array/step.h"
 #include "array/temporary.h"
 #include "array/watch.h"
+#include "guard/between.h"
 #include "guard/changes.h"
 #include "guard/guard.h"
 #include "guard/holds.h"
@@ -67,7 +68,7 @@ la_module_exec(PyObject *module)
     loaded = true;
     /* The floors from below, as each needs the types of those before it. */
     int (*const adders[])(PyObject *) = {
-        la_interpreter_add, la_statement_add, la_region_lock_add, la_lockable_add,
+        la_interpreter_add, la_statement_add, la_region_lock_add, la_between_add, la_lockable_add,
         la_reentrant_add, la_changes_add, la_holds_add, la_guard_add,
         la_owner_object_add, la_task_add, la_telling_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_memory_add, la_augmented_add,
         la_array_type_add,

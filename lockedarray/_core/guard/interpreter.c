@@ -3,6 +3,8 @@
  */
 #include "guard/interpreter.h"
 
+#include "guard/between.h"
+
 #include "guard/observer.h"
 
 #ifdef _WIN32
@@ -118,11 +120,39 @@ la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
     la_wait_hooks hooks = {la_before_wait, la_after_wait,
                            is_main ? la_check_interrupt : NULL, &away};
 
-    la_status status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
+    la_status status;
+
+    if (LA_LIKELY(lock->shared == NULL)) {
+        status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
+    }
+    else {
+        hold->recovers = la_between_recovers;
+        while ((status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock)) == LA_OK
+                && la_shared_is_behind(lock)) {
+            la_give_back(hold, self);
+            if (la_between_follow(lock) < 0) {
+                status = LA_INTERRUPTED;
+                break;
+            }
+        }
+    }
     if (away.since != 0) {
         la_observe_waited(lock, hold, away.since);
     }
     return status;
+}
+
+bool
+la_hold_try(la_lock *lock, la_hold *hold, la_thread *self)
+{
+    if (!la_try_in_turn(lock, hold, self)) {
+        return false;
+    }
+    if (!LA_LIKELY(lock->shared == NULL) && la_shared_is_behind(lock)) {
+        la_give_back(hold, self);       /* who waits for it in turn sees to it */
+        return false;
+    }
+    return true;
 }
 
 la_status

@@ -37,6 +37,9 @@ la_hold_make(la_thread *self, la_mode mode)
 la_status la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self,
                        int64_t deadline, la_deadlock *deadlock);
 
+/* Takes the hold if nothing is in its way: la_try_in_turn, where all processes are in step. */
+bool la_hold_try(la_lock *lock, la_hold *hold, la_thread *self);
+
 /* The same of a wait for a change. */
 la_status la_hold_await_change(la_hold *watch, la_thread *self, int64_t deadline);
 

@@ -133,7 +133,7 @@ la_lockable_acquire_hold(la_lockable *self, la_thread *thread, la_claim *other,
         self->busy = false;
     }
     Py_END_CRITICAL_SECTION();
-    if (status == LA_DEADLOCK) {
+    if (status != LA_OK && status != LA_TIMEOUT) {
         la_refusal_raise(status, self->lock, hold, &deadlock);
     }
     if (status != LA_OK) {

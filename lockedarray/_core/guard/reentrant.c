@@ -105,7 +105,7 @@ la_reentrant_take(la_reentrant *self, int64_t deadline)
         Py_END_CRITICAL_SECTION();
         return LA_OK;
     }
-    if (status == LA_DEADLOCK) {
+    if (status != LA_TIMEOUT) {
         la_refusal_raise(status, &self->base, hold, &deadlock);
     }
     la_hold_free(hold, thread);

@@ -5,6 +5,7 @@
 #include "guard/refusal.h"
 
 #include "lock/blockers.h"
+#include "lock/shared.h"
 
 static PyObject *la_words_module;
 
@@ -60,11 +61,33 @@ la_blocking_owners(la_region_lock *lock, const la_hold *hold)
     return list;
 }
 
+/* raise_poisoned() of the first process whose half written bytes are in the way of a hold. */
+static PyObject *
+la_refuse_poisoned(la_region_lock *lock, const la_hold *hold)
+{
+    la_poison poison = {0};
+#if LA_HAS_CONTROL
+    la_thread *thread = la_thread_here();
+    if (thread == NULL) {
+        return NULL;
+    }
+    (void)la_shared_poisons(lock->lock, hold, thread, &poison, 1);
+#else
+    (void)hold;
+#endif
+    PyObject *words = la_words("raise_poisoned");
+    PyObject *result = words == NULL ? NULL
+        : PyObject_CallFunction(words, "OiLLL", lock, (int)poison.pid, (long long)poison.died,
+                                (long long)poison.low, (long long)poison.high);
+    Py_XDECREF(words);
+    return result;
+}
+
 void
 la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                  const la_deadlock *deadlock)
 {
-    PyObject *words, *result = NULL;
+    PyObject *words = NULL, *result = NULL;
     int write = 0;
 
     for (const la_hold *part = hold; part != NULL; part = part->also) {
@@ -81,6 +104,13 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                 : PyObject_CallFunction(words, "OiO", lock, write, holders);
             Py_XDECREF(holders);
         }
+    }
+    else if (status == LA_POISONED) {
+        result = la_refuse_poisoned(lock, hold);
+    }
+    else if (status == LA_FULL) {
+        words = la_words("raise_full");
+        result = words == NULL ? NULL : PyObject_CallFunction(words, "O", lock);
     }
     else {
         words = la_words("raise_deadlock");

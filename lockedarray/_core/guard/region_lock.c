@@ -3,6 +3,8 @@
  */
 #include "guard/region_lock.h"
 
+#include "lock/shared.h"
+
 #include <stddef.h>
 
 PyTypeObject *la_region_lock_type;
@@ -111,6 +113,9 @@ la_region_lock_dealloc(PyObject *object)
     Py_CLEAR(self->made_at);
     if (self->lock != NULL) {
         /* Holds and Buffers keep the lock alive: nobody holds it. */
+#if LA_HAS_CONTROL
+        la_shared_detach(self->lock);
+#endif
         la_lock_destroy(self->lock);
     }
     type->tp_free(object);

@@ -159,7 +159,7 @@ la_wanted_acquire_in_turn(const la_wanted *wanted, int count, la_thread *self,
         }
         la_wanted_mark(&wanted[next], 1, true);     /* which a grant has ended */
         while (tried < count && (tried == next
-                || la_try_in_turn(wanted[tried].lock->lock, wanted[tried].hold, self))) {
+                || la_hold_try(wanted[tried].lock->lock, wanted[tried].hold, self))) {
             tried++;
         }
         if (LA_LIKELY(tried == count)) {

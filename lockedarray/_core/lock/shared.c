@@ -98,16 +98,15 @@ la_control_is_known(const void *memory)
 uint64_t
 la_shared_generation(const la_lock *lock)
 {
-    /* Acquire: pairs with the release of la_shared_advance. */
+    /* Acquire: pairs with the release of la_shared_publish. */
     return atomic_load_explicit(&lock->shared->control->generation, memory_order_acquire);
 }
 
 void
-la_shared_advance(la_lock *lock)
+la_shared_publish(la_lock *lock, uint64_t generation)
 {
-    uint64_t generation = 1 + atomic_fetch_add_explicit(&lock->shared->control->generation, 1,
-                                                        memory_order_acq_rel);
     la_shared_follow(lock, generation);
+    atomic_store_explicit(&lock->shared->control->generation, generation, memory_order_release);
 }
 
 void

@@ -40,9 +40,12 @@ la_shared *la_shared_attach(la_lock *lock, void *memory);
  */
 void la_shared_detach(la_lock *lock);
 
-/* One more with each change of what the floors above keep in step, and when this process did. */
+/*
+ * The generation of what the floors above keep in step: of all processes, published under the write
+ * lock of everything; and that which this process follows.
+ */
 uint64_t la_shared_generation(const la_lock *lock);
-void la_shared_advance(la_lock *lock);
+void la_shared_publish(la_lock *lock, uint64_t generation);
 void la_shared_follow(la_lock *lock, uint64_t generation);
 bool la_shared_is_behind(const la_lock *lock);
 
