@@ -464,13 +464,42 @@ read_and_pause(void)
     hold_and_pause(LA_READ);
 }
 
+/* For those who look for what went wrong. */
+static void
+table_show(void)
+{
+    la_control *table = control;
+    printf("state %llu listing %llu monitor %x\n", (unsigned long long)table->state, (unsigned long long)table->listing, *(unsigned *)&table->monitor);
+    for (uint32_t e = 0; e < LA_ENTRIES; e++) {
+        la_control_entry *entry = &table->entries[e];
+        if (!la_entry_is_used(table, e)) {
+            continue;
+        }
+        printf("entry %u pid %d tid %d dead %d home %u alive %x wake %u exists %d\n", e, entry->pid, entry->tid, entry->dead,
+               entry->home, *(unsigned *)&entry->alive, entry->wake, kill(entry->pid, 0));
+        for (int i = 0; i < LA_ENTRY_SLOTS; i++) {
+            if (entry->states[i]) {
+                la_control_slot *slot = &entry->slots[i];
+                printf("   slot %d state %u mode %u also %u flags %x ticket %llu heeds %llu [%lld,%lld)\n", i, entry->states[i], slot->mode, slot->also, slot->flags,
+                    (unsigned long long)slot->ticket, (unsigned long long)slot->heeds, (long long)slot->region.low, (long long)slot->region.high);
+            }
+        }
+    }
+    fflush(stdout);
+}
+
 static void
 heal(int64_t low, int64_t size)
 {
     la_thread *self = la_thread_self();
     la_hold *hold = hold_extent(LA_WRITE, low, size);
     hold->recovers = true;
-    CHECK(acquire_until(hold, la_now() + 20 * SECOND) == LA_OK);
+    la_status status = acquire_until(hold, la_now() + 20 * SECOND);
+    if (status != LA_OK) {
+        table_show();
+        printf("(status %d) ", (int)status);
+    }
+    CHECK(status == LA_OK);
     common->plain[1] = common->plain[0];
     la_shared_heal(hold, self);
     hold->recovers = false;
@@ -645,6 +674,11 @@ survive(void)
     while (status == LA_TIMEOUT && la_now() < end) {
         sched_yield();
         status = tried(LA_WRITE, 0, 64);
+    }
+    if (status != LA_OK && status != LA_POISONED) {
+        table_show();
+        printf("(status %d) ", (int)status);
+        fflush(stdout);
     }
     CHECK(status == LA_OK || status == LA_POISONED);
     CHECK(status == LA_POISONED || common->plain[0] == common->plain[1]);

@@ -90,6 +90,7 @@ typedef struct {
     bool dead;                  /* it died, and what it left half written is in its slots */
     _Atomic(uint32_t) wake;     /* a futex: one more whenever the thread is woken */
     uint32_t home;              /* the first entry of the same thread */
+    uint64_t process;           /* a number of the process's own, by `processes` */
     /* For messages. */
     int32_t pid, tid;
     int64_t died;               /* seconds since the epoch */
@@ -102,6 +103,7 @@ typedef struct {
     uint64_t layout;            /* LA_CONTROL_LAYOUT, and the size of an entry */
     uint64_t serial;            /* the lock's, in all processes */
     _Atomic(uint64_t) generation;       /* of what the floors above keep in step by it */
+    _Atomic(uint64_t) processes;        /* how many have used it, ever */
     _Alignas(LA_CACHE_LINE)
     pthread_mutex_t monitor;
     /* Under the monitor. */

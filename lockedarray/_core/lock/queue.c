@@ -255,6 +255,10 @@ la_lock_leave(la_lock *lock, la_thread *self, la_wakes *wakes)
 {
     la_lock_check_locked(lock);
     la_lock_settle_locked(lock);
+    if (!LA_LIKELY(lock->shared == NULL)) {
+        /* First: what stands for waiters of other processes stands for others afterwards. */
+        la_wakes_make(wakes);
+    }
     la_lock_give_mutex(lock, self);
     if (LA_LIKELY(self->deferred == NULL)) {
         la_wakes_make(wakes);

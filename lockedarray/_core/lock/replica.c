@@ -19,18 +19,22 @@
 #define LA_SUBJECT_ELSEWHERE (UINT64_C(1) << 63)
 
 void
+la_shared_wake(_Atomic(uint32_t) *wake)
+{
+    /* Release: pairs with the acquire of la_shared_enter, which finds what it is woken for. */
+    atomic_fetch_add_explicit(wake, 1, memory_order_release);
+    LA_STEP();
+    syscall(SYS_futex, wake, LA_FUTEX_WAKE_SHARED, INT32_MAX, NULL, NULL, 0);
+}
+
+void
 la_shared_notify(la_hold *waiter)
 {
     la_shared *shared = waiter->lock->shared;
     la_control_entry *entry =
         &shared->control->entries[(waiter->shared_slot - 1) / LA_ENTRY_SLOTS];
-    /* It is known by the first entry of its thread, as it may have several. */
-    _Atomic(uint32_t) *wake = &shared->control->entries[entry->home].wake;
-
-    /* Release: pairs with the acquire of la_shared_enter, which finds what it is woken for. */
-    atomic_fetch_add_explicit(wake, 1, memory_order_release);
-    LA_STEP();
-    syscall(SYS_futex, wake, LA_FUTEX_WAKE_SHARED, INT32_MAX, NULL, NULL, 0);
+    /* Its thread may have several entries, and sleeps by the first. */
+    la_shared_wake(&shared->control->entries[entry->home].wake);
 }
 
 /* -- who stands for others ----------------------------------------------------------- */
@@ -101,12 +105,12 @@ la_owner_stand_in(la_shared *shared, uint32_t number, uint64_t subject)
     if (home == NULL) {
         return NULL;
     }
-    if (home->thread == NULL) {
-        home->thread = la_thread_stand_in();
+    if (home->stand_in == NULL) {
+        home->stand_in = la_thread_stand_in();
     }
-    la_stand_in *found = home->thread == NULL ? NULL : la_stand_in_find(home, subject);
+    la_stand_in *found = home->stand_in == NULL ? NULL : la_stand_in_find(home, subject);
     if (found != NULL) {
-        atomic_store_explicit(&found->owner.thread, home->thread, memory_order_relaxed);
+        atomic_store_explicit(&found->owner.thread, home->stand_in, memory_order_relaxed);
         atomic_store_explicit(&found->owner.ident, (uint64_t)(uint32_t)entry->tid,
                               memory_order_relaxed);
         atomic_store_explicit(&found->owner.subject,
@@ -379,7 +383,7 @@ la_replica_update(la_shared *shared)
         }
         for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
             uint32_t number = entry * LA_ENTRY_SLOTS + i;
-            if (!seat->mine) {
+            if (la_seat_thread(seat) == NULL) {
                 la_mirror_update_other(shared, seat, number, &arrivals);
             }
             else if (atomic_load_explicit(&seat->slots[i].hold, memory_order_acquire) != NULL) {

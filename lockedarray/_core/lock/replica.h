@@ -33,8 +33,8 @@ typedef struct {
 
 /* What is known of an entry. */
 typedef struct {
-    la_thread *thread;          /* whose it is, or what stands for it */
-    bool mine;                  /* this process's */
+    _Atomic(la_thread *) mine;  /* the thread of this process whose it is; NULL: another one's */
+    la_thread *stand_in;        /* for the other process's */
     uint32_t number;
     uint32_t woken;             /* `wake`, when the monitor was entered last */
     la_stand_in *owners;
@@ -45,6 +45,7 @@ struct la_shared {
     la_control *control;
     la_lock *lock;
     uint64_t tag;               /* another one for each attachment, and in each process */
+    uint64_t process;           /* the number of this one in the block */
     uint64_t version;           /* of the block, that this is up to */
     bool changed;               /* something was noted since the monitor was entered */
     bool blind;                 /* there was no memory for a stand-in: nothing is told to be free */
@@ -87,6 +88,13 @@ la_entry_is_used(const la_control *control, uint32_t entry)
     return atomic_load_explicit(&control->used[entry / 64], memory_order_relaxed) >> (entry % 64) & 1;
 }
 
+/* Relaxed: a thread looks for its own, which it alone sets; all else is under the monitor. */
+static inline la_thread *
+la_seat_thread(const la_seat *seat)
+{
+    return atomic_load_explicit(&seat->mine, memory_order_relaxed);
+}
+
 /* Makes what is known of an entry, which is not this process's; NULL when out of memory. */
 la_seat *la_seat_of_other(la_shared *shared, uint32_t entry);
 
@@ -98,6 +106,9 @@ void la_replica_update(la_shared *shared);
 
 /* Writes what became of waiters to the table; under the monitor. */
 void la_replica_publish(la_shared *shared);
+
+/* Wakes the thread that has this word. */
+void la_shared_wake(_Atomic(uint32_t) *wake);
 
 /* What LA_DEBUG builds call between two steps of the protocol, to be killed there. */
 #ifdef LA_DEBUG

@@ -176,14 +176,50 @@ la_control_repair(la_control *control)
     (void)pthread_mutex_consistent(&control->monitor);
 }
 
+#define LA_MONITOR_NS (5 * LA_MILLISECOND)
+
+/* Where the wall clock is gone by, it may jump, and the sleep be as much longer. (ThreadSanitizer
+   does not know the other call.) */
+#if defined(__GLIBC__) && !defined(__SANITIZE_THREAD__)
+#define LA_MONITOR_CLOCK CLOCK_MONOTONIC
+#define la_monitor_lock_until(monitor, until) \
+    pthread_mutex_clocklock((monitor), LA_MONITOR_CLOCK, (until))
+#else
+#define LA_MONITOR_CLOCK CLOCK_REALTIME
+#define la_monitor_lock_until(monitor, until) pthread_mutex_timedlock((monitor), (until))
+#endif
+
+/*
+ * Sleeps no longer than that. A thread that was woken to take the mutex, and is killed before it
+ * does, takes the wake-up along, if a third one had been faster: those that sleep on would do so
+ * for ever.
+ */
+static int
+la_monitor_lock_or_sleep(pthread_mutex_t *monitor)
+{
+    struct timespec until;
+
+    clock_gettime(LA_MONITOR_CLOCK, &until);
+    until.tv_nsec += LA_MONITOR_NS;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    return la_monitor_lock_until(monitor, &until);
+}
+
 /* True when somebody had died in it. */
 static bool
 la_monitor_lock(la_control *control)
 {
-    if (pthread_mutex_lock(&control->monitor) == EOWNERDEAD) {
+    int error = pthread_mutex_trylock(&control->monitor);
+
+    while (error == EBUSY || error == ETIMEDOUT) {
+        error = la_monitor_lock_or_sleep(&control->monitor);
+    }
+    if (error == EOWNERDEAD) {
         la_control_repair(control);
         return true;
     }
+    LA_ASSERT(error == 0);
     return false;
 }
 
@@ -202,7 +238,7 @@ la_shared_home(la_shared *shared, const la_thread *self)
     }
     for (uint32_t entry = 0; entry < LA_ENTRIES; entry++) {
         la_seat *seat = la_seat_at(shared, entry);
-        if (seat != NULL && seat->mine && seat->thread == self) {
+        if (seat != NULL && la_seat_thread(seat) == self) {
             known[shared->tag % KNOWN].tag = shared->tag;
             known[shared->tag % KNOWN].seat = seat;
             return seat;
@@ -295,6 +331,17 @@ la_shared_note(la_hold *hold, la_slot_state state)
 
 /* -- entries ------------------------------------------------------------------------- */
 
+/* Whoever sleeps is to watch a new process, too. */
+static void
+la_call_sleepers_locked(la_control *control)
+{
+    for (uint32_t number = 0; number < LA_ENTRIES; number++) {
+        if (la_entry_is_used(control, number)) {
+            la_shared_wake(&control->entries[number].wake);
+        }
+    }
+}
+
 /* Takes an entry for the calling thread, under the monitor; NULL: there is none, or no memory. */
 static la_seat *
 la_entry_take_locked(la_shared *shared, la_thread *self, la_seat *home)
@@ -325,6 +372,7 @@ la_entry_take_locked(la_shared *shared, la_thread *self, la_seat *home)
     }
     entry->dead = false;
     entry->home = home == NULL ? number : home->number;
+    entry->process = shared->process;
     entry->pid = (int32_t)getpid();
     entry->tid = (int32_t)syscall(SYS_gettid);
     for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
@@ -336,8 +384,10 @@ la_entry_take_locked(la_shared *shared, la_thread *self, la_seat *home)
     atomic_fetch_or_explicit(&control->used[number / 64], UINT64_C(1) << (number % 64),
                              memory_order_release);
     LA_STEP();
-    seat->thread = self;
-    seat->mine = true;
+    atomic_store_explicit(&seat->mine, self, memory_order_relaxed);
+    if (home == NULL) {
+        la_call_sleepers_locked(control);
+    }
     return seat;
 }
 
@@ -389,7 +439,7 @@ la_shared_free_slot(la_shared *shared, la_thread *self)
 
     for (uint32_t entry = 0; entry < LA_ENTRIES && number == 0 && seat != NULL; entry++) {
         la_seat *other = la_seat_at(shared, entry);
-        if (other != NULL && other->mine && other->thread == self) {
+        if (other != NULL && la_seat_thread(other) == self) {
             number = la_seat_free_slot(other);
         }
     }
@@ -570,6 +620,18 @@ la_slot_bury_locked(la_control *control, uint32_t number)
     LA_STEP();
 }
 
+/* Is nothing in it any more? */
+static bool
+la_entry_is_empty(const la_control_entry *entry)
+{
+    for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
+        if (atomic_load_explicit(&entry->states[i], memory_order_relaxed) != LA_SLOT_FREE) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The entries whose threads are dead, and which this thread has locked now. */
 typedef struct {
     uint32_t count;
@@ -587,7 +649,13 @@ la_dead_find_locked(la_shared *shared, la_dead *dead)
     for (uint32_t number = 0; number < LA_ENTRIES; number++) {
         la_control_entry *entry = &control->entries[number];
         la_seat *seat = la_seat_at(shared, number);
-        if (!la_entry_is_used(control, number) || entry->dead || (seat != NULL && seat->mine)) {
+        if (!la_entry_is_used(control, number) || (seat != NULL && la_seat_thread(seat) != NULL)) {
+            continue;
+        }
+        if (entry->dead) {
+            if (la_entry_is_empty(entry)) {     /* who healed it died, too */
+                la_entry_leave_locked(control, number);
+            }
             continue;
         }
         int error = pthread_mutex_trylock(&entry->alive);
@@ -595,18 +663,6 @@ la_dead_find_locked(la_shared *shared, la_dead *dead)
             dead->numbers[dead->count++] = (uint8_t)number;
         }
     }
-}
-
-/* Is nothing in it any more? */
-static bool
-la_entry_is_empty(const la_control_entry *entry)
-{
-    for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
-        if (atomic_load_explicit(&entry->states[i], memory_order_relaxed) != LA_SLOT_FREE) {
-            return false;
-        }
-    }
-    return true;
 }
 
 bool
@@ -766,38 +822,39 @@ la_robust_word(pthread_mutex_t *mutex)
 #endif
 }
 
-typedef struct {
-    la_shared *shared;
-    la_futex_wait *waits;
-    uint32_t count;
-    uint64_t seen[LA_ENTRIES / 64];
-} la_watched;
-
-/* Has the system wake this thread, or another one that sleeps likewise, when that one dies. */
-static void
-la_watch_entry(la_watched *watched, const la_hold *hold)
+/*
+ * Has the system wake this thread, or another one that sleeps likewise, when a process dies. Any of
+ * them, be it in the way or not: it may have granted this one the lock, and not lived to wake it.
+ * One thread each is enough, as a thread that ends tells, too. Who comes later has all look again
+ * (la_entry_take_locked). Returns how many there are; the last of them may be left out.
+ */
+static uint32_t
+la_watch_processes_locked(la_shared *shared, la_futex_wait *waits)
 {
-    uint32_t number = (hold->shared_slot - 1) / LA_ENTRY_SLOTS;
-    la_control_entry *entry = &watched->shared->control->entries[number];
+    la_control *control = shared->control;
+    uint64_t watched[LA_MOST_WATCHED + 1];
+    uint32_t count = 0;
 
-    if (la_seat_at(watched->shared, number)->mine || entry->dead
-            || (watched->seen[number / 64] >> (number % 64) & 1) != 0
-            || watched->count == LA_MOST_WATCHED) {
-        return;
+    watched[0] = shared->process;
+    for (uint32_t number = 0; number < LA_ENTRIES && count < LA_MOST_WATCHED; number++) {
+        la_control_entry *entry = &control->entries[number];
+        uint32_t i = 0;
+        if (!la_entry_is_used(control, number) || entry->dead) {
+            continue;
+        }
+        while (i <= count && watched[i] != entry->process) {
+            i++;
+        }
+        if (i <= count) {
+            continue;
+        }
+        _Atomic(uint32_t) *word = la_robust_word(&entry->alive);
+        uint32_t value = atomic_fetch_or_explicit(word, LA_FUTEX_WAITERS, memory_order_acq_rel)
+                         | LA_FUTEX_WAITERS;
+        waits[count++] = (la_futex_wait){value, (uint64_t)(uintptr_t)word, LA_FUTEX_32_SHARED, 0};
+        watched[count] = entry->process;
     }
-    watched->seen[number / 64] |= UINT64_C(1) << (number % 64);
-    _Atomic(uint32_t) *word = la_robust_word(&entry->alive);
-    uint32_t value = atomic_fetch_or_explicit(word, LA_FUTEX_WAITERS, memory_order_acq_rel)
-                     | LA_FUTEX_WAITERS;
-    watched->waits[watched->count++] =
-        (la_futex_wait){value, (uint64_t)(uintptr_t)word, LA_FUTEX_32_SHARED, 0};
-}
-
-static bool
-la_watch_holder(la_hold *hold, void *watched)
-{
-    la_watch_entry(watched, hold);
-    return false;
+    return count;
 }
 
 /* Sleeps until one of the words changes. */
@@ -842,7 +899,7 @@ la_shared_park(la_hold *waiter, la_thread *self, int64_t deadline)
     la_shared *shared = lock->shared;
     la_seat *home = la_shared_home(shared, self);
     la_futex_wait waits[LA_MOST_WATCHED + 1];
-    la_watched watched = {.shared = shared, .waits = waits + 1};
+    uint32_t count = 1;
     la_wakes wakes = {0};
 
     la_lock_enter(lock, self);
@@ -851,24 +908,23 @@ la_shared_park(la_hold *waiter, la_thread *self, int64_t deadline)
         LA_FUTEX_32_SHARED, 0};
     bool sleeps = !atomic_load_explicit(&waiter->granted, memory_order_relaxed)
                   && !waiter->signalled;
-    if (sleeps && waiter->queued && lock->waiters.count > 0) {
-        (void)la_hold_set_find(&lock->holds, waiter, waiter->wanted_by, la_watch_holder, &watched);
-        for (la_hold *older = lock->waiters.first; older != NULL && older != waiter;
-                older = older->next) {
-            if (la_holds_conflict(older, waiter)) {
-                la_watch_entry(&watched, older);
-            }
-        }
-    }
-    /* After the words were read: whoever dies from now on changes one of them. */
-    if (sleeps && la_shared_bury(lock, &wakes)) {
-        sleeps = false;
+    if (sleeps) {
+        count += la_watch_processes_locked(shared, waits + 1);
+        /* After the words were read: whoever dies from now on changes one of them. */
+        sleeps = !la_shared_bury(lock, &wakes);
     }
     la_lock_leave(lock, self, &wakes);
-    return sleeps ? la_futex_sleep(waits, watched.count + 1, deadline) : LA_WOKEN;
+    return sleeps ? la_futex_sleep(waits, count, deadline) : LA_WOKEN;
 }
 
 /* -- attachments --------------------------------------------------------------------- */
+
+/* From 1. */
+static uint64_t
+la_control_next_process(la_control *control)
+{
+    return 1 + atomic_fetch_add_explicit(&control->processes, 1, memory_order_relaxed);
+}
 
 la_shared *
 la_shared_attach(la_lock *lock, void *memory)
@@ -881,6 +937,7 @@ la_shared_attach(la_lock *lock, void *memory)
     shared->control = memory;
     shared->lock = lock;
     shared->tag = 1 + atomic_fetch_add_explicit(&la_shared_tags, 1, memory_order_relaxed);
+    shared->process = la_control_next_process(shared->control);
     shared->version = UINT64_MAX;
     la_hold_set_init(&shared->poisons, NULL);
     atomic_init(&shared->followed, 0);
@@ -903,7 +960,7 @@ la_shared_leave_entries(la_shared *shared, const la_thread *self)
 
     for (uint32_t number = 0; number < LA_ENTRIES && !mine; number++) {
         la_seat *seat = la_seat_at(shared, number);
-        mine = seat != NULL && seat->mine && seat->thread == self;
+        mine = seat != NULL && la_seat_thread(seat) == self;
     }
     if (!mine) {
         return;
@@ -911,13 +968,12 @@ la_shared_leave_entries(la_shared *shared, const la_thread *self)
     (void)la_monitor_lock(control);
     for (uint32_t number = 0; number < LA_ENTRIES; number++) {
         la_seat *seat = la_seat_at(shared, number);
-        if (seat == NULL || !seat->mine || seat->thread != self) {
+        if (seat == NULL || la_seat_thread(seat) != self) {
             continue;
         }
         la_entry_leave_locked(control, number);
         LA_STEP();
-        seat->mine = false;
-        seat->thread = NULL;
+        atomic_store_explicit(&seat->mine, NULL, memory_order_relaxed);
         (void)pthread_mutex_unlock(&control->entries[number].alive);
     }
     (void)pthread_mutex_unlock(&control->monitor);
@@ -988,6 +1044,7 @@ la_shared_fork_child(void)
     la_mutex_init(&la_shared_mutex);
     for (la_shared *shared = la_shared_all; shared != NULL; shared = shared->next) {
         shared->tag = 1 + atomic_fetch_add_explicit(&la_shared_tags, 1, memory_order_relaxed);
+        shared->process = la_control_next_process(shared->control);
         shared->version = UINT64_MAX;
         shared->depth = 0;
         atomic_store_explicit(&shared->inside, NULL, memory_order_relaxed);
@@ -997,8 +1054,7 @@ la_shared_fork_child(void)
             if (seat == NULL) {
                 continue;
             }
-            seat->mine = false;
-            seat->thread = NULL;
+            atomic_store_explicit(&seat->mine, NULL, memory_order_relaxed);
             seat->owners = NULL;
             for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
                 seat->slots[i] = (la_mirror){.stand_in = NULL};
