@@ -16,6 +16,7 @@
 #if LA_HAS_CONTROL
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -178,16 +179,25 @@ la_control_repair(la_control *control)
 
 #define LA_MONITOR_NS (5 * LA_MILLISECOND)
 
-/* Where the wall clock is gone by, it may jump, and the sleep be as much longer. (ThreadSanitizer
-   does not know the other call.) */
-#if defined(__GLIBC__) && !defined(__SANITIZE_THREAD__)
+#if defined(__GLIBC__)
 #define LA_MONITOR_CLOCK CLOCK_MONOTONIC
-#define la_monitor_lock_until(monitor, until) \
-    pthread_mutex_clocklock((monitor), LA_MONITOR_CLOCK, (until))
 #else
-#define LA_MONITOR_CLOCK CLOCK_REALTIME
-#define la_monitor_lock_until(monitor, until) pthread_mutex_timedlock((monitor), (until))
+#define LA_MONITOR_CLOCK CLOCK_REALTIME     /* which may jump: then the sleep is as much longer */
 #endif
+
+static int
+la_monitor_lock_until(pthread_mutex_t *monitor, const struct timespec *until)
+{
+#if defined(__SANITIZE_THREAD__)
+    (void)until;                /* which does not know that these tell of a death, too */
+    (void)sched_yield();
+    return pthread_mutex_trylock(monitor);
+#elif defined(__GLIBC__)
+    return pthread_mutex_clocklock(monitor, LA_MONITOR_CLOCK, until);
+#else
+    return pthread_mutex_timedlock(monitor, until);
+#endif
+}
 
 /*
  * Sleeps no longer than that. A thread that was woken to take the mutex, and is killed before it
