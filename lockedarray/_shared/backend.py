@@ -39,7 +39,7 @@ class Backend(Protocol):
 
     @classmethod
     def renew(cls, area: memoryview, was: int) -> None:
-        """Make the area of a file that has outlived the machine's last run: `was` is whose it was."""
+        """Make the area of a file that is of an earlier run of the machine, and was of `was`."""
 
     def enter(self) -> None:
         """Have this process among those that have the array attached."""
