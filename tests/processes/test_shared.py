@@ -66,7 +66,7 @@ def test_what_exists_is_not_made_again_and_what_does_not_is_not_attached(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "at, bytes_, what",
+    ("at", "bytes_", "what"),
     [
         (0, b"GARBAGE!", "not the control block"),
         (0, bytes(8), "died before"),
