@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,9 +29,6 @@ from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 from lockedarray._shared.segments import start_of
-
-if TYPE_CHECKING:
-    from lockedarray._shared.control import Control
 
 __all__ = ["RecordLocks"]
 
@@ -89,7 +86,7 @@ class RecordLocks:
     area: ClassVar[int] = 64
     upgrades: ClassVar[bool] = True  # a reader may ask for the write lock, and keeps its own
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Any) -> None:
         self._control = control
         self._words = control.area[: self.area].cast("Q")
         self._me = (os.getpid(), start_of(os.getpid()))
