@@ -6,6 +6,7 @@ memory, and removes what nobody has any more.
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,9 @@ def full(
     >>> lockedarray.shared.full(3, 7)
     LockedArray([7, 7, 7])
     """
-    value = run(np.asarray, (fill_value,), {}) if isinstance(fill_value, LockedArray) else fill_value
+    value = (
+        run(np.asarray, (fill_value,), {}) if isinstance(fill_value, LockedArray) else fill_value
+    )
     value = np.array(value)
     kind = value.dtype if dtype is None else dtype
     return made(shape, kind, order, lambda raw: np.copyto(raw, value, "unsafe"), name, path)
@@ -134,7 +137,12 @@ def array(
     plain = copied(obj, dtype, order, ndmin)
     is_f = plain.flags.f_contiguous and not plain.flags.c_contiguous
     return made(
-        plain.shape, plain.dtype, "F" if is_f else "C", lambda raw: np.copyto(raw, plain), name, path
+        plain.shape,
+        plain.dtype,
+        "F" if is_f else "C",
+        lambda raw: np.copyto(raw, plain),
+        name,
+        path,
     )
 
 
@@ -166,7 +174,7 @@ def open(path: Any) -> LockedArray:
     return attached(place_of(None, path))
 
 
-def list() -> list[SharedArray]:
+def list() -> builtins.list[SharedArray]:
     """Return what this user has in shared memory: a list of `SharedArray`, by name.
 
     Those that are not ``alive``, whose processes have all ended without unlinking it,

@@ -336,7 +336,7 @@ class Buffer(BufferBase):
         return self.foreign
 
     @property
-    def mapped(self) -> mmap.mmap | None:
+    def mapped(self) -> Any:
         """The mapping of the file that the array is on, or None."""
         owner = self.memory.owner
         return owner if isinstance(owner, mmap.mmap) else None

@@ -98,7 +98,7 @@ def _array_of(control: Control) -> LockedArray:
     return array
 
 
-# -- pickling ----------------------------------------------------------------------------------------
+# -- pickling --------------------------------------------------------------------------------------
 
 
 def _reduced(buffer: SharedBuffer, array: Any) -> tuple[Any, ...]:

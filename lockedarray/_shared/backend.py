@@ -7,14 +7,11 @@ the header, from `header.SIZE` on, `area` bytes that are zero at first.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from lockedarray._guards.region_lock import RegionLock
-
-if TYPE_CHECKING:
-    from lockedarray._shared.control import Control
 
 __all__ = ["Backend"]
 
@@ -27,7 +24,7 @@ class Backend(Protocol):
     area: ClassVar[int]
     """How many bytes it has behind the header."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Any) -> None:
         """Be for a control block that is mapped (``control.bytes``) and open (``control.file``)."""
 
     @classmethod
@@ -39,7 +36,7 @@ class Backend(Protocol):
 
     @classmethod
     def renew(cls, area: memoryview, was: int) -> None:
-        """Make the area of a file that has outlived the machine's last run: `was` is whose it was."""
+        """Make the area of a file that is of an earlier run of the machine, and was of `was`."""
 
     def enter(self) -> None:
         """Have this process among those that have the array attached."""

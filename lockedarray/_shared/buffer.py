@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import mmap
 import os
@@ -27,7 +28,7 @@ __all__ = ["SharedBuffer", "storage_of"]
 
 _R = TypeVar("_R")
 
-reduced: Callable[[SharedBuffer, Any], tuple[Any, ...]]  # set by the module above
+reduced: Any = None  # how a view is pickled: set by the module above
 
 
 def storage_of(control: Control, capacity: int, dtype: np.dtype) -> np.ndarray:
@@ -169,12 +170,13 @@ class SharedBuffer(Buffer):
     # -- the end -----------------------------------------------------------------------------------
 
     @property
-    def mapped(self) -> mmap.mmap | None:
+    def mapped(self) -> Any:
         """The mapping of the file that the array is on, or None."""
         if not self.control.place.is_file or self.memory.nbytes == 0:
             return None
         base: Any = self.memory.owner.base
-        return base.obj if isinstance(base, memoryview) else base
+        mapped: Any = base.obj if isinstance(base, memoryview) else base
+        return mapped
 
     def close(self, facade: Facade, timeout: float | None = None) -> None:
         """Let go of the memory, in this process."""
@@ -216,10 +218,13 @@ class SharedBuffer(Buffer):
         self._show(facade, empty, nothing)
         if exported:  # a memoryview may show it still
             facade._earlier = {"exported": was}
+            self.frozen = False
             return
         facade._earlier = None
         alive, storage = weakref.ref(was), was.owner
         del was
+        if alive() is not None:
+            gc.collect()  # tracebacks and other cycles
         memory = alive()
         if memory is not None:
             begin = place[0] - memory.address
@@ -227,6 +232,7 @@ class SharedBuffer(Buffer):
             self._show(facade, memory, shown)
             self._refuse_to_close(_ALIASED)
         self.retired = {}
+        self.frozen = False  # or it would be read without asking whether it is closed
 
     def _show(self, facade: Facade, memory: Memory, array: np.ndarray) -> None:
         """Have the only array here show other memory."""
@@ -275,6 +281,7 @@ class SharedBuffer(Buffer):
         for raw in self._known():
             if type(raw) is np.ndarray:
                 raw.setflags(write=False)
+
 
 _ALIASED = (
     "plain arrays live that show it, as np.asarray(x) is one: let go of them first, or take copies "

@@ -139,7 +139,7 @@ def known_by_token(token: bytes) -> Control | None:
     return None
 
 
-# -- making and opening ------------------------------------------------------------------------------
+# -- making and opening ----------------------------------------------------------------------------
 
 
 def create(place: Place, dtype: bytes, layout: Layout, fill: Callable[[Control], None]) -> Control:
@@ -312,7 +312,7 @@ def _problem(header: Header, place: Place, file: int, what: str) -> str | None:
 
 
 def _renew(header: Header, file: int) -> None:
-    """Have a file that has outlived the machine's last run be of this one, by the first to open it."""
+    """Have a file that has outlived the machine's last run be of this one; the first does it."""
     fcntl.flock(file, fcntl.LOCK_EX)
     if header.boot != boot_id():  # nobody else was faster
         backend = backends.chosen()

@@ -184,9 +184,7 @@ class Header:
                 if written != generation or ndim > 64:
                     raise ValueError("the control block of a shared array is damaged")
                 order = "F" if fortran else "C"
-                return generation, Layout(
-                    capacity, first, tuple(shape[:ndim]), order, bool(frozen)
-                )
+                return generation, Layout(capacity, first, tuple(shape[:ndim]), order, bool(frozen))
 
 
 _ORDER: Any = "little" if struct.pack("=H", 1) == b"\1\0" else "big"

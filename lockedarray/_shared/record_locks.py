@@ -4,8 +4,8 @@ The threads of a process keep apart by a RegionLock, as ever.  This is the lock 
 for reading or for writing while any thread of this process holds any part of the array so.
 
 Three bytes of the control file are locked: the array; whoever has it attached, for reading; and
-the right to wait for the write lock with a read lock in hand.  The kernel gives all of them back when
-the process ends, however it does, and when it closes any descriptor of the file: so there
+the right to wait for the write lock with a read lock in hand.  The kernel gives all of them back
+when the process ends, however it does, and when it closes any descriptor of the file: so there
 is one in a process, which is open as long as the array is.
 
 Who writes is written down in the control block, and taken out before the lock is given back.  So
@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,9 +29,6 @@ from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 from lockedarray._shared.segments import start_of
-
-if TYPE_CHECKING:
-    from lockedarray._shared.control import Control
 
 __all__ = ["RecordLocks"]
 
@@ -89,7 +86,7 @@ class RecordLocks:
     area: ClassVar[int] = 64
     upgrades: ClassVar[bool] = True  # a reader may ask for the write lock, and keeps its own
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Any) -> None:
         self._control = control
         self._words = control.area[: self.area].cast("Q")
         self._me = (os.getpid(), start_of(os.getpid()))
@@ -172,7 +169,7 @@ class RecordLocks:
                 self._settle_locked()
 
     def _may_locked(self, part: _Part) -> bool:
-        """Have the lock of the file in the mode that `part` needs; whether that, and all, is well."""
+        """Have the lock of the file in the mode that `part` needs; whether all is well."""
         is_first = self._mode == _NOTHING
         if part.write and self._mode == _READ:
             if not self._upgrade_locked(part):

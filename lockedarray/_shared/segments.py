@@ -6,6 +6,7 @@ An array has two: one with its bytes and one with its control block, which has t
 
 from __future__ import annotations
 
+import importlib
 import os
 import secrets
 import stat
@@ -22,7 +23,7 @@ _LONGEST = 200
 
 _shm: Any
 try:
-    import _posixshmem as _shm
+    _shm = importlib.import_module("_posixshmem")
 except ImportError:  # Windows
     _shm = None
 
@@ -127,8 +128,8 @@ def checked(name: Any) -> str:
         or len(os.fsencode(bare)) > _LONGEST
     ):
         raise ValueError(
-            f"{name!r} is no name for shared memory: it has 1 to {_LONGEST} bytes, no '/', and does "
-            f"not end with {SUFFIX!r}; for a file give path="
+            f"{name!r} is no name for shared memory: it has 1 to {_LONGEST} bytes, no '/', and "
+            f"does not end with {SUFFIX!r}; for a file give path="
         )
     return bare
 

@@ -16,7 +16,7 @@ from ._array.creation import (
     zeros,
     zeros_like,
 )
-from ._errors import DeadlockError, DebugWarning, LockTimeout
+from ._errors import DeadlockError, DebugWarning, LockTimeout, PoisonedError
 from ._guards.guards import Guard, acquire
 from ._guards.region_lock import RegionLock
 from ._guards.tracing import tracing
@@ -28,6 +28,7 @@ __all__ = [
     "Guard",
     "LockTimeout",
     "LockedArray",
+    "PoisonedError",
     "RegionLock",
     "__version__",
     "acquire",

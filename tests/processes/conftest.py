@@ -1,0 +1,87 @@
+"""Tests of arrays between processes: each child tells by a pipe what it has come to."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytest.importorskip("_posixshmem")
+
+HEAD = """
+import os, pickle, signal, sys
+import numpy as np
+import lockedarray as la
+import lockedarray.shared
+
+def tell(text):
+    print(text, flush=True)
+
+def hear():
+    return sys.stdin.readline().strip()
+"""
+
+
+class Child:
+    """Another process, which runs a program."""
+
+    def __init__(self, program):
+        code = HEAD + textwrap.dedent(program)
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def hear(self):
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        return line.strip()
+
+    def tell(self, text=""):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait(30)
+
+    def end(self):
+        """Return what it has written since; it has nothing to complain of."""
+        out, err = self.process.communicate(timeout=60)
+        assert err == ""
+        assert self.process.returncode == 0
+        return out.strip()
+
+
+@pytest.fixture
+def child(monkeypatch):
+    """Return what starts a program in another process, which has ended when the test has."""
+    children = []
+
+    def start(program):
+        children.append(Child(program))
+        return children[-1]
+
+    yield start
+    for one in children:
+        one.process.kill()
+        one.process.communicate()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    def ours():
+        return {name for name in os.listdir("/dev/shm") if name.startswith(f"la-{os.getuid()}-")}
+
+    before = ours() if os.path.isdir("/dev/shm") else set()
+    yield
+    from lockedarray._shared.control import registered
+    from lockedarray._shared.lifetime import _made
+
+    for control in registered():
+        control.unlink()
+    for place, stat in list(_made.values()):
+        place.unlink(stat)
+    if os.path.isdir("/dev/shm"):
+        assert ours() <= before
