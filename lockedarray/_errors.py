@@ -21,7 +21,9 @@ __all__ = [
     "lock_text",
     "not_in_time",
     "not_true_in_time",
+    "poisoned",
     "struck_inside",
+    "table_is_full",
     "two_upgrades",
 ]
 
@@ -110,6 +112,19 @@ def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool)
 def not_true_in_time(timeout: float, lock: _Lock) -> LockTimeout:
     """Return the error of a guard whose predicate did not come true in time."""
     return LockTimeout(f"{lock_text(lock)}: the predicate was not true within {timeout:g} s")
+
+
+def poisoned(lock: _Lock, pid: int, region: tuple[int, int], since: float) -> PoisonedError:
+    """Return the error of what a process has left half written."""
+    return PoisonedError(pid, region, since, lock_text(lock, "the "))
+
+
+def table_is_full(lock: _Lock) -> RuntimeError:
+    """Return the error of a lock that has no room for another thread."""
+    return RuntimeError(
+        f"{lock_text(lock)}: too many threads of all processes use it, or have too many holds of it "
+        "at once: there is room for 256"
+    )
 
 
 def cannot_come_true(lock: _Lock) -> DeadlockError:

@@ -6,11 +6,12 @@ import os
 from typing import Any
 
 from lockedarray._shared.record_locks import RecordLocks
+from lockedarray._shared.robust import Robust
 
 __all__ = ["chosen", "of", "unavailable"]
 
 # By the names that LOCKEDARRAY_SHARED takes, the best one first.
-_BACKENDS: dict[str, type[Any]] = {"fcntl": RecordLocks}
+_BACKENDS: dict[str, type[Any]] = {"robust": Robust, "fcntl": RecordLocks}
 
 
 def chosen() -> type[Any]:

@@ -28,23 +28,15 @@ from lockedarray._errors import PoisonedError, closed_between, two_upgrades
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
+from lockedarray._shared.attachments import Attachment, lock_byte
 from lockedarray._shared.segments import start_of
 
 __all__ = ["RecordLocks"]
 
-_ARRAY, _ATTACHED, _UPGRADE = 0, 1, 2  # bytes of the file
+_ARRAY, _UPGRADE = 0, 2  # bytes of the file, beside that of attachments
 _PID, _START, _SINCE = 0, 1, 2  # words of the area: who writes
 _NOTHING, _READ, _WRITE = 0, 1, 2
 _KIND = (fcntl.LOCK_UN, fcntl.LOCK_SH, fcntl.LOCK_EX)
-
-
-def _lock(file: int, kind: int, byte: int) -> bool:
-    """Lock a byte of the file, or give it back, without waiting: whether that could be."""
-    try:
-        fcntl.lockf(file, kind if kind == fcntl.LOCK_UN else kind | fcntl.LOCK_NB, 1, byte)
-    except (BlockingIOError, PermissionError):  # EAGAIN, EACCES
-        return False
-    return True
 
 
 class _Part:
@@ -88,6 +80,7 @@ class RecordLocks:
 
     def __init__(self, control: Any) -> None:
         self._control = control
+        self._attachment = Attachment(control)
         self._words = control.area[: self.area].cast("Q")
         self._me = (os.getpid(), start_of(os.getpid()))
         self._free_here()
@@ -113,7 +106,7 @@ class RecordLocks:
             area[: cls.area] = bytes(cls.area)
 
     def enter(self) -> None:
-        fcntl.lockf(self._control.file, fcntl.LOCK_SH, 1, _ATTACHED)
+        self._attachment.enter()
 
     def leave(self) -> None:
         self._words.release()  # the file is about to be closed, which gives all locks back
@@ -125,14 +118,11 @@ class RecordLocks:
         """The generation in the header is what others look at."""
 
     def has_others(self) -> bool:
-        if not _lock(self._control.file, fcntl.LOCK_EX, _ATTACHED):
-            return True
-        _lock(self._control.file, fcntl.LOCK_SH, _ATTACHED)
-        return False
+        return self._attachment.has_others()
 
     @classmethod
     def is_attached(cls, file: int, area: memoryview) -> bool:
-        return not _lock(file, fcntl.LOCK_EX, _ATTACHED)
+        return Attachment.is_attached(file)
 
     def after_fork(self) -> None:
         self._me = (os.getpid(), start_of(os.getpid()))
@@ -202,7 +192,7 @@ class RecordLocks:
         if self._have_locked(_WRITE):
             return True
         if any(other.ident == part.ident for other in self._parts.values()):
-            if self._upgrading is None and not _lock(self._control.file, fcntl.LOCK_EX, _UPGRADE):
+            if self._upgrading is None and not lock_byte(self._control.file, fcntl.LOCK_EX, _UPGRADE):
                 raise two_upgrades(self._control.called)
             self._upgrading = part.ident
         return False
@@ -215,11 +205,11 @@ class RecordLocks:
     def _give_up_upgrade_locked(self, ident: int) -> None:
         if self._upgrading == ident and not self._control.is_closed:
             self._upgrading = None
-            _lock(self._control.file, fcntl.LOCK_UN, _UPGRADE)
+            lock_byte(self._control.file, fcntl.LOCK_UN, _UPGRADE)
 
     def _have_locked(self, mode: int) -> bool:
         if self._mode != mode:
-            if not _lock(self._control.file, _KIND[mode], _ARRAY):
+            if not lock_byte(self._control.file, _KIND[mode], _ARRAY):
                 return False
             self._mode = mode
         return True

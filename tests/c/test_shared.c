@@ -40,7 +40,7 @@ setup(void)
 {
     control = shared_memory(la_control_size());
     common = shared_memory(sizeof(common_block));
-    CHECK(la_control_init(control, 77) == 0 && la_control_is_known(control));
+    CHECK(la_control_init(control, 77, 0) == 0 && la_control_is_known(control));
     la_lock_init(&s, 1);
     CHECK(la_shared_attach(&s, control) != NULL);
 }

@@ -18,7 +18,8 @@ _shared.arrays _shared.listing
 _shared.buffer _shared.lifetime
 _shared.control
 _shared.backends
-_shared.record_locks
+_shared.record_locks _shared.robust
+_shared.attachments
 _shared.backend
 _shared.header
 _shared.segments

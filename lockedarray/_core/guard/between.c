@@ -76,12 +76,12 @@ static PyObject *
 la_between_init(PyObject *Py_UNUSED(module), PyObject *args)
 {
     size_t address;
-    unsigned long long serial;
+    unsigned long long serial, generation;
 
-    if (!PyArg_ParseTuple(args, "nK", &address, &serial)) {
+    if (!PyArg_ParseTuple(args, "nKK", &address, &serial, &generation)) {
         return NULL;
     }
-    errno = la_control_init((void *)address, serial);
+    errno = la_control_init((void *)address, serial, generation);
     if (errno != 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
@@ -246,7 +246,7 @@ la_between_poisons(PyObject *Py_UNUSED(module), PyObject *object)
 static PyMethodDef la_between_methods[] = {
     {"control_size", la_between_size, METH_NOARGS, "How many bytes a control block takes."},
     {"control_init", la_between_init, METH_VARARGS,
-     "Make one in zeroed memory: its address, and the serial number of its lock."},
+     "Make one in zeroed memory: its address, the serial number of its lock, the generation."},
     {"control_is_known", la_between_is_known, METH_O, "Whether one is of this version."},
     {"share", la_between_share, METH_VARARGS,
      "Have a new lock be between processes: lock, address, what follows, generation."},

@@ -78,11 +78,12 @@ la_robust_init(pthread_mutex_t *mutex)
 }
 
 int
-la_control_init(void *memory, uint64_t serial)
+la_control_init(void *memory, uint64_t serial, uint64_t generation)
 {
     la_control *control = memory;
 
     control->serial = serial;
+    atomic_store_explicit(&control->generation, generation, memory_order_relaxed);
     int error = la_robust_init(&control->monitor);
     if (error == 0) {
         control->layout = la_control_layout();
@@ -107,6 +108,7 @@ void
 la_shared_publish(la_lock *lock, uint64_t generation)
 {
     la_shared_follow(lock, generation);
+    /* Release: pairs with the acquire of la_shared_generation. */
     atomic_store_explicit(&lock->shared->control->generation, generation, memory_order_release);
 }
 

@@ -22,8 +22,8 @@
 /* How many bytes a control block takes. */
 size_t la_control_size(void);
 
-/* Makes one in zeroed memory, aligned to a cache line: 0, or an errno. */
-int la_control_init(void *memory, uint64_t serial);
+/* Makes one in zeroed memory, aligned to a cache line, with the first generation: 0, or an errno. */
+int la_control_init(void *memory, uint64_t serial, uint64_t generation);
 
 /* Is it one that this code knows, and made by la_control_init? */
 bool la_control_is_known(const void *memory);
