@@ -51,6 +51,11 @@ class RegionLockBase(_native.ReentrantLock):
         return None if self.below is None else self.below._lock
 
     @property
+    def _is_looked_at(self) -> bool:
+        """Whether a task that waits is told by nobody, and has to look again and again."""
+        return self.below is not None or self._is_shared
+
+    @property
     def name(self) -> str | None:
         """What messages call it by, or None: the name of its array, mostly."""
         return self._name
@@ -317,14 +322,21 @@ def _name(ident: int) -> str:
     return f"thread {ident}" if thread is None else thread.name
 
 
+_ELSEWHERE = 1 << 63  # what stands for another process: a bit beside its number
+
+
 def _shown_name(ident: int, task: int) -> str:
     """What lists call it."""
+    if task & _ELSEWHERE:
+        return f"process {task - _ELSEWHERE}"
     name = _tasks.name_of(task)
     return _name(ident) if name is None else f"task {name!r} of {_name(ident)}"
 
 
 def _owner_name(ident: int, task: int) -> str:
     """What errors call it."""
+    if task & _ELSEWHERE:
+        return f"process {task - _ELSEWHERE}"
     name = _tasks.name_of(task)
     return f"thread {_name(ident)!r}" if name is None else f"task {name!r}"
 

@@ -164,14 +164,17 @@ async def _wait_for_change(change: Any, future: Any, loop: Any, deadline: float 
 
 
 def _places_of(wanted: list[tuple[Any, bool]]) -> tuple[list[Place], bool]:
-    """Return a place for each lock, in lock order; and whether others' locks are below some."""
+    """Return a place for each lock, in lock order; and whether nobody tells of some of them.
+
+    So it is where others' locks are below, or other processes have the lock.
+    """
     requests: dict[Any, list[tuple[Any, bool]]] = {}
     for array, write in wanted:
         request = array._request(write)
         if request is not None:
             requests.setdefault(array._buffer.lock, []).append((request[0], bool(request[1])))
     locks = sorted(requests, key=lambda lock: lock.serial)
-    foreign = any(lock._foreign is not None for lock in locks)
+    foreign = any(lock._is_looked_at for lock in locks)
     return [Place(lock, tuple(requests[lock])) for lock in locks], foreign
 
 

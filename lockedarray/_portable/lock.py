@@ -498,6 +498,11 @@ class RegionLockBase:
         """Somebody else's lock below, or None."""
         return None if self._own else self._below
 
+    @property
+    def _is_looked_at(self) -> bool:
+        """Whether a task that waits is told by nobody, and has to look again and again."""
+        return not self._own
+
     def _entries(self) -> list[tuple[str, str, bool, None, None, float | None]]:
         """Return who holds, and then who waits.
 

@@ -50,7 +50,9 @@ la_change_new(const la_wanted *wanted, int count, PyObject *call)
     for (int i = 0; self->locks != NULL && i < count; i++) {
         la_region_lock *lock = wanted[i].lock;
         PyTuple_SET_ITEM(self->locks, i, Py_NewRef((PyObject *)lock));
-        self->polls = self->polls || lock->below != NULL;
+        /* A task is told by who changes it, in this process. */
+        self->polls = self->polls || lock->below != NULL
+                      || (call != NULL && lock->lock->shared != NULL);
         la_hold *watch = la_change_watch(lock->lock, wanted[i].hold, thread, self->watch,
                                          call == NULL ? NULL : la_change_tell, self);
         if (watch == NULL) {

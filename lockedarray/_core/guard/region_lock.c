@@ -137,6 +137,13 @@ la_region_lock_below(PyObject *object, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+la_region_lock_is_shared(PyObject *object, void *Py_UNUSED(closure))
+{
+    la_lock *lock = ((la_region_lock *)object)->lock;
+    return PyBool_FromLong(lock != NULL && lock->shared != NULL);
+}
+
+static PyObject *
 la_offset_or_none(int64_t offset)
 {
     if (offset == INT64_MIN || offset >= LA_REGION_NOWHERE) {
@@ -191,6 +198,7 @@ la_region_lock_entries(PyObject *object, PyObject *Py_UNUSED(unused))
 
 static PyGetSetDef la_region_lock_getset[] = {
     {"serial", la_region_lock_serial, NULL, "Place in the order of all locks.", NULL},
+    {"_is_shared", la_region_lock_is_shared, NULL, "Whether it is one between processes.", NULL},
     {"below", la_region_lock_below, NULL, "Somebody else's lock that is taken, too.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -162,6 +162,7 @@ la_await(la_lock *lock, la_hold *hold, la_thread *self, la_notice *notice, la_de
     la_owner *owner = la_thread_owner(self);
     la_await_status status;
 
+    LA_ASSERT(lock->shared == NULL);    /* whose waiters sleep, or look */
     if (la_lock_claim(lock, hold, self)) {
         return LA_AWAIT_HELD;
     }
