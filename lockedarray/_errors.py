@@ -92,16 +92,16 @@ class DebugWarning(RuntimeWarning):
 def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
     """Return the error of a lock that was not free in time.
 
-    `holders` are the threads and tasks whose holds were in the way when the time was over, such as
-    "thread 'a'" or "task 'b'". There may be none: they have just let go, or others' code has the
+    `holders` are the threads, tasks and other processes whose holds were in the way when the time was
+    over, such as "thread 'a'", "task 'b'" or "process 4711". There may be none: they have just let go, or others' code has the
     lock below, if that is `foreign`.
     """
     known = sorted(set(holders))
     groups = []
-    for kind in ("thread ", "task "):
+    for kind, several in (("thread ", "threads "), ("task ", "tasks "), ("process ", "processes ")):
         names = [holder.removeprefix(kind) for holder in known if holder.startswith(kind)]
         if names:
-            groups.append(f"{kind.strip()}{'s' if len(names) > 1 else ''} {', '.join(names)}")
+            groups.append(f"{several if len(names) > 1 else kind}{', '.join(names)}")
     if groups:
         blame = f"held by {' and '.join(groups)}"
     else:
