@@ -192,7 +192,9 @@ class RecordLocks:
         if self._have_locked(_WRITE):
             return True
         if any(other.ident == part.ident for other in self._parts.values()):
-            if self._upgrading is None and not lock_byte(self._control.file, fcntl.LOCK_EX, _UPGRADE):
+            if self._upgrading is None and not lock_byte(
+                self._control.file, fcntl.LOCK_EX, _UPGRADE
+            ):
                 raise two_upgrades(self._control.called)
             self._upgrading = part.ident
         return False

@@ -69,8 +69,21 @@ def child(monkeypatch):
         one.process.communicate()
 
 
+def _backends():
+    from lockedarray._shared.backends import _BACKENDS
+
+    return [name for name, backend in _BACKENDS.items() if backend.is_available()]
+
+
+@pytest.fixture(autouse=True, params=_backends())
+def shared_backend(request, monkeypatch):
+    """Return which backend locks the arrays of the test, in all its processes."""
+    monkeypatch.setenv("LOCKEDARRAY_SHARED", request.param)
+    return request.param
+
+
 @pytest.fixture(autouse=True)
-def _nothing_is_left():
+def _nothing_is_left(shared_backend):
     def ours():
         return {name for name in os.listdir("/dev/shm") if name.startswith(f"la-{os.getuid()}-")}
 
