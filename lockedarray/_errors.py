@@ -92,13 +92,14 @@ class DebugWarning(RuntimeWarning):
 def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool) -> LockTimeout:
     """Return the error of a lock that was not free in time.
 
-    `holders` are the threads, tasks and other processes whose holds were in the way when the time was
-    over, such as "thread 'a'", "task 'b'" or "process 4711". There may be none: they have just let go, or others' code has the
-    lock below, if that is `foreign`.
+    `holders` are the threads, tasks and other processes whose holds were in the way when the time
+    was over, such as "thread 'a'", "task 'b'" or "process 4711". There may be none: they have just
+    let go, or others' code has the lock below, if that is `foreign`.
     """
     known = sorted(set(holders))
     groups = []
-    for kind, several in (("thread ", "threads "), ("task ", "tasks "), ("process ", "processes ")):
+    kinds = (("thread ", "threads "), ("task ", "tasks "), ("process ", "processes "))
+    for kind, several in kinds:
         names = [holder.removeprefix(kind) for holder in known if holder.startswith(kind)]
         if names:
             groups.append(f"{several if len(names) > 1 else kind}{', '.join(names)}")
@@ -122,8 +123,8 @@ def poisoned(lock: _Lock, pid: int, region: tuple[int, int], since: float) -> Po
 def table_is_full(lock: _Lock) -> RuntimeError:
     """Return the error of a lock that has no room for another thread."""
     return RuntimeError(
-        f"{lock_text(lock)}: too many threads of all processes use it, or have too many holds of it "
-        "at once: there is room for 256"
+        f"{lock_text(lock)}: too many threads of all processes use it, or have too many holds of "
+        "it at once: there is room for 256"
     )
 
 

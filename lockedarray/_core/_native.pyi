@@ -21,6 +21,7 @@ class RegionLock:
     below: Any
     _name: str | None
     made_at: str | None
+    _is_shared: bool
     def __init__(self, below: Any = None) -> None: ...
     def entries(self) -> list[tuple[int, int, str, bool, int | None, int | None, float | None]]: ...
 

@@ -71,7 +71,8 @@ class Robust:
     @classmethod
     def renew(cls, area: memoryview, was: int) -> None:
         area[: cls.area] = bytes(cls.area)
-        generation = int.from_bytes(area.obj[_GENERATION : _GENERATION + 8], "little")
+        whole: Any = area.obj
+        generation = int.from_bytes(whole[_GENERATION : _GENERATION + 8], "little")
         _format(_address(area[: cls.area]), generation)
 
     def enter(self) -> None:

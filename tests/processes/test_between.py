@@ -69,7 +69,8 @@ def test_a_dead_writer_poisons_no_more_than_it_was_writing():
     x[5:] = 7  # nothing was wrong there
     with pytest.raises(la.PoisonedError) as caught:
         x[4] += 1
-    assert caught.value.pid == other.process.pid and caught.value.region == (0, 40)
+    assert caught.value.pid == other.process.pid
+    assert caught.value.region == (0, 40)
     with x[:5].recover() as raw:
         raw[:] = 3
     assert x.tolist() == [3] * 5 + [7] * 5
@@ -151,4 +152,5 @@ def test_a_task_waits_without_blocking_its_loop():
 
     asyncio.run(write())
     other.end()
-    assert turns == ["loop", "held"] and x[0] == 4
+    assert turns == ["loop", "held"]
+    assert x[0] == 4
