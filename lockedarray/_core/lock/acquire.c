@@ -58,6 +58,9 @@ la_waiter_accept(la_hold *waiter)
     if (atomic_load_explicit(&waiter->granted, memory_order_relaxed)) {
         atomic_store_explicit(&waiter->granted, false, memory_order_relaxed);
         la_owner_remember(waiter->wanted_by, waiter);
+        if (!LA_LIKELY(waiter->lock->shared == NULL)) {
+            la_shared_accept(waiter);
+        }
     }
 }
 
@@ -527,8 +530,9 @@ la_release_or_give_back(la_hold *hold, la_thread *self, bool is_change)
     la_owner *owner = la_hold_owner(hold);
     la_wakes wakes = {0};
 
-    if (lock->shared != NULL && la_shared_unclaim(hold, self)) {
-        return;
+    if (!LA_LIKELY(lock->shared == NULL)
+            && (owner == NULL || la_shared_unclaim(hold, self))) {
+        return;                 /* of nobody: a fork has lost it */
     }
     if (la_lock_enter_or_drop(hold, self)) {
         la_owner_forget(owner, hold);

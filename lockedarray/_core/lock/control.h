@@ -109,6 +109,7 @@ typedef struct {
     /* Under the monitor. */
     uint64_t tickets;
     uint64_t version;           /* one more for each change under the monitor */
+    bool to_be_called;          /* somebody died in it: all who sleep are to be woken still */
     _Atomic(uint64_t) listing;
     _Atomic(uint64_t) used[LA_ENTRIES / 64];
     _Alignas(LA_CACHE_LINE)

@@ -158,7 +158,10 @@ la_hold_stand_in_read(la_shared *shared, uint32_t number, la_owner *owner)
     hold->queued = false;
     hold->also = NULL;
     la_region_copy(&hold->region, &slot->region);
-    if (slot->also != 0 && slot->also <= LA_ENTRIES * LA_ENTRY_SLOTS) {
+    /* Each part that was written is poison of its own. */
+    bool is_poison = atomic_load_explicit(la_control_state_at(shared->control, number),
+                                          memory_order_relaxed) == LA_SLOT_POISONED;
+    if (!is_poison && slot->also != 0 && slot->also <= LA_ENTRIES * LA_ENTRY_SLOTS) {
         hold->also = la_hold_stand_in_read(shared, slot->also - 1, owner);
         if (hold->also == NULL) {
             return NULL;
@@ -256,22 +259,36 @@ la_waiter_read_flags(const la_control_slot *slot, la_hold *waiter)
     }
 }
 
+static uint32_t
+la_slot_linked(la_shared *shared, uint32_t number)
+{
+    return la_state_linked(
+        atomic_load_explicit(la_control_state_at(shared->control, number), memory_order_relaxed));
+}
+
+/* Takes what stands for it out of the sets, unless it is still that. */
+static void
+la_mirror_forget_other(la_shared *shared, la_seat *seat, uint32_t number)
+{
+    la_control_slot *slot = la_control_slot_at(shared->control, number);
+    la_mirror *mirror = &seat->slots[number % LA_ENTRY_SLOTS];
+
+    if (mirror->linked != la_slot_linked(shared, number) || mirror->uses != slot->uses) {
+        la_mirror_unlink(shared, mirror);
+    }
+}
+
 static void
 la_mirror_update_other(la_shared *shared, la_seat *seat, uint32_t number, la_arrivals *arrivals)
 {
     la_control_slot *slot = la_control_slot_at(shared->control, number);
     la_mirror *mirror = &seat->slots[number % LA_ENTRY_SLOTS];
-    uint32_t linked = la_state_linked(
-        atomic_load_explicit(la_control_state_at(shared->control, number), memory_order_relaxed));
+    uint32_t linked = la_slot_linked(shared, number);
 
-    if (mirror->linked == linked && (linked == LA_SLOT_FREE || mirror->uses == slot->uses)) {
+    if (mirror->linked == linked) {
         if (linked == LA_SLOT_WAITING) {
             la_waiter_read_flags(slot, mirror->stand_in);
         }
-        return;
-    }
-    la_mirror_unlink(shared, mirror);
-    if (linked == LA_SLOT_FREE) {
         return;
     }
     la_stand_in *whose = la_owner_stand_in(shared, seat->number, slot->subject);
@@ -343,7 +360,6 @@ la_mirror_update_mine(la_shared *shared, la_mirror *mirror, uint32_t number)
             mirror->linked = LA_SLOT_HELD;
             la_holds_link_quietly(lock, hold, hold->wanted_by);
             hold->told = true;
-            atomic_store_explicit(state, LA_SLOT_HELD, memory_order_relaxed);
             /* Release: pairs with the acquire in la_waiter_sleep. */
             atomic_store_explicit(&hold->granted, true, memory_order_release);
         }
@@ -362,6 +378,19 @@ la_mirror_update_mine(la_shared *shared, la_mirror *mirror, uint32_t number)
     }
 }
 
+/* First, as a record may stand for a part of another chain next. */
+static void
+la_replica_forget(la_shared *shared)
+{
+    for (uint32_t entry = 0; entry < LA_ENTRIES; entry++) {
+        la_seat *seat = la_seat_at(shared, entry);
+        for (uint32_t i = 0; seat != NULL && la_seat_thread(seat) == NULL && i < LA_ENTRY_SLOTS;
+                i++) {
+            la_mirror_forget_other(shared, seat, entry * LA_ENTRY_SLOTS + i);
+        }
+    }
+}
+
 void
 la_replica_update(la_shared *shared)
 {
@@ -372,6 +401,7 @@ la_replica_update(la_shared *shared)
         return;
     }
     shared->blind = false;
+    la_replica_forget(shared);
     for (uint32_t entry = 0; entry < LA_ENTRIES; entry++) {
         la_seat *seat = la_seat_at(shared, entry);
         if (seat == NULL && la_entry_is_used(control, entry)) {

@@ -245,7 +245,8 @@ la_shared_home(la_shared *shared, const la_thread *self)
         la_seat *seat;
     } known[KNOWN];
 
-    if (LA_LIKELY(known[shared->tag % KNOWN].tag == shared->tag)) {
+    if (LA_LIKELY(known[shared->tag % KNOWN].tag == shared->tag
+                  && la_seat_thread(known[shared->tag % KNOWN].seat) == self)) {
         return known[shared->tag % KNOWN].seat;
     }
     for (uint32_t entry = 0; entry < LA_ENTRIES; entry++) {
@@ -257,6 +258,17 @@ la_shared_home(la_shared *shared, const la_thread *self)
         }
     }
     return NULL;
+}
+
+/* Whoever sleeps is to look again, and at whom to watch. */
+static void
+la_call_sleepers_locked(la_control *control)
+{
+    for (uint32_t number = 0; number < LA_ENTRIES; number++) {
+        if (la_entry_is_used(control, number)) {
+            la_shared_wake(&control->entries[number].wake);
+        }
+    }
 }
 
 void
@@ -283,10 +295,15 @@ la_shared_enter(la_lock *lock, la_thread *self)
         home->woken = atomic_load_explicit(&control->entries[home->number].wake,
                                            memory_order_acquire);
     }
-    if (somebody_died) {
+    if (somebody_died || control->to_be_called) {
         la_wakes wakes = {0};
-        (void)la_shared_bury(lock, &wakes);
+        control->to_be_called = true;   /* until it is done: this thread may die, too */
+        if (!la_shared_bury(lock, &wakes)) {
+            la_queue_call_all_locked(lock, &wakes);
+        }
         la_wakes_make(&wakes);
+        la_call_sleepers_locked(control);
+        control->to_be_called = false;
     }
 }
 
@@ -341,18 +358,17 @@ la_shared_note(la_hold *hold, la_slot_state state)
     shared->changed = true;
 }
 
-/* -- entries ------------------------------------------------------------------------- */
-
-/* Whoever sleeps is to watch a new process, too. */
-static void
-la_call_sleepers_locked(la_control *control)
+/* One store to its own slot: what others may do to it meanwhile is to look. */
+void
+la_shared_accept(la_hold *hold)
 {
-    for (uint32_t number = 0; number < LA_ENTRIES; number++) {
-        if (la_entry_is_used(control, number)) {
-            la_shared_wake(&control->entries[number].wake);
-        }
-    }
+    atomic_store_explicit(
+        la_control_state_at(hold->lock->shared->control, hold->shared_slot - 1), LA_SLOT_HELD,
+        memory_order_release);
+    LA_STEP();
 }
+
+/* -- entries ------------------------------------------------------------------------- */
 
 /* Takes an entry for the calling thread, under the monitor; NULL: there is none, or no memory. */
 static la_seat *
@@ -511,6 +527,7 @@ la_shared_end(la_hold *hold)
         uint32_t number = hold->shared_slot - 1;
 
         hold->shared_slot = 0;
+        hold->recovers = false;     /* it is asked for each time */
         atomic_store_explicit(la_control_state_at(shared->control, number), LA_SLOT_FREE,
                               memory_order_relaxed);
         /* Release: pairs with the acquire of la_seat_free_slot. */
@@ -721,6 +738,7 @@ la_shared_bury(la_lock *lock, la_wakes *wakes)
     shared->changed = true;
     la_replica_update(shared);
     la_queue_call_all_locked(lock, wakes);
+    la_call_sleepers_locked(control);   /* also those whom the dead had granted, and not woken */
     return true;
 }
 
@@ -926,7 +944,18 @@ la_shared_park(la_hold *waiter, la_thread *self, int64_t deadline)
         sleeps = !la_shared_bury(lock, &wakes);
     }
     la_lock_leave(lock, self, &wakes);
-    return sleeps ? la_futex_sleep(waits, count, deadline) : LA_WOKEN;
+    if (!sleeps) {
+        return LA_WOKEN;
+    }
+    int64_t look = count > LA_MOST_WATCHED ? la_now() + LA_MILLISECOND : LA_NEVER;
+    la_wake_reason reason = la_futex_sleep(waits, count, look < deadline ? look : deadline);
+    if (reason == LA_WOKEN) {
+        /* Perhaps by a death, of which nobody else was told. */
+        la_lock_enter(lock, self);
+        (void)la_shared_bury(lock, &wakes);
+        la_lock_leave(lock, self, &wakes);
+    }
+    return reason == LA_LATE && look < deadline ? LA_WOKEN : reason;
 }
 
 /* -- attachments --------------------------------------------------------------------- */
@@ -977,7 +1006,9 @@ la_shared_leave_entries(la_shared *shared, const la_thread *self)
     if (!mine) {
         return;
     }
-    (void)la_monitor_lock(control);
+    if (la_monitor_lock(control)) {
+        control->to_be_called = true;
+    }
     for (uint32_t number = 0; number < LA_ENTRIES; number++) {
         la_seat *seat = la_seat_at(shared, number);
         if (seat == NULL || la_seat_thread(seat) != self) {
@@ -988,6 +1019,7 @@ la_shared_leave_entries(la_shared *shared, const la_thread *self)
         atomic_store_explicit(&seat->mine, NULL, memory_order_relaxed);
         (void)pthread_mutex_unlock(&control->entries[number].alive);
     }
+    la_call_sleepers_locked(control);   /* who watched these is to watch others of the process */
     (void)pthread_mutex_unlock(&control->monitor);
 }
 

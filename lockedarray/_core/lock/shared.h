@@ -66,6 +66,9 @@ void la_shared_end(la_hold *hold);
 void la_shared_enter(la_lock *lock, la_thread *self);
 void la_shared_leave(la_lock *lock, la_thread *self);
 
+/* A hold that was granted is known to its thread, which may write from now on. */
+void la_shared_accept(la_hold *hold);
+
 /* Under the monitor: has all processes know what became of a hold. */
 void la_shared_note(la_hold *hold, la_slot_state state);
 
@@ -121,6 +124,7 @@ static inline bool la_shared_begin(la_hold *hold, la_thread *self)
 static inline void la_shared_end(la_hold *hold) { (void)hold; }
 static inline void la_shared_enter(la_lock *lock, la_thread *self) { (void)lock; (void)self; }
 static inline void la_shared_leave(la_lock *lock, la_thread *self) { (void)lock; (void)self; }
+static inline void la_shared_accept(la_hold *hold) { (void)hold; }
 static inline void la_shared_note(la_hold *hold, la_slot_state state) { (void)hold; (void)state; }
 static inline bool la_shared_bury(la_lock *lock, la_wakes *wakes)
 { (void)lock; (void)wakes; return false; }
