@@ -161,7 +161,7 @@ def _viewed(
     if low == high:
         offset = min(offset, buffer.memory.nbytes)
     view: np.ndarray = np.ndarray(shape, dtype, storage, offset, strides)
-    return make_view(view, root, may_write)
+    return make_view(buffer.memory.root(view), root, may_write)
 
 
 def _bounds(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:

@@ -222,6 +222,8 @@ def test_copies_are_private_and_a_pickle_here_is_the_array():
     view = pickle.loads(pickle.dumps(x[::-2]))
     view[0] = 7
     assert x.tolist() == [1, 2, 7]
+    assert view.lock is x.lock
+    assert view.base is x
 
 
 def test_a_pickle_of_what_was_unlinked_says_so(child):
