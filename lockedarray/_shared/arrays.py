@@ -92,7 +92,7 @@ def _array_of(control: Control) -> LockedArray:
     buffer = SharedBuffer(control) if known is None else known
     _, layout = control.header.layout()
     root = buffer.memory.root(buffer.shaped(layout))
-    array = plain_view(root, LockedArray)
+    array: Any = plain_view(root, LockedArray)
     array._may_write = True
     lifetime.watch()
     return array

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -237,7 +237,7 @@ class RecordLocks:
 
     @contextmanager
     def recovery(self, array: Any) -> Iterator[np.ndarray]:
-        guard = Guard._of(array, True, None)
+        guard = cast(Any, Guard)._of(array, True, None)
         raw = self._acquired_in_spite(guard)
         try:
             yield raw

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class Robust:
         self._attachment.enter()
 
     def new_lock(self, name: str) -> RegionLock:
-        lock = RegionLock()
+        lock: Any = RegionLock()
         _mapped.append(self._control.bytes)
         _native.share(lock, self._where(), self._follow, self._control.header.generation)
         lock._be_named(name)
@@ -126,7 +126,7 @@ class Robust:
     def recovery(self, array: Any) -> Iterator[np.ndarray]:
         if not (array.flags.c_contiguous or array.flags.f_contiguous):
             raise ValueError("only what is in one piece is repaired: recover the array, x.base")
-        guard = Guard._of(array, True, None)
+        guard = cast(Any, Guard)._of(array, True, None)
         with self.here_alone():
             raw = guard.acquire()
         try:

@@ -54,7 +54,7 @@ def test_the_stubs_lie_beside_the_modules() -> None:
     folder = Path(lockedarray.__file__).parent
     stubs = {path.relative_to(folder).as_posix() for path in folder.rglob("*.pyi")}
     described = "_array/array _array/at _array/creation _guards/guards _guards/lockables"
-    described = f"__init__ {described} _guards/region_lock _guards/tracing _guards/watching"
+    described = f"__init__ {described} _guards/region_lock _guards/tracing _guards/watching shared"
     assert stubs - {"_core/_native.pyi"} == {f"{name}.pyi" for name in described.split()}
     assert (folder / "py.typed").exists()
 

@@ -83,3 +83,12 @@ f.write(when=1)  # type: ignore[arg-type]
 f.read(when=lambda: True)  # type: ignore[arg-type, misc]
 f.wait_for()  # type: ignore[call-arg]
 la.acquire(write=f, when=True)  # type: ignore[call-overload]
+
+# Between processes
+la.shared.zeros(3, lock=f.lock)  # type: ignore[call-overload]
+la.shared.zeros(3, float, "C", "name")  # type: ignore[call-overload]
+la.shared.full(3)  # type: ignore[call-overload]
+la.shared.array([1], name=3)  # type: ignore[call-overload]
+la.shared.attach(3)  # type: ignore[arg-type]
+la.shared.open()  # type: ignore[call-arg]
+f.recover(timeout=1)  # type: ignore[call-arg]
