@@ -122,6 +122,7 @@ demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/ring_buffer.py
 	.venv-demo/bin/python examples/progress.py
 	.venv-demo/bin/python examples/growing_log.py
+	.venv-demo/bin/python examples/processes.py
 
 clean:
 	rm -rf .venv .venv-* build dist docs/_build bigrams.png log.png .mypy_cache .pytest_cache .ruff_cache .hypothesis .nox

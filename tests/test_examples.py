@@ -52,7 +52,7 @@ def rows_of(output):
     ]
 
 
-def source_files():
+def source_files(number=FILES):
     """Return the contents of the first files of the standard library."""
     root = Path(sysconfig.get_path("stdlib"))
     paths = [
@@ -60,7 +60,7 @@ def source_files():
         for path in sorted(root.rglob("*.py"))
         if not {"site-packages", "dist-packages"} & set(path.relative_to(root).parts)
     ]
-    return [path.read_bytes() for path in paths[:FILES]]
+    return [path.read_bytes() for path in paths[:number]]
 
 
 def pairs_in_sample(total):
@@ -271,3 +271,30 @@ def test_ring_buffer_ends_with_exit_code_1_when_a_frame_is_lost(monkeypatch, cap
     monkeypatch.setattr(sys, "argv", ["ring_buffer.py", "--frames", "5"])
     assert ring_buffer.main() == 1
     assert "SOMETHING ELSE" in capsys.readouterr().out
+
+
+needs_processes = pytest.mark.skipif(sys.platform == "win32", reason="no arrays between processes")
+
+
+@needs_processes
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_repair_what_a_killed_one_left_and_count_as_one_does(tmp_path, method):
+    arguments = ["--files", "60", "--processes", "3", "--method", method]
+    result = run("processes.py", *arguments, folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    assert "process 0: killed by SIGKILL\n" in result.stdout
+    assert re.search(r"^process \d: PoisonedError, bytes", result.stdout, re.MULTILINE)
+    assert "process 0: another one goes on, with 20 files\n" in result.stdout
+    assert f"60 files, {sum(len(d) - 1 for d in source_files(60) if d):,} pairs" in result.stdout
+    assert "the counts are those of one process\n" in result.stdout
+
+
+@needs_processes
+def test_processes_ends_with_exit_code_1_when_a_count_is_wrong(monkeypatch, capsys):
+    processes = load("processes")
+    wrong = lambda paths, number, method: np.ones(processes.SHAPE, np.int64)
+    monkeypatch.setattr(processes, "count_by_processes", wrong)
+    monkeypatch.setattr(sys, "argv", ["processes.py", "--files", "9"])
+    assert processes.main() == 1
+    assert "WRONG" in capsys.readouterr().out
