@@ -5,6 +5,8 @@ import importlib
 import inspect
 import pkgutil
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,14 +30,21 @@ NEEDS = re.compile(r"^% needs: (.*)$", re.MULTILINE)
 BLOCK = re.compile(r"^```(?P<info>.*)\n(?P<text>(?:.*\n)*?)^```$", re.MULTILINE)
 NOT_PYTHON = re.compile(r"console|text|\{[a-z-]+\}.*")
 
+# A block that begins so is a file, and one of the console that begins so tells what it prints.
+FILE = re.compile(r"# (\w+\.py)\n")
+RUN = re.compile(r"\$ python (\w+\.py)\n")
 
-def python_blocks(page):
-    """Yield (line, text) of each block of Python; a block in an unknown language is an error."""
+
+def blocks_to_run(page):
+    """Yield (line, text) of each block of Python, and of each that runs a file that was one.
+
+    A block in an unknown language is an error.
+    """
     content = page.read_text(encoding="utf-8")
     blocks = list(BLOCK.finditer(content))
     assert 2 * len(blocks) == content.count("```"), "a fence that is indented or never closed"
     for block in blocks:
-        if block["info"] == "python":
+        if block["info"] == "python" or RUN.match(block["text"]):
             yield content.count("\n", 0, block.start("text")), block["text"]
         else:
             assert NOT_PYTHON.fullmatch(block["info"]), f"unknown language {block['info']!r}"
@@ -56,8 +65,15 @@ def test_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
             pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
-    for line, text in python_blocks(page):
-        if text.startswith(">>>"):
+    for line, text in blocks_to_run(page):
+        if file := FILE.match(text):
+            Path(file[1]).write_text(text, encoding="utf-8")
+        elif command := RUN.match(text):
+            program = subprocess.run(
+                [sys.executable, command[1]], capture_output=True, text=True, timeout=100
+            )
+            assert program.stdout + program.stderr == text[command.end() :], command[1]
+        elif text.startswith(">>>"):
             parse = doctest.DocTestParser().get_doctest
             test = parse(text, namespace, page.name, str(page), line)
             run_doctest(test)
