@@ -1,4 +1,8 @@
-"""Which processes have an array attached: a record lock of the control file, for reading."""
+"""Which processes have an array attached: a record lock of the control file, for reading.
+
+It is the same with all backends, and in all versions, so that nobody takes for an orphan what
+another kind of process has.
+"""
 
 from __future__ import annotations
 

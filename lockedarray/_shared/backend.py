@@ -69,7 +69,3 @@ class Backend(Protocol):
 
     def after_fork(self) -> None:
         """Be another process, which holds nothing, but has the array attached (in the child)."""
-
-    @classmethod
-    def is_attached(cls, file: int, area: memoryview) -> bool:
-        """Whether a living process has the array attached, of which this one knows nothing."""

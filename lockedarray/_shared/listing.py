@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lockedarray._shared import backends
 from lockedarray._shared import control as controls
+from lockedarray._shared.attachments import Attachment
 from lockedarray._shared.control import opening
 from lockedarray._shared.header import SIZE, VERSION, Header
 from lockedarray._shared.segments import Place, boot_id, check_platform, named
@@ -76,12 +76,11 @@ def _look(place: Place, file: int) -> SharedArray | None:
     with mmap.mmap(file, 0) as seen:
         header = Header(seen)
         try:
-            if not header.is_complete or header.version != VERSION:
+            if not header.is_complete:
                 return SharedArray(place.name, None, None, None, 0, header.creator, False)
-            alive = header.boot == boot_id() and backends.unavailable(header.backend) is None
-            if alive:
-                with memoryview(seen) as whole, whole[SIZE:] as area:
-                    alive = backends.of(header.backend).is_attached(file, area)
+            alive = header.boot == boot_id() and Attachment.is_attached(file)
+            if header.version != VERSION:
+                return SharedArray(place.name, None, None, None, 0, header.creator, alive)
             return _told(place, header, alive)
         finally:
             header.release()

@@ -120,10 +120,6 @@ class RecordLocks:
     def has_others(self) -> bool:
         return self._attachment.has_others()
 
-    @classmethod
-    def is_attached(cls, file: int, area: memoryview) -> bool:
-        return Attachment.is_attached(file)
-
     def after_fork(self) -> None:
         self._me = (os.getpid(), start_of(os.getpid()))
         self._free_here()

@@ -115,10 +115,6 @@ class Robust:
     def has_others(self) -> bool:
         return self._attachment.has_others()
 
-    @classmethod
-    def is_attached(cls, file: int, area: memoryview) -> bool:
-        return Attachment.is_attached(file)
-
     def after_fork(self) -> None:
         self._attachment.enter()
 

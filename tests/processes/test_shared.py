@@ -191,6 +191,15 @@ def test_orphans_are_listed_and_removed(child):
     assert x.name in [entry.name for entry in la.shared.list()]
 
 
+def test_no_orphan_is_what_processes_have_whose_backend_is_not_here(child, monkeypatch):
+    x = la.shared.zeros(3)
+    monkeypatch.delenv("LOCKEDARRAY_SHARED")
+    monkeypatch.setenv("LOCKEDARRAY_BACKEND", "portable")
+    main = child("from lockedarray._shared.listing import main; main(['remove'])")
+    assert x.name not in main.end()
+    assert la.shared.attach(x.name) is x
+
+
 # -- pickling ----------------------------------------------------------------------------------------
 
 
