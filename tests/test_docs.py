@@ -88,8 +88,10 @@ def examples():
         names = vars(importlib.import_module(name))
         for value in list(names.values()):
             if inspect.isroutine(value) or inspect.isclass(value):
-                if getattr(value, "__module__", None) in (name, "lockedarray"):
-                    yield from doctest.DocTestFinder().find(value, module=False, globs=names)
+                if (module := getattr(value, "__module__", None)) in (name, "lockedarray"):
+                    called = "shared." * (module == "lockedarray.shared") + value.__name__
+                    finder = doctest.DocTestFinder()
+                    yield from finder.find(value, called, module=False, globs=names)
 
 
 EXAMPLES = {
@@ -101,11 +103,14 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_run(name):
+    if name.startswith("shared."):
+        pytest.importorskip("_posixshmem")
     run_doctest(EXAMPLES[name])
 
 
 def test_examples_of_all_of_the_package_are_found():
     assert EXAMPLES.keys() >= {"LockedArray", "Guard", "acquire", "AtIndex", "Region"}
+    assert EXAMPLES.keys() >= {"zeros", "shared.zeros"}
 
 
 def test_reference_names_every_public_name():
