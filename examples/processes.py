@@ -85,8 +85,9 @@ def files_counted(rows, number, row_of):
             return int(rows["files"][number])
         except la.PoisonedError as error:
             print(f"process {number}: PoisonedError, bytes {error.region} are half written")
-            with rows.recover() as raw:
-                raw[row_of[error.pid]] = 0
+            half = row_of[error.pid]  # and no more: others may have died since
+            with rows[half : half + 1].recover() as raw:
+                raw[:] = 0
 
 
 def count_by_processes(paths, processes, method):
