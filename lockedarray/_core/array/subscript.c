@@ -317,6 +317,22 @@ la_is_own(PyObject *array, PyObject *view)
            && la_statement_ends();
 }
 
+/* The view; NULL without an error: the general path. */
+static inline PyObject *
+la_subscript_view(PyObject *array, PyObject *index)
+{
+    la_target target;
+
+    if (LA_LIKELY(la_is_exact(array)) && la_target_find(array, index, &target)) {
+        PyObject *view = la_view_new(array, target.descr, target.nd, target.shape, target.strides,
+                                     target.data);
+        if (LA_LIKELY(view != NULL) || PyErr_Occurred()) {
+            return view;
+        }
+    }
+    return la_checked_view(array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+}
+
 /* -- the slots ----------------------------------------------------------------------- */
 
 PyObject *
@@ -339,8 +355,7 @@ la_subscript(PyObject *array, PyObject *index)
     }
     else if (la_facade_of(array)->buffer != NULL
              && la_index_makes_view(index, la_fields(array)->nd)) {
-        result = la_checked_view(
-            array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+        result = la_subscript_view(array, index);
         if (result != NULL && la_augments(array, index)) {
             la_facade_of(result)->augmented = 1;
         }
