@@ -261,13 +261,61 @@ la_run_replaced(la_running *self, PyObject *object, int depth)
 
 /* -- the call ------------------------------------------------------------------------ */
 
-static int
-la_run_make_raws(la_running *self)
+/* May Python code run while NumPy converts it: are there Python objects in it? */
+static bool
+la_may_run_code(PyObject *object, int depth)
 {
+    if (Py_TYPE(object) == &PyArray_Type) {
+        PyArray_Descr *descr = PyArray_DESCR((PyArrayObject *)object);
+        return !PyTypeNum_ISNUMBER(descr->type_num) && descr->type_num != NPY_BOOL;
+    }
+    if (la_is_plain_argument(object) || la_is_number(object) || la_is_exact(object)) {
+        return false;
+    }
+    bool is_list = PyList_CheckExact(object);
+    if (depth == 0 || (!is_list && !PyTuple_CheckExact(object))) {
+        return true;
+    }
+    PyObject *items = la_items_of(object);
+    bool may = items == NULL;
+    for (Py_ssize_t i = 0; !may && i < PyTuple_GET_SIZE(items); i++) {
+        may = la_may_run_code(PyTuple_GET_ITEM(items, i), depth - 1);
+    }
+    Py_XDECREF(items);
+    PyErr_Clear();
+    return may;
+}
+
+/*
+ * In which mode to make raw views of what is read. Where NumPy's C code would copy a
+ * read-only array to read it, one that may be written spares that: but only where nobody
+ * sees it, neither code of an argument nor a profiler or debugger of this thread.
+ */
+static la_mode
+la_run_raw_mode(const la_run_terms *terms, PyObject *const *args, Py_ssize_t count)
+{
+    PyThreadState *state = PyThreadState_Get();
+
+    if (!terms->copies_read_only || state->c_profilefunc != NULL || state->c_tracefunc != NULL) {
+        return LA_READ;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (la_may_run_code(args[i], 2)) {
+            return LA_READ;
+        }
+    }
+    return LA_WRITE;
+}
+
+static int
+la_run_make_raws(la_running *self, PyObject *const *args, Py_ssize_t count)
+{
+    la_mode reading = la_run_raw_mode(self->terms, args, count);
+
     for (int i = 0; i < self->operation.count; i++) {
         const la_operand *operand = &self->operation.operands[i];
-        self->raws[i] = la_raw_make(operand->facade, self->terms->copies_read_only
-                                                         ? LA_WRITE : operand->mode);
+        self->raws[i] = la_raw_make(operand->facade,
+                                    operand->mode == LA_WRITE ? LA_WRITE : reading);
         if (self->raws[i] == NULL) {
             return -1;
         }
@@ -375,7 +423,7 @@ la_run_locked(la_running *self, PyObject *const *args, Py_ssize_t nargs, Py_ssiz
     PyObject *passed[LA_MOST_RUN_ARGUMENTS + 1], *result = NULL;
     Py_ssize_t done = 0;
 
-    if (la_run_make_raws(self) < 0) {
+    if (la_run_make_raws(self, args, count) < 0) {
         return NULL;
     }
     for (; done < count; done++) {
