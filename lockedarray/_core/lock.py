@@ -48,6 +48,23 @@ class RegionLockBase(_native.ReentrantLock):
     def _foreign(self) -> Any:
         return None if self.below is None else self.below._lock
 
+    # What the general `acquire` took, and how often: it is for locks with one below.
+    @property
+    def _claim(self) -> Any:
+        return None if self.below is None else self.below.claim
+
+    @_claim.setter
+    def _claim(self, claim: Any) -> None:
+        self.below.claim = claim
+
+    @property
+    def _count(self) -> int:
+        return 0 if self.below is None else self.below.count
+
+    @_count.setter
+    def _count(self, count: int) -> None:
+        self.below.count = count
+
     @property
     def name(self) -> str | None:
         """What messages call it by, or None: the name of its array, mostly."""
@@ -174,6 +191,8 @@ class _Below:
         # Which threads want it: whether to write, and since when (time.monotonic).
         self.waiting: dict[int, tuple[bool, float]] = {}
         self._polls: dict[int, float] = {}
+        self.claim: Any = None  # what the general `acquire` took of the lock above ...
+        self.count = 0  # ... and how often
         _belows[id(self)] = self
 
     def take(self, request: int, write: bool, _ident: int) -> bool:

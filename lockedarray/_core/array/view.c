@@ -31,7 +31,6 @@ la_view_join(PyObject *view, PyObject *source, PyObject *base, bool may_write)
     PyObject *memory = la_fields(base)->base;
 
     facade->buffer = Py_NewRef((PyObject *)buffer);
-    facade->memory = Py_NewRef(memory);
     facade->owner = Py_NewRef(shown->owner != NULL ? shown->owner : source);
     facade->may_write = may_write;
     la_fields(view)->base = Py_NewRef(base);
