@@ -254,14 +254,30 @@ la_index_makes_axes(PyObject *array, PyObject *index)
            && la_target_find(array, index, &target) && target.nd > 0;
 }
 
-/* 0, LA_GENERAL or -1. */
+/* Is it one integer for each axis, of any kind? NumPy sets an object by it in a way of its own. */
+static bool
+la_index_picks_element(PyObject *index, int axes)
+{
+    bool is_tuple = PyTuple_CheckExact(index);
+    Py_ssize_t count = is_tuple ? PyTuple_GET_SIZE(index) : 1;
+    bool found = count == axes;
+
+    for (Py_ssize_t i = 0; found && i < count; i++) {
+        PyObject *part = is_tuple ? PyTuple_GET_ITEM(index, i) : index;
+        found = PyLong_Check(part) || PyArray_IsScalar(part, Integer)
+                || (PyArray_Check(part) && la_fields(part)->nd == 0);
+    }
+    return found;
+}
+
+/* The index is taken: 0, LA_GENERAL or -1. */
 static int
-la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+la_objects_set_taken(PyObject *array, PyObject *index, PyObject *value)
 {
     int type = la_fields(array)->descr->type_num;
 
-    if ((type != NPY_OBJECT && type != NPY_VSTRING) || !la_index_is_plain(index)
-            || la_is_own_view(array, index, value)) {
+    if (la_is_own_view(array, index, value)
+            || la_index_picks_element(index, la_fields(array)->nd)) {
         return LA_GENERAL;
     }
     /* To an index that names one element, as an array without axes does, that is the element. */
@@ -280,6 +296,23 @@ la_objects_set(PyObject *array, PyObject *index, PyObject *value)
     }
     int result = la_whole_set(array, index, stored);
     Py_DECREF(stored);
+    return result;
+}
+
+static int
+la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    int type = la_fields(array)->descr->type_num;
+
+    if (type != NPY_OBJECT && type != NPY_VSTRING) {
+        return LA_GENERAL;
+    }
+    PyObject *taken = la_index_taken_plain(index);
+    if (taken == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_objects_set_taken(array, taken, value);
+    Py_DECREF(taken);
     return result;
 }
 
