@@ -15,6 +15,7 @@ from lockedarray._array.dispatch.results import is_new
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.memory import plain_view
+from lockedarray._array.objects import put
 from lockedarray._array.voids import detached
 from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
@@ -49,8 +50,15 @@ def _current(array: np.ndarray, index: Any) -> Any:
     return _looked_up(array, index)[0]
 
 
+def _store(array: np.ndarray, index: Any, value: Any) -> None:
+    if array.dtype.type is np.object_ and picks_element(index, array.ndim):
+        put(array, index, value)
+    else:
+        array[index] = value
+
+
 def _set(array: np.ndarray, index: Any, value: Any) -> Any:
-    array[index] = value
+    _store(array, index, value)
     return _current(array, index)
 
 
@@ -85,7 +93,7 @@ def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> A
 
 
 def _apply(array: np.ndarray, index: Any, function: Callable[[Any], Any]) -> Any:
-    array[index] = _applied(array, index, function(_current(array, index)))
+    _store(array, index, _applied(array, index, function(_current(array, index))))
     return _current(array, index)
 
 

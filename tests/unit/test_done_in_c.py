@@ -65,7 +65,7 @@ np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.r
 la.zeros(3); la.zeros((2, 3), 'i2', order='F'); la.empty(shape=3); la.ones(3); la.full(3, 1.5); la.arange(2, 8, 2); la.linspace(0, 1, 5)
 la.array([1, 2]); la.array([[1, 2], (3, 4)], dtype='f4'); la.array(y); la.array(x); la.asarray(x); la.asarray([1]); la.LockedArray(x); la.LockedArray(y); la.LockedArray([1, 2])
 la.zeros_like(x); la.ones_like(t); la.empty_like(y); la.full_like(t, 2.5); la.array(t[:, 1])
-o[3]; o[3] = None; o[3] = [1]; o[3] = x; o[3] = o[2]; o[2:5]; o[2:5] = None; o[2:5] = [1, 'two', 3]; o[2:5] = (1, 2, 3); o[2:5] = o[:3]; o[idx]; o[idx] = 1; o[mask[:10]]
+o[3]; o[3] = None; o[np.int8(3)] = 1; o[np.array(3)] = 1; o[3] = [1]; o[3] = x; o[3] = o[2]; o[2:5]; o[2:5] = None; o[2:5] = [1, 'two', 3]; o[2:5] = (1, 2, 3); o[2:5] = o[:3]; o[idx]; o[idx] = 1; o[mask[:10]]
 list(o); exec("for e in o: pass"); o.tolist(); o.copy(); o.sum(); o.astype('O'); o.take(idx); o.fill(None); o.nonzero(); o.ravel(); o == o; o + 1; o += 1; -o; o.snapshot()
 w[3]; w[3] = 'a'; w[2:5] = 'a'; w[idx]; w[2:5] = w[:3]; list(w); w.tolist(); w.copy(); w == w; w + w
 r[3]; r[3]['a']; r[3][0]; r[3] = (1, 2); r[3] = r[2]; r[2:5] = (1, 2); r[2:5] = r[1]; r[['a', 'b']]; list(r); r.tolist(); r == r

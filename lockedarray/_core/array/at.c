@@ -313,11 +313,16 @@ la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *
     if (result == LA_GENERAL) {
         result = la_view_update(self->array, self->index, ufunc, value, NULL);
     }
-    if (result == LA_GENERAL && la_index_is_advanced(self->index)) {
+    PyObject *taken = result == LA_GENERAL ? la_index_taken(self->index) : NULL;
+    if (taken != NULL) {
         bool general;
-        PyObject *done = la_ufunc_at(ufunc, self->array, self->index, value, &general);
+        PyObject *done = la_ufunc_at(ufunc, self->array, taken, value, &general);
+        Py_DECREF(taken);
         Py_XDECREF(done);
         result = general ? LA_GENERAL : done == NULL ? -1 : 0;
+    }
+    else if (result == LA_GENERAL && PyErr_Occurred()) {
+        return NULL;
     }
     if (result < 0) {
         return NULL;

@@ -168,11 +168,12 @@ la_flat_set(PyObject *array, npy_intp position, PyObject *index, PyObject *value
 
 /* -- several ---------------------------------------------------------------------- */
 
-/* A slice, or indices: NumPy reads copies of these. */
-static bool
-la_flat_index_is_several(PyObject *index)
+/* A slice, or indices as la_index_taken takes them: a new reference, or NULL for another index. */
+static PyObject *
+la_flat_index_taken(PyObject *index)
 {
-    return PySlice_Check(index) || (!PyTuple_CheckExact(index) && la_index_is_advanced(index));
+    return PySlice_Check(index) ? Py_NewRef(index)
+        : PyTuple_CheckExact(index) ? NULL : la_index_taken(index);
 }
 
 /* 0, LA_GENERAL or -1; after 0 the whole array is locked. */
@@ -260,8 +261,12 @@ la_flat_subscript(PyObject *object, PyObject *index)
             result = la_flat_get_special(array, position);
         }
     }
-    else if (la_flat_index_is_several(index) && !la_statement_augments(object, index)) {
-        result = la_flat_get_several(array, index);
+    else if (!la_statement_augments(object, index)) {
+        PyObject *taken = la_flat_index_taken(index);
+        if (taken != NULL) {
+            result = la_flat_get_several(array, taken);
+            Py_DECREF(taken);
+        }
     }
     if (result != NULL || PyErr_Occurred()) {
         return result;
@@ -313,8 +318,15 @@ la_flat_assign_subscript(PyObject *object, PyObject *index, PyObject *value)
             result = la_flat_set(array, position, index, value);
         }
     }
-    else if (la_flat_index_is_several(index)) {
-        result = la_flat_set_several(array, index, value);
+    else {
+        PyObject *taken = la_flat_index_taken(index);
+        if (taken != NULL) {
+            result = la_flat_set_several(array, taken, value);
+            Py_DECREF(taken);
+        }
+        else if (PyErr_Occurred()) {
+            return -1;
+        }
     }
     if (result != LA_GENERAL) {
         return result;

@@ -83,10 +83,39 @@ la_object_get(PyObject *array, const npy_intp *index, int count)
     return object;
 }
 
+/* What was there is the caller's from now on. */
+static inline PyObject *
+la_object_exchange(char *address, PyObject *value)
+{
+    PyObject *old;
+
+    memcpy(&old, address, sizeof(old));
+    Py_INCREF(value);
+    memcpy(address, &value, sizeof(value));
+    return old;
+}
+
+/*
+ * NumPy lets go of the old one first, while its place still points to it: there, an assignment by its
+ * `__del__` lets go of it a second time. Here, the new one is there already.
+ */
+void
+la_object_put(PyObject *array, char *address, PyObject *value)
+{
+    PyObject *now;
+
+    Py_XDECREF(la_object_exchange(address, value));
+    memcpy(&now, address, sizeof(now));
+    if (LA_LIKELY(now == value) || la_is_frozen((la_buffer_object *)la_facade_of(array)->buffer)
+            || !la_facade_of(array)->may_write) {
+        return;
+    }
+    Py_XDECREF(la_object_exchange(address, value));
+}
+
 static int
 la_object_set(PyObject *array, const npy_intp *index, int count, PyObject *value)
 {
-    PyObject *old;
     la_hold *hold;
     bool error;
 
@@ -97,10 +126,7 @@ la_object_set(PyObject *array, const npy_intp *index, int count, PyObject *value
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
-    memcpy(&old, address, sizeof(old));
-    Py_INCREF(value);
-    memcpy(address, &value, sizeof(value));
-    Py_XDECREF(old);        /* whose code runs alone */
+    la_object_put(array, address, value);
     la_element_unlock(hold);
     return 0;
 }

@@ -12,6 +12,12 @@ PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count
 /* 0, LA_GENERAL or -1. */
 int la_other_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value);
 
+/*
+ * Puts an object into its place of the array, which is locked. The end of the one that was there may
+ * run anything, under the lock; what that assigns to the same place is replaced again, as by NumPy.
+ */
+void la_object_put(PyObject *array, char *address, PyObject *value);
+
 /* Is it one record, whose use runs no foreign code: a tuple of plain values, or a scalar? */
 bool la_is_record(PyObject *value);
 

@@ -254,15 +254,62 @@ la_index_makes_axes(PyObject *array, PyObject *index)
            && la_target_find(array, index, &target) && target.nd > 0;
 }
 
-/* 0, LA_GENERAL or -1. */
+/* An integer of any kind of NumPy's, an array without axes too: false with no error if it is none. */
+static bool
+la_index_any_integer(PyObject *part, npy_intp *value)
+{
+    bool is_scalar = PyArray_IsScalar(part, Integer)
+                     && !PyType_HasFeature(Py_TYPE(part), Py_TPFLAGS_HEAPTYPE);
+
+    if (la_index_integer(part, value)) {
+        return true;
+    }
+    if (!is_scalar && !(Py_TYPE(part) == &PyArray_Type && la_fields(part)->nd == 0
+                        && PyTypeNum_ISINTEGER(la_fields(part)->descr->type_num))) {
+        return false;
+    }
+    *value = PyNumber_AsSsize_t(part, PyExc_IndexError);
+    if (*value == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+    }
+    return true;
+}
+
+/* Does it name one element? Then its integers, one for each axis, if they are known here, or `count` -1. */
+static bool
+la_index_picks_element(PyObject *index, int axes, npy_intp *integers, int *count)
+{
+    bool is_tuple = PyTuple_CheckExact(index), known = axes <= LA_MOST_INDICES;
+
+    if ((is_tuple ? PyTuple_GET_SIZE(index) : 1) != axes) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < axes; i++) {
+        PyObject *part = is_tuple ? PyTuple_GET_ITEM(index, i) : index;
+        if (!PyLong_Check(part) && !PyArray_IsScalar(part, Integer)
+                && !(PyArray_Check(part) && la_fields(part)->nd == 0)) {
+            return false;
+        }
+        known = known && la_index_any_integer(part, &integers[i]);
+    }
+    *count = known ? axes : -1;
+    return true;
+}
+
+/* The index is taken: 0, LA_GENERAL or -1. */
 static int
-la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+la_objects_set_taken(PyObject *array, PyObject *index, PyObject *value)
 {
     int type = la_fields(array)->descr->type_num;
+    npy_intp integers[LA_MOST_INDICES];
+    int count;
 
-    if ((type != NPY_OBJECT && type != NPY_VSTRING) || !la_index_is_plain(index)
-            || la_is_own_view(array, index, value)) {
+    if (la_is_own_view(array, index, value)) {
         return LA_GENERAL;
+    }
+    if (la_index_picks_element(index, la_fields(array)->nd, integers, &count)) {
+        return count < 0 ? LA_GENERAL : la_other_element_set(array, integers, count, value);
     }
     /* To an index that names one element, as an array without axes does, that is the element. */
     if ((PyList_CheckExact(value) && !la_index_makes_axes(array, index))
@@ -280,6 +327,23 @@ la_objects_set(PyObject *array, PyObject *index, PyObject *value)
     }
     int result = la_whole_set(array, index, stored);
     Py_DECREF(stored);
+    return result;
+}
+
+static int
+la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    int type = la_fields(array)->descr->type_num;
+
+    if (type != NPY_OBJECT && type != NPY_VSTRING) {
+        return LA_GENERAL;
+    }
+    PyObject *taken = la_index_taken_plain(index);
+    if (taken == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_objects_set_taken(array, taken, value);
+    Py_DECREF(taken);
     return result;
 }
 
