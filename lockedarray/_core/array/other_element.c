@@ -219,6 +219,10 @@ la_record_new(PyArray_Descr *copied, PyObject *array)
     if ((uintptr_t)data % (size_t)PyDataType_ALIGNMENT(copied) == 0) {
         record->flags |= NPY_ARRAY_ALIGNED;
     }
+    /* It refers to bytes and a dtype, which the collector does not follow; in many it would look. */
+    if (PyObject_IS_GC(made) && Py_TYPE(made)->tp_dictoffset == 0) {
+        PyObject_GC_UnTrack(made);
+    }
     return record;
 }
 
