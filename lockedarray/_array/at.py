@@ -246,7 +246,7 @@ class AtIndex(_NoValue, AtIndexBase):
     Every method holds the write lock (`get` the read lock) from its first look at the elements
     to its last write.  Each returns a copy, or the very object that is an element: the new value,
     where nothing else is said.  With duplicate indices the updates accumulate, as in
-    `numpy.ufunc.at`.
+    `numpy.ufunc.at`; beside elements of uint64 an int is uint64, too.
 
     Examples
     --------

@@ -4,7 +4,11 @@
  * Who has the GIL, and finds the lock free, may read until it gives the GIL up: whoever writes
  * acquires the lock first, needs the GIL to begin, and so begins later. A writer that let go of
  * the GIL in the middle of its work still has the lock. So between the look and the last byte
- * there is no Python code, nothing that waits, and nothing that lets go of the GIL.
+ * there is no Python code, nothing that waits, and nothing that lets go of the GIL. So the bytes
+ * are those between two writes, as under a hold; and nobody could have seen the hold.
+ *
+ * Who writes without the GIL from the first, or changes the state word from elsewhere, is none of
+ * whom this knows: a lock with somebody else's below it is not asked.
  *
  * Where locks are observed, each read takes one, to be told of; without a GIL, too.
  */
