@@ -25,7 +25,7 @@ from lockedarray._array.construction import (
 from lockedarray._array.dispatch import function_roles
 from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
-from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray._array.dispatch.operation import STORES, run, run_as_view, run_unlocked
 from lockedarray._array.dispatch.operators import has_own, operate
 from lockedarray._array.dispatch.results import wrapped_of_several, wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
@@ -899,5 +899,6 @@ connect(
     copied_dtype=copied_dtype,
     augmented=Augmented,
     records=RECORDS,
+    stores=STORES,
     arenas_deadlock=ARENAS_DEADLOCK,
 )

@@ -19,6 +19,7 @@
 #include "array/index.h"
 #include "array/other_element.h"
 #include "array/run.h"
+#include "array/subscript.h"
 #include "array/target.h"
 #include "guard/task.h"
 
@@ -441,6 +442,14 @@ la_at_act(PyObject *array, PyObject *index, la_at_action action, PyObject *const
            ? la_apply_to_element(array, integers, count, values[0], result) : LA_GENERAL;
 }
 
+/* Is array[index] = value, by itself, all that there is to do? */
+static bool
+la_is_assigned_alike(PyObject *value)
+{
+    return la_is_list(value) || la_is_number(value) || PyUnicode_CheckExact(value)
+           || PyBytes_CheckExact(value) || la_is_record(value);
+}
+
 int
 la_at_assign(PyObject *array, PyObject *index, PyObject *value)
 {
@@ -450,8 +459,15 @@ la_at_assign(PyObject *array, PyObject *index, PyObject *value)
         return LA_GENERAL;
     }
     int count = la_index_integers(index, integers);
+    int result = LA_GENERAL;
     if (count < 0 || count != la_fields(array)->nd || la_facade_lock(array) == NULL) {
-        return la_at_act(array, index, LA_AT_SET, &value, NULL);
+        result = la_at_act(array, index, LA_AT_SET, &value, NULL);
     }
-    return la_is_element(value) ? la_set_element(array, integers, count, value) : LA_GENERAL;
+    else if (la_is_element(value)) {
+        result = la_set_element(array, integers, count, value);
+    }
+    if (result == LA_GENERAL && la_is_assigned_alike(value)) {
+        result = la_assign_subscript(array, index, value);
+    }
+    return result;
 }

@@ -13,8 +13,8 @@
 #include "array/element.h"
 #include "array/general.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/result.h"
-#include "array/subscript.h"
 #include "guard/statement.h"
 
 /* NumPy's iterator refuses more axes. */
@@ -103,25 +103,25 @@ la_flat_get(PyObject *array, npy_intp position)
 }
 
 /*
- * Of objects, records and varied text: what the array itself has there, where it has one axis.
- * NULL without an error: the general path.
+ * Of objects, records and varied text: what the array itself has there. NULL without an error:
+ * the general path.
  */
 static LA_COLD PyObject *
 la_flat_get_special(PyObject *array, npy_intp position)
 {
-    const PyArrayObject_fields *fields = la_fields(array);
+    npy_intp coordinates[LA_MOST_INDICES], shape[LA_MOST_INDICES];
 
-    if (fields->nd != 1 || !la_is_exact(array) || la_has_plain_scalars(fields->descr)
-            || position < -fields->dimensions[0] || position >= fields->dimensions[0]) {
+    if (!la_is_exact(array) || la_has_plain_scalars(la_fields(array)->descr)) {
         return NULL;
     }
-    PyObject *index = PyLong_FromSsize_t(position);
-    PyObject *result = index == NULL ? NULL : la_subscript(array, index);
-    Py_XDECREF(index);
-    if (result == NULL && PyErr_ExceptionMatches(PyExc_IndexError)) {
-        PyErr_Clear();          /* it has shrunk */
+    int count = la_flat_coordinates(array, position, coordinates);
+    if (count < 0) {
+        return NULL;
     }
-    return result;
+    for (int k = 0; k < count; k++) {
+        shape[k] = la_fields(array)->dimensions[k];
+    }
+    return la_other_element_get(array, coordinates, count, shape);
 }
 
 /* NumPy's own iterator over a raw view; the array is locked. */

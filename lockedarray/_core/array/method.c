@@ -89,17 +89,18 @@ la_has_plain_fields(PyArray_Descr *descr)
 {
     PyObject *name, *field;
     Py_ssize_t position = 0;
+    bool plain = true;
 
     if (!PyDataType_HASFIELDS(descr)) {
         return false;
     }
-    while (PyDict_Next(PyDataType_FIELDS(descr), &position, &name, &field)) {
+    PyObject *fields = Py_NewRef(PyDataType_FIELDS(descr));    /* renaming them makes another */
+    while (plain && PyDict_Next(fields, &position, &name, &field)) {
         PyArray_Descr *part = (PyArray_Descr *)PyTuple_GET_ITEM(field, 0);
-        if (part->type_num == NPY_VOID && !la_has_plain_fields(part)) {
-            return false;
-        }
+        plain = part->type_num != NPY_VOID || la_has_plain_fields(part);
     }
-    return true;
+    Py_DECREF(fields);
+    return plain;
 }
 
 static PyObject *

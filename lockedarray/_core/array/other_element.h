@@ -6,8 +6,12 @@
 
 #include "array/numpy.h"
 
-/* The element at `count` integers, one for each axis; NULL without an error: the general path. */
-PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count);
+/*
+ * The element at `count` integers, one for each axis, of an array that has that shape, if one is
+ * given; NULL without an error: the general path.
+ */
+PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count,
+                               const npy_intp *shape);
 
 /* 0, LA_GENERAL or -1. */
 int la_other_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value);

@@ -414,7 +414,7 @@ la_subscript(PyObject *array, PyObject *index)
         }
         if (!PyErr_Occurred() && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)
                 && !la_augments(array, index)) {
-            result = la_other_element_get(array, integers, count);
+            result = la_other_element_get(array, integers, count, NULL);
         }
     }
     else if (la_facade_of(array)->buffer != NULL
@@ -479,7 +479,7 @@ la_item(PyObject *array, Py_ssize_t i)
         result = la_element_get(array, &index, 1);
         if (result == NULL && !PyErr_Occurred()
                 && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)) {
-            result = la_other_element_get(array, &index, 1);
+            result = la_other_element_get(array, &index, 1, NULL);
         }
         if (result == NULL && !PyErr_Occurred()) {
             la_item_check(array, i);
