@@ -484,7 +484,7 @@ def test_a_new_array_needs_little_memory():
         finally:
             tracemalloc.stop()
 
-    most = 1000 if la.backend == "native" else 6000
+    most = 1200 if la.backend == "native" else 6000  # 872 with the GIL, where objects are smaller
     assert grown(lambda: la.zeros(10)) < most
     assert grown(lambda: LockedArray(np.zeros(10))) < most
 
