@@ -97,6 +97,8 @@ VALUES = [1, 2.5, np.int8(3), np.arange(6.0), [1, 2, 3, 4, 5, 6], np.arange(3), 
     [("add", np.add), ("multiply", np.multiply), ("max", np.maximum), ("power", np.power)],
 )
 def test_an_update_by_a_mask_is_that_of_ufunc_at(name, method, ufunc):
+    if name == "text" and method == "multiply" and np.__version__ < "2.4":
+        pytest.skip("older NumPy writes behind the end of the text")
     mask = np.arange(ARRAYS[name].size).reshape(ARRAYS[name].shape) % 2 == 1
     for value in [*VALUES, np.timedelta64(1, "s")]:
         plain, locked = ARRAYS[name].copy(), la.LockedArray(ARRAYS[name].copy())
