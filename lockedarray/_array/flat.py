@@ -103,7 +103,7 @@ class FlatIterator(FlatBase):
         is_object = assign is _set and type(index) is int and array.dtype.type is np.object_
 
         def store(raw: np.ndarray, index: Any) -> Any:  # the very object
-            if is_object:
+            if is_object and -raw.size <= index < raw.size:  # else NumPy says what is wrong
                 put(raw.flat, index, value)
                 return None
             return assign(raw, index, value)

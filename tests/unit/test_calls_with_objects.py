@@ -73,6 +73,8 @@ def shown(result):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("code", [text.strip() for text in CALLS if text.strip()])
 def test_it_does_what_ndarray_does(code):
+    if "w.repeat(2)" in code and np.__version__ < "2.4":
+        pytest.skip("older NumPy repeats texts that are not there")
     expected, left = outcome(code, plain())
     result, remains = outcome(code, locked(plain()))
     assert shown(result) == shown(expected)
