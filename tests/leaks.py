@@ -49,7 +49,13 @@ LASTING = {
     for thing in (
         [None, True, False, Ellipsis, NotImplemented, (), "", 0, 1, "out", "__call__", "add", "a"]
         + [type(_x), type(_x.at), type(_x.at[0]), type(_x.read()), type(_x._buffer), type(_x.lock)]
-        + [type(_x._memory), cores.ArrayBase, cores.BufferBase, cores.AtBase, cores.AtIndexBase]
+        + [
+            type(_x._buffer.memory),
+            cores.ArrayBase,
+            cores.BufferBase,
+            cores.AtBase,
+            cores.AtIndexBase,
+        ]
         + [cores.GuardBase, cores.Holds, np.ndarray, np.ufunc, np.float64, np.add, np.sum]
         + [np.copyto, np.ndarray.sum, la.LockedArray.sum, la.LockedArray.__array_ufunc__]
         + [np.dtype(name) for name in "?bBhHiIlLqQefdgFDGOSUVmM"]

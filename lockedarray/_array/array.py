@@ -25,7 +25,7 @@ from lockedarray._array.construction import (
 from lockedarray._array.dispatch import function_roles
 from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
-from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray._array.dispatch.operation import STORES, run, run_as_view, run_unlocked
 from lockedarray._array.dispatch.operators import has_own, operate
 from lockedarray._array.dispatch.results import wrapped_of_several, wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
@@ -36,7 +36,7 @@ from lockedarray._array.growing import append, assign, popleft
 from lockedarray._array.indexing import as_integer, makes_view, picks_element, stand_in
 from lockedarray._array.memory import plain_view
 from lockedarray._array.methods import by_core, methods_of_ndarray
-from lockedarray._array.objects import ANY_NUMBER, ARENAS_DEADLOCK, check_policy
+from lockedarray._array.objects import ANY_NUMBER, ARENAS_DEADLOCK, check_policy, put
 from lockedarray._array.pointers import Pointers
 from lockedarray._array.resizing import resize
 from lockedarray._array.temporaries import is_unreachable
@@ -559,7 +559,10 @@ class LockedArray(Facade):
             stand_in(self)[index] = value
             return run(_storing(value, assign), (self, index), {}, (id(self),))
         if self.dtype.hasobject:
-            is_stored = picks_element(as_integer(index), self.ndim)  # the very object
+            integer = as_integer(index)
+            is_stored = picks_element(integer, self.ndim)  # the very object
+            if is_stored and assign is operator.setitem and self.dtype.type is np.object_:
+                index, assign = integer, put
             if is_stored or not isinstance(value, Facade):
                 stored = () if is_stored else (value,)
                 return run(_storing(value, assign), (self, index), {}, (id(self),), stored=stored)
@@ -944,5 +947,6 @@ connect(
     copied_dtype=copied_dtype,
     augmented=Augmented,
     records=RECORDS,
+    stores=STORES,
     arenas_deadlock=ARENAS_DEADLOCK,
 )

@@ -15,6 +15,7 @@ from lockedarray._array.dispatch.results import is_new
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._array.memory import plain_view
+from lockedarray._array.objects import put
 from lockedarray._array.voids import detached
 from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
@@ -49,8 +50,15 @@ def _current(array: np.ndarray, index: Any) -> Any:
     return _looked_up(array, index)[0]
 
 
+def _store(array: np.ndarray, index: Any, value: Any) -> None:
+    if array.dtype.type is np.object_ and picks_element(index, array.ndim):
+        put(array, index, value)
+    else:
+        array[index] = value
+
+
 def _set(array: np.ndarray, index: Any, value: Any) -> Any:
-    array[index] = value
+    _store(array, index, value)
     return _current(array, index)
 
 
@@ -65,8 +73,35 @@ def _is_apart(view: np.ndarray) -> bool:
     return True
 
 
+def _operand(array: np.ndarray, value: Any) -> Any:
+    """Return an int as uint64 beside elements of that: beside int64 they would be float64."""
+    if type(value) is int and array.dtype.char in "LQ" and array.itemsize == 8:
+        return np.uint64(value) if 0 <= value < 2**64 else value
+    return value
+
+
+def _is_mask(index: Any, array: np.ndarray) -> bool:
+    """Whether `index` is a mask of all axes, which selects no element twice."""
+    return (
+        type(index) is np.ndarray
+        and index.dtype.type is np.bool_
+        and index.shape == array.shape != ()
+        and array.dtype.kind in "biufcmM"
+        and _is_apart(array)
+    )
+
+
 def _update(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> None:
     """Do what ``ufunc.at`` does, which looks up the elements of a slice one by one."""
+    if type(index) is str:  # ufuncs know no names
+        array, index = array[index], ...
+    value = _operand(array, value)
+    if _is_mask(index, array):
+        mask = index.copy()  # others may change it between the two lines
+        elements = array[mask]
+        ufunc(elements, np.asarray(value), out=elements, casting="unsafe")
+        array[mask] = elements
+        return
     if makes_view(index, array.ndim) and not array.dtype.hasobject:
         view = array[index]
         if _is_apart(view):
@@ -85,7 +120,7 @@ def _accumulate(array: np.ndarray, index: Any, ufunc: np.ufunc, value: Any) -> A
 
 
 def _apply(array: np.ndarray, index: Any, function: Callable[[Any], Any]) -> Any:
-    array[index] = _applied(array, index, function(_current(array, index)))
+    _store(array, index, _applied(array, index, function(_current(array, index))))
     return _current(array, index)
 
 
@@ -219,7 +254,7 @@ class AtIndex(_NoValue, AtIndexBase):
     Every method holds the write lock (`get` the read lock) from its first look at the elements
     to its last write.  Each returns a copy, or the very object that is an element: the new value,
     where nothing else is said.  With duplicate indices the updates accumulate, as in
-    `numpy.ufunc.at`.
+    `numpy.ufunc.at`; beside elements of uint64 an int is uint64, too.
 
     Examples
     --------

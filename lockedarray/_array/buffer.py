@@ -436,7 +436,7 @@ class Buffer(BufferBase):
         first and collects the known ones then; so one of the two sees the other.
         """
         self.know(facade)
-        if facade._memory is not self.memory and not self.foreign:
+        if memory_of(facade) is not self.memory and not self.foreign:
             holding(self.moving, self._join, facade)
 
     def _join(self, facade: Any) -> None:
@@ -754,8 +754,6 @@ class Buffer(BufferBase):
         kept = []
         for array in arrays:
             memory = memory_of(array)
-            if memory is new and type(array) is not np.ndarray:
-                array._memory = new  # it was pointed there, and then something struck
             if memory is None or memory is new:
                 continue
             skipped = new.first - memory.first
@@ -770,17 +768,16 @@ class Buffer(BufferBase):
             kept.append((array, memory.owner))
         exchange_places(pairs)
         for array, storage in kept:
-            self._keep(array, storage, new)
+            self._keep(array, storage)
 
     def follow(self, raw: np.ndarray) -> None:
         """Point a raw view at the current Memory: its guard went without its lock for a while."""
         holding(self.moving, self._follow, [raw])
 
-    def _keep(self, array: Any, storage: Any, new: Memory) -> None:
+    def _keep(self, array: Any, storage: Any) -> None:
         """Keep what `array` showed until it is gone: C code may be reading there still."""
         if type(array) is not np.ndarray:
             _earlier_of(array)[id(storage)] = storage
-            array._memory = new
             return
         key = id(array)
         if key not in _earlier_of_raw_views:

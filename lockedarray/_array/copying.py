@@ -104,7 +104,7 @@ def _parts(
     return type(array), elements, buffer.objects, attributes, buffer.name
 
 
-_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
+_OURS = frozenset({"_buffer", "_owner", "_may_write", "_earlier"})
 
 
 def _rebuilt(

@@ -69,7 +69,6 @@ class Facade(ArrayBase):
         memory = memory_of(self)
         if memory is None or isinstance(base, Facade):  # which may have moved since NumPy looked
             memory = buffer.memory_at(address(self))
-        self._memory = memory
         if type(base) is not np.ndarray or base.flags.writeable or end is not memory:
             set_base(self, memory.root(self))
         if source is None:
@@ -150,7 +149,6 @@ def _take_over(facade: Facade) -> Buffer:
     seen = plain_view(facade, np.ndarray)
     buffer = Buffer(seen, owner, foreign=False, objects="exclusive")
     buffer.memory.aliased = True
-    facade._memory = buffer.memory
     view = plain_view(seen, np.ndarray)
     view.setflags(write=False)
     set_base(view, buffer.memory.root(seen))

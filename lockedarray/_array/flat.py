@@ -13,6 +13,7 @@ from lockedarray._array.dispatch.operands import converted
 from lockedarray._array.dispatch.operation import run
 from lockedarray._array.facade import Facade
 from lockedarray._array.indexing import as_flat_integer, picks_flat_element, stand_in
+from lockedarray._array.objects import put
 from lockedarray._cores import FlatBase
 
 __all__ = ["FlatIterator"]
@@ -99,7 +100,12 @@ class FlatIterator(FlatBase):
         if is_argument:
             return run(assign, (array, index, value), {}, written)
 
+        is_object = assign is _set and type(index) is int and array.dtype.type is np.object_
+
         def store(raw: np.ndarray, index: Any) -> Any:  # the very object
+            if is_object and -raw.size <= index < raw.size:  # else NumPy says what is wrong
+                put(raw.flat, index, value)
+                return None
             return assign(raw, index, value)
 
         return run(store, (array, index), {}, written, stored=() if is_element else (value,))

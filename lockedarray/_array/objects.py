@@ -11,6 +11,8 @@ waits for them with the GIL in hand: two threads that read two arrays in differe
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "POLICIES",
     "check_policy",
     "has_arena",
+    "put",
     "runs_element_code",
 ]
 
@@ -60,3 +63,20 @@ def check_policy(objects: str, dtype: np.dtype) -> None:
             f"objects='forbid' refuses dtype {dtype}: its elements are Python objects; "
             "choose objects='exclusive' or objects='shared'"
         )
+
+
+def put(array: Any, index: Any, value: Any) -> None:
+    """Assign `value` to one element of `array`, a plain array of objects or its ``flat``.
+
+    NumPy lets go of the old object first, while its place still points to it: an assignment to the
+    same place by its ``__del__`` would let go of it a second time.  Here it ends when the new one
+    is there; what it assigns is replaced again, as by NumPy.
+    """
+    old = array[index]
+    array[index] = value
+    del old
+    now = array[index]
+    shown = array.base if isinstance(array, np.flatiter) else array
+    if now is not value and shown.flags.writeable:  # it may have been frozen
+        array[index] = value
+    del now

@@ -11,7 +11,7 @@ __all__ = ["atomic_augmented_assignment"]
 
 def _is_recognised() -> bool:
     """Run the statement, with an operand that changes the element meanwhile."""
-    array = LockedArray(np.zeros(2, np.int64))
+    array = LockedArray([0, 0], np.int64)
 
     def operand() -> int:
         array.at[1].set(10)

@@ -99,6 +99,7 @@ def connect(
     copied_dtype: Callable[[np.dtype], np.dtype | None],
     augmented: type,
     records: tuple[type, ...],
+    stores: frozenset[Callable[..., Any]],
     arenas_deadlock: bool,
 ) -> None: ...
 def exchange_bodies(pairs: list[tuple[np.ndarray, np.ndarray]]) -> None: ...

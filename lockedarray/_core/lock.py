@@ -50,6 +50,23 @@ class RegionLockBase(_native.ReentrantLock):
     def _foreign(self) -> Any:
         return None if self.below is None else self.below._lock
 
+    # What the general `acquire` took, and how often: it is for locks with one below.
+    @property
+    def _claim(self) -> Any:
+        return None if self.below is None else self.below.claim
+
+    @_claim.setter
+    def _claim(self, claim: Any) -> None:
+        self.below.claim = claim
+
+    @property
+    def _count(self) -> int:
+        return 0 if self.below is None else self.below.count
+
+    @_count.setter
+    def _count(self, count: int) -> None:
+        self.below.count = count
+
     @property
     def _is_looked_at(self) -> bool:
         """Whether a task that waits is told by nobody, and has to look again and again."""
@@ -183,6 +200,8 @@ class _Below:
         self._polls: dict[int, float] = {}
         # One of ours, between processes: a reader may ask for the write lock.
         self._upgrades = getattr(lock, "upgrades", False)
+        self.claim: Any = None  # what the general `acquire` took of the lock above ...
+        self.count = 0  # ... and how often
         _belows[id(self)] = self
 
     def take(self, request: int, write: bool, _ident: int) -> bool:

@@ -55,23 +55,12 @@ class RegionLock(RegionLockBase):
         `below` is a RegionLock, or no readers-writer lock; or `name` is no str.
     """
 
-    __slots__ = ("_claim", "_count")
+    __slots__ = ()
 
     def __init__(self, below: Any = None, *, name: str | None = None) -> None:
         if below is not None:
             _check_below(below)
         super().__init__(below, checked_name(name))
-
-    # What the general `acquire` took, and how often; a lock that a core makes begins without.
-    _claim: Holds | None
-    _count: int
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_claim":
-            return None
-        if name == "_count":
-            return 0
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- as a lock object itself, where the core leaves that to the general versions -----------
 

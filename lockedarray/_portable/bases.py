@@ -103,7 +103,6 @@ class ArrayBase(np.ndarray):
     """What a core knows of a LockedArray; one that NumPy made and still fills has the defaults."""
 
     _buffer: Any = None
-    _memory: Any = None  # the one it shows; follows the Buffer's
     _owner: Any = None  # of a view: the LockedArray that owns the Buffer
     _may_write: bool = True
     _augmented: bool = False  # a view that x[i] += ... has read, and not yet assigned

@@ -454,6 +454,8 @@ class RegionLockBase:
     """
 
     made_at: str | None = None  # where the array was made that brought it, in debug mode
+    _claim: Any = None  # what the general `acquire` took ...
+    _count: int = 0  # ... and how often
 
     def __init__(self, below: Any = None, name: str | None = None) -> None:
         self.serial = next(_serials)

@@ -129,8 +129,15 @@ class At:
         return self.set(function(self.get()))
 
 
+def _beside(array, value):
+    """Return an int as uint64 beside elements of that: ufunc.at would compute in float64."""
+    is_int = type(value) is int and 0 <= value < 2**64
+    return np.uint64(value) if is_int and array.dtype == np.uint64 else value
+
+
 def _updating(ufunc):
     def update(self, value):
+        value = _beside(self.array, value)
         if isinstance(self.index, str):  # ufuncs know no names
             ufunc.at(self.array[self.index], ..., value)
         else:

@@ -178,3 +178,49 @@ def test_fill_takes_what_numpys_takes(array, args, kwargs):
     ours, plain = outcome(la.LockedArray(array)), outcome(array.copy())
     assert type(ours) is type(plain)
     assert ours[-1] == plain[-1]
+
+
+READ_ALONE = [
+    lambda x: np.interp(1, [1, 2, 3], x),
+    lambda x: np.take(x, [0, 1]),
+    lambda x: np.repeat(x, 2),
+    lambda x: np.convolve(x, [1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize("set_hook", [sys.setprofile, sys.settrace])
+@pytest.mark.parametrize("call", READ_ALONE)
+def test_no_hook_sees_an_array_that_may_be_written_where_it_is_read(call, set_hook):
+    x, seen = la.zeros(3), []
+
+    def hook(frame, *_):
+        for value in list(frame.f_locals.values()):
+            if type(value) is np.ndarray and np.shares_memory(value, np.asarray(x)):
+                seen.append(value.flags.writeable)
+        return hook
+
+    before = sys.getprofile() if set_hook is sys.setprofile else sys.gettrace()
+    set_hook(hook)
+    try:
+        call(x)
+    finally:
+        set_hook(before)
+    assert not any(seen)
+
+
+def test_no_element_of_an_argument_sees_an_array_that_may_be_written_where_it_is_read():
+    x, seen = la.zeros(3), []
+
+    class Element:
+        def __rmul__(self, other):
+            frame = sys._getframe(1)
+            while frame is not None:
+                for value in list(frame.f_locals.values()):
+                    if type(value) is np.ndarray and np.shares_memory(value, np.asarray(x)):
+                        seen.append(value.flags.writeable)
+                frame = frame.f_back
+            return 1.0
+
+    np.convolve(x, np.array([Element()], object))
+    assert seen
+    assert not any(seen)

@@ -626,6 +626,13 @@ def each_element_and_value(dtype, step=1):
             yield plain, LockedArray(plain), value
 
 
+def beside(array, value):
+    """Return an int as `array` can hold it, of uint64: ufunc.at would make an int64 of it, and so
+    compute the two in float64."""
+    fits = array.dtype.char in "LQ" and type(value) is int and 0 <= value < 2**64
+    return np.uint64(value) if fits else value
+
+
 @pytest.mark.filterwarnings("ignore::numpy.exceptions.ComplexWarning")
 @pytest.mark.parametrize("strict", [False, True], ids=["silent", "errors raised"])
 @pytest.mark.parametrize("name", [*AUGMENTED, "minimum", "maximum"])
@@ -634,7 +641,7 @@ def test_update_of_one_element_is_what_ufunc_at_computes(dtype, name, strict):
     ufunc = getattr(np, name)
     method = {"minimum": "min", "maximum": "max"}.get(name, name)
     for plain, x, value in each_element_and_value(dtype, step=1 if name in AUGMENTED else 3):
-        ways = [lambda: ufunc.at(plain, 1, value) or plain[1]]
+        ways = [lambda: ufunc.at(plain, 1, beside(plain, value)) or plain[1]]
         if name in AUGMENTED:
             ways.append(lambda: (AUGMENTED[name](x.at[1], value), x[1])[1])
         if hasattr(x.at[1], method):
@@ -665,7 +672,7 @@ def test_update_of_one_element_by_a_loop_is_what_ufunc_at_computes(dtype, name):
         if type(value) is int and value == 2**70:
             continue  # Python computes that, of objects, and takes for ever
         ways = [
-            lambda: ufunc.at(plain, 1, value) or plain[1],
+            lambda: ufunc.at(plain, 1, beside(plain, value)) or plain[1],
             lambda: (BY_LOOPS[name](x.at[1], value), x[1])[1],
         ]
         if name == "power":
@@ -708,7 +715,7 @@ def test_update_of_a_slice_is_what_ufunc_at_computes(dtype, name):
     for plain, x, value in each_element_and_value(dtype, step=2):
         with np.errstate(all="ignore"):
             outcomes = [
-                outcome_of(lambda: ufunc.at(plain, slice(None, None, -2), value)),
+                outcome_of(lambda: ufunc.at(plain, slice(None, None, -2), beside(plain, value))),
                 outcome_of(lambda: AUGMENTED[name](x.at[::-2], value) is None or None),
             ]
         assert outcomes[0] == outcomes[1], (outcomes, value)

@@ -484,7 +484,7 @@ def test_a_new_array_needs_little_memory():
         finally:
             tracemalloc.stop()
 
-    most = 1200 if la.backend == "native" else 6000
+    most = 1200 if la.backend == "native" else 6000  # 872 with the GIL, where objects are smaller
     assert grown(lambda: la.zeros(10)) < most
     assert grown(lambda: LockedArray(np.zeros(10))) < most
 
@@ -493,7 +493,7 @@ def test_a_new_array_needs_little_memory():
 def test_bytes_outlive_the_array_that_numpy_made_of_them(make):
     x = make(5)
     expected = x.tolist()
-    alias, memory = np.asarray(x), x._memory
+    alias, memory = np.asarray(x), x._buffer.memory
     with pytest.raises(ValueError, match="WRITEABLE"):
         alias.base.setflags(write=True)
     assert memory.buffer() is x._buffer

@@ -65,11 +65,15 @@ np.add(x, [1.0]); np.add([1.0], x, out=x); np.divmod(x, 3, out=(x, y)); np.add.r
 la.zeros(3); la.zeros((2, 3), 'i2', order='F'); la.empty(shape=3); la.ones(3); la.full(3, 1.5); la.arange(2, 8, 2); la.linspace(0, 1, 5)
 la.array([1, 2]); la.array([[1, 2], (3, 4)], dtype='f4'); la.array(y); la.array(x); la.asarray(x); la.asarray([1]); la.LockedArray(x); la.LockedArray(y); la.LockedArray([1, 2])
 la.zeros_like(x); la.ones_like(t); la.empty_like(y); la.full_like(t, 2.5); la.array(t[:, 1])
-o[3]; o[3] = None; o[3] = [1]; o[3] = x; o[3] = o[2]; o[2:5]; o[2:5] = None; o[2:5] = [1, 'two', 3]; o[2:5] = (1, 2, 3); o[2:5] = o[:3]; o[idx]; o[idx] = 1; o[mask[:10]]
+o[3]; o[3] = None; o[np.int8(3)] = 1; o[np.array(3)] = 1; o[3] = [1]; o[3] = x; o[3] = o[2]; o[2:5]; o[2:5] = None; o[2:5] = [1, 'two', 3]; o[2:5] = (1, 2, 3); o[2:5] = o[:3]; o[idx]; o[idx] = 1; o[mask[:10]]
 list(o); exec("for e in o: pass"); o.tolist(); o.copy(); o.sum(); o.astype('O'); o.take(idx); o.fill(None); o.nonzero(); o.ravel(); o == o; o + 1; o += 1; -o; o.snapshot()
 w[3]; w[3] = 'a'; w[2:5] = 'a'; w[idx]; w[2:5] = w[:3]; list(w); w.tolist(); w.copy(); w == w; w + w
 r[3]; r[3]['a']; r[3][0]; r[3] = (1, 2); r[3] = r[2]; r[2:5] = (1, 2); r[2:5] = r[1]; r[['a', 'b']]; list(r); r.tolist(); r == r
 x[3] = d; r['a'][3] = d
+list(om.flat); om.flat[3]; om.flat[-1]; list(om.T.flat); rm.flat[3]; list(rm.flat); list(wm.flat)
+x.at[2:5].get(); x.at[idx].get(); x.at[mask].get(); x.at[[1, 2]].get(); t.at[1].get(); t.at[:, idx].get(); r.at['a'].get(); r.at[2].get(); o.at[2:5].get(); o.at[idx].get(); o.at[3].get(); w.at[2].get(); z.at[2:5].get()
+x.at[mask].add(1); x.at[mask].max(d); x.at[mask] **= 2; naturals.at[1] <<= 1; naturals.at[1:] |= 1; x.at[2:5] = [1, 2, 3]; x.at[idx] = (1, 2, 3); r.at[1] = (1, 2); r.at[1] = r[2]; u.at[1] = 'a'; u.at[1:3] = ['a', 'b']; w.at[1] = 'a'; o.at[mask[:10]] = 1; o.at[1:3] = [1, 2]
+o.take([1, 2]); o.dot([1] * 10); np.take(o, [1, 2]); np.concatenate([o, o]); np.where(mask[:10], o, x[:10]); np.add(o, [1]); np.sort(o); w.take([1, 2]); np.repeat(w, 2); dates.item(1); dates.max(); durations.item(1)
 len(x); list(x); list(t); bool(x[:1]); float(x[3]); 3.0 in x; z[3]; z.sum(); z[idx]
 x.flat; x.flat[3]; t.flat[-1]; x.flat[np.intp(3)]; x.flat[2:5]; t.flat[idx]; x.flat[3] = 1; t.flat[9] = y[3]; x.flat[2:5] = 1; t.flat[idx] = row[:3]; x.flat = 1; t.flat = row
 x.flat[3] += 1; t.flat[9] -= 2; list(x.flat); list(t.flat); list(t.T.flat); next(t.flat); len(t.flat); x.flat.copy(); np.asarray(t.flat); x.flat.base; x.flat.index
@@ -115,6 +119,12 @@ def arrays():
         "objects": la.LockedArray([1, "a", None], dtype=object),
         "idx": np.array([1, 2, 1]),
         "mask": np.arange(100) > 50,
+        "naturals": la.ones(5, np.uint64),
+        "om": LockedArray(np.arange(10).astype(object).reshape(2, 5)),
+        "rm": la.zeros((2, 5), RECORD),
+        "wm": LockedArray(np.array([["some text"] * 2] * 2, np.dtypes.StringDType())),
+        "dates": LockedArray(np.array(["2020-01-01", "2021-01-01"], "M8[us]")),
+        "durations": LockedArray(np.array([1, 2], "m8[s]")),
     }
 
 

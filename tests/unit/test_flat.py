@@ -321,3 +321,36 @@ def test_an_element_plus_an_array_is_told_what_numpy_tells(array, operand):
         return x.tolist()
 
     assert outcome(LockedArray(array)) == outcome(array.copy())
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.array([[1, "a", None], [2.5, [1], ()]], object),
+        np.array([[(1, 2.0), (3, 4.0)], [(5, 6.0), (7, 8.0)]], [("a", "i4"), ("b", "f8")]),
+        np.array([["a", "b" * 40], ["", "d"]], np.dtypes.StringDType()),
+        np.array([[None]], object)[:0],
+    ],
+)
+def test_elements_that_are_no_plain_scalars_come_in_the_order_of_ndarray(array, order):
+    array = array.copy(order)
+    x = la.LockedArray(array.copy(order))
+    for shown, plain in [(x, array), (x.T, array.T), (x[:, ::-1], array[:, ::-1])]:
+        assert [str(e) for e in shown.flat] == [str(e) for e in plain.flat]
+        for position in range(-array.size - 1, array.size + 1):
+            try:
+                expected = str(plain.flat[position])
+            except IndexError:
+                with pytest.raises(IndexError):
+                    shown.flat[position]
+            else:
+                assert str(shown.flat[position]) == expected
+
+
+def test_a_position_counts_in_the_shape_that_the_array_has_then():
+    x = la.LockedArray(np.arange(6).astype(object).reshape(2, 3))
+    elements = x.flat
+    assert next(elements) == 0
+    x.resize(3, 2)
+    assert list(elements) == [1, 2, 3, 4, 5]

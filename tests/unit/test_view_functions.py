@@ -345,3 +345,44 @@ def test_a_view_of_what_any_function_made_is_a_lockedarray(call, shown):
     x[0] = 9
     assert view.max() == 12
     assert 9.0 in view
+
+
+SLICES = [
+    np.s_[:],
+    np.s_[2:5],
+    np.s_[5:2],
+    np.s_[5:2:-1],
+    np.s_[2:5:-1],
+    np.s_[::-1],
+    np.s_[::3],
+    np.s_[1:2:7],
+]
+SLICES += [np.s_[9:20], np.s_[-1:], None, ..., 0, -1, 9]
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_view_has_strides_and_flags_of_numpys(name):
+    plain = ARRAYS[name]()
+    x = LockedArray(plain, copy=True)
+    plain = np.array(plain, copy=True, order="K")
+    makers = [lambda a, i=i: a[i] for i in SLICES]
+    makers += [lambda a, i=i, j=j: a[i, j] for i in SLICES for j in SLICES]
+    makers += [lambda a: a.T, lambda a: a.transpose(), lambda a: a.view(), lambda a: a.ravel()]
+    for make in makers:
+        try:
+            wanted = make(plain)
+        except Exception as error:
+            with pytest.raises(type(error)):
+                make(x)
+            continue
+        view = make(x)
+        if not isinstance(wanted, np.ndarray) or not isinstance(view, LockedArray):
+            continue
+        assert (view.shape, view.strides, view.dtype) == (
+            wanted.shape, wanted.strides, wanted.dtype
+        )  # fmt: skip
+        for flag in "c_contiguous", "f_contiguous", "aligned":
+            assert getattr(view.flags, flag) == getattr(wanted.flags, flag)
+        assert view.lock is x.lock
+        assert not view.flags.writeable
+        assert wanted.nbytes == 0 or np.shares_memory(view, x)

@@ -125,10 +125,6 @@ PLAIN_READERS = {
             np.linalg,
             "cholesky cond det eig eigh eigvals eigvalsh inv matrix_power matrix_rank norm pinv "
             "qr slogdet svd",
-        )
-        + _functions(
-            np.fft,
-            "fft fft2 fftn fftshift ifft ifft2 ifftn ifftshift irfft rfft rfft2 rfftn",
         ),
         2: _functions(
             np,

@@ -17,14 +17,14 @@ from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_vi
 from lockedarray._array.memory import plain_view
 from lockedarray._cores import Holds, locked_run
 
-__all__ = ["run", "run_as_view", "run_unlocked"]
+__all__ = ["STORES", "run", "run_as_view", "run_unlocked"]
 
 _INDEXING = frozenset({operator.getitem, operator.setitem})
 
 _COMPARISONS = frozenset(getattr(np.ndarray, f"__{name}__") for name in "lt le eq ne gt ge".split())
 """What they are given was converted as an operand; the rest decides itself what it is."""
 
-_STORES = frozenset(
+STORES = frozenset(
     {
         np.copyto, np.fill_diagonal, np.full, np.full_like, np.place, np.put, np.put_along_axis,
         np.putmask, np.ndarray.put,
@@ -86,7 +86,7 @@ def _run(
         use: Use = "argument"
         if function in _INDEXING:
             use = "index"
-        elif elements or function in _STORES:
+        elif elements or function in STORES:
             use = "stored"
         arrays = {key: converted(value, use) for key, value in others.items()}
     holds = Holds(_requests(facades, written))
@@ -99,7 +99,7 @@ def _run(
             raw = raw_view(facade, write=key in written)
             raws[key] = raw
             buffer_of(facade).begin(raw)
-        as_they_are = function in _STORES and (objects or function is np.full)
+        as_they_are = function in STORES and (objects or function is np.full)
         box = [_call(function, args, kwargs, arrays | raws, as_they_are)]
         if elements:
             return box[0]

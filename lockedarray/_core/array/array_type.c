@@ -20,9 +20,12 @@ la_array_traverse(PyObject *object, visitproc visit, void *arg)
     la_facade *facade = la_facade_of(object);
 
     Py_VISIT(facade->buffer);
-    Py_VISIT(facade->memory);
     Py_VISIT(facade->owner);
-    Py_VISIT(facade->earlier);
+    Py_VISIT(facade->attributes);
+    la_facade_rare *rare = la_facade_rare_of(facade);
+    if (rare != NULL) {
+        Py_VISIT(rare->earlier);
+    }
     Py_VISIT(Py_TYPE(object));
     return 0;
 }
@@ -32,6 +35,7 @@ la_array_clear(PyObject *object)
 {
     /* Without its Buffer it would be an array without a lock: that stays. */
     Py_CLEAR(la_facade_of(object)->owner);
+    Py_CLEAR(la_facade_of(object)->attributes);
     return 0;
 }
 
@@ -47,8 +51,12 @@ la_array_dealloc(PyObject *object)
     }
     la_raws_drop(object);
     Py_CLEAR(facade->owner);
-    PyObject *kept[] = {facade->earlier, facade->memory, facade->buffer};
-    facade->earlier = facade->memory = facade->buffer = NULL;
+    Py_CLEAR(facade->attributes);
+    la_facade_rare *rare = la_facade_rare_of(facade);
+    PyObject *kept[] = {rare == NULL ? NULL : rare->earlier, facade->buffer};
+    atomic_store_explicit(&facade->rare, NULL, memory_order_relaxed);
+    facade->buffer = NULL;
+    PyMem_RawFree(rare);
     PyArray_Type.tp_dealloc(object);        /* drops weak references and data */
     for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
         Py_XDECREF(kept[i]);
@@ -95,6 +103,29 @@ la_array_set_buffer(PyObject *object, PyObject *value, void *closure)
     return la_array_set(object, value, closure);
 }
 
+/* Only resizes ask, which have all of the array. */
+static PyObject *
+la_array_get_earlier(PyObject *object, void *Py_UNUSED(closure))
+{
+    la_facade_rare *rare = la_facade_rare_of(la_facade_of(object));
+    return Py_NewRef(rare == NULL || rare->earlier == NULL ? Py_None : rare->earlier);
+}
+
+static int
+la_array_set_earlier(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+{
+    la_facade_rare *rare = la_facade_make_rare(la_facade_of(object));
+
+    if (rare == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    PyObject *old = rare->earlier;
+    rare->earlier = value == NULL || value == Py_None ? NULL : Py_NewRef(value);
+    Py_XDECREF(old);
+    return 0;
+}
+
 static PyObject *
 la_array_get_may_write(PyObject *object, void *Py_UNUSED(closure))
 {
@@ -133,11 +164,11 @@ la_array_set_augmented(PyObject *object, PyObject *value, void *Py_UNUSED(closur
 #define LA_SLOT(name) ((void *)offsetof(la_facade, name))
 static PyGetSetDef la_array_getset[] = {
     {"_buffer", la_array_get, la_array_set_buffer, NULL, LA_SLOT(buffer)},
-    {"_memory", la_array_get, la_array_set, NULL, LA_SLOT(memory)},
     {"_owner", la_array_get, la_array_set, NULL, LA_SLOT(owner)},
-    {"_earlier", la_array_get, la_array_set, NULL, LA_SLOT(earlier)},
+    {"_earlier", la_array_get_earlier, la_array_set_earlier, NULL, NULL},
     {"_may_write", la_array_get_may_write, la_array_set_may_write, NULL, NULL},
     {"_augmented", la_array_get_augmented, la_array_set_augmented, NULL, NULL},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"at", la_array_get_at, NULL,
      "Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -156,6 +187,12 @@ static PyMethodDef la_array_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Smaller than what the interpreter adds to a class that is made in Python. */
+static PyMemberDef la_array_members[] = {
+    {"__dictoffset__", LA_T_PYSSIZET, 0, LA_READONLY, NULL},    /* the offset is set below */
+    {NULL, 0, 0, 0, NULL},
+};
+
 /* Followed by the number slots. */
 static const PyType_Slot la_array_slots[] = {
     {Py_tp_dealloc, la_array_dealloc},
@@ -163,6 +200,7 @@ static const PyType_Slot la_array_slots[] = {
     {Py_tp_clear, la_array_clear},
     {Py_tp_getset, la_array_getset},
     {Py_tp_methods, la_array_methods},
+    {Py_tp_members, la_array_members},
     {Py_tp_free, PyObject_GC_Del},
     {Py_tp_richcompare, la_compare},
     {Py_tp_hash, PyObject_HashNotImplemented},
@@ -193,6 +231,7 @@ la_array_type_add(PyObject *module)
     slots[count] = (PyType_Slot){0, NULL};
     la_array_spec.slots = slots;
     la_facade_offset = PyArray_Type.tp_basicsize;
+    la_array_members[0].offset = la_facade_offset + (Py_ssize_t)offsetof(la_facade, attributes);
     la_array_spec.basicsize = (int)(la_facade_offset + (Py_ssize_t)sizeof(la_facade));
     la_array_type = (PyTypeObject *)PyType_FromSpecWithBases(
         &la_array_spec, (PyObject *)&PyArray_Type);

@@ -13,7 +13,9 @@
 #include "array/index.h"
 #include "array/ufunc.h"
 #include "array/at_action.h"
+#include "array/at_several.h"
 #include "array/at_update.h"
+#include "array/other_element.h"
 
 typedef struct {
     PyObject_HEAD
@@ -140,6 +142,19 @@ la_at_update(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *va
  * for the general version.
  */
 
+/* An object, a text or a record; or several elements. */
+static LA_COLD PyObject *
+la_at_get_other(const la_at_index *at)
+{
+    npy_intp index[LA_MOST_INDICES];
+
+    int count = la_index_integers(at->index, index);
+    if (count >= 0 && count == la_fields(at->array)->nd) {
+        return la_is_exact(at->array) ? la_other_element_get(at->array, index, count, NULL) : NULL;
+    }
+    return la_several_get(at->array, at->index);
+}
+
 static PyObject *
 la_at_get(la_at_index *at, PyObject *const *Py_UNUSED(values))
 {
@@ -148,7 +163,7 @@ la_at_get(la_at_index *at, PyObject *const *Py_UNUSED(values))
 
     char *address = la_at_lock(at, LA_READ, &hold, &error);
     if (address == NULL) {
-        return NULL;
+        return error ? NULL : la_at_get_other(at);
     }
     PyObject *result = la_at_scalar(at, address);
     la_element_unlock(hold);
@@ -234,17 +249,74 @@ la_at_compare_exchange(la_at_index *at, PyObject *const *values)
     return result;
 }
 
-/* The new element, or a copy of the new elements of a view. */
+/*
+ * A new reference to the value that a ufunc is given: an int as uint64 beside such elements. An
+ * array of it would be one of int64, and NumPy would compute the two in float64.
+ */
+static PyObject *
+la_at_operand(const la_at_index *at, PyObject *value)
+{
+    const PyArray_Descr *descr = (const PyArray_Descr *)la_fields(at->array)->descr;
+
+    if (!PyLong_CheckExact(value) || !PyTypeNum_ISUNSIGNED(descr->type_num)
+            || PyDataType_ELSIZE(descr) != 8) {
+        return Py_NewRef(value);
+    }
+    npy_uint64 number = PyLong_AsUnsignedLongLong(value);
+    if (number == (npy_uint64)-1 && PyErr_Occurred()) {
+        PyErr_Clear();      /* it is negative, or too big */
+        return Py_NewRef(value);
+    }
+    PyArray_Descr *natural = PyArray_DescrFromType(NPY_UINT64);
+    PyObject *made = PyArray_Scalar(&number, natural, NULL);
+    Py_DECREF(natural);
+    return made;
+}
+
+/* What the index names is updated: 0, LA_GENERAL or -1. `updated`: as of la_view_update. */
+static int
+la_at_update_any(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value,
+                 PyObject **updated)
+{
+    int result = la_at_update(at, kind, ufunc, value, updated);
+    if (result != LA_GENERAL) {
+        return result;
+    }
+    PyObject *operand = la_at_operand(at, value);
+    if (operand == NULL) {
+        return -1;
+    }
+    if (operand != value) {
+        result = la_at_update(at, kind, ufunc, operand, updated);
+    }
+    if (result == LA_GENERAL) {
+        result = la_view_update(at->array, at->index, ufunc, operand, updated);
+    }
+    if (result == LA_GENERAL) {
+        result = la_mask_update(at->array, at->index, ufunc, operand, updated);
+    }
+    PyObject *taken = result == LA_GENERAL && updated == NULL ? la_index_taken(at->index) : NULL;
+    if (taken != NULL) {
+        bool general;
+        PyObject *done = la_ufunc_at(ufunc, at->array, taken, operand, &general);
+        Py_DECREF(taken);
+        Py_XDECREF(done);
+        result = general ? LA_GENERAL : done == NULL ? -1 : 0;
+    }
+    else if (PyErr_Occurred()) {
+        result = -1;
+    }
+    Py_DECREF(operand);
+    return result;
+}
+
+/* The new element, or a copy of the new elements. */
 static PyObject *
 la_at_updated(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value)
 {
     PyObject *updated = NULL;
 
-    int result = la_at_update(at, kind, ufunc, value, &updated);
-    if (result == LA_GENERAL) {
-        result = la_view_update(at->array, at->index, ufunc, value, &updated);
-    }
-    return result == 0 ? updated : NULL;
+    return la_at_update_any(at, kind, ufunc, value, &updated) == 0 ? updated : NULL;
 }
 
 #define LA_DEFINE_AT_METHOD(name, kind, ufunc) \
@@ -309,16 +381,7 @@ la_at_augment(PyObject *object, PyObject *value, la_update_kind kind, PyObject *
 {
     la_at_index *self = (la_at_index *)object;
 
-    int result = la_at_update(self, kind, ufunc, value, NULL);
-    if (result == LA_GENERAL) {
-        result = la_view_update(self->array, self->index, ufunc, value, NULL);
-    }
-    if (result == LA_GENERAL && la_index_is_advanced(self->index)) {
-        bool general;
-        PyObject *done = la_ufunc_at(ufunc, self->array, self->index, value, &general);
-        Py_XDECREF(done);
-        result = general ? LA_GENERAL : done == NULL ? -1 : 0;
-    }
+    int result = la_at_update_any(self, kind, ufunc, value, NULL);
     if (result < 0) {
         return NULL;
     }

@@ -10,12 +10,16 @@
  */
 #include "array/at_action.h"
 
+#include <string.h>
+
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
 #include "array/given.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/run.h"
+#include "array/subscript.h"
 #include "array/target.h"
 #include "guard/task.h"
 
@@ -187,14 +191,14 @@ la_objects_lock(PyObject *array)
     return hold;
 }
 
-/* Without the old one, which is the caller's from now on. */
+/* The object that is there, as a new reference. */
 static inline PyObject *
-la_object_exchange(PyObject **place, PyObject *value)
+la_object_at(const char *address)
 {
-    PyObject *old = *place;
+    PyObject *object;
 
-    *place = Py_NewRef(value);
-    return old == NULL ? Py_NewRef(Py_None) : old;
+    memcpy(&object, address, sizeof(object));
+    return Py_NewRef(object == NULL ? Py_None : object);
 }
 
 /* Is it the same object, or does it equal it? -1 with an error. */
@@ -206,15 +210,16 @@ la_objects_equal(PyObject *old, PyObject *expected)
 
 /* Under the lock: 0 or -1. */
 static int
-la_object_act_locked(PyObject *array, PyObject **place, la_at_action action,
+la_object_act_locked(PyObject *array, char *address, la_at_action action,
                      PyObject *const *values, PyObject **result)
 {
-    PyObject *old = Py_NewRef(*place == NULL ? Py_None : *place), *value = NULL, *other;
+    PyObject *old = action == LA_AT_SET ? NULL : la_object_at(address), *value = NULL;
     int swaps = 1;
 
     switch (action) {
         case LA_AT_APPLY:
             value = PyObject_CallOneArg(values[0], old);
+            Py_CLEAR(old);      /* so that it ends where it is replaced, as by NumPy */
             break;
         case LA_AT_COMPARE_EXCHANGE:
             swaps = la_objects_equal(old, values[0]);
@@ -225,16 +230,15 @@ la_object_act_locked(PyObject *array, PyObject **place, la_at_action action,
     }
     if (value == NULL || (swaps && la_check_writable(array) < 0)) {
         Py_XDECREF(value);
-        Py_DECREF(old);
+        Py_XDECREF(old);
         return -1;
     }
     if (swaps) {
-        other = la_object_exchange(place, value);   /* by now it may be another one */
-        Py_DECREF(other);
+        la_object_put(array, address, value);
     }
     Py_DECREF(value);
     if (result == NULL) {
-        Py_DECREF(old);
+        Py_XDECREF(old);
         return 0;
     }
     if (action == LA_AT_EXCHANGE) {
@@ -246,8 +250,7 @@ la_object_act_locked(PyObject *array, PyObject **place, la_at_action action,
         Py_DECREF(old);
         return *result == NULL ? -1 : 0;
     }
-    Py_DECREF(old);         /* whose end may change it once more */
-    *result = Py_NewRef(*place == NULL ? Py_None : *place);
+    *result = la_object_at(address);
     return 0;
 }
 
@@ -263,7 +266,7 @@ la_object_act(PyObject *array, const npy_intp *index, int count, la_at_action ac
     la_kept kept = la_keep(hold);
     char *address = la_element_address(array, index, count);
     int done = address == NULL ? LA_GENERAL
-        : la_object_act_locked(array, (PyObject **)address, action, values, result);
+        : la_object_act_locked(array, address, action, values, result);
     la_keeping_end(kept);
     return done;
 }
@@ -314,7 +317,7 @@ la_several_act_locked(PyObject *array, PyObject *raw, PyObject *index, la_at_act
     return done;
 }
 
-/* Adds what the index names: 0 or LA_GENERAL. `target` is used where that is a view. */
+/* Adds what the index names, which is taken: 0 or LA_GENERAL. `target` is used where that is a view. */
 static int
 la_several_add(la_operation *operation, PyObject *array, PyObject *index, la_target *target,
                bool *is_view)
@@ -322,7 +325,7 @@ la_several_add(la_operation *operation, PyObject *array, PyObject *index, la_tar
     la_region_lock *lock = la_facade_lock(array);
 
     *is_view = la_index_makes_view(index, la_fields(array)->nd);
-    if (lock == NULL || (!*is_view && !la_index_is_advanced(index))) {
+    if (lock == NULL) {
         return LA_GENERAL;
     }
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
@@ -426,10 +429,25 @@ la_at_act(PyObject *array, PyObject *index, la_at_action action, PyObject *const
         return LA_GENERAL;
     }
     if (!is_element) {
-        return la_several_act(array, index, action, values[0], result);
+        PyObject *taken = la_index_makes_view(index, fields->nd) ? Py_NewRef(index)
+            : la_index_taken(index);
+        if (taken == NULL) {
+            return PyErr_Occurred() ? -1 : LA_GENERAL;
+        }
+        int done = la_several_act(array, taken, action, values[0], result);
+        Py_DECREF(taken);
+        return done;
     }
     return action == LA_AT_APPLY
            ? la_apply_to_element(array, integers, count, values[0], result) : LA_GENERAL;
+}
+
+/* Is array[index] = value, by itself, all that there is to do? */
+static bool
+la_is_assigned_alike(PyObject *value)
+{
+    return la_is_list(value) || la_is_number(value) || PyUnicode_CheckExact(value)
+           || PyBytes_CheckExact(value) || la_is_record(value);
 }
 
 int
@@ -441,8 +459,15 @@ la_at_assign(PyObject *array, PyObject *index, PyObject *value)
         return LA_GENERAL;
     }
     int count = la_index_integers(index, integers);
+    int result = LA_GENERAL;
     if (count < 0 || count != la_fields(array)->nd || la_facade_lock(array) == NULL) {
-        return la_at_act(array, index, LA_AT_SET, &value, NULL);
+        result = la_at_act(array, index, LA_AT_SET, &value, NULL);
     }
-    return la_is_element(value) ? la_set_element(array, integers, count, value) : LA_GENERAL;
+    else if (la_is_element(value)) {
+        result = la_set_element(array, integers, count, value);
+    }
+    if (result == LA_GENERAL && la_is_assigned_alike(value)) {
+        result = la_assign_subscript(array, index, value);
+    }
+    return result;
 }

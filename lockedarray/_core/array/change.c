@@ -30,8 +30,7 @@ la_raw_assign(PyObject *array, PyObject *index, const la_operation *operation, i
 
 #define LA_MOST_APART 8
 
-/* Can no two elements share a byte, as far as the strides tell? */
-static bool
+bool
 la_is_apart(PyObject *view)
 {
     PyArrayObject_fields *fields = la_fields(view);

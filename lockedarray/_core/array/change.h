@@ -17,6 +17,9 @@ int la_view_assign(PyObject *array, PyObject *index, PyObject *value);
 int la_view_update(PyObject *array, PyObject *index, PyObject *ufunc, PyObject *value,
                    PyObject **updated);
 
+/* Can no two elements share a byte, as far as the strides tell? */
+bool la_is_apart(PyObject *view);
+
 /* array[index] = value through their raw views, under the lock of the operation. */
 int la_raw_assign(PyObject *array, PyObject *index, const la_operation *operation, int value_at,
                   PyObject *value);

@@ -97,13 +97,14 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     static char *names[] = {"cls", "at", "at_index", "at_exchanged", "flat", "flags", "guard", "wrapped",
                             "wrapped_of_several", "role", "asks_for_array", "readers", "writers",
                             "joiners", "viewers", "stand_in", "named_out", "copied_dtype",
-                            "augmented", "records", "arenas_deadlock", NULL};
+                            "augmented", "records", "stores", "arenas_deadlock", NULL};
     PyObject *cls, *at, *at_index, *at_exchanged, *flat, *flags, *guard, *wrapped,
              *wrapped_of_several, *role, *asks_for_array, *readers, *writers, *joiners, *viewers,
-             *stand_in, *named_out, *copied_dtype, *augmented, *records;
+             *stand_in, *named_out, *copied_dtype, *augmented, *records,
+             *stores;
     int arenas_deadlock;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOOOO!O!O!O!O!O!OO!O!p", names, &PyType_Type, &cls,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O!O!O!O!O!O!O!OOOOO!O!O!O!O!O!OO!O!O!p", names, &PyType_Type, &cls,
                                      &PyType_Type, &at, &PyType_Type, &at_index,
                                      &PyType_Type, &at_exchanged,
                                      &PyType_Type, &flat, &PyType_Type, &flags,
@@ -114,7 +115,8 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
                                      &PyDict_Type, &viewers, &PyType_Type, &stand_in,
                                      &PyTuple_Type, &named_out,
                                      &copied_dtype, &PyType_Type, &augmented,
-                                     &PyTuple_Type, &records, &arenas_deadlock)) {
+                                     &PyTuple_Type, &records, &PyFrozenSet_Type, &stores,
+                                     &arenas_deadlock)) {
         return NULL;
     }
     if (PyTuple_GET_SIZE(named_out) == 0) {
@@ -137,6 +139,7 @@ la_connect(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
     la_connected.role = Py_NewRef(role);
     la_connected.copied_dtype = Py_NewRef(copied_dtype);
     la_connected.augmented = (PyTypeObject *)Py_NewRef(augmented);
+    la_connected.stores = Py_NewRef(stores);
     la_connected.records = Py_NewRef(records);
     la_arenas_deadlock = arenas_deadlock != 0;
     la_connected.asks_for_array = Py_NewRef(asks_for_array);

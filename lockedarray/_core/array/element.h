@@ -6,6 +6,7 @@
 #define LOCKEDARRAY_CORE_ARRAY_ELEMENT_H_
 
 #include "array/operation.h"
+#include "guard/glance.h"
 
 /* As many integers an element's index may have here. */
 #define LA_MOST_INDICES 8
@@ -115,7 +116,8 @@ la_element_offset(const char *address, const la_buffer_object *buffer)
 /*
  * Locks one element, of no objects: its address, or NULL with `error` set if there is one,
  * else for the general path. `hold` is the lock; NULL where there is none to be
- * given back, as of a reader of what is frozen.
+ * given back, as of a reader of what is frozen, or one that may read at a glance: so a
+ * reader runs no Python code, and does not wait, before it has read.
  */
 static LA_ALWAYS_INLINE char *
 la_element_lock_of_any(PyObject *array, const npy_intp *index, int count, la_mode mode,
@@ -130,7 +132,8 @@ la_element_lock_of_any(PyObject *array, const npy_intp *index, int count, la_mod
     }
     la_buffer_object *buffer = (la_buffer_object *)la_facade_of(array)->buffer;
     char *address = la_element_address(array, index, count);
-    if (address == NULL || (mode == LA_READ && la_is_frozen(buffer))) {
+    if (address == NULL
+            || (mode == LA_READ && (la_may_glance(lock, false) || la_is_frozen(buffer)))) {
         return address;
     }
     la_thread *thread = la_thread_here();

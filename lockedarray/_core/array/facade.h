@@ -6,14 +6,23 @@
 
 #include "array/numpy.h"
 
+#include <stdatomic.h>
+
 #define LA_SPARES 2
+
+/* What few facades need: made when it is first needed, and kept until the facade is gone. */
+typedef struct {
+    PyObject *earlier;      /* what it showed before resizes */
+    /* What its last guards gave out, the newest first; see raw.c. */
+    _Atomic(PyObject *) spares[LA_SPARES];
+} la_facade_rare;
 
 typedef struct la_facade la_facade;
 struct la_facade {
     PyObject *buffer;       /* la_buffer_object; NULL while NumPy fills it */
-    PyObject *memory;
     PyObject *owner;
-    PyObject *earlier;      /* what it showed before resizes */
+    PyObject *attributes;   /* a dict, or NULL as yet: what others give it */
+    _Atomic(la_facade_rare *) rare;     /* or NULL as yet */
     /*
      * What operations work on: exact ndarrays over the same memory, made when
      * first needed and dropped when a resize changes the facade. The garbage
@@ -21,8 +30,6 @@ struct la_facade {
      */
     _Atomic(PyObject *) raw_read;
     _Atomic(PyObject *) raw_write;
-    /* What its last guards gave out, the newest first; see raw.c. */
-    _Atomic(PyObject *) spares[LA_SPARES];
     /* Among those of its Buffer; `back` is what points here, NULL for no list. */
     la_facade *next;
     la_facade **back;
@@ -45,6 +52,16 @@ la_facade_object(la_facade *facade)
 {
     return (PyObject *)((char *)facade - la_facade_offset);
 }
+
+static inline la_facade_rare *
+la_facade_rare_of(const la_facade *facade)
+{
+    /* Acquire: pairs with the release of who made it; it is complete. */
+    return atomic_load_explicit(&facade->rare, memory_order_acquire);
+}
+
+/* Made now, if there is none; NULL when out of memory, without an error. */
+la_facade_rare *la_facade_make_rare(la_facade *facade);
 
 static inline bool
 la_is_facade(PyObject *object)

@@ -13,8 +13,8 @@
 #include "array/element.h"
 #include "array/general.h"
 #include "array/index.h"
+#include "array/other_element.h"
 #include "array/result.h"
-#include "array/subscript.h"
 #include "guard/statement.h"
 
 /* NumPy's iterator refuses more axes. */
@@ -103,25 +103,25 @@ la_flat_get(PyObject *array, npy_intp position)
 }
 
 /*
- * Of objects, records and varied text: what the array itself has there, where it has one axis.
- * NULL without an error: the general path.
+ * Of objects, records and varied text: what the array itself has there. NULL without an error:
+ * the general path.
  */
 static LA_COLD PyObject *
 la_flat_get_special(PyObject *array, npy_intp position)
 {
-    const PyArrayObject_fields *fields = la_fields(array);
+    npy_intp coordinates[LA_MOST_INDICES], shape[LA_MOST_INDICES];
 
-    if (fields->nd != 1 || !la_is_exact(array) || la_has_plain_scalars(fields->descr)
-            || position < -fields->dimensions[0] || position >= fields->dimensions[0]) {
+    if (!la_is_exact(array) || la_has_plain_scalars(la_fields(array)->descr)) {
         return NULL;
     }
-    PyObject *index = PyLong_FromSsize_t(position);
-    PyObject *result = index == NULL ? NULL : la_subscript(array, index);
-    Py_XDECREF(index);
-    if (result == NULL && PyErr_ExceptionMatches(PyExc_IndexError)) {
-        PyErr_Clear();          /* it has shrunk */
+    int count = la_flat_coordinates(array, position, coordinates);
+    if (count < 0) {
+        return NULL;
     }
-    return result;
+    for (int k = 0; k < count; k++) {
+        shape[k] = la_fields(array)->dimensions[k];
+    }
+    return la_other_element_get(array, coordinates, count, shape);
 }
 
 /* NumPy's own iterator over a raw view; the array is locked. */
@@ -168,11 +168,12 @@ la_flat_set(PyObject *array, npy_intp position, PyObject *index, PyObject *value
 
 /* -- several ---------------------------------------------------------------------- */
 
-/* A slice, or indices: NumPy reads copies of these. */
-static bool
-la_flat_index_is_several(PyObject *index)
+/* A slice, or indices as la_index_taken takes them: a new reference, or NULL for another index. */
+static PyObject *
+la_flat_index_taken(PyObject *index)
 {
-    return PySlice_Check(index) || (!PyTuple_CheckExact(index) && la_index_is_advanced(index));
+    return PySlice_Check(index) ? Py_NewRef(index)
+        : PyTuple_CheckExact(index) ? NULL : la_index_taken(index);
 }
 
 /* 0, LA_GENERAL or -1; after 0 the whole array is locked. */
@@ -260,8 +261,12 @@ la_flat_subscript(PyObject *object, PyObject *index)
             result = la_flat_get_special(array, position);
         }
     }
-    else if (la_flat_index_is_several(index) && !la_statement_augments(object, index)) {
-        result = la_flat_get_several(array, index);
+    else if (!la_statement_augments(object, index)) {
+        PyObject *taken = la_flat_index_taken(index);
+        if (taken != NULL) {
+            result = la_flat_get_several(array, taken);
+            Py_DECREF(taken);
+        }
     }
     if (result != NULL || PyErr_Occurred()) {
         return result;
@@ -313,8 +318,15 @@ la_flat_assign_subscript(PyObject *object, PyObject *index, PyObject *value)
             result = la_flat_set(array, position, index, value);
         }
     }
-    else if (la_flat_index_is_several(index)) {
-        result = la_flat_set_several(array, index, value);
+    else {
+        PyObject *taken = la_flat_index_taken(index);
+        if (taken != NULL) {
+            result = la_flat_set_several(array, taken, value);
+            Py_DECREF(taken);
+        }
+        else if (PyErr_Occurred()) {
+            return -1;
+        }
     }
     if (result != LA_GENERAL) {
         return result;

@@ -48,6 +48,7 @@ typedef struct {
     PyObject *run;          /* the general version of run() */
     PyObject *role;         /* (function) -> what it writes: see function_roles; or None */
     PyObject *copied_dtype; /* (dtype of an array) -> that of copies of its records, or None */
+    PyObject *stores;       /* a set: functions that store what they are given, in lists, too */
     PyObject *records;      /* a tuple: types of records, besides numpy.void */
     PyObject *asks_for_array;   /* (frame) -> does it call a ufunc with out=...? */
     /* Functions, by how many arguments from the first on may be LockedArrays. */

@@ -61,11 +61,11 @@ la_index_makes_view(PyObject *index, int axes)
 }
 
 /*
- * An array of indices or a mask, or a list of integers: making it one runs no foreign code.
- * Another thread may change a list meanwhile, unless it is `own`.
+ * An array of indices or a mask, or a list of integers, which is this thread's own: making it one runs
+ * no foreign code.
  */
 static bool
-la_index_part_is_advanced(PyObject *part, bool own)
+la_index_part_is_advanced(PyObject *part)
 {
     if (Py_TYPE(part) == &PyArray_Type) {
         int type = la_fields(part)->descr->type_num;
@@ -74,13 +74,6 @@ la_index_part_is_advanced(PyObject *part, bool own)
     if (!PyList_CheckExact(part)) {
         return false;
     }
-#ifdef Py_GIL_DISABLED
-    if (!own) {
-        return false;
-    }
-#else
-    (void)own;
-#endif
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(part); i++) {
         if (!PyLong_Check(PyList_GET_ITEM(part, i))) {
             return false;
@@ -90,16 +83,16 @@ la_index_part_is_advanced(PyObject *part, bool own)
 }
 
 static bool
-la_index_is_advanced_one(PyObject *index, bool own)
+la_index_is_advanced(PyObject *index)
 {
     bool found = false;
 
     if (!PyTuple_CheckExact(index)) {
-        return la_index_part_is_advanced(index, own);
+        return la_index_part_is_advanced(index);
     }
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(index); i++) {
         PyObject *part = PyTuple_GET_ITEM(index, i);
-        bool advanced = la_index_part_is_advanced(part, own);
+        bool advanced = la_index_part_is_advanced(part);
         if (!advanced && !la_index_part_is_basic(part)) {
             return false;
         }
@@ -108,13 +101,17 @@ la_index_is_advanced_one(PyObject *index, bool own)
     return found;
 }
 
-bool
-la_index_is_advanced(PyObject *index)
+static bool
+la_index_has_list(PyObject *tuple)
 {
-    return la_index_is_advanced_one(index, false);
+    bool found = false;
+
+    for (Py_ssize_t i = 0; !found && i < PyTuple_GET_SIZE(tuple); i++) {
+        found = PyList_CheckExact(PyTuple_GET_ITEM(tuple, i));
+    }
+    return found;
 }
 
-#ifdef Py_GIL_DISABLED
 /* The index with copies of the lists in it: a new reference, or NULL. */
 static PyObject *
 la_index_copied(PyObject *index)
@@ -122,7 +119,7 @@ la_index_copied(PyObject *index)
     if (PyList_CheckExact(index)) {
         return PyList_GetSlice(index, 0, PY_SSIZE_T_MAX);
     }
-    if (!PyTuple_CheckExact(index)) {
+    if (!PyTuple_CheckExact(index) || !la_index_has_list(index)) {
         return Py_NewRef(index);
     }
     PyObject *copied = PyTuple_New(PyTuple_GET_SIZE(index));
@@ -138,28 +135,26 @@ la_index_copied(PyObject *index)
     }
     return copied;
 }
-#endif
 
 PyObject *
 la_index_taken(PyObject *index)
 {
-#ifdef Py_GIL_DISABLED
     PyObject *taken = la_index_copied(index);
-#else
-    PyObject *taken = Py_NewRef(index);
-#endif
-    if (taken != NULL && !la_index_is_advanced_one(taken, true)) {
+
+    if (taken != NULL && !la_index_is_advanced(taken)) {
         Py_CLEAR(taken);
     }
     return taken;
 }
 
-bool
-la_index_is_plain(PyObject *index)
+PyObject *
+la_index_taken_plain(PyObject *index)
 {
-    return PyUnicode_CheckExact(index) || la_index_is_advanced(index)
-           || (PyTuple_CheckExact(index) ? la_index_makes_view(index, -1)
-                                         : la_index_part_is_basic(index));
+    bool is_basic = PyUnicode_CheckExact(index)
+                    || (PyTuple_CheckExact(index) ? la_index_makes_view(index, -1)
+                                                  : la_index_part_is_basic(index));
+
+    return is_basic ? Py_NewRef(index) : la_index_taken(index);
 }
 
 /* For tests, which compare it with the rule in Python, and with NumPy. */

@@ -13,17 +13,15 @@
  */
 bool la_index_makes_view(PyObject *index, int axes);
 
-/* Indices, masks and lists, perhaps beside basic parts: NumPy makes a copy, without foreign code. */
-bool la_index_is_advanced(PyObject *index);
-
 /*
- * The same as it is at one moment, if it is one: where there is no GIL, with copies of lists, which
- * another thread may change. A new reference; NULL without an error if it is none.
+ * Indices, masks and lists, perhaps beside basic parts, of which NumPy makes a copy without foreign
+ * code: the index as it is at one moment, with copies of lists, which another thread may change while
+ * this one waits for a lock. A new reference; NULL without an error if it is none.
  */
 PyObject *la_index_taken(PyObject *index);
 
-/* Its use, whatever it is, runs no foreign code. */
-bool la_index_is_plain(PyObject *index);
+/* The same of any index whose use runs no foreign code, basic ones too. */
+PyObject *la_index_taken_plain(PyObject *index);
 
 int la_index_add(PyObject *module);
 

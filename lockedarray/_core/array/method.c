@@ -78,6 +78,7 @@ typedef struct {
     bool copies_itself;     /* and the array itself, too */
     int of_at;              /* which method of AtIndex */
     la_grow *grow;          /* of one that grows: what does it */
+    PyObject *(*alone)(PyObject *);     /* of one that makes views: what does it without arguments */
 } la_method;
 
 static PyTypeObject *la_method_type;
@@ -88,17 +89,18 @@ la_has_plain_fields(PyArray_Descr *descr)
 {
     PyObject *name, *field;
     Py_ssize_t position = 0;
+    bool plain = true;
 
     if (!PyDataType_HASFIELDS(descr)) {
         return false;
     }
-    while (PyDict_Next(PyDataType_FIELDS(descr), &position, &name, &field)) {
+    PyObject *fields = Py_NewRef(PyDataType_FIELDS(descr));    /* renaming them makes another */
+    while (plain && PyDict_Next(fields, &position, &name, &field)) {
         PyArray_Descr *part = (PyArray_Descr *)PyTuple_GET_ITEM(field, 0);
-        if (part->type_num == NPY_VOID && !la_has_plain_fields(part)) {
-            return false;
-        }
+        plain = part->type_num != NPY_VOID || la_has_plain_fields(part);
     }
-    return true;
+    Py_DECREF(fields);
+    return plain;
 }
 
 static PyObject *
@@ -293,6 +295,12 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
                    || la_facade_of(args[0])->buffer == NULL, copies = false;
 
+    if (!general && nargs == 1 && self->alone != NULL) {
+        PyObject *view = self->alone(args[0]);
+        if (view != NULL || PyErr_Occurred()) {
+            return view;
+        }
+    }
     for (size_t i = 1; i < nargs; i++) {
         general |= !la_is_parameter(args[i]);
         copies |= PyUnicode_CheckExact(args[i]);    /* in another order */
@@ -347,6 +355,10 @@ la_method_call_view_as(PyObject *object, PyObject *const *args, size_t nargsf, P
         return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
     }
     if (count == 1) {
+        view = la_view_whole(args[0]);
+        if (view != NULL || PyErr_Occurred()) {
+            return view;
+        }
         view = la_checked_view(args[0], PyObject_Vectorcall(self->plain, args, nargsf, NULL));
     }
     else if (args[1] == (PyObject *)&PyArray_Type && kwnames == NULL) {
@@ -475,6 +487,17 @@ la_method_choose(la_method *self)
     return result;
 }
 
+/* Is it a view that is made here, if there are no arguments? */
+static void
+la_method_see_views(la_method *self)
+{
+    if (Py_TYPE(self->plain) == &PyMethodDescr_Type) {
+        const char *name = ((PyMethodDescrObject *)self->plain)->d_method->ml_name;
+        self->alone = strcmp(name, "ravel") == 0 ? la_view_flat
+            : strcmp(name, "transpose") == 0 ? la_view_transposed : NULL;
+    }
+}
+
 /* Does NumPy's C code copy what it only reads, unless that may be written? */
 static void
 la_method_see_copies(la_method *self)
@@ -529,6 +552,7 @@ la_method_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         self->mode = (la_method_mode)mode;
         self->out = out;
         la_method_see_copies(self);
+        la_method_see_views(self);
         if (plain == Py_None && la_method_choose(self) < 0) {
             Py_CLEAR(self);
         }

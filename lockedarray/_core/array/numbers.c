@@ -290,7 +290,7 @@ la_compare(PyObject *array, PyObject *other, int how)
 }
 
 /* Each slot hands on ndarray's slot of its name. */
-#define LA_SLOTS(UNARY, BINARY, INPLACE) \
+#define LA_NUMBER_SLOTS(UNARY, BINARY, INPLACE) \
     UNARY(negative) UNARY(positive) UNARY(absolute) UNARY(invert) \
     BINARY(add, "__add__") BINARY(subtract, "__sub__") BINARY(multiply, "__mul__") \
     BINARY(remainder, "__mod__") BINARY(divmod, "__divmod__") BINARY(lshift, "__lshift__") \
@@ -320,13 +320,13 @@ la_compare(PyObject *array, PyObject *other, int how)
     { \
         return la_inplace(array, other, PyArray_Type.tp_as_number->nb_inplace_##name); \
     }
-LA_SLOTS(LA_DEFINE_UNARY, LA_DEFINE_BINARY, LA_DEFINE_INPLACE)
+LA_NUMBER_SLOTS(LA_DEFINE_UNARY, LA_DEFINE_BINARY, LA_DEFINE_INPLACE)
 
 #define LA_ENTER(name) {Py_nb_##name, la_nb_##name},
 #define LA_ENTER_BINARY(name, called) LA_ENTER(name)
 #define LA_ENTER_INPLACE(name) {Py_nb_inplace_##name, la_nb_inplace_##name},
 PyType_Slot la_number_slots[] = {
-    LA_SLOTS(LA_ENTER, LA_ENTER_BINARY, LA_ENTER_INPLACE)
+    LA_NUMBER_SLOTS(LA_ENTER, LA_ENTER_BINARY, LA_ENTER_INPLACE)
     LA_ENTER(power)
     LA_ENTER_INPLACE(power)
     {0, NULL},

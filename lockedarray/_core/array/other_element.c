@@ -16,6 +16,18 @@
 #include "array/general.h"
 #include "array/policy.h"
 
+/*
+ * Is the shape, if one is given, still what it was? The element is locked: nothing changes any
+ * more. Else, after a resize, the same indices may name another element of x.flat.
+ */
+static inline bool
+la_has_shape(PyObject *array, const npy_intp *shape, int count)
+{
+    return shape == NULL
+           || (la_fields(array)->nd == count
+               && memcmp(la_fields(array)->dimensions, shape, (size_t)count * sizeof(*shape)) == 0);
+}
+
 /* -- objects and text: under a lock of all that the array shows ------------------------- */
 
 /*
@@ -38,6 +50,11 @@ la_whole_lock(PyObject *array, const npy_intp *index, int count, la_mode mode, l
     bool exclusive = la_is_exclusive(buffer, (PyArray_Descr *)la_fields(array)->descr);
     char *address = la_element_address(array, index, count);
     if (address == NULL || (mode == LA_READ && !exclusive && la_is_frozen(buffer))) {
+        return address;
+    }
+    /* Of an object, a reference is all that is taken; a text is read under the arena's own lock. */
+    if (mode == LA_READ && la_fields(array)->descr->type_num == NPY_OBJECT
+            && la_may_glance(lock, exclusive)) {
         return address;
     }
     la_thread *thread = la_thread_here();
@@ -67,7 +84,7 @@ la_whole_lock(PyObject *array, const npy_intp *index, int count, la_mode mode, l
 }
 
 static PyObject *
-la_object_get(PyObject *array, const npy_intp *index, int count)
+la_object_get(PyObject *array, const npy_intp *index, int count, const npy_intp *shape)
 {
     PyObject *object;
     la_hold *hold;
@@ -77,16 +94,49 @@ la_object_get(PyObject *array, const npy_intp *index, int count)
     if (address == NULL) {
         return NULL;
     }
+    if (!la_has_shape(array, shape, count)) {
+        la_element_unlock(hold);
+        return NULL;
+    }
     memcpy(&object, address, sizeof(object));
     object = Py_NewRef(object == NULL ? Py_None : object);
     la_element_unlock(hold);
     return object;
 }
 
+/* What was there is the caller's from now on. */
+static inline PyObject *
+la_object_exchange(char *address, PyObject *value)
+{
+    PyObject *old;
+
+    memcpy(&old, address, sizeof(old));
+    Py_INCREF(value);
+    memcpy(address, &value, sizeof(value));
+    return old;
+}
+
+/*
+ * NumPy lets go of the old one first, while its place still points to it: there, an assignment by its
+ * `__del__` lets go of it a second time. Here, the new one is there already.
+ */
+void
+la_object_put(PyObject *array, char *address, PyObject *value)
+{
+    PyObject *now;
+
+    Py_XDECREF(la_object_exchange(address, value));
+    memcpy(&now, address, sizeof(now));
+    if (LA_LIKELY(now == value) || la_is_frozen((la_buffer_object *)la_facade_of(array)->buffer)
+            || !la_facade_of(array)->may_write) {
+        return;
+    }
+    Py_XDECREF(la_object_exchange(address, value));
+}
+
 static int
 la_object_set(PyObject *array, const npy_intp *index, int count, PyObject *value)
 {
-    PyObject *old;
     la_hold *hold;
     bool error;
 
@@ -97,16 +147,13 @@ la_object_set(PyObject *array, const npy_intp *index, int count, PyObject *value
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
-    memcpy(&old, address, sizeof(old));
-    Py_INCREF(value);
-    memcpy(address, &value, sizeof(value));
-    Py_XDECREF(old);        /* whose code runs alone */
+    la_object_put(array, address, value);
     la_element_unlock(hold);
     return 0;
 }
 
 static PyObject *
-la_text_get(PyObject *array, const npy_intp *index, int count)
+la_text_get(PyObject *array, const npy_intp *index, int count, const npy_intp *shape)
 {
     la_hold *hold;
     bool error;
@@ -115,7 +162,8 @@ la_text_get(PyObject *array, const npy_intp *index, int count)
     if (address == NULL) {
         return NULL;
     }
-    PyObject *result = PyArray_Scalar(address, (PyArray_Descr *)la_fields(array)->descr, array);
+    PyObject *result = !la_has_shape(array, shape, count) ? NULL
+        : PyArray_Scalar(address, (PyArray_Descr *)la_fields(array)->descr, array);
     la_element_unlock(hold);
     return result;
 }
@@ -219,11 +267,15 @@ la_record_new(PyArray_Descr *copied, PyObject *array)
     if ((uintptr_t)data % (size_t)PyDataType_ALIGNMENT(copied) == 0) {
         record->flags |= NPY_ARRAY_ALIGNED;
     }
+    /* It refers to bytes and a dtype, which the collector does not follow; in many it would look. */
+    if (PyObject_IS_GC(made) && Py_TYPE(made)->tp_dictoffset == 0) {
+        PyObject_GC_UnTrack(made);
+    }
     return record;
 }
 
 static PyObject *
-la_record_get(PyObject *array, const npy_intp *index, int count)
+la_record_get(PyObject *array, const npy_intp *index, int count, const npy_intp *shape)
 {
     PyArray_Descr *descr = (PyArray_Descr *)la_fields(array)->descr;
     la_hold *hold;
@@ -244,8 +296,15 @@ la_record_get(PyObject *array, const npy_intp *index, int count)
         Py_DECREF(record);
         return NULL;
     }
-    memcpy(record->obval, address, (size_t)PyDataType_ELSIZE(descr));
+    bool is_same = la_has_shape(array, shape, count);
+    if (is_same) {
+        memcpy(record->obval, address, (size_t)PyDataType_ELSIZE(descr));
+    }
     la_element_unlock(hold);
+    if (!is_same) {
+        Py_DECREF(record);
+        return NULL;
+    }
     return (PyObject *)record;
 }
 
@@ -299,15 +358,15 @@ la_record_set(PyObject *array, const npy_intp *index, int count, PyObject *value
 /* -- any of them -------------------------------------------------------------------------- */
 
 PyObject *
-la_other_element_get(PyObject *array, const npy_intp *index, int count)
+la_other_element_get(PyObject *array, const npy_intp *index, int count, const npy_intp *shape)
 {
     switch (la_fields(array)->descr->type_num) {
         case NPY_OBJECT:
-            return la_object_get(array, index, count);
+            return la_object_get(array, index, count, shape);
         case NPY_VSTRING:
-            return la_text_get(array, index, count);
+            return la_text_get(array, index, count, shape);
         case NPY_VOID:
-            return la_record_get(array, index, count);
+            return la_record_get(array, index, count, shape);
         default:
             return NULL;
     }

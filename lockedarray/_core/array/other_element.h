@@ -6,11 +6,21 @@
 
 #include "array/numpy.h"
 
-/* The element at `count` integers, one for each axis; NULL without an error: the general path. */
-PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count);
+/*
+ * The element at `count` integers, one for each axis, of an array that has that shape, if one is
+ * given; NULL without an error: the general path.
+ */
+PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count,
+                               const npy_intp *shape);
 
 /* 0, LA_GENERAL or -1. */
 int la_other_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value);
+
+/*
+ * Puts an object into its place of the array, which is locked. The end of the one that was there may
+ * run anything, under the lock; what that assigns to the same place is replaced again, as by NumPy.
+ */
+void la_object_put(PyObject *array, char *address, PyObject *value);
 
 /* Is it one record, whose use runs no foreign code: a tuple of plain values, or a scalar? */
 bool la_is_record(PyObject *value);

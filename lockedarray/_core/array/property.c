@@ -59,9 +59,21 @@ la_property_view(PyObject *array, const PyGetSetDef *plain)
 }
 
 static PyObject *
+la_property_transposed(PyObject *array, const PyGetSetDef *plain)
+{
+    PyObject *view = la_view_transposed(array);
+
+    return view != NULL || PyErr_Occurred() ? view : la_property_view(array, plain);
+}
+
+static PyObject *
 la_property_turned(PyObject *array, const PyGetSetDef *plain)
 {
-    return la_fields(array)->nd < 2 ? NULL : la_property_view(array, plain);
+    if (la_fields(array)->nd < 2) {
+        return NULL;
+    }
+    return la_fields(array)->nd == 2 ? la_property_transposed(array, plain)
+        : la_property_view(array, plain);
 }
 
 /* A dtype of NumPy's own whose elements are no Python objects, and of any length no text. */
@@ -127,7 +139,7 @@ static const struct {
     la_property_get *get;
     la_property_set *set;
 } la_properties[] = {
-    {"T", la_property_view, NULL},
+    {"T", la_property_transposed, NULL},
     {"mT", la_property_turned, NULL},
     {"base", la_property_base, NULL},
     {"dtype", la_property_of_fields, NULL},

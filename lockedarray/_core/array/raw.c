@@ -96,8 +96,9 @@ la_raws_drop(PyObject *facade)
 {
     la_raw_drop(&la_facade_of(facade)->raw_read);
     la_raw_drop(&la_facade_of(facade)->raw_write);
-    for (int i = 0; i < LA_SPARES; i++) {
-        la_raw_drop(&la_facade_of(facade)->spares[i]);
+    la_facade_rare *rare = la_facade_rare_of(la_facade_of(facade));
+    for (int i = 0; rare != NULL && i < LA_SPARES; i++) {
+        la_raw_drop(&rare->spares[i]);
     }
 }
 
@@ -146,14 +147,14 @@ la_spare_shows(PyObject *raw, const PyArrayObject_fields *shown)
 PyObject *
 la_raw_take(PyObject *facade, la_mode mode)
 {
-    la_facade *fields = la_facade_of(facade);
+    la_facade_rare *rare = la_facade_rare_of(la_facade_of(facade));
 
-    for (int i = LA_SPARES - 1; i >= 0; i--) {      /* the oldest first */
+    for (int i = LA_SPARES - 1; rare != NULL && i >= 0; i--) {      /* the oldest first */
         /* Relaxed: a hint; the exchange hands it over. */
-        if (atomic_load_explicit(&fields->spares[i], memory_order_relaxed) == NULL) {
+        if (atomic_load_explicit(&rare->spares[i], memory_order_relaxed) == NULL) {
             continue;
         }
-        PyObject *raw = la_spare_exchange(&fields->spares[i], NULL);
+        PyObject *raw = la_spare_exchange(&rare->spares[i], NULL);
         if (raw == NULL) {
             continue;
         }
@@ -163,7 +164,7 @@ la_raw_take(PyObject *facade, la_mode mode)
             }
             return raw;
         }
-        Py_XDECREF(la_spare_exchange(&fields->spares[i], raw));
+        Py_XDECREF(la_spare_exchange(&rare->spares[i], raw));
     }
     return la_raw_make(facade, mode);
 }
@@ -183,14 +184,16 @@ la_raw_go_on(PyObject *raw)
 PyObject *
 la_raw_keep(PyObject *facade, PyObject *raw)
 {
-    la_facade *fields = la_facade_of(facade);
-
     la_raw_end(raw);
     if (la_fields(raw)->weakreflist != NULL) {
         return raw;             /* somebody would see it used again */
     }
-    for (int i = 0; i < LA_SPARES && raw != NULL; i++) {
-        raw = la_spare_exchange(&fields->spares[i], raw);
+    la_facade_rare *rare = la_facade_rare_of(la_facade_of(facade));
+    if (!LA_LIKELY(rare != NULL)) {
+        rare = la_facade_make_rare(la_facade_of(facade));
+    }
+    for (int i = 0; rare != NULL && i < LA_SPARES && raw != NULL; i++) {
+        raw = la_spare_exchange(&rare->spares[i], raw);
     }
     return raw;
 }

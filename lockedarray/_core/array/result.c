@@ -5,6 +5,8 @@
 
 #include "array/general.h"
 
+#include <string.h>
+
 /* Does an exact array show memory that NumPy allocated, and not a Memory's? */
 static bool
 la_is_new_array(PyObject *object)
@@ -16,12 +18,23 @@ la_is_new_array(PyObject *object)
                && PyArray_CHKFLAGS((PyArrayObject *)base, NPY_ARRAY_OWNDATA));
 }
 
+/* Is it a date, a time or a duration of Python's own? */
+static bool
+la_is_datetime(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+
+    return !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)
+           && strncmp(type->tp_name, "datetime.", 9) == 0;
+}
+
 /* The same of what is neither a list nor a tuple. */
 static bool
 la_is_new_by_itself(PyObject *result)
 {
     return la_is_new_array(result) || result == Py_None || PyBool_Check(result)
-           || (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void));
+           || (PyArray_IsAnyScalar(result) && !PyArray_IsScalar(result, Void))
+           || la_is_datetime(result);
 }
 
 bool

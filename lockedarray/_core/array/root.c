@@ -116,7 +116,6 @@ la_root_make(PyObject *array, PyObject *lock, PyObject *objects, PyObject *name)
         la_facade *facade = la_facade_of(root);
         la_fields(root)->base = base;
         facade->buffer = (PyObject *)buffer;
-        facade->memory = Py_NewRef(memory);
         facade->may_write = may_write;
         la_buffer_know(buffer, root);
         return root;

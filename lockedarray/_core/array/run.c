@@ -22,6 +22,7 @@ typedef struct {
     la_operation operation;             /* its facades are references here */
     PyObject *raws[LA_MOST_OPERANDS];
     int containers;
+    bool objects;                       /* an operand holds objects, or varied text */
 } la_running;
 
 bool
@@ -137,9 +138,10 @@ la_run_collect(la_running *self, PyObject *object, int depth)
     }
     if (la_is_exact(object)) {
         int count = self->operation.count;
-        if (la_operation_add(&self->operation, object, la_run_mode(self->terms, object)) < 0) {
+        if (la_operation_add_any(&self->operation, object, la_run_mode(self->terms, object)) < 0) {
             return -1;
         }
+        self->objects |= PyDataType_REFCHK(la_fields(object)->descr);
         if (self->operation.count > count) {
             Py_INCREF(object);      /* others may take it out of a list */
         }
@@ -181,6 +183,7 @@ la_run_looks(PyObject *object)
 
     self.terms = &terms;
     self.operation.count = self.containers = 0;
+    self.objects = false;
     int found = la_run_collect(&self, object, 0);
     la_run_forget(&self);
     return found;
@@ -261,13 +264,62 @@ la_run_replaced(la_running *self, PyObject *object, int depth)
 
 /* -- the call ------------------------------------------------------------------------ */
 
-static int
-la_run_make_raws(la_running *self)
+/* May Python code run while NumPy converts it: are there Python objects in it? */
+static bool
+la_may_run_code(PyObject *object, int depth)
 {
+    if (Py_TYPE(object) == &PyArray_Type) {
+        PyArray_Descr *descr = PyArray_DESCR((PyArrayObject *)object);
+        return !PyTypeNum_ISNUMBER(descr->type_num) && descr->type_num != NPY_BOOL;
+    }
+    if (la_is_plain_argument(object) || la_is_number(object) || la_is_exact(object)) {
+        return false;
+    }
+    bool is_list = PyList_CheckExact(object);
+    if (depth == 0 || (!is_list && !PyTuple_CheckExact(object))) {
+        return true;
+    }
+    PyObject *items = la_items_of(object);
+    bool may = items == NULL;
+    for (Py_ssize_t i = 0; !may && i < PyTuple_GET_SIZE(items); i++) {
+        may = la_may_run_code(PyTuple_GET_ITEM(items, i), depth - 1);
+    }
+    Py_XDECREF(items);
+    PyErr_Clear();
+    return may;
+}
+
+/*
+ * In which mode to make raw views of what is read. Where NumPy's C code would copy a
+ * read-only array to read it, one that may be written spares that: but only where nobody
+ * sees it, neither code of an argument nor a profiler or debugger of this thread.
+ */
+static la_mode
+la_run_raw_mode(const la_run_terms *terms, PyObject *const *args, Py_ssize_t count)
+{
+    PyThreadState *state = PyThreadState_Get();
+
+    if (!terms->copies_read_only || state->c_profilefunc != NULL || state->c_tracefunc != NULL) {
+        return LA_READ;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (la_may_run_code(args[i], 2)) {
+            return LA_READ;
+        }
+    }
+    return LA_WRITE;
+}
+
+static int
+la_run_make_raws(la_running *self, PyObject *const *args, Py_ssize_t count)
+{
+    la_mode reading = la_run_raw_mode(self->terms, args, count);
+
     for (int i = 0; i < self->operation.count; i++) {
         const la_operand *operand = &self->operation.operands[i];
-        self->raws[i] = la_raw_make(operand->facade, self->terms->copies_read_only
-                                                         ? LA_WRITE : operand->mode);
+        bool objects = PyDataType_REFCHK(la_fields(operand->facade)->descr);
+        self->raws[i] = la_raw_make(operand->facade, objects || operand->mode == LA_WRITE
+                                                         ? operand->mode : reading);
         if (self->raws[i] == NULL) {
             return -1;
         }
@@ -282,7 +334,8 @@ la_run_wrapped(la_running *self, PyObject *result, PyObject *const *args, Py_ssi
     Py_ssize_t operands = self->operation.count;
     PyObject *box = PyList_New(1), *wrapped = NULL;
     PyObject *facades = PyTuple_New(operands), *raws = PyTuple_New(operands);
-    PyObject *given = self->terms->anything ? Py_NewRef(Py_None) : PyTuple_New(count);
+    PyObject *given = self->terms->anything || self->objects ? Py_NewRef(Py_None)
+                                                             : PyTuple_New(count);
 
     if (box == NULL || facades == NULL || raws == NULL || given == NULL) {
         Py_DECREF(result);
@@ -375,7 +428,7 @@ la_run_locked(la_running *self, PyObject *const *args, Py_ssize_t nargs, Py_ssiz
     PyObject *passed[LA_MOST_RUN_ARGUMENTS + 1], *result = NULL;
     Py_ssize_t done = 0;
 
-    if (la_run_make_raws(self) < 0) {
+    if (la_run_make_raws(self, args, count) < 0) {
         return NULL;
     }
     for (; done < count; done++) {
@@ -395,6 +448,21 @@ la_run_locked(la_running *self, PyObject *const *args, Py_ssize_t nargs, Py_ssiz
     return la_run_result(self, result, args, count);
 }
 
+/*
+ * Does it leave alone what objects there are? Of what is written, code of elements may freeze the
+ * array meanwhile; and what stores, stores the very objects that lists of it hold.
+ */
+static bool
+la_run_only_reads(const la_run_terms *terms)
+{
+    if (terms->writes != 0) {
+        return false;
+    }
+    int stores = PySet_Contains(la_connected.stores, terms->function);
+    PyErr_Clear();          /* of what cannot be hashed */
+    return stores == 0;
+}
+
 PyObject *
 la_run(const la_run_terms *terms, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
        bool *general)
@@ -410,6 +478,7 @@ la_run(const la_run_terms *terms, PyObject *const *args, Py_ssize_t nargs, PyObj
     }
     self.terms = terms;
     self.operation.count = self.containers = 0;
+    self.objects = false;
     for (Py_ssize_t i = 0; i < count; i++) {
         int found = la_run_collect(&self, args[i], 0);
         if (found < 0) {
@@ -420,6 +489,9 @@ la_run(const la_run_terms *terms, PyObject *const *args, Py_ssize_t nargs, PyObj
     if (self.operation.count == 0) {
         *general = false;
         return PyObject_Vectorcall(terms->function, args, (size_t)nargs, kwnames);
+    }
+    if (self.objects && !la_run_only_reads(terms)) {
+        goto end;
     }
     int locked = la_operation_lock(&self.operation);
     *general = locked == LA_GENERAL;

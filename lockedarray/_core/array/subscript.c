@@ -254,15 +254,62 @@ la_index_makes_axes(PyObject *array, PyObject *index)
            && la_target_find(array, index, &target) && target.nd > 0;
 }
 
-/* 0, LA_GENERAL or -1. */
+/* An integer of any kind of NumPy's, an array without axes too: false with no error if it is none. */
+static bool
+la_index_any_integer(PyObject *part, npy_intp *value)
+{
+    bool is_scalar = PyArray_IsScalar(part, Integer)
+                     && !PyType_HasFeature(Py_TYPE(part), Py_TPFLAGS_HEAPTYPE);
+
+    if (la_index_integer(part, value)) {
+        return true;
+    }
+    if (!is_scalar && !(Py_TYPE(part) == &PyArray_Type && la_fields(part)->nd == 0
+                        && PyTypeNum_ISINTEGER(la_fields(part)->descr->type_num))) {
+        return false;
+    }
+    *value = PyNumber_AsSsize_t(part, PyExc_IndexError);
+    if (*value == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+    }
+    return true;
+}
+
+/* Does it name one element? Then its integers, one for each axis, if they are known here, or `count` -1. */
+static bool
+la_index_picks_element(PyObject *index, int axes, npy_intp *integers, int *count)
+{
+    bool is_tuple = PyTuple_CheckExact(index), known = axes <= LA_MOST_INDICES;
+
+    if ((is_tuple ? PyTuple_GET_SIZE(index) : 1) != axes) {
+        return false;
+    }
+    for (Py_ssize_t i = 0; i < axes; i++) {
+        PyObject *part = is_tuple ? PyTuple_GET_ITEM(index, i) : index;
+        if (!PyLong_Check(part) && !PyArray_IsScalar(part, Integer)
+                && !(PyArray_Check(part) && la_fields(part)->nd == 0)) {
+            return false;
+        }
+        known = known && la_index_any_integer(part, &integers[i]);
+    }
+    *count = known ? axes : -1;
+    return true;
+}
+
+/* The index is taken: 0, LA_GENERAL or -1. */
 static int
-la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+la_objects_set_taken(PyObject *array, PyObject *index, PyObject *value)
 {
     int type = la_fields(array)->descr->type_num;
+    npy_intp integers[LA_MOST_INDICES];
+    int count;
 
-    if ((type != NPY_OBJECT && type != NPY_VSTRING) || !la_index_is_plain(index)
-            || la_is_own_view(array, index, value)) {
+    if (la_is_own_view(array, index, value)) {
         return LA_GENERAL;
+    }
+    if (la_index_picks_element(index, la_fields(array)->nd, integers, &count)) {
+        return count < 0 ? LA_GENERAL : la_other_element_set(array, integers, count, value);
     }
     /* To an index that names one element, as an array without axes does, that is the element. */
     if ((PyList_CheckExact(value) && !la_index_makes_axes(array, index))
@@ -280,6 +327,23 @@ la_objects_set(PyObject *array, PyObject *index, PyObject *value)
     }
     int result = la_whole_set(array, index, stored);
     Py_DECREF(stored);
+    return result;
+}
+
+static int
+la_objects_set(PyObject *array, PyObject *index, PyObject *value)
+{
+    int type = la_fields(array)->descr->type_num;
+
+    if (type != NPY_OBJECT && type != NPY_VSTRING) {
+        return LA_GENERAL;
+    }
+    PyObject *taken = la_index_taken_plain(index);
+    if (taken == NULL) {
+        return PyErr_Occurred() ? -1 : LA_GENERAL;
+    }
+    int result = la_objects_set_taken(array, taken, value);
+    Py_DECREF(taken);
     return result;
 }
 
@@ -317,6 +381,22 @@ la_is_own(PyObject *array, PyObject *view)
            && la_statement_ends();
 }
 
+/* The view; NULL without an error: the general path. */
+static inline PyObject *
+la_subscript_view(PyObject *array, PyObject *index)
+{
+    la_target target;
+
+    if (LA_LIKELY(la_is_exact(array)) && la_target_find(array, index, &target)) {
+        PyObject *view = la_view_new(array, target.descr, target.nd, target.shape, target.strides,
+                                     target.data);
+        if (LA_LIKELY(view != NULL) || PyErr_Occurred()) {
+            return view;
+        }
+    }
+    return la_checked_view(array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+}
+
 /* -- the slots ----------------------------------------------------------------------- */
 
 PyObject *
@@ -334,13 +414,12 @@ la_subscript(PyObject *array, PyObject *index)
         }
         if (!PyErr_Occurred() && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)
                 && !la_augments(array, index)) {
-            result = la_other_element_get(array, integers, count);
+            result = la_other_element_get(array, integers, count, NULL);
         }
     }
     else if (la_facade_of(array)->buffer != NULL
              && la_index_makes_view(index, la_fields(array)->nd)) {
-        result = la_checked_view(
-            array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
+        result = la_subscript_view(array, index);
         if (result != NULL && la_augments(array, index)) {
             la_facade_of(result)->augmented = 1;
         }
@@ -400,7 +479,7 @@ la_item(PyObject *array, Py_ssize_t i)
         result = la_element_get(array, &index, 1);
         if (result == NULL && !PyErr_Occurred()
                 && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)) {
-            result = la_other_element_get(array, &index, 1);
+            result = la_other_element_get(array, &index, 1, NULL);
         }
         if (result == NULL && !PyErr_Occurred()) {
             la_item_check(array, i);

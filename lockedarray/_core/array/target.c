@@ -36,6 +36,9 @@ la_target_add_slice(la_target *target, PyObject *object, npy_intp length, npy_in
     if (count > 0) {
         target->data += start * stride;
     }
+    else {
+        step = 1;       /* as NumPy does it */
+    }
     /* Of one element the step may be any, and NumPy's stride is what is left of it. */
     la_target_add(target, count, (npy_intp)((npy_uintp)step * (npy_uintp)stride));
     return true;

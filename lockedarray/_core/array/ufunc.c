@@ -57,19 +57,25 @@ la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
 
     *general = true;
     call.count = call.operation.count = 0;
-    if (!la_is_exact(facade) || !la_index_is_plain(index)
-            || !la_call_add(&call, facade, LA_WRITE)
+    if (!la_is_exact(facade) || !la_call_add(&call, facade, LA_WRITE)
             || (value != NULL && !la_call_add(&call, value, LA_READ))) {
+        return NULL;
+    }
+    PyObject *taken = la_index_taken_plain(index);
+    if (taken == NULL) {
+        *general = !PyErr_Occurred();
         return NULL;
     }
     int begun = la_call_begin(&call);
     *general = begun == LA_GENERAL;
     if (begun != 0) {
+        Py_DECREF(taken);
         return NULL;
     }
-    PyObject *passed[] = {ufunc, call.raws[0], index, value == NULL ? NULL : call.raws[1]};
+    PyObject *passed[] = {ufunc, call.raws[0], taken, value == NULL ? NULL : call.raws[1]};
     PyObject *result = PyObject_VectorcallMethod(la_names.at, passed, value == NULL ? 3 : 4, NULL);
     la_call_end(&call);
+    Py_DECREF(taken);
     return result;
 }
 
