@@ -114,7 +114,7 @@ def _reduced(buffer: SharedBuffer, array: Any) -> tuple[Any, ...]:
     return _unpickled, (where, view)
 
 
-_OURS = frozenset({"_buffer", "_memory", "_owner", "_may_write", "_earlier"})
+_OURS = frozenset({"_buffer", "_owner", "_may_write", "_earlier"})
 
 
 def _unpickled(where: Any, view: Any) -> Any:

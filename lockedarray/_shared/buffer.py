@@ -16,7 +16,7 @@ import numpy as np
 
 from lockedarray._array.buffer import Buffer
 from lockedarray._array.facade import Facade
-from lockedarray._array.memory import Memory, plain_view
+from lockedarray._array.memory import Memory, memory_of, plain_view
 from lockedarray._cores import Holds, address, exchange_bodies, set_base, set_rows, was_exported
 from lockedarray._errors import LockTimeout, PoisonedError
 from lockedarray._holding import holding
@@ -78,7 +78,7 @@ class SharedBuffer(Buffer):
     def register(self, facade: Any) -> None:
         """Know `facade` from now on; see `Buffer.register`."""
         self.know(facade)
-        if facade._memory is not self.memory:
+        if memory_of(facade) is not self.memory:
             holding(self.moving, self._join, facade)
 
     def reduced(self, facade: Any) -> tuple[Any, ...]:
