@@ -124,7 +124,8 @@ def table_is_full(lock: _Lock) -> RuntimeError:
     """Return the error of a lock that has no room for another thread."""
     return RuntimeError(
         f"{lock_text(lock)}: too many threads of all processes use it, or have too many holds of "
-        "it at once: there is room for 256"
+        "it at once: there is room for 256 threads with eight holds each; or this thread uses too "
+        "many shared arrays at once"
     )
 
 

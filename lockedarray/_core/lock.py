@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 import lockedarray._core._native as _native
 from lockedarray._errors import (
     cannot_come_true,
+    closed_between,
     closes_cycle,
     held_beside,
     not_in_time,
@@ -376,6 +377,11 @@ def raise_poisoned(lock: RegionLockBase, pid: int, died: int, low: int, high: in
 def raise_full(lock: RegionLockBase) -> NoReturn:
     """Raise RuntimeError: the table that processes share has no room."""
     raise table_is_full(lock)
+
+
+def raise_closed(lock: RegionLockBase) -> NoReturn:
+    """Raise ValueError: the array is between processes, and closed in this one."""
+    raise closed_between(repr(lock.name))
 
 
 def raise_not_true(array: Any, timeout: float) -> NoReturn:

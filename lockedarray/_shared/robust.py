@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakMethod
 
 import numpy as np
 
@@ -34,9 +35,6 @@ _AREA = _native.control_size() if hasattr(_native, "control_size") else 0
 _FIRST_SERIAL = 1 << 60
 
 _GENERATION = 64  # where a header has it
-
-_mapped: list[Any] = []
-"""Control blocks that were used: the system may look into them until the process ends."""
 
 
 def _address(area: memoryview) -> int:
@@ -86,8 +84,8 @@ class Robust:
 
     def new_lock(self, name: str) -> RegionLock:
         lock: Any = RegionLock()
-        _mapped.append(self._control.bytes)
-        _native.share(lock, self._where(), self._follow, self._control.header.generation)
+        follow = WeakMethod(self._follow)
+        _native.share(lock, self._where(), follow, self._control.header.generation)
         lock._be_named(name)
         self._lock = lock
         return lock
@@ -108,8 +106,7 @@ class Robust:
     def leave(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
-            # What has it still finds the array closed.
-            _native.shared_followed(lock, (1 << 64) - 1)
+            _native.shared_close(lock)  # what has it still finds the array closed
         self._attachment.leave()
 
     def has_others(self) -> bool:

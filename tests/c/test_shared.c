@@ -10,7 +10,9 @@
 #include "check.h"
 #include "lock/change.h"
 #include "lock/fork.h"
-#include "lock/replica.h"
+#include "lock/poison.h"
+#include "lock/seats.h"
+#include "lock/shared.h"
 
 #define SECOND (1000 * LA_MILLISECOND)
 
@@ -63,7 +65,7 @@ static void
 teardown(void)
 {
     check_free();
-    la_shared_detach(&s);
+    la_shared_detach(&s, la_thread_self());
     la_lock_destroy(&s);
 }
 
@@ -659,8 +661,8 @@ act(void)
 static void
 act_and_be_killed(void)
 {
-    la_shared_last_step = (uint64_t)atomic_load(&common->numbers[0]);
-    atomic_store(&la_shared_steps, 0);
+    la_control_last_step = (uint64_t)atomic_load(&common->numbers[0]);
+    atomic_store(&la_control_steps, 0);
     act();
     atomic_store(&common->numbers[1], 1);       /* it had fewer steps than that */
 }
@@ -692,8 +694,8 @@ survive(void)
 static void
 survive_and_be_killed(void)
 {
-    la_shared_last_step = (uint64_t)atomic_load(&common->numbers[2]);
-    atomic_store(&la_shared_steps, 0);
+    la_control_last_step = (uint64_t)atomic_load(&common->numbers[2]);
+    atomic_store(&la_control_steps, 0);
     survive();
     atomic_store(&common->numbers[3], 1);
 }

@@ -3,55 +3,14 @@
  */
 #include "guard/between.h"
 
-#include "guard/refusal.h"
+#include "guard/following.h"
+#include "guard/region_lock.h"
 
-LA_THREAD_LOCAL bool la_between_recovers;
+#include "lock/poison.h"
 
 #if LA_HAS_CONTROL
 
 #include <errno.h>
-#include <time.h>
-
-/* What to call, by the serial number of the lock, when it is behind. */
-static PyObject *la_followers;
-
-static PyObject *
-la_follower_of(const la_lock *lock)
-{
-    PyObject *serial = PyLong_FromUnsignedLongLong(lock->serial);
-    PyObject *follower = serial == NULL ? NULL : PyDict_GetItemWithError(la_followers, serial);
-
-    Py_XDECREF(serial);
-    return Py_XNewRef(follower);
-}
-
-int
-la_between_follow(la_lock *lock)
-{
-    PyObject *follower = la_follower_of(lock);
-
-    if (follower == NULL) {
-        if (!PyErr_Occurred()) {        /* the array is gone, and what has its lock is not */
-            la_shared_follow(lock, la_shared_generation(lock));
-        }
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    PyObject *result = PyObject_CallNoArgs(follower);
-    Py_DECREF(follower);
-    if (result == NULL) {
-        return -1;
-    }
-    int followed = PyObject_IsTrue(result);
-    Py_DECREF(result);
-    if (followed == 0) {
-        Py_BEGIN_ALLOW_THREADS          /* another thread is about to */
-        struct timespec moment = {0, LA_MILLISECOND / 10};
-        (void)nanosleep(&moment, NULL);
-        Py_END_ALLOW_THREADS
-        return PyErr_CheckSignals();
-    }
-    return followed < 0 ? -1 : 0;
-}
 
 /* The lock of a RegionLock that is between processes; NULL with an error. */
 static la_lock *
@@ -115,35 +74,24 @@ la_between_share(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_ValueError, "a new RegionLock is to be shared");
         return NULL;
     }
-    la_shared *shared = la_shared_attach(lock, (void *)address);
-    if (shared == NULL) {
+    if (la_shared_attach(lock, (void *)address) == NULL) {
         return PyErr_NoMemory();
     }
+    la_between_set_follower(lock, follower);
     la_shared_follow(lock, generation);
-    PyObject *serial = PyLong_FromUnsignedLongLong(lock->serial);
-    int result = serial == NULL ? -1 : PyDict_SetItem(la_followers, serial, follower);
-    Py_XDECREF(serial);
-    if (result < 0) {
-        la_shared_detach(lock);
-        return NULL;
-    }
     Py_RETURN_NONE;
 }
 
 static PyObject *
-la_between_unshare(PyObject *Py_UNUSED(module), PyObject *object)
+la_between_close(PyObject *Py_UNUSED(module), PyObject *object)
 {
     la_lock *lock = la_between_lock(object);
-    PyObject *serial = lock == NULL ? NULL : PyLong_FromUnsignedLongLong(lock->serial);
+    la_thread *thread = lock == NULL ? NULL : la_thread_here();
 
-    if (serial == NULL) {
+    if (thread == NULL) {
         return NULL;
     }
-    if (PyDict_DelItem(la_followers, serial) < 0) {
-        PyErr_Clear();
-    }
-    Py_DECREF(serial);
-    la_shared_detach(lock);
+    la_shared_close(lock, thread);
     Py_RETURN_NONE;
 }
 
@@ -249,8 +197,10 @@ static PyMethodDef la_between_methods[] = {
      "Make one in zeroed memory: its address, the serial number of its lock, the generation."},
     {"control_is_known", la_between_is_known, METH_O, "Whether one is of this version."},
     {"share", la_between_share, METH_VARARGS,
-     "Have a new lock be between processes: lock, address, what follows, generation."},
-    {"unshare", la_between_unshare, METH_O, "Leave it, in this process."},
+     "Have a new lock be between processes: lock, address, a weak reference to what follows, "
+     "generation."},
+    {"shared_close", la_between_close, METH_O,
+     "Nobody holds it; whoever asks for it from now on is told that it is closed."},
     {"shared_publish", la_between_publish, METH_VARARGS,
      "Tell all processes of a generation, which this one has."},
     {"shared_followed", la_between_followed, METH_VARARGS, "This process has a generation."},
@@ -266,17 +216,10 @@ static PyMethodDef la_between_methods[] = {
 int
 la_between_add(PyObject *module)
 {
-    la_followers = PyDict_New();
-    return la_followers == NULL ? -1 : PyModule_AddFunctions(module, la_between_methods);
+    return PyModule_AddFunctions(module, la_between_methods);
 }
 
 #else
-
-int
-la_between_follow(la_lock *Py_UNUSED(lock))
-{
-    return 0;
-}
 
 int
 la_between_add(PyObject *Py_UNUSED(module))

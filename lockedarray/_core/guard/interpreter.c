@@ -3,7 +3,7 @@
  */
 #include "guard/interpreter.h"
 
-#include "guard/between.h"
+#include "guard/following.h"
 
 #include "guard/observer.h"
 
@@ -111,6 +111,17 @@ la_main_thread_init(void)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+/* To be tried again; LA_INTERRUPTED, with an error set; or LA_TIMEOUT if it is behind still. */
+static la_status
+la_hold_follow(la_lock *lock, int64_t deadline)
+{
+    if (la_between_follow(lock) < 0) {
+        return LA_INTERRUPTED;
+    }
+    return la_shared_is_behind(lock) && deadline != LA_NEVER && la_now() >= deadline
+        ? LA_TIMEOUT : LA_OK;
+}
+
 LA_COLD la_status
 la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
              la_deadlock *deadlock)
@@ -127,12 +138,13 @@ la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
     }
     else {
         hold->recovers = la_between_recovers;
-        while ((status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock)) == LA_OK
-                && la_shared_is_behind(lock)) {
+        status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
+        while (status == LA_OK && la_shared_is_behind(lock)) {
             la_give_back(hold, self);
-            if (la_between_follow(lock) < 0) {
-                status = LA_INTERRUPTED;
-                break;
+            status = la_hold_follow(lock, deadline);
+            if (status == LA_OK) {
+                hold->recovers = la_between_recovers;
+                status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
             }
         }
     }

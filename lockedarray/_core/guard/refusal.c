@@ -5,7 +5,7 @@
 #include "guard/refusal.h"
 
 #include "lock/blockers.h"
-#include "lock/shared.h"
+#include "lock/poison.h"
 
 static PyObject *la_words_module;
 
@@ -110,6 +110,10 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
     }
     else if (status == LA_FULL) {
         words = la_words("raise_full");
+        result = words == NULL ? NULL : PyObject_CallFunction(words, "O", lock);
+    }
+    else if (status == LA_CLOSED) {
+        words = la_words("raise_closed");
         result = words == NULL ? NULL : PyObject_CallFunction(words, "O", lock);
     }
     else {

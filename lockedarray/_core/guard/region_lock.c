@@ -3,6 +3,8 @@
  */
 #include "guard/region_lock.h"
 
+#include "guard/following.h"
+
 #include "lock/shared.h"
 
 #include <stddef.h>
@@ -87,6 +89,9 @@ static int
 la_region_lock_traverse(PyObject *object, visitproc visit, void *arg)
 {
     Py_VISIT(((la_region_lock *)object)->below);
+    if (((la_region_lock *)object)->lock != NULL) {
+        Py_VISIT(la_between_follower(((la_region_lock *)object)->lock));
+    }
     Py_VISIT(Py_TYPE(object));
     return 0;
 }
@@ -114,7 +119,9 @@ la_region_lock_dealloc(PyObject *object)
     if (self->lock != NULL) {
         /* Holds and Buffers keep the lock alive: nobody holds it. */
 #if LA_HAS_CONTROL
-        la_shared_detach(self->lock);
+        PyObject *follower = la_between_follower(self->lock);
+        la_shared_detach(self->lock, la_thread_current);
+        Py_XDECREF(follower);
 #endif
         la_lock_destroy(self->lock);
     }

@@ -8,11 +8,12 @@
 #include "lock/acquire.h"
 
 #include "lock/awaiting.h"
-#include "lock/shared.h"
+#include "lock/seats.h"
+#include "lock/shared_sleep.h"
 
 /* Not results of la_acquire. */
-#define LA_WAITING ((la_status)(LA_FULL + 1))           /* the thread is queued */
-#define LA_CALLED ((la_status)(LA_FULL + 2))            /* and has a signal to look for */
+#define LA_WAITING ((la_status)(LA_CLOSED + 1))           /* the thread is queued */
+#define LA_CALLED ((la_status)(LA_CLOSED + 2))            /* and has a signal to look for */
 
 /* Under the mutex: takes the hold for the thread itself. */
 static void
@@ -33,7 +34,7 @@ la_waiter_try(la_hold *waiter, bool may_join)
     }
     la_obstacle obstacle = la_obstacle_locked(waiter);
     if (obstacle != LA_NOTHING && waiter->lock->shared != NULL
-            && la_shared_bury(waiter->lock, &wakes)) {
+            && la_queue_bury_locked(waiter->lock, &wakes)) {
         obstacle = la_obstacle_locked(waiter);
     }
     if (obstacle == LA_NOTHING) {
@@ -165,7 +166,7 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t *slice)
         la_lock_enter(lock, self);
         status = la_waiter_woken_locked(waiter, reason, interruptible, &wakes);
         if (status == LA_CALLED && waiter->nested) {
-            waiter->wanted_by->waits = NULL;
+            la_owner_wait(waiter->wanted_by, NULL);
         }
         la_lock_leave(lock, self, &wakes);
         if (may_go_away) {
@@ -216,13 +217,14 @@ la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
 {
     bool nested = la_thread_holds_any(waiter->thread);
     la_lock *lock = waiter->lock;
+    la_wakes wakes = {0};
     la_status status;
 
     if (nested) {
         la_graph_lock();
         if (lock->shared != NULL) {
             /* What stands for others is in the graph for as long as this lasts. */
-            la_shared_enter(lock, waiter->thread);
+            la_lock_enter(lock, waiter->thread);
         }
     }
     if (comes_back) {
@@ -239,7 +241,7 @@ la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
             status = LA_DEADLOCK;
         }
         if (lock->shared != NULL) {
-            la_shared_leave(lock, waiter->thread);
+            la_lock_leave(lock, waiter->thread, &wakes);
         }
         la_graph_unlock();
     }
@@ -499,6 +501,9 @@ static la_status
 la_acquire_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
                   const la_wait_hooks *hooks, la_deadlock *deadlock)
 {
+    if (la_shared_is_closed(lock)) {
+        return LA_CLOSED;
+    }
     if (la_shared_claim(lock, hold, self)) {
         return LA_OK;
     }
@@ -568,6 +573,9 @@ la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self)
     bool held;
 
     if (lock->shared != NULL) {
+        if (la_shared_is_closed(lock)) {
+            return false;
+        }
         if (la_shared_claim(lock, hold, self)) {
             return true;
         }

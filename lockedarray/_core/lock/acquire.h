@@ -33,6 +33,7 @@ typedef enum {
     LA_INTERRUPTED,     /* check_interrupt said so */
     LA_POISONED,        /* a process died while it wrote there (shared.h) */
     LA_FULL,            /* no more threads can share the lock, or hold more of it */
+    LA_CLOSED,          /* it is between processes, and closed in this one (shared.h) */
 } la_status;
 
 /*

@@ -247,7 +247,7 @@ la_await_end(la_thread *self)
     while ((hold = atomic_load_explicit(&self->awaiting, memory_order_relaxed)) != NULL) {
         la_await_unlist_locked(hold);
         if (hold->nested) {
-            hold->wanted_by->waits = NULL;
+            la_owner_wait(hold->wanted_by, NULL);
             hold->nested = false;   /* its owner may wait for something else by then */
         }
         (void)la_await_unqueue(hold, self, false);
@@ -282,7 +282,7 @@ la_await_fork_child(void (*empty)(la_lock *lock))
         while ((hold = atomic_load_explicit(&thread->awaiting, memory_order_relaxed)) != NULL) {
             empty(hold->lock);
             la_await_unlist_locked(hold);
-            hold->wanted_by->waits = NULL;
+            la_owner_wait(hold->wanted_by, NULL);
             hold->queued = hold->nested = false;
             atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
             atomic_store_explicit(&hold->waking, false, memory_order_relaxed);

@@ -3,7 +3,8 @@
  */
 #include "lock/change.h"
 
-#include "lock/shared.h"
+#include "lock/seats.h"
+#include "lock/shared_sleep.h"
 
 static la_mutex la_changes_mutex;
 static la_hold *la_changes;         /* all watches there are, by outer and newer */

@@ -55,7 +55,7 @@ typedef enum {
 
 #include "lock/compiler.h"
 
-#define LA_CONTROL_LAYOUT 1     /* one more whenever anything here changes */
+#define LA_CONTROL_LAYOUT 2     /* one more whenever anything here changes */
 #define LA_ENTRIES 256
 #define LA_ENTRY_SLOTS 8
 
@@ -69,6 +69,7 @@ typedef enum {
 #define LA_SLOT_ASIDE UINT32_C(4)
 #define LA_SLOT_IN_GRAPH UINT32_C(8)
 #define LA_SLOT_RECOVERS UINT32_C(16)
+#define LA_SLOT_TRYING UINT32_C(32)     /* also of a hold */
 
 /* Written by its owner before it is published; then under the monitor. */
 typedef struct {
@@ -116,6 +117,68 @@ typedef struct {
     _Atomic(uint64_t) state;
     la_control_entry entries[LA_ENTRIES];
 } la_control;
+
+/* How many bytes a control block takes. */
+size_t la_control_size(void);
+
+/* Makes one in zeroed memory, aligned to a cache line, with the first generation: 0, or an errno. */
+int la_control_init(void *memory, uint64_t serial, uint64_t generation);
+
+/* Is it one that this code knows, and made by la_control_init? */
+bool la_control_is_known(const void *memory);
+
+/*
+ * Maps it once more, for as long as a thread of this process has something locked in it, as the
+ * system walks through that when the thread ends; NULL: it can not be.
+ */
+la_control *la_control_map(void *memory);
+void la_control_unmap(la_control *control);
+
+/* A mutex that processes share, and that tells when one died that had it: 0, or an errno. */
+int la_robust_init(pthread_mutex_t *mutex);
+
+/* Where such a one has the word that the system sets when its owner dies. */
+_Atomic(uint32_t) *la_robust_word(pthread_mutex_t *mutex);
+
+/* The monitor, for as long as it takes; true when somebody had died in it. */
+bool la_control_lock(la_control *control);
+void la_control_unlock(la_control *control);
+
+/* Under the monitor: brings what is in the state word into the slots. */
+void la_control_list(la_control *control);
+
+/* Wakes the thread that has this word; or all, to look again, and at whom to watch. */
+void la_control_wake(_Atomic(uint32_t) *wake);
+void la_control_wake_all_locked(la_control *control);
+
+static inline la_control_slot *
+la_control_slot_at(la_control *control, uint32_t number)
+{
+    return &control->entries[number / LA_ENTRY_SLOTS].slots[number % LA_ENTRY_SLOTS];
+}
+
+static inline _Atomic(uint32_t) *
+la_control_state_at(la_control *control, uint32_t number)
+{
+    return &control->entries[number / LA_ENTRY_SLOTS].states[number % LA_ENTRY_SLOTS];
+}
+
+/* Is an entry somebody's? */
+static inline bool
+la_entry_is_used(const la_control *control, uint32_t entry)
+{
+    return atomic_load_explicit(&control->used[entry / 64], memory_order_relaxed) >> (entry % 64) & 1;
+}
+
+/* What LA_DEBUG builds call between two steps of the protocol, to be killed there. */
+#ifdef LA_DEBUG
+extern _Atomic(uint64_t) la_control_steps;
+extern uint64_t la_control_last_step;   /* 0: none */
+void la_control_step(void);
+#define LA_STEP() la_control_step()
+#else
+#define LA_STEP() ((void)0)
+#endif
 
 #else
 #define LA_HAS_CONTROL 0

@@ -5,8 +5,6 @@
  */
 #include "lock/cycles.h"
 
-#include "lock/shared.h"
-
 static la_mutex la_graph_mutex;
 static uint64_t la_graph_walks;     /* numbers the walks, under the mutex */
 
@@ -49,7 +47,7 @@ typedef struct {
 static bool
 la_hold_in_graph(const la_hold *waiter)
 {
-    return waiter->wanted_by->waits == waiter;
+    return la_owner_waits(waiter->wanted_by) == waiter;
 }
 
 /* True when the edge closes a cycle. */
@@ -84,8 +82,8 @@ la_owner_waiter_beside(const la_owner *owner)
     la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
     la_owner *current = thread == NULL ? NULL : la_thread_owner(thread);
 
-    return current != NULL && current != owner && current->waits != NULL
-           && current->waits->thread == thread ? current->waits : NULL;
+    return current != NULL && current != owner && la_owner_waits(current) != NULL
+           && la_owner_waits(current)->thread == thread ? la_owner_waits(current) : NULL;
 }
 
 typedef struct {
@@ -99,7 +97,7 @@ la_walk_to_holder(la_hold *hold, void *context)
     la_walk_step *step = context;
     /* Relaxed: linked, so the owner changes under the mutex only. */
     const la_owner *owner = atomic_load_explicit(&hold->owner, memory_order_relaxed);
-    la_hold *to = owner->waits;
+    la_hold *to = la_owner_waits(owner);
 
     step->walk->beside = owner;
     if (to != NULL && la_walk_along(step->walk, step->waiter, to, false)) {
@@ -297,12 +295,12 @@ la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
 {
     la_walk walk;
 
-    waiter->wanted_by->waits = waiter;
+    la_owner_wait(waiter->wanted_by, waiter);
     if (la_walk_closes(&walk, waiter, true)) {
         if (deadlock != NULL) {
             la_walk_describe(&walk, deadlock);
         }
-        waiter->wanted_by->waits = NULL;
+        la_owner_wait(waiter->wanted_by, NULL);
         return true;
     }
     /* Each time one of them heeds fewer, or has left; and hard edges come only to who does
@@ -317,6 +315,6 @@ void
 la_graph_remove(la_hold *waiter)
 {
     la_graph_lock();
-    waiter->wanted_by->waits = NULL;
+    la_owner_wait(waiter->wanted_by, NULL);
     la_graph_unlock();
 }

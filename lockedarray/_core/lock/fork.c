@@ -31,7 +31,9 @@
 
 #include "lock/awaiting.h"
 #include "lock/change.h"
+#include "lock/entries.h"
 #include "lock/registry.h"
+#include "lock/seats.h"
 #include "lock/shared.h"
 
 void
@@ -41,13 +43,13 @@ la_fork_prepare(void)
     la_registry_fork_prepare();
     la_changes_fork_prepare();
     la_await_fork_prepare();
-    la_shared_fork_prepare();
+    la_entries_fork_prepare();
 }
 
 void
 la_fork_parent(void)
 {
-    la_shared_fork_parent();
+    la_entries_fork_parent();
     la_await_fork_parent();
     la_changes_fork_parent();
     la_registry_fork_parent();

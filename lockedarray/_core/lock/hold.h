@@ -202,6 +202,16 @@ la_hold_chain(la_hold *hold, la_hold *other)
     hold->also = other;
 }
 
+/* Is a part of it a write? */
+static inline bool
+la_hold_writes(const la_hold *hold)
+{
+    while (hold != NULL && hold->mode != LA_WRITE) {
+        hold = hold->also;
+    }
+    return hold != NULL;
+}
+
 /* Relaxed: only compared, or read by the owner's thread or under the lock's mutex. */
 static inline la_owner *
 la_hold_owner(const la_hold *hold)

@@ -18,7 +18,9 @@
  *                      the end of the thread takes, and in a forked child
  *   abandoned          pushed to under the registry's mutex, taken by its thread
  *   thread             written under the registry's mutex
- *   waits              under the mutex of the wait-for graph
+ *   waits              written under the mutex of the wait-for graph, or of what stands for an
+ *                      owner of another process under the monitor; atomic, as it is told to
+ *                      other processes under that monitor alone
  *   subject            relaxed, and only compared, or shown
  *   next, previous,    under the registry's mutex
  *   beside, stays
@@ -46,7 +48,7 @@ struct la_owner {
     _Atomic(uint64_t) subject;
 
     _Atomic(uint32_t) awaits;       /* its waits that no thread sleeps in (awaiting.h) */
-    la_hold *waits;                 /* set while it waits and is waited for */
+    _Atomic(la_hold *) waits;       /* set while it waits and is waited for */
 
     la_owner *next, *previous;      /* bound to the same thread; or, by next, unused */
     bool beside;                    /* among those others of its thread */
@@ -58,6 +60,28 @@ static inline bool
 la_owner_holds_any(const la_owner *owner)
 {
     return atomic_load_explicit(&owner->holds, memory_order_relaxed) != NULL;
+}
+
+/* Relaxed, all three: see above. */
+static inline la_hold *
+la_owner_waits(const la_owner *owner)
+{
+    return atomic_load_explicit(&owner->waits, memory_order_relaxed);
+}
+
+static inline void
+la_owner_wait(la_owner *owner, la_hold *waiter)
+{
+    atomic_store_explicit(&owner->waits, waiter, memory_order_relaxed);
+}
+
+/* If it is this that it waits for. */
+static inline void
+la_owner_stop_waiting(la_owner *owner, const la_hold *waiter)
+{
+    if (la_owner_waits(owner) == waiter) {
+        la_owner_wait(owner, NULL);
+    }
 }
 
 static inline uint64_t

@@ -4,19 +4,10 @@
  */
 #include "lock/queue.h"
 
-#include "lock/shared.h"
+#include "lock/burial.h"
+#include "lock/monitor.h"
 
 static void la_lock_check_locked(const la_lock *lock);
-
-/* Is a part of it a write? */
-static bool
-la_hold_writes(const la_hold *hold)
-{
-    while (hold != NULL && hold->mode != LA_WRITE) {
-        hold = hold->also;
-    }
-    return hold != NULL;
-}
 
 /* Makes the room for indexes, which few locks need, before the mutex is taken. Without
    memory the sets stay lists. */
@@ -46,6 +37,29 @@ la_lock_point_to_indexes_locked(la_lock *lock)
     }
 }
 
+bool
+la_queue_bury_locked(la_lock *lock, la_wakes *wakes)
+{
+    if (!la_shared_bury_locked(lock->shared)) {
+        return false;
+    }
+    la_queue_call_all_locked(lock, wakes);
+    return true;
+}
+
+/* Somebody died in the monitor, perhaps between a grant and the wake-up: all look again. */
+static LA_COLD void
+la_lock_call_for_dead_locked(la_lock *lock)
+{
+    la_wakes wakes = {0};
+
+    if (!la_queue_bury_locked(lock, &wakes)) {
+        la_queue_call_all_locked(lock, &wakes);
+    }
+    la_wakes_make(&wakes);
+    la_shared_called_locked(lock->shared);
+}
+
 static void
 la_lock_take_mutex(la_lock *lock, la_thread *self)
 {
@@ -58,8 +72,8 @@ la_lock_take_mutex(la_lock *lock, la_thread *self)
         atomic_store_explicit(&self->inside, lock, memory_order_relaxed);
         la_mutex_lock(&lock->mutex);
     }
-    else {
-        la_shared_enter(lock, self);
+    else if (la_shared_enter(lock, self)) {
+        la_lock_call_for_dead_locked(lock);
     }
     la_lock_point_to_indexes_locked(lock);
 }
@@ -292,20 +306,9 @@ la_wakes_add(la_wakes *wakes, la_hold *waiter)
 }
 
 void
-la_holds_link_quietly(la_lock *lock, la_hold *hold, la_owner *owner)
-{
-    LA_ASSERT(hold->lock == lock);
-    atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
-    la_hold_set_add(&lock->holds, hold, owner);
-    if (la_hold_writes(hold)) {
-        lock->writes++;
-    }
-}
-
-void
 la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner)
 {
-    la_holds_link_quietly(lock, hold, owner);
+    la_lock_link(lock, hold, owner);
     if (!LA_LIKELY(lock->shared == NULL)) {
         la_shared_note(hold, LA_SLOT_HELD);
     }
@@ -320,18 +323,9 @@ la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner)
 }
 
 void
-la_holds_unlink_quietly(la_lock *lock, la_hold *hold)
-{
-    la_hold_set_remove(&lock->holds, hold);
-    if (la_hold_writes(hold)) {
-        lock->writes--;
-    }
-}
-
-void
 la_holds_unlink_locked(la_lock *lock, la_hold *hold)
 {
-    la_holds_unlink_quietly(lock, hold);
+    la_lock_unlink(lock, hold);
     if (!LA_LIKELY(lock->shared == NULL)) {
         la_shared_note(hold, LA_SLOT_FREE);
     }
@@ -397,7 +391,9 @@ la_hold_is_for_good(la_hold *hold, void *any)
 {
     *(bool *)any = true;
     /* Relaxed: who clears it is done with it, and asks nobody. */
-    return !atomic_load_explicit(&hold->trying, memory_order_relaxed);
+    return !(LA_LIKELY(hold->lock->shared == NULL)
+             ? atomic_load_explicit(&hold->trying, memory_order_relaxed)
+             : la_shared_is_trying(hold));
 }
 
 bool
@@ -486,8 +482,9 @@ la_waiter_grant_locked(la_hold *waiter, la_wakes *wakes)
     la_queue_unlink_locked(waiter);
     /* It has waited, and will have it for longer than a moment. */
     atomic_store_explicit(&waiter->trying, false, memory_order_relaxed);
-    la_holds_link_quietly(waiter->lock, waiter, waiter->wanted_by);
+    la_lock_link(waiter->lock, waiter, waiter->wanted_by);
     if (!LA_LIKELY(waiter->lock->shared == NULL)) {
+        la_shared_mark_trying(waiter);
         la_shared_note(waiter, LA_SLOT_GRANTED);    /* in one step: it never has nothing */
     }
     waiter->told = true;

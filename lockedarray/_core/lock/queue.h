@@ -59,15 +59,17 @@ void la_lock_list_again(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_link_locked(la_lock *lock, la_hold *hold, la_owner *owner);
 void la_holds_unlink_locked(la_lock *lock, la_hold *hold);
 
-/* The same where the processes that share the lock know already. */
-void la_holds_link_quietly(la_lock *lock, la_hold *hold, la_owner *owner);
-void la_holds_unlink_quietly(la_lock *lock, la_hold *hold);
-
 /* It is as new, but for its number and what it is known by. */
 void la_lock_empty(la_lock *lock);
 
 /* Everybody who waits, for the lock or for a change, is to look again. */
 void la_queue_call_all_locked(la_lock *lock, la_wakes *wakes);
+
+/*
+ * Of a lock between processes: sees to threads that have died. True if there were any: what was in the
+ * way may be gone, and everybody who waits looks again.
+ */
+bool la_queue_bury_locked(la_lock *lock, la_wakes *wakes);
 
 /* Does one thread sleep in both waits? Then it comes back to the later one first. */
 static inline bool

@@ -94,6 +94,27 @@ la_lock_init(la_lock *lock, uint64_t serial)
     lock->unbiased_until = INT64_MIN;
 }
 
+/* Under the mutex: into the list, and out of it. */
+static inline void
+la_lock_link(la_lock *lock, la_hold *hold, la_owner *owner)
+{
+    LA_ASSERT(hold->lock == lock);
+    atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
+    la_hold_set_add(&lock->holds, hold, owner);
+    if (la_hold_writes(hold)) {
+        lock->writes++;
+    }
+}
+
+static inline void
+la_lock_unlink(la_lock *lock, la_hold *hold)
+{
+    la_hold_set_remove(&lock->holds, hold);
+    if (la_hold_writes(hold)) {
+        lock->writes--;
+    }
+}
+
 static inline void
 la_lock_destroy(la_lock *lock)
 {

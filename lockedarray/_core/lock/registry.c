@@ -9,7 +9,8 @@
 #include <stdlib.h>
 
 #include "lock/awaiting.h"
-#include "lock/shared.h"
+#include "lock/entries.h"
+#include "lock/seats.h"
 
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
@@ -401,7 +402,7 @@ la_thread_end(la_thread *self)
     la_owner_bind(&self->own, NULL);
     la_pool_give(self);
     la_registry_leave(self, &wakes);
-    la_shared_thread_end(self);
+    la_entries_end(self);
     la_mutex_lock(&la_registry_mutex);
     la_thread_current = NULL;
     self->used = false;
@@ -521,7 +522,7 @@ la_registry_fork_child(void)
             continue;
         }
         la_owner *owner = la_thread_owner(thread);
-        owner->waits = NULL;
+        la_owner_wait(owner, NULL);
         la_owner_bind(owner, NULL);
         for (owner = thread->others; owner != NULL; owner = owner->next) {
             owner->beside = false;

@@ -1,31 +1,15 @@
 /*
  * Bringing the RegionLock of this process up to the table that it shares with others.
  */
-#if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE
-#endif
-
 #include "lock/replica.h"
 
 #if LA_HAS_CONTROL
 
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#define LA_FUTEX_WAKE_SHARED 1
+#include <string.h>
 
 /* A bit that no subject of this process has: what stands for others is told apart by it. */
 #define LA_SUBJECT_ELSEWHERE (UINT64_C(1) << 63)
-
-void
-la_shared_wake(_Atomic(uint32_t) *wake)
-{
-    /* Release: pairs with the acquire of la_shared_enter, which finds what it is woken for. */
-    atomic_fetch_add_explicit(wake, 1, memory_order_release);
-    LA_STEP();
-    syscall(SYS_futex, wake, LA_FUTEX_WAKE_SHARED, INT32_MAX, NULL, NULL, 0);
-}
 
 void
 la_shared_notify(la_hold *waiter)
@@ -34,22 +18,105 @@ la_shared_notify(la_hold *waiter)
     la_control_entry *entry =
         &shared->control->entries[(waiter->shared_slot - 1) / LA_ENTRY_SLOTS];
     /* Its thread may have several entries, and sleeps by the first. */
-    la_shared_wake(&shared->control->entries[entry->home].wake);
+    la_control_wake(&shared->control->entries[entry->home].wake);
+}
+
+/* What others are to know of a waiter. */
+static uint32_t
+la_waiter_flags(const la_hold *waiter)
+{
+    return (waiter->signalled ? LA_SLOT_SIGNALLED : 0) | (waiter->away ? LA_SLOT_AWAY : 0)
+        | (waiter->aside ? LA_SLOT_ASIDE : 0)
+        | (la_owner_waits(waiter->wanted_by) == waiter ? LA_SLOT_IN_GRAPH : 0)
+        | (waiter->recovers ? LA_SLOT_RECOVERS : 0) | la_hold_trying_flag(waiter);
+}
+
+void
+la_shared_mark_trying(la_hold *hold)
+{
+    if (hold->shared_slot == 0) {
+        return;                 /* it will be written with the rest */
+    }
+    la_control_slot *slot = la_control_slot_at(hold->lock->shared->control, hold->shared_slot - 1);
+    uint32_t flags = atomic_load_explicit(&slot->flags, memory_order_relaxed);
+    /* Of a hold, which nobody else writes to; or under the monitor. */
+    atomic_store_explicit(&slot->flags, (flags & ~LA_SLOT_TRYING) | la_hold_trying_flag(hold),
+                          memory_order_relaxed);
+}
+
+bool
+la_shared_is_trying(const la_hold *hold)
+{
+    const la_control_slot *slot =
+        la_control_slot_at(hold->lock->shared->control, hold->shared_slot - 1);
+
+    return (atomic_load_explicit(&slot->flags, memory_order_relaxed) & LA_SLOT_TRYING) != 0;
+}
+
+void
+la_shared_note(la_hold *hold, la_slot_state state)
+{
+    la_shared *shared = hold->lock->shared;
+    uint32_t number = hold->shared_slot - 1;
+
+    LA_ASSERT(hold->shared_slot != 0);
+    if (state == LA_SLOT_WAITING || state == LA_SLOT_WATCHING) {
+        la_control_slot *slot = la_control_slot_at(shared->control, number);
+        slot->ticket = hold->ticket;
+        slot->since = hold->since;
+        atomic_store_explicit(&slot->heeds, hold->heeds, memory_order_relaxed);
+        atomic_store_explicit(&slot->flags, la_waiter_flags(hold), memory_order_relaxed);
+        shared->control->tickets = hold->lock->tickets;
+    }
+    LA_STEP();
+    /* Release: a repair finds what was written before. */
+    atomic_store_explicit(la_control_state_at(shared->control, number), state,
+                          memory_order_release);
+    LA_STEP();
+    la_mirror_at(shared, number)->linked = la_state_linked(state);
+    shared->changed = true;
+}
+
+/* One store to its own slot: what others may do to it meanwhile is to look. */
+void
+la_shared_accept(la_hold *hold)
+{
+    atomic_store_explicit(
+        la_control_state_at(hold->lock->shared->control, hold->shared_slot - 1), LA_SLOT_HELD,
+        memory_order_release);
+    LA_STEP();
+}
+
+bool
+la_shared_is_poisoned(const la_hold *hold)
+{
+    const la_shared *shared = hold->lock->shared;
+
+    return shared->blind
+           || (shared->poisons.first != NULL && !hold->recovers
+               && la_hold_set_find(&shared->poisons, hold, NULL, NULL, NULL) != NULL);
 }
 
 /* -- who stands for others ----------------------------------------------------------- */
 
+/* Cleared; NULL when out of memory. */
+static void *
+la_new_aligned(size_t alignment, size_t size)
+{
+    void *made = aligned_alloc(alignment, size);
+
+    return made == NULL ? NULL : memset(made, 0, size);
+}
+
 static la_thread *
 la_thread_stand_in(void)
 {
-    char *block = calloc(1, sizeof(la_thread) + LA_CACHE_LINE);
+    la_thread *thread = la_new_aligned(_Alignof(la_thread), sizeof(la_thread));
 
-    if (block == NULL) {
-        return NULL;
+    if (thread != NULL) {
+        la_parker_init(&thread->parker);
+        atomic_init(&thread->owner, &thread->own);
     }
-    la_thread *thread = (la_thread *)(block + LA_CACHE_LINE - (uintptr_t)block % LA_CACHE_LINE);
-    la_parker_init(&thread->parker);
-    atomic_init(&thread->owner, &thread->own);
     return thread;
 }
 
@@ -67,6 +134,30 @@ la_seat_of_other(la_shared *shared, uint32_t entry)
         }
     }
     return seat;
+}
+
+void
+la_seat_clear(la_seat *seat)
+{
+    while (seat->owners != NULL) {
+        la_stand_in *next = seat->owners->next;
+        free(seat->owners);
+        seat->owners = next;
+    }
+    free(seat->stand_in);
+    seat->stand_in = NULL;
+    for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
+        free(seat->slots[i].stand_in);
+        seat->slots[i] = (la_mirror){.stand_in = NULL};
+    }
+    atomic_store_explicit(&seat->mine, NULL, memory_order_relaxed);
+}
+
+void
+la_seat_free(la_seat *seat)
+{
+    la_seat_clear(seat);
+    free(seat);
 }
 
 /* The one with this subject, or one that nobody needs any more. */
@@ -124,12 +215,10 @@ static la_hold *
 la_hold_stand_in(la_shared *shared, la_mirror *mirror, uint32_t number)
 {
     if (mirror->stand_in == NULL) {
-        char *block = calloc(1, sizeof(la_hold) + LA_CACHE_LINE);
-        if (block == NULL) {
+        mirror->stand_in = la_new_aligned(_Alignof(la_hold), sizeof(la_hold));
+        if (mirror->stand_in == NULL) {
             return NULL;
         }
-        mirror->stand_in =
-            (la_hold *)(block + LA_CACHE_LINE - (uintptr_t)block % LA_CACHE_LINE);
         mirror->stand_in->lock = shared->lock;
         mirror->stand_in->notify = la_shared_notify;
         mirror->stand_in->shared_slot = number + 1;
@@ -197,14 +286,12 @@ la_mirror_unlink(la_shared *shared, la_mirror *mirror)
 
     switch (mirror->linked) {
     case LA_SLOT_HELD:
-        la_holds_unlink_quietly(lock, hold);
+        la_lock_unlink(lock, hold);
         break;
     case LA_SLOT_WAITING:
         la_hold_set_remove(&lock->waiters, hold);
         hold->queued = false;
-        if (hold->wanted_by->waits == hold) {
-            hold->wanted_by->waits = NULL;
-        }
+        la_owner_stop_waiting(hold->wanted_by, hold);
         break;
     case LA_SLOT_WATCHING:
         la_hold_set_remove(&lock->changes, hold);
@@ -249,13 +336,14 @@ la_waiter_read_flags(const la_control_slot *slot, la_hold *waiter)
     waiter->away = (flags & LA_SLOT_AWAY) != 0;
     waiter->aside = (flags & LA_SLOT_ASIDE) != 0;
     waiter->recovers = (flags & LA_SLOT_RECOVERS) != 0;
+    atomic_store_explicit(&waiter->trying, (flags & LA_SLOT_TRYING) != 0, memory_order_relaxed);
     waiter->nested = in_graph;
     waiter->heeds = atomic_load_explicit(&slot->heeds, memory_order_relaxed);
     if (in_graph) {
-        waiter->wanted_by->waits = waiter;
+        la_owner_wait(waiter->wanted_by, waiter);
     }
-    else if (waiter->wanted_by->waits == waiter) {
-        waiter->wanted_by->waits = NULL;
+    else {
+        la_owner_stop_waiting(waiter->wanted_by, waiter);
     }
 }
 
@@ -305,7 +393,7 @@ la_mirror_update_other(la_shared *shared, la_seat *seat, uint32_t number, la_arr
     atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
     switch (linked) {
     case LA_SLOT_HELD:
-        la_holds_link_quietly(shared->lock, hold, owner);
+        la_lock_link(shared->lock, hold, owner);
         break;
     case LA_SLOT_POISONED:
         la_hold_set_add(&shared->poisons, hold, owner);
@@ -350,7 +438,7 @@ la_mirror_update_mine(la_shared *shared, la_mirror *mirror, uint32_t number)
     case LA_SLOT_RELEASING:
         if (mirror->linked == LA_SLOT_FREE) {       /* it was in the state word */
             mirror->linked = LA_SLOT_HELD;
-            la_holds_link_quietly(lock, hold, la_hold_owner(hold));
+            la_lock_link(lock, hold, la_hold_owner(hold));
         }
         break;
     case LA_SLOT_GRANTED:
@@ -358,7 +446,7 @@ la_mirror_update_mine(la_shared *shared, la_mirror *mirror, uint32_t number)
             la_hold_set_remove(&lock->waiters, hold);
             hold->queued = hold->signalled = hold->away = hold->aside = false;
             mirror->linked = LA_SLOT_HELD;
-            la_holds_link_quietly(lock, hold, hold->wanted_by);
+            la_lock_link(lock, hold, hold->wanted_by);
             hold->told = true;
             /* Release: pairs with the acquire in la_waiter_sleep. */
             atomic_store_explicit(&hold->granted, true, memory_order_release);
@@ -430,10 +518,7 @@ la_replica_publish(la_shared *shared)
 {
     for (la_hold *waiter = shared->lock->waiters.first; waiter != NULL; waiter = waiter->next) {
         la_control_slot *slot = la_control_slot_at(shared->control, waiter->shared_slot - 1);
-        uint32_t flags = (waiter->signalled ? LA_SLOT_SIGNALLED : 0)
-            | (waiter->away ? LA_SLOT_AWAY : 0) | (waiter->aside ? LA_SLOT_ASIDE : 0)
-            | (waiter->wanted_by->waits == waiter ? LA_SLOT_IN_GRAPH : 0)
-            | (waiter->recovers ? LA_SLOT_RECOVERS : 0);
+        uint32_t flags = la_waiter_flags(waiter);
         if (atomic_load_explicit(&slot->flags, memory_order_relaxed) != flags) {
             atomic_store_explicit(&slot->flags, flags, memory_order_relaxed);
             shared->changed = true;

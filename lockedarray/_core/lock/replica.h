@@ -11,7 +11,8 @@
 #ifndef LOCKEDARRAY_CORE_LOCK_REPLICA_H_
 #define LOCKEDARRAY_CORE_LOCK_REPLICA_H_
 
-#include "lock/shared.h"
+#include "lock/control.h"
+#include "lock/regionlock.h"
 
 #if LA_HAS_CONTROL
 
@@ -44,6 +45,7 @@ typedef struct {
 struct la_shared {
     la_control *control;
     la_lock *lock;
+    void *follower;             /* of the floors above, which set it */
     uint64_t tag;               /* another one for each attachment, and in each process */
     uint64_t process;           /* the number of this one in the block */
     uint64_t version;           /* of the block, that this is up to */
@@ -54,20 +56,11 @@ struct la_shared {
     la_hold_set poisons;
     _Atomic(uint64_t) followed;         /* the generation */
     _Atomic(la_seat *) seats[LA_ENTRIES];
-    la_shared *next;            /* in the list of all */
+    _Atomic(bool) closed;               /* nobody is to acquire it */
+    /* See entries.c. */
+    int leaving;                /* how many threads are about to leave it */
+    la_shared *next;
 };
-
-static inline la_control_slot *
-la_control_slot_at(la_control *control, uint32_t number)
-{
-    return &control->entries[number / LA_ENTRY_SLOTS].slots[number % LA_ENTRY_SLOTS];
-}
-
-static inline _Atomic(uint32_t) *
-la_control_state_at(la_control *control, uint32_t number)
-{
-    return &control->entries[number / LA_ENTRY_SLOTS].states[number % LA_ENTRY_SLOTS];
-}
 
 static inline la_seat *
 la_seat_at(la_shared *shared, uint32_t entry)
@@ -81,11 +74,11 @@ la_mirror_at(la_shared *shared, uint32_t number)
     return &la_seat_at(shared, number / LA_ENTRY_SLOTS)->slots[number % LA_ENTRY_SLOTS];
 }
 
-/* Is an entry somebody's? */
+/* Acquire: pairs with the release of la_shared_close. */
 static inline bool
-la_entry_is_used(const la_control *control, uint32_t entry)
+la_shared_is_closed(const la_lock *lock)
 {
-    return atomic_load_explicit(&control->used[entry / 64], memory_order_relaxed) >> (entry % 64) & 1;
+    return atomic_load_explicit(&lock->shared->closed, memory_order_acquire);
 }
 
 /* Relaxed: a thread looks for its own, which it alone sets; all else is under the monitor. */
@@ -98,6 +91,16 @@ la_seat_thread(const la_seat *seat)
 /* Makes what is known of an entry, which is not this process's; NULL when out of memory. */
 la_seat *la_seat_of_other(la_shared *shared, uint32_t entry);
 
+/* It is nobody's, and nothing stands for what was in it; or it is no more. */
+void la_seat_clear(la_seat *seat);
+void la_seat_free(la_seat *seat);
+
+static inline uint32_t
+la_hold_trying_flag(const la_hold *hold)
+{
+    return atomic_load_explicit(&hold->trying, memory_order_relaxed) ? LA_SLOT_TRYING : 0;
+}
+
 /* As what a slot in this state is in the sets of the lock. */
 uint32_t la_state_linked(uint32_t state);
 
@@ -107,18 +110,32 @@ void la_replica_update(la_shared *shared);
 /* Writes what became of waiters to the table; under the monitor. */
 void la_replica_publish(la_shared *shared);
 
-/* Wakes the thread that has this word. */
-void la_shared_wake(_Atomic(uint32_t) *wake);
+/* Under the monitor: has all processes know what became of a hold. */
+void la_shared_note(la_hold *hold, la_slot_state state);
 
-/* What LA_DEBUG builds call between two steps of the protocol, to be killed there. */
-#ifdef LA_DEBUG
-extern _Atomic(uint64_t) la_shared_steps;
-extern uint64_t la_shared_last_step;    /* 0: none */
-void la_shared_step(void);
-#define LA_STEP() la_shared_step()
+/* Has a slot say whether its hold is `trying`. */
+void la_shared_mark_trying(la_hold *hold);
+bool la_shared_is_trying(const la_hold *hold);
+
+/* A hold that was granted is known to its thread, which may write from now on. */
+void la_shared_accept(la_hold *hold);
+
+/* Under the monitor: is something in its way that was left half written? */
+bool la_shared_is_poisoned(const la_hold *hold);
+
+/* Wakes the thread of a waiter, or of one of another process: the `notify` of both. */
+void la_shared_notify(la_hold *waiter);
+
 #else
-#define LA_STEP() ((void)0)
-#endif
+
+/* No lock is between processes here; what is asked of none is never called. */
+static inline void la_shared_note(la_hold *hold, la_slot_state state) { (void)hold; (void)state; }
+static inline bool la_shared_is_closed(const la_lock *lock) { (void)lock; return false; }
+static inline void la_shared_accept(la_hold *hold) { (void)hold; }
+static inline void la_shared_mark_trying(la_hold *hold) { (void)hold; }
+static inline bool la_shared_is_trying(const la_hold *hold) { (void)hold; return false; }
+static inline bool la_shared_is_poisoned(const la_hold *hold) { (void)hold; return false; }
+static inline void la_shared_notify(la_hold *waiter) { (void)waiter; }
 
 #endif  /* LA_HAS_CONTROL */
 #endif  /* LOCKEDARRAY_CORE_LOCK_REPLICA_H_ */
