@@ -29,7 +29,7 @@ watch_extent(la_lock *lock, int64_t low, int64_t size, la_hold *others)
     la_thread *self = la_thread_self();
     la_hold *hold = hold_extent(LA_READ, low, size);
     CHECK(acquire(lock, hold) == LA_OK);
-    la_hold *watch = la_change_watch(lock, hold, self, others, NULL, NULL);
+    la_hold *watch = la_change_watch(lock, hold, self, others, NULL, NULL, NULL);
     CHECK(watch != NULL);
     la_give_back(hold, self);
     la_hold_free(hold, self);
@@ -124,7 +124,7 @@ test_each_part_of_a_chain_is_watched(void)
     part->lock = NULL;      /* only the first one has it */
     la_hold_chain(hold, part);
     CHECK(acquire(&x, hold) == LA_OK);
-    la_hold *watch = la_change_watch(&x, hold, self, NULL, NULL, NULL);
+    la_hold *watch = la_change_watch(&x, hold, self, NULL, NULL, NULL, NULL);
     la_give_back(hold, self);
     la_hold_free(hold, self);
     visit(&x, LA_WRITE, 16, 8);
@@ -242,7 +242,7 @@ watch_notified(void)
     la_hold *hold = case_hold(LA_READ, 0, 8);
     atomic_store(&notified, 0);
     CHECK(acquire(&x, hold) == LA_OK);
-    la_hold *watch = la_change_watch(&x, hold, self, NULL, note, &notified);
+    la_hold *watch = la_change_watch(&x, hold, self, NULL, note, &notified, NULL);
     la_give_back(hold, self);
     return watch;
 }
@@ -383,7 +383,7 @@ play(void *parity)
             release(hold);
             continue;
         }
-        la_hold *watch = la_change_watch(&x, hold, self, NULL, NULL, NULL);
+        la_hold *watch = la_change_watch(&x, hold, self, NULL, NULL, NULL, NULL);
         la_give_back(hold, self);
         CHECK(wait_until(watch, LA_NEVER, NULL) == LA_OK);
         end(watch);

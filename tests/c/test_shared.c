@@ -434,7 +434,7 @@ test_a_change_by_another_process_wakes(void)
     la_thread *self = la_thread_self();
     pid_t child = process_start(change_it);
     la_hold *hold = acquired(LA_READ, 0, 8);
-    la_hold *watch = la_change_watch(&s, hold, self, NULL, NULL, NULL);
+    la_hold *watch = la_change_watch(&s, hold, self, NULL, NULL, NULL, NULL);
     la_give_back(hold, self);
     la_hold_free(hold, self);
     CHECK(la_change_wait(watch, self, la_now() + 20 * SECOND, NULL) == LA_OK);

@@ -19,10 +19,16 @@ suspend(la_lock *lock)
 }
 
 static la_status
+acquire_all(la_lock *lock, la_hold *all, la_thread *thread, la_deadlock *deadlock)
+{
+    return la_acquire(lock, all, thread, LA_NEVER, NULL, deadlock);
+}
+
+static la_status
 resume(la_suspension *suspension)
 {
     la_deadlock deadlock;
-    return la_resume(suspension, la_thread_self(), NULL, &deadlock);
+    return la_resume(suspension, la_thread_self(), acquire_all, &deadlock);
 }
 
 static la_kept

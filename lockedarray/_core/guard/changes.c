@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "guard/owner_object.h"
+#include "guard/refusal.h"
 #include "guard/telling.h"
 
 typedef struct {
@@ -31,6 +32,17 @@ la_change_tell(la_hold *watch)
     }
 }
 
+static void
+la_change_refuse(la_region_lock *lock, const la_hold *hold, bool full)
+{
+    if (full) {
+        la_refusal_raise(LA_FULL, lock, hold, NULL);
+    }
+    else {
+        PyErr_NoMemory();
+    }
+}
+
 PyObject *
 la_change_new(const la_wanted *wanted, int count, PyObject *call)
 {
@@ -53,10 +65,11 @@ la_change_new(const la_wanted *wanted, int count, PyObject *call)
         /* A task is told by who changes it, in this process. */
         self->polls = self->polls || lock->below != NULL
                       || (call != NULL && lock->lock->shared != NULL);
+        bool full = false;
         la_hold *watch = la_change_watch(lock->lock, wanted[i].hold, thread, self->watch,
-                                         call == NULL ? NULL : la_change_tell, self);
+                                         call == NULL ? NULL : la_change_tell, self, &full);
         if (watch == NULL) {
-            PyErr_NoMemory();
+            la_change_refuse(lock, wanted[i].hold, full);
             Py_DECREF(self);
             return NULL;
         }

@@ -21,7 +21,7 @@ PyObject *la_between_follower(const la_lock *lock);
 /*
  * Another process has changed the layout of the array whose lock this is; nothing of it is held
  * here. Has the floors above follow: 0, or -1 with an error. They may put it off: so ask
- * again. Signals are seen to.
+ * again.
  */
 int la_between_follow(la_lock *lock);
 

@@ -113,13 +113,35 @@ la_main_thread_init(void)
 
 /* To be tried again; LA_INTERRUPTED, with an error set; or LA_TIMEOUT if it is behind still. */
 static la_status
-la_hold_follow(la_lock *lock, int64_t deadline)
+la_hold_follow(la_lock *lock, int64_t deadline, const la_wait_hooks *hooks)
 {
-    if (la_between_follow(lock) < 0) {
+    if (la_between_follow(lock) < 0
+            || (hooks->check_interrupt != NULL && hooks->check_interrupt(hooks->context) != 0)) {
         return LA_INTERRUPTED;
     }
     return la_shared_is_behind(lock) && deadline != LA_NEVER && la_now() >= deadline
         ? LA_TIMEOUT : LA_OK;
+}
+
+/* Of a lock between processes: takes it where this process has followed what others did. */
+static la_status
+la_hold_wait_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
+                    const la_wait_hooks *hooks, la_deadlock *deadlock)
+{
+    la_status status;
+
+    for (;;) {
+        hold->recovers = la_between_recovers;
+        status = la_acquire_slow(lock, hold, self, deadline, hooks, deadlock);
+        if (status != LA_OK || !la_shared_is_behind(lock)) {
+            return status;
+        }
+        la_give_back(hold, self);
+        status = la_hold_follow(lock, deadline, hooks);
+        if (status != LA_OK) {
+            return status;
+        }
+    }
 }
 
 LA_COLD la_status
@@ -131,23 +153,9 @@ la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
     la_wait_hooks hooks = {la_before_wait, la_after_wait,
                            is_main ? la_check_interrupt : NULL, &away};
 
-    la_status status;
-
-    if (LA_LIKELY(lock->shared == NULL)) {
-        status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
-    }
-    else {
-        hold->recovers = la_between_recovers;
-        status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
-        while (status == LA_OK && la_shared_is_behind(lock)) {
-            la_give_back(hold, self);
-            status = la_hold_follow(lock, deadline);
-            if (status == LA_OK) {
-                hold->recovers = la_between_recovers;
-                status = la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock);
-            }
-        }
-    }
+    la_status status = LA_LIKELY(lock->shared == NULL)
+        ? la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock)
+        : la_hold_wait_shared(lock, hold, self, deadline, &hooks, deadlock);
     if (away.since != 0) {
         la_observe_waited(lock, hold, away.since);
     }
@@ -178,13 +186,22 @@ la_hold_await_change(la_hold *watch, la_thread *self, int64_t deadline)
     return la_change_wait(watch, self, deadline, &hooks);
 }
 
+/* Signals are seen to later: this is not to be interrupted. */
+static la_status
+la_hold_wait_calmly(la_lock *lock, la_hold *hold, la_thread *self, la_deadlock *deadlock)
+{
+    la_away away = {NULL, false, 0};
+    la_wait_hooks hooks = {la_before_wait, la_after_wait, NULL, &away};
+
+    return LA_LIKELY(lock->shared == NULL)
+        ? la_acquire(lock, hold, self, LA_NEVER, &hooks, deadlock)
+        : la_hold_wait_shared(lock, hold, self, LA_NEVER, &hooks, deadlock);
+}
+
 la_status
 la_hold_resume(la_suspension *suspension, la_thread *self, la_deadlock *deadlock)
 {
-    la_away away = {NULL, false};
-    la_wait_hooks hooks = {la_before_wait, la_after_wait, NULL, &away};
-
-    return la_resume(suspension, self, &hooks, deadlock);
+    return la_resume(suspension, self, la_hold_wait_calmly, deadlock);
 }
 
 /* -- the end of a thread state ------------------------------------------------- */

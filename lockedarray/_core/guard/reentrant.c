@@ -389,10 +389,11 @@ la_reentrant_resume(PyObject *object, PyObject *given)
         PyErr_SetString(PyExc_TypeError, "not what this lock has suspended");
         return NULL;
     }
-    if (la_hold_resume(&state->suspension, thread, &deadlock) != LA_OK) {
+    la_status status = la_hold_resume(&state->suspension, thread, &deadlock);
+    if (status != LA_OK) {
         la_hold *hold = la_hold_make(thread, LA_WRITE);     /* for the words alone */
         if (hold != NULL) {
-            la_refusal_raise(LA_DEADLOCK, &self->base, hold, &deadlock);
+            la_refusal_raise(status, &self->base, hold, &deadlock);
             la_hold_free(hold, thread);
         }
         return NULL;

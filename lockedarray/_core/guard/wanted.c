@@ -123,6 +123,7 @@ la_wanted_mark(const la_wanted *wanted, int count, bool trying)
     for (int i = 0; i < count; i++) {
         /* Relaxed: see la_obstacle_locked. */
         atomic_store_explicit(&wanted[i].hold->trying, trying, memory_order_relaxed);
+        la_shared_mark_trying(wanted[i].hold);
     }
 }
 

@@ -196,7 +196,10 @@ la_waiter_come_back(la_hold *waiter, bool nested)
     la_status status = LA_OK;
 
     la_lock_enter(waiter->lock, waiter->thread);
-    if (!waiter->queued) {
+    if (waiter->lock->shared != NULL && waiter->shared_slot == 0) {
+        status = LA_FULL;       /* since a fork */
+    }
+    else if (!waiter->queued) {
         la_waiter_accept(waiter);
     }
     else {
@@ -508,7 +511,7 @@ la_acquire_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadlin
         return LA_OK;
     }
     hold->lock = lock;
-    if (!la_shared_begin(hold, self)) {
+    if (!la_shared_begin(hold, la_thread_owner(self), self)) {
         return LA_FULL;
     }
     la_status status = la_acquire_contended(lock, hold, self, deadline, hooks, deadlock);
@@ -580,7 +583,7 @@ la_try_in_turn_slow(la_lock *lock, la_hold *hold, la_thread *self)
             return true;
         }
         hold->lock = lock;
-        if (!la_shared_begin(hold, self)) {
+        if (!la_shared_begin(hold, la_thread_owner(self), self)) {
             return false;
         }
     }

@@ -66,14 +66,14 @@ la_watch_link_locked(la_hold *watch)
     watch->ticket = watch->lock->tickets++;
     watch->queued = true;
     la_hold_set_add(&watch->lock->changes, watch, watch->wanted_by);
-    if (!LA_LIKELY(watch->lock->shared == NULL)) {
+    if (watch->shared_slot != 0) {
         la_shared_note(watch, LA_SLOT_WATCHING);
     }
 }
 
 la_hold *
 la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *others,
-                void (*notify)(la_hold *watch), void *context)
+                void (*notify)(la_hold *watch), void *context, bool *full)
 {
     la_wakes wakes = {0};
     la_hold *watch = la_watch_new(lock, hold, self);
@@ -81,8 +81,12 @@ la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *ot
     if (watch == NULL) {
         return NULL;
     }
-    if (lock->shared != NULL && !la_shared_begin(watch, self)) {
+    if (lock->shared != NULL && notify == NULL
+            && !la_shared_begin(watch, la_thread_owner(self), self)) {
         la_hold_free(watch, self);
+        if (full != NULL) {
+            *full = true;
+        }
         return NULL;
     }
     watch->thread = self;
@@ -216,11 +220,11 @@ la_change_end(la_hold *watch, la_thread *self, const la_wait_hooks *hooks)
             la_lock_enter(lock, self);
             la_hold_set_remove(&lock->changes, watch);
             watch->queued = false;
-            if (!LA_LIKELY(lock->shared == NULL)) {
+            if (watch->shared_slot != 0) {
                 la_shared_note(watch, LA_SLOT_FREE);
+                la_shared_end(watch);
             }
             la_lock_leave(lock, self, &wakes);
-            la_shared_end(watch);
             la_watch_await_wakers(watch, self, hooks);
             la_changes_leave(watch);
         }
@@ -265,6 +269,23 @@ la_changes_fork_parent(void)
     la_mutex_unlock(&la_changes_mutex);
 }
 
+/* It stands in the table as another process's; where there is no room, its thread is to look. */
+static void
+la_watch_link_shared_again(la_hold *watch, la_thread *self)
+{
+    bool has_slot = watch->shared_slot != 0;
+    la_wakes wakes = {0};
+
+    la_shared_end(watch);
+    if (has_slot && !la_shared_begin(watch, watch->wanted_by, self)) {
+        atomic_store_explicit(&watch->granted, true, memory_order_relaxed);
+    }
+    la_lock_enter(watch->lock, self);
+    la_watch_link_locked(watch);
+    la_lock_leave(watch->lock, self, &wakes);
+    la_changes_enter(watch);
+}
+
 /* The locks are in order already, but for their sets of watches. */
 void
 la_changes_fork_child(la_thread *self)
@@ -274,19 +295,26 @@ la_changes_fork_child(la_thread *self)
     la_mutex_init(&la_changes_mutex);
     la_changes = NULL;
     for (la_hold *watch = all; watch != NULL; watch = watch->outer) {
-        la_hold_set_init(&watch->lock->changes, watch->lock->changes.index);
+        if (watch->lock->shared == NULL) {
+            la_hold_set_init(&watch->lock->changes, watch->lock->changes.index);
+        }
     }
     for (la_hold *watch = all; watch != NULL; watch = next) {
         la_lock *lock = watch->lock;
         next = watch->outer;
+        atomic_store_explicit(&watch->waking, false, memory_order_relaxed);
+        if (self != NULL && watch->thread == self && watch->queued && lock->shared != NULL) {
+            la_watch_link_shared_again(watch, self);
+            continue;
+        }
         if (self != NULL && watch->thread == self && watch->queued) {
-            atomic_store_explicit(&watch->waking, false, memory_order_relaxed);
             la_watch_link_locked(watch);
             atomic_store_explicit(&lock->state, LA_LISTED, memory_order_relaxed);
             la_changes_enter(watch);
             continue;
         }
         watch->queued = false;
+        la_shared_end(watch);
         if (lock->changes.count == 0 && lock->holds.count == 0 && lock->waiters.count == 0
                 && atomic_load_explicit(&lock->state, memory_order_relaxed) == LA_LISTED) {
             atomic_store_explicit(&lock->state, LA_FREE, memory_order_relaxed);

@@ -30,12 +30,17 @@
  * has. `others`: watches of other locks, or NULL; what is returned stands for all, and the
  * end of one is the end of all. NULL when out of memory, with `others` as they were.
  *
+ * `*full` is set where a lock between processes has no room; then that is why. It may be NULL.
+ *
+ * Of such a lock those who are not threads are told of changes by this process alone, and not of
+ * each: they are to look by themselves, too.
+ *
  * `notify` NULL: the calling thread is woken. Else that is called once for each lock of
  * which there is a change, in the thread that made it, with no mutex held, and finds
  * `context` in watch->subject; it may use no lock of this kind, and take no time.
  */
 la_hold *la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *others,
-                         void (*notify)(la_hold *watch), void *context);
+                         void (*notify)(la_hold *watch), void *context, bool *full);
 
 /* Was there a change of what it stands for? */
 static inline bool

@@ -52,6 +52,28 @@ la_entries_are_empty(la_shared *shared, const la_thread *self)
     return true;
 }
 
+/*
+ * What is in the slots of a thread that ends: nothing but a watch that whoever keeps it has not ended
+ * yet. It is told of nothing more.
+ */
+static void
+la_seat_empty_locked(la_control *control, la_seat *seat)
+{
+    for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
+        la_mirror *mirror = &seat->slots[i];
+        la_hold *hold = atomic_load_explicit(&mirror->hold, memory_order_acquire);
+        if (hold == NULL) {
+            continue;
+        }
+        LA_ASSERT(mirror->linked != LA_SLOT_HELD && mirror->linked != LA_SLOT_WAITING);
+        hold->shared_slot = 0;
+        atomic_store_explicit(&control->entries[seat->number].states[i], LA_SLOT_FREE,
+                              memory_order_release);
+        mirror->linked = LA_SLOT_FREE;
+        atomic_store_explicit(&mirror->hold, NULL, memory_order_release);
+    }
+}
+
 /* The calling thread leaves them. */
 static void
 la_entries_leave(la_shared *shared, const la_thread *self)
@@ -66,6 +88,7 @@ la_entries_leave(la_shared *shared, const la_thread *self)
         if (seat == NULL || la_seat_thread(seat) != self) {
             continue;
         }
+        la_seat_empty_locked(control, seat);
         la_entry_leave_locked(control, number);
         LA_STEP();
         atomic_store_explicit(&seat->mine, NULL, memory_order_relaxed);

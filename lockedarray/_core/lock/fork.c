@@ -140,21 +140,26 @@ la_owner_lose_shared(la_owner *owner)
         if (hold->lock != NULL && hold->lock->shared != NULL) {
             la_hold_lose(hold);
             la_owner_forget(owner, hold);
-            hold->shared_slot = 0;
+            la_shared_end(hold);
         }
     }
 }
 
-/* Nor has its place in the queue come along: it stands there anew, as another process. */
+/*
+ * Nor has its place in the queue come along: it stands there anew, as another process. Where there
+ * is no room it is in no queue, and has no slot: so la_waiter_come_back finds it.
+ */
 static void
 la_wait_queue_shared_again(la_hold *hold, la_thread *self)
 {
     la_wakes wakes = {0};
-    bool aside = hold->aside;
+    bool aside = hold->aside, recovers = hold->recovers;
 
-    hold->shared_slot = 0;
-    if (!la_shared_begin(hold, self)) {
-        return;                 /* it waits until its deadline, or a signal */
+    la_shared_end(hold);
+    hold->recovers = recovers;
+    if (!la_shared_begin(hold, hold->wanted_by, self)) {
+        hold->queued = hold->away = hold->aside = false;
+        return;
     }
     la_lock_enter(hold->lock, self);
     la_queue_append_locked(hold);

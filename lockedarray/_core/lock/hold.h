@@ -114,6 +114,7 @@ struct la_hold {
     la_owner *wanted_by;                /* whose it will be */
     la_hold *wake_next;
     uint32_t shared_slot;               /* its number, and one; 0: it has none (control.h) */
+    uint32_t shared_next;               /* that to which it moves, likewise (seats.c) */
     bool nested;                        /* somebody may wait for the thread */
     bool queued;
     bool signalled;                     /* woken to look, and has not looked yet */

@@ -574,7 +574,7 @@ la_change_tell_locked(la_hold *watch, la_wakes *wakes)
     la_wakes_add(wakes, watch);
     /* Release: pairs with the acquire in la_change_is_seen. */
     atomic_store_explicit(&watch->granted, true, memory_order_release);
-    if (!LA_LIKELY(watch->lock->shared == NULL)) {
+    if (watch->shared_slot != 0) {
         la_shared_note(watch, LA_SLOT_CHANGED);
     }
 }

@@ -295,6 +295,25 @@ la_registry_suspend(la_kept *kept, size_t count, la_thread *self)
     la_registry_leave(self, &wakes);
 }
 
+bool
+la_registry_make_room(const la_kept *kept, size_t count, la_lock *lock, la_thread *self)
+{
+    la_wakes wakes;
+    bool room = true;
+
+    if (LA_LIKELY(lock->shared == NULL)) {
+        return true;
+    }
+    la_registry_enter(self, &wakes);
+    for (size_t i = 0; i < count && room; i++) {
+        if (kept[i].hold != NULL && la_kept_is_held(kept[i])) {
+            room = la_shared_begin(kept[i].hold, la_thread_owner(self), self);
+        }
+    }
+    la_registry_leave(self, &wakes);
+    return room;
+}
+
 void
 la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thread *self)
 {
@@ -307,7 +326,7 @@ la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thr
         if (hold == NULL) {
             continue;
         }
-        if (held && all != NULL && (all->lock->shared == NULL || la_shared_begin(hold, self))) {
+        if (held && all != NULL) {
             la_lock *lock = all->lock;
             la_wakes none = {0};
             la_lock_enter(lock, self);
@@ -319,6 +338,7 @@ la_registry_resume(const la_kept *kept, size_t count, const la_hold *all, la_thr
         if (held) {
             la_hold_end(hold);
         }
+        la_shared_end(hold);
         la_hold_free(hold, self);
     }
     la_registry_leave(self, &wakes);
@@ -478,6 +498,10 @@ la_owner_exchange(la_thread *self, la_owner *owner)
             && (la_thread_owner(thread) == owner || (thread != self && owner->stays))) {
         la_mutex_unlock(&la_registry_mutex);
         return owner;           /* current elsewhere, or to go on there */
+    }
+    if (thread != NULL && thread != self && !la_shared_move(owner, self)) {
+        la_mutex_unlock(&la_registry_mutex);
+        return owner;
     }
     la_owner_unbind_locked(owner);
     la_owner_reap_slow(before, self);

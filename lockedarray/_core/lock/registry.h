@@ -48,6 +48,12 @@ bool la_abandon_unwritten(la_kept kept, la_thread *self);
 void la_registry_suspend(la_kept *kept, size_t count, la_thread *self);
 
 /*
+ * Before they are put back: a slot for each that nobody abandoned, where the lock is between
+ * processes; false: there is no room.
+ */
+bool la_registry_make_room(const la_kept *kept, size_t count, la_lock *lock, la_thread *self);
+
+/*
  * Puts those back among the holds of their lock that nobody abandoned, while this thread has
  * `all`, which excludes what they exclude; NULL: abandons them.
  */
@@ -82,7 +88,8 @@ void la_owner_free(la_owner *owner, la_thread *self);
  * Makes an owner, which is current in no thread, the current one of the calling
  * thread; NULL: the one that the thread began with. Returns the one before, NULL if
  * that was it; or `owner` itself if it is current elsewhere, or can go on in another
- * thread alone (owner.h), and nothing is changed.
+ * thread alone (owner.h), or holds more of locks between processes than there is room for
+ * (seats.h); and nothing is changed.
  */
 la_owner *la_owner_exchange(la_thread *self, la_owner *owner);
 

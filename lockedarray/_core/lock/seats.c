@@ -117,11 +117,11 @@ la_shared_free_slot(la_shared *shared, la_thread *self)
     return number;
 }
 
-/* Writes a hold to the slot that it has. */
+/* Writes a hold to a slot, of which the number, and one, is given. */
 static inline void
-la_slot_write(la_shared *shared, la_hold *hold, const la_owner *owner)
+la_slot_write(la_shared *shared, const la_hold *hold, uint32_t number, const la_owner *owner)
 {
-    la_control_slot *slot = la_control_slot_at(shared->control, hold->shared_slot - 1);
+    la_control_slot *slot = la_control_slot_at(shared->control, number - 1);
 
     slot->uses++;
     slot->subject = la_owner_subject(owner);
@@ -132,10 +132,9 @@ la_slot_write(la_shared *shared, la_hold *hold, const la_owner *owner)
 }
 
 bool
-la_shared_begin(la_hold *hold, la_thread *self)
+la_shared_begin(la_hold *hold, const la_owner *owner, la_thread *self)
 {
     la_shared *shared = hold->lock->shared;
-    const la_owner *owner = la_thread_owner(self);
     la_hold *before = NULL;
 
     for (la_hold *part = hold; part != NULL; part = part->also) {
@@ -145,7 +144,7 @@ la_shared_begin(la_hold *hold, la_thread *self)
             la_shared_end(hold);
             return false;
         }
-        la_slot_write(shared, part, owner);
+        la_slot_write(shared, part, part->shared_slot, owner);
         atomic_store_explicit(
             la_control_state_at(shared->control, part->shared_slot - 1),
             before == NULL ? LA_SLOT_FREE : LA_SLOT_PART, memory_order_relaxed);
@@ -165,14 +164,117 @@ la_shared_end(la_hold *hold)
     for (; hold != NULL && hold->shared_slot != 0; hold = hold->also) {
         la_shared *shared = hold->lock->shared;
         uint32_t number = hold->shared_slot - 1;
+        la_mirror *mirror = la_mirror_at(shared, number);
 
         hold->shared_slot = 0;
         hold->recovers = false;     /* it is asked for each time */
+        if (atomic_load_explicit(&mirror->hold, memory_order_relaxed) != hold) {
+            continue;               /* the slot is the parent's, before a fork */
+        }
         atomic_store_explicit(la_control_state_at(shared->control, number), LA_SLOT_FREE,
                               memory_order_relaxed);
         /* Release: pairs with the acquire of la_seat_free_slot. */
-        atomic_store_explicit(&la_mirror_at(shared, number)->hold, NULL, memory_order_release);
+        atomic_store_explicit(&mirror->hold, NULL, memory_order_release);
     }
+}
+
+/* -- moving -------------------------------------------------------------------------- */
+
+static void
+la_shared_reserve_undo(la_hold *hold)
+{
+    for (; hold != NULL && hold->shared_next != 0; hold = hold->also) {
+        atomic_store_explicit(&la_mirror_at(hold->lock->shared, hold->shared_next - 1)->hold, NULL,
+                              memory_order_release);
+        hold->shared_next = 0;
+    }
+}
+
+/* A slot of this thread for each part of the hold; false: there is no room. */
+static bool
+la_shared_reserve(la_hold *hold, la_thread *self)
+{
+    la_shared *shared = hold->lock->shared;
+
+    for (la_hold *part = hold; part != NULL; part = part->also) {
+        part->shared_next = la_shared_free_slot(shared, self);
+        if (part->shared_next == 0) {
+            la_shared_reserve_undo(hold);
+            return false;
+        }
+        atomic_store_explicit(&la_mirror_at(shared, part->shared_next - 1)->hold, part,
+                              memory_order_release);
+    }
+    return true;
+}
+
+/* Writes a part to its next slot, and those behind it before: the head comes last. */
+static void
+la_slot_copy_locked(la_shared *shared, la_hold *part, const la_owner *owner, bool is_head)
+{
+    if (part->also != NULL) {
+        la_slot_copy_locked(shared, part->also, owner, false);
+    }
+    la_slot_write(shared, part, part->shared_next, owner);
+    la_control_slot_at(shared->control, part->shared_next - 1)->also =
+        part->also == NULL ? 0 : part->also->shared_next;
+    LA_STEP();
+    atomic_store_explicit(la_control_state_at(shared->control, part->shared_next - 1),
+                          is_head ? LA_SLOT_HELD : LA_SLOT_PART, memory_order_release);
+    LA_STEP();
+}
+
+/* The new slots are written first: whoever is killed here leaves what was written half in both. */
+static void
+la_shared_move_hold(la_hold *hold, const la_owner *owner, la_thread *self)
+{
+    la_lock *lock = hold->lock;
+    la_shared *shared = lock->shared;
+    la_wakes wakes = {0};
+
+    la_lock_enter(lock, self);
+    la_slot_copy_locked(shared, hold, owner, true);
+    la_mirror_at(shared, hold->shared_slot - 1)->linked = LA_SLOT_FREE;
+    la_mirror_at(shared, hold->shared_next - 1)->linked = LA_SLOT_HELD;
+    for (la_hold *part = hold; part != NULL; part = part->also) {
+        uint32_t number = part->shared_slot - 1;
+        atomic_store_explicit(la_control_state_at(shared->control, number), LA_SLOT_FREE,
+                              memory_order_release);
+        LA_STEP();
+        atomic_store_explicit(&la_mirror_at(shared, number)->hold, NULL, memory_order_release);
+        part->shared_slot = part->shared_next;
+        part->shared_next = 0;
+    }
+    shared->changed = true;
+    la_lock_leave(lock, self, &wakes);
+}
+
+static bool
+la_hold_is_shared(const la_hold *hold)
+{
+    return hold->lock != NULL && hold->lock->shared != NULL;
+}
+
+bool
+la_shared_move(la_owner *owner, la_thread *self)
+{
+    la_hold *newest = atomic_load_explicit(&owner->holds, memory_order_relaxed), *hold = newest;
+
+    while (hold != NULL && (!la_hold_is_shared(hold) || la_shared_reserve(hold, self))) {
+        hold = hold->older;
+    }
+    for (la_hold *moved = newest; moved != hold; moved = moved->older) {
+        if (!la_hold_is_shared(moved)) {
+            continue;
+        }
+        if (hold != NULL) {
+            la_shared_reserve_undo(moved);
+        }
+        else {
+            la_shared_move_hold(moved, owner, self);
+        }
+    }
+    return hold == NULL;
 }
 
 /* -- when nobody else is there ------------------------------------------------------- */
@@ -198,7 +300,7 @@ la_shared_claim(la_lock *lock, la_hold *hold, la_thread *self)
     hold->shared_slot = slot;
     atomic_store_explicit(&hold->owner, owner, memory_order_relaxed);
     la_owner_remember(owner, hold);
-    la_slot_write(shared, hold, owner);
+    la_slot_write(shared, hold, slot, owner);
     atomic_store_explicit(la_control_state_at(control, slot - 1), LA_SLOT_CLAIMING,
                           memory_order_relaxed);
     /* Release: pairs with the acquire of la_replica_update in another thread of this process. */

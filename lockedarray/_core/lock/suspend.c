@@ -87,11 +87,11 @@ la_suspension_drop(la_suspension *self, la_thread *thread)
 }
 
 la_status
-la_resume(la_suspension *self, la_thread *thread, const la_wait_hooks *hooks,
-          la_deadlock *deadlock)
+la_resume(la_suspension *self, la_thread *thread, la_acquire_all acquire, la_deadlock *deadlock)
 {
     if (self->all != NULL) {
-        la_status status = la_acquire(self->lock, self->all, thread, LA_NEVER, hooks, deadlock);
+        la_status status = !la_registry_make_room(self->kept, self->count, self->lock, thread)
+            ? LA_FULL : acquire(self->lock, self->all, thread, deadlock);
         if (status != LA_OK) {
             la_suspension_drop(self, thread);
             return status;

@@ -29,10 +29,14 @@ size_t la_lock_count_mine(la_lock *lock, la_thread *self, size_t *others);
 bool la_suspend(la_suspension *self, la_thread *thread);
 
 /*
- * Takes again what was not abandoned, however long that takes; but LA_DEADLOCK, and all
- * are abandoned. In every case it is the suspension's end.
+ * Takes again what was not abandoned: `acquire` takes a hold of it all, however long that takes. Where
+ * it does not, for LA_DEADLOCK and the like, or a lock between processes has no room, all are
+ * abandoned. In every case it is the suspension's end.
  */
-la_status la_resume(la_suspension *self, la_thread *thread, const la_wait_hooks *hooks,
+typedef la_status (*la_acquire_all)(la_lock *lock, la_hold *all, la_thread *thread,
+                                    la_deadlock *deadlock);
+
+la_status la_resume(la_suspension *self, la_thread *thread, la_acquire_all acquire,
                     la_deadlock *deadlock);
 
 /* Ends it, with all abandoned. */
