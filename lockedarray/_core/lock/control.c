@@ -214,6 +214,29 @@ la_monitor_lock_or_sleep(pthread_mutex_t *monitor)
     return la_monitor_lock_until(monitor, &until);
 }
 
+static bool
+la_control_locked(la_control *control, int error)
+{
+    if (error == EOWNERDEAD) {
+        la_control_repair(control);
+        return true;
+    }
+    LA_ASSERT(error == 0);
+    return false;
+}
+
+bool
+la_control_trylock(la_control *control, bool *somebody_died)
+{
+    int error = pthread_mutex_trylock(&control->monitor);
+
+    if (error == EBUSY) {
+        return false;
+    }
+    *somebody_died = la_control_locked(control, error);
+    return true;
+}
+
 bool
 la_control_lock(la_control *control)
 {
@@ -222,12 +245,7 @@ la_control_lock(la_control *control)
     while (error == EBUSY || error == ETIMEDOUT) {
         error = la_monitor_lock_or_sleep(&control->monitor);
     }
-    if (error == EOWNERDEAD) {
-        la_control_repair(control);
-        return true;
-    }
-    LA_ASSERT(error == 0);
-    return false;
+    return la_control_locked(control, error);
 }
 
 void

@@ -142,6 +142,7 @@ _Atomic(uint32_t) *la_robust_word(pthread_mutex_t *mutex);
 
 /* The monitor, for as long as it takes; true when somebody had died in it. */
 bool la_control_lock(la_control *control);
+bool la_control_trylock(la_control *control, bool *somebody_died);
 void la_control_unlock(la_control *control);
 
 /* Under the monitor: brings what is in the state word into the slots. */

@@ -5,25 +5,20 @@
  */
 #include "lock/cycles.h"
 
-static la_mutex la_graph_mutex;
+#include "lock/gate.h"
+
 static uint64_t la_graph_walks;     /* numbers the walks, under the mutex */
 
 void
 la_graph_lock(void)
 {
-    la_mutex_lock(&la_graph_mutex);
+    la_gate_lock(LA_GATE_GRAPH);
 }
 
 void
 la_graph_unlock(void)
 {
-    la_mutex_unlock(&la_graph_mutex);
-}
-
-void
-la_graph_fork_child(void)
-{
-    la_mutex_init(&la_graph_mutex);
+    la_gate_unlock(LA_GATE_GRAPH);
 }
 
 /* -- the walk ------------------------------------------------------------------- */

@@ -57,6 +57,5 @@ bool la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock);
 /* Takes the owner of the waiter out of the graph. */
 void la_graph_remove(la_hold *waiter);
 
-void la_graph_fork_child(void);
 
 #endif  /* LOCKEDARRAY_CORE_LOCK_CYCLES_H_ */

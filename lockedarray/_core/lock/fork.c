@@ -22,7 +22,8 @@
  * there.
  *
  * The mutexes of the graph, of the registry, of those waits and of the pool for all threads are
- * held across the fork, so nobody walks the graph and nobody is half registered.
+ * held across the fork, so nobody walks the graph and nobody is half registered; or who has one waits
+ * for another process at that instant, having changed nothing (gate.h).
  *
  * Locks that gone threads named may be freed later in the child; so all of this
  * happens at once.
@@ -32,6 +33,7 @@
 #include "lock/awaiting.h"
 #include "lock/change.h"
 #include "lock/entries.h"
+#include "lock/gate.h"
 #include "lock/registry.h"
 #include "lock/seats.h"
 #include "lock/shared.h"
@@ -39,7 +41,7 @@
 void
 la_fork_prepare(void)
 {
-    la_graph_lock();
+    la_gate_fork_prepare(LA_GATE_GRAPH);
     la_registry_fork_prepare();
     la_changes_fork_prepare();
     la_await_fork_prepare();
@@ -53,7 +55,7 @@ la_fork_parent(void)
     la_await_fork_parent();
     la_changes_fork_parent();
     la_registry_fork_parent();
-    la_graph_unlock();
+    la_gate_fork_parent(LA_GATE_GRAPH);
 }
 
 /* Relaxed, everywhere below: there is only one thread. */
@@ -253,7 +255,7 @@ la_fork_child(void)
     la_thread *self = la_thread_current;
 
     la_parker_fork_child();
-    la_graph_fork_child();
+    la_gate_fork_child(LA_GATE_GRAPH);
     for (la_thread *thread = la_thread_first(); thread != NULL;
             thread = thread->next) {
         la_bias_fork_child(thread);

@@ -4,6 +4,8 @@
  */
 #include "lock/monitor.h"
 
+#include "lock/gate.h"
+
 #if LA_HAS_CONTROL
 
 la_seat *
@@ -30,6 +32,20 @@ la_shared_home(la_shared *shared, const la_thread *self)
     return NULL;
 }
 
+/* The monitor; forks go on without what this thread has, for as long as that takes. */
+static bool
+la_shared_lock(la_control *control)
+{
+    bool somebody_died = false;
+
+    if (!LA_LIKELY(la_control_trylock(control, &somebody_died))) {
+        la_gate_stall();
+        somebody_died = la_control_lock(control);
+        la_gate_go_on();
+    }
+    return somebody_died;
+}
+
 bool
 la_shared_enter(la_lock *lock, la_thread *self)
 {
@@ -41,7 +57,7 @@ la_shared_enter(la_lock *lock, la_thread *self)
         shared->depth++;
         return false;
     }
-    if (la_control_lock(control)) {
+    if (la_shared_lock(control)) {
         control->to_be_called = true;   /* until it is done: this thread may die, too */
     }
     atomic_store_explicit(&shared->inside, self, memory_order_relaxed);

@@ -120,6 +120,16 @@ la_mutex_lock(la_mutex *mutex)
     }
 }
 
+/* Takes it if nobody has it, or sleeps for it. */
+static inline bool
+la_mutex_trylock(la_mutex *mutex)
+{
+    uint32_t expected = 0;
+    /* As in la_mutex_lock. */
+    return atomic_compare_exchange_strong_explicit(&mutex->word, &expected, LA_HELD,
+                                                   memory_order_acq_rel, memory_order_relaxed);
+}
+
 static inline void
 la_mutex_unlock(la_mutex *mutex)
 {

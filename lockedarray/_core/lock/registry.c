@@ -10,11 +10,11 @@
 
 #include "lock/awaiting.h"
 #include "lock/entries.h"
+#include "lock/gate.h"
 #include "lock/seats.h"
 
 LA_THREAD_LOCAL la_thread *la_thread_current = NULL;
 
-static la_mutex la_registry_mutex;
 static la_owner *la_owners_unused;      /* by la_owner.next */
 
 void (*la_on_hold_end)(la_hold *hold);
@@ -110,7 +110,7 @@ la_registry_take_locked(void)
 LA_COLD la_thread *
 la_thread_begin_slow(void)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     la_thread *self = la_registry_take_locked();
     if (self != NULL && la_thread_watch_locked(self)) {
         self->used = true;
@@ -120,7 +120,7 @@ la_thread_begin_slow(void)
     else {
         self = NULL;
     }
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
     return self;
 }
 
@@ -132,7 +132,7 @@ static void
 la_registry_enter(la_thread *self, la_wakes *wakes)
 {
     *wakes = (la_wakes){0};
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     self->deferred = wakes;
 }
 
@@ -140,7 +140,7 @@ static void
 la_registry_leave(la_thread *self, la_wakes *wakes)
 {
     self->deferred = NULL;
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
     la_wakes_make(wakes);
 }
 
@@ -229,7 +229,7 @@ la_lock_visit_mine(la_lock *lock, la_thread *self,
 {
     la_wakes wakes = {0};
 
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     la_lock_enter(lock, self);
     for (la_hold *hold = lock->holds.first; hold != NULL; hold = hold->next) {
         if (la_hold_is_of(hold, la_thread_owner(self))) {
@@ -237,7 +237,7 @@ la_lock_visit_mine(la_lock *lock, la_thread *self,
         }
     }
     la_lock_leave(lock, self, &wakes);
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
 }
 
 static void
@@ -257,7 +257,7 @@ la_owner_visit_locks(const la_owner *owner, void (*visit)(la_lock *lock, void *c
 void
 la_registry_visit_locks(void (*visit)(la_lock *lock, void *context), void *context)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     for (la_thread *thread = la_thread_first(); thread != NULL; thread = thread->next) {
         if (!thread->used) {
             continue;
@@ -273,7 +273,7 @@ la_registry_visit_locks(void (*visit)(la_lock *lock, void *context), void *conte
             visit(waiter->lock, context);
         }
     }
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
 }
 
 /* -- what is suspended -------------------------------------------------------- */
@@ -423,10 +423,10 @@ la_thread_end(la_thread *self)
     la_pool_give(self);
     la_registry_leave(self, &wakes);
     la_entries_end(self);
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     la_thread_current = NULL;
     self->used = false;
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
 }
 
 /* -- owners ------------------------------------------------------------------- */
@@ -434,12 +434,12 @@ la_thread_end(la_thread *self)
 la_owner *
 la_owner_new(void)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     la_owner *owner = la_owners_unused;
     if (owner != NULL) {
         la_owners_unused = owner->next;
     }
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
     return owner != NULL ? owner : calloc(1, sizeof(la_owner));
 }
 
@@ -492,15 +492,15 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     if (owner == before) {
         return before == &self->own ? NULL : before;
     }
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_lock(LA_GATE_REGISTRY);
     la_thread *thread = atomic_load_explicit(&owner->thread, memory_order_relaxed);
     if (thread != NULL
             && (la_thread_owner(thread) == owner || (thread != self && owner->stays))) {
-        la_mutex_unlock(&la_registry_mutex);
+        la_gate_unlock(LA_GATE_REGISTRY);
         return owner;           /* current elsewhere, or to go on there */
     }
     if (thread != NULL && thread != self && !la_shared_move(owner, self)) {
-        la_mutex_unlock(&la_registry_mutex);
+        la_gate_unlock(LA_GATE_REGISTRY);
         return owner;
     }
     la_owner_unbind_locked(owner);
@@ -515,7 +515,7 @@ la_owner_exchange(la_thread *self, la_owner *owner)
     }
     la_owner_bind(owner, self);
     atomic_store_explicit(&self->owner, owner, memory_order_relaxed);
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_unlock(LA_GATE_REGISTRY);
     return before == &self->own ? NULL : before;
 }
 
@@ -524,7 +524,7 @@ la_owner_exchange(la_thread *self, la_owner *owner)
 void
 la_registry_fork_prepare(void)
 {
-    la_mutex_lock(&la_registry_mutex);
+    la_gate_fork_prepare(LA_GATE_REGISTRY);
     la_pool_fork_prepare();
 }
 
@@ -532,7 +532,7 @@ void
 la_registry_fork_parent(void)
 {
     la_pool_fork_parent();
-    la_mutex_unlock(&la_registry_mutex);
+    la_gate_fork_parent(LA_GATE_REGISTRY);
 }
 
 /* Relaxed: there is only one thread. */
@@ -540,7 +540,7 @@ void
 la_registry_fork_child(void)
 {
     la_pool_fork_child();
-    la_mutex_init(&la_registry_mutex);
+    la_gate_fork_child(LA_GATE_REGISTRY);
     for (la_thread *thread = la_thread_first(); thread != NULL; thread = thread->next) {
         if (thread == la_thread_current) {
             continue;

@@ -58,7 +58,7 @@ struct la_shared {
     _Atomic(la_seat *) seats[LA_ENTRIES];
     _Atomic(bool) closed;               /* nobody is to acquire it */
     /* See entries.c. */
-    int leaving;                /* how many threads are about to leave it */
+    _Atomic(int) leaving;       /* how many threads are about to leave it; under the mutex */
     la_shared *next;
 };
 
