@@ -19,11 +19,8 @@ la_watch_visit(la_lock *lock, void *context)
 {
     la_watch *watch = context;
 
-    if (lock->object == NULL) {
-        return;
-    }
     if (watch->count < watch->room) {
-        watch->found[watch->count] = Py_NewRef((PyObject *)lock->object);
+        watch->found[watch->count] = Py_NewRef(la_region_lock_object(lock));
     }
     watch->count++;
 }

@@ -3,8 +3,6 @@
  */
 #include "guard/region_lock.h"
 
-#include <stddef.h>
-
 PyTypeObject *la_region_lock_type;
 
 /* What is known of locks with a name, by their serial numbers, while they live: the lock in
@@ -56,7 +54,6 @@ la_region_lock_make(la_region_lock *self)
     self->lock = &self->room;
     /* Relaxed: a number of its own is all that is asked for. */
     la_lock_init(self->lock, 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed));
-    self->lock->object = self;
     return 0;
 }
 

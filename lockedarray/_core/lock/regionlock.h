@@ -57,12 +57,12 @@ typedef struct {
 } la_lock_rare;
 
 /*
- * What changes while nobody waits is in its middle, from the state to the holds: so nobody
- * else's memory is in the cache line of the state, however it is aligned.
+ * What changes while nobody waits comes last, from the state on. Who has a lock in memory of its
+ * own has something in front that stays (guard/region_lock.h), lest others' memory is in the cache
+ * line of the state.
  */
 struct la_lock {
     uint64_t serial;                    /* the caller's, for its lock order; it stays */
-    void *object;                       /* what the floors above know it by; they set it */
     _Atomic(la_lock_rare *) rare;       /* or NULL as yet */
     /* Under the mutex, as all that follows the bias. */
     uint64_t tickets;                   /* how many have queued */
@@ -92,7 +92,6 @@ la_lock_init(la_lock *lock, uint64_t serial)
     atomic_init(&lock->rare, NULL);
     lock->tickets = 0;
     lock->serial = serial;
-    lock->object = NULL;
     lock->writes = lock->reads = 0;
 }
 
