@@ -5,8 +5,9 @@
 #include "array/watch.h"
 
 #include "array/step.h"
-#include "guard/region_lock.h"
+#include "guard/lock_object.h"
 #include "lock/change.h"
+#include "lock/registry.h"
 
 typedef struct {
     PyObject **found;           /* new references, some more than once */

@@ -3,7 +3,7 @@
  */
 #include "guard/observer.h"
 
-#include "guard/region_lock.h"
+#include "guard/lock_object.h"
 
 _Atomic(bool) la_observed;
 

@@ -101,11 +101,10 @@ la_region_lock_dealloc(PyObject *object)
 
     PyObject_GC_UnTrack(object);
     Py_CLEAR(self->below);
-    if (self->lock != NULL && (self->name != NULL || self->made_at != NULL)) {
+    if (self->lock != NULL && self->known_as != NULL) {
         la_lock_forget_name(self);
     }
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->made_at);
+    Py_CLEAR(self->known_as);
     if (self->lock != NULL) {
         /* Holds and Buffers keep the lock alive: nobody holds it. */
         la_lock_destroy(self->lock);
@@ -194,10 +193,8 @@ static PyMethodDef la_region_lock_methods[] = {
 };
 
 static PyMemberDef la_region_lock_members[] = {
-    {"_name", LA_T_OBJECT, offsetof(la_region_lock, name), 0,
-     "What messages call it by, or None: the name of its array, mostly."},
-    {"made_at", LA_T_OBJECT, offsetof(la_region_lock, made_at), 0,
-     "In debug mode the place where its array was made, or None."},
+    {"_known_as", LA_T_OBJECT, offsetof(la_region_lock, known_as), 0,
+     "What messages need, which is in `lock_names`, too; or None."},
     {NULL, 0, 0, 0, NULL},
 };
 

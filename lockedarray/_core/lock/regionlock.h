@@ -58,7 +58,7 @@ typedef struct {
 
 /*
  * What changes while nobody waits comes last, from the state on. Who has a lock in memory of its
- * own has something in front that stays (guard/region_lock.h), lest others' memory is in the cache
+ * own has something in front that stays (guard/lock_object.h), lest others' memory is in the cache
  * line of the state.
  */
 struct la_lock {
