@@ -19,8 +19,7 @@ lock_names: dict[int, Any]
 class RegionLock:
     serial: int
     below: Any
-    _name: str | None
-    made_at: str | None
+    _known_as: Any
     def __init__(self, below: Any = None) -> None: ...
     def entries(self) -> list[tuple[int, int, str, bool, int | None, int | None, float | None]]: ...
 

@@ -51,7 +51,7 @@ x.at[[1, 2]].add(1); x.at[idx].multiply(2); x.at[[1, 1]].max(3); t.at[idx, 1].su
 x.at[3].apply(float); t.at[1].apply(np.sqrt); t.at[1, 2].apply(abs); x.at[idx].apply(np.sqrt); objects.at[1].apply(str)
 t.at[1] = 1; x.at[3] = 1; x.at[2:5].set(1); x.at[mask].exchange(2); objects.at[1].exchange(2); objects.at[1] = 3; objects.at[1].set(4); objects.at[1].compare_exchange(4, 5)
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
-g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
+g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.append([[1.0] * 8, (2.0,) * 8]); h.popleft(2)
 np.ndim(x); np.shape(t); np.size(x); np.result_type(x, 1.0); np.may_share_memory(x, y); np.shape(a=x); np.iscomplexobj(x); np.isrealobj(x)
 np.zeros_like(x); np.ones_like(x, dtype='i4'); np.empty_like(t); np.full_like(x, 1.0); np.min_scalar_type(x); np.common_type(x); np.ndim(o); np.shape(f)
 np.reshape(x, (2, -1)); np.reshape(x, [2, 50]); np.ravel(t); np.ravel(o); np.transpose(t); np.swapaxes(t, 0, 1); np.moveaxis(t, 0, 1); np.squeeze(x); np.expand_dims(x, 0)

@@ -433,8 +433,7 @@ la_at_act(PyObject *array, PyObject *index, la_at_action action, PyObject *const
         return LA_GENERAL;
     }
     if (!is_element) {
-        PyObject *taken = la_index_makes_view(index, fields->nd) ? Py_NewRef(index)
-            : la_index_taken(index);
+        PyObject *taken = la_index_taken_or_basic(index, fields->nd);
         if (taken == NULL) {
             return PyErr_Occurred() ? -1 : LA_GENERAL;
         }

@@ -82,8 +82,7 @@ la_several_get(PyObject *array, PyObject *index)
         return NULL;
     }
     bool objects = PyDataType_REFCHK(la_fields(array)->descr);
-    PyObject *taken = la_index_makes_view(index, la_fields(array)->nd) ? Py_NewRef(index)
-                                                                       : la_index_taken(index);
+    PyObject *taken = la_index_taken_or_basic(index, la_fields(array)->nd);
     if (taken == NULL) {
         return NULL;
     }

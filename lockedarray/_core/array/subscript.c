@@ -338,7 +338,7 @@ la_objects_set(PyObject *array, PyObject *index, PyObject *value)
     if (type != NPY_OBJECT && type != NPY_VSTRING) {
         return LA_GENERAL;
     }
-    PyObject *taken = la_index_taken_plain(index);
+    PyObject *taken = la_index_taken_or_basic(index, -1);
     if (taken == NULL) {
         return PyErr_Occurred() ? -1 : LA_GENERAL;
     }

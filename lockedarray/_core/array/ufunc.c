@@ -63,7 +63,7 @@ la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
             || (value != NULL && !la_call_add(&call, value, LA_READ))) {
         return NULL;
     }
-    PyObject *taken = la_index_taken_plain(index);
+    PyObject *taken = la_index_taken_or_basic(index, -1);
     if (taken == NULL) {
         *general = !PyErr_Occurred();
         return NULL;

@@ -57,13 +57,11 @@ static void
 la_lock_empty(la_lock *lock)
 {
     if (lock != NULL) {
-        void *object = lock->object;
-        la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_relaxed);
+        la_lock_rare *rare = la_lock_rare_of(lock);
         la_lock_init(lock, lock->serial);
-        lock->object = object;
-        if (indexes != NULL) {
-            *indexes = (la_lock_indexes){0};
-            atomic_store_explicit(&lock->indexes, indexes, memory_order_relaxed);
+        if (rare != NULL) {
+            *rare = (la_lock_rare){0};
+            atomic_store_explicit(&lock->rare, rare, memory_order_relaxed);
         }
     }
 }
