@@ -32,7 +32,9 @@ class _Lock(Protocol):
     """What of a lock its errors tell."""
 
     serial: int
-    made_at: str | None
+
+    @property
+    def made_at(self) -> str | None: ...
 
     @property
     def name(self) -> str | None: ...

@@ -19,9 +19,8 @@ lock_names: dict[int, Any]
 class RegionLock:
     serial: int
     below: Any
-    _name: str | None
-    made_at: str | None
     _is_shared: bool
+    _known_as: Any
     def __init__(self, below: Any = None) -> None: ...
     def entries(self) -> list[tuple[int, int, str, bool, int | None, int | None, float | None]]: ...
 

@@ -76,17 +76,26 @@ class RegionLockBase(_native.ReentrantLock):
     @property
     def name(self) -> str | None:
         """What messages call it by, or None: the name of its array, mostly."""
-        return self._name
+        known: _Named | None = self._known_as
+        return None if known is None else known.name
+
+    @property
+    def made_at(self) -> str | None:
+        """In debug mode the place where its array was made, or None."""
+        known: _Named | None = self._known_as
+        return None if known is None else known.made_at
 
     def _be_named(self, name: str) -> None:
         """Be called by that name in messages, and be found for them."""
-        self._name = name
-        _native.lock_names[self.serial] = _Named(self.serial, name, self.made_at)
+        self._be_known(_Named(self.serial, name, self.made_at))
 
     def _be_placed(self, made_at: str) -> None:
         """Be called by the place where its array was made, likewise."""
-        self.made_at = made_at
-        _native.lock_names[self.serial] = _Named(self.serial, self.name, made_at)
+        self._be_known(_Named(self.serial, self.name, made_at))
+
+    def _be_known(self, known: _Named) -> None:
+        self._known_as = known  # first: it is taken out of the dict only where there is one
+        _native.lock_names[self.serial] = known
 
     def _entries(self) -> list[tuple[str, str, bool, int | None, int | None, float | None]]:
         """Return who holds, and then who waits.

@@ -219,7 +219,6 @@ check_free(la_lock *lock)
 {
     CHECK(is_unheld(lock));
     CHECK(lock->holds.first == NULL && lock->waiters.first == NULL);
-    CHECK(lock->waiters.last == NULL);
     CHECK(atomic_load(&lock->mutex.word) == 0);
     la_lock_destroy(lock);
 }

@@ -152,12 +152,12 @@ test_it_pauses(void)
 {
     la_hold *write = case_hold(LA_WRITE, 0, 8);
     until_biased(&x);
-    CHECK(x.unbiased_until <= la_now());
+    CHECK(la_lock_rare_of(&x)->unbiased_until <= la_now());
     int64_t before = la_now();
     CHECK(try_acquire(&x, write));
-    CHECK(x.unbiased_until > before);
+    CHECK(la_lock_rare_of(&x)->unbiased_until > before);
     release(write);
-    x.unbiased_until = before + 50 * LA_MILLISECOND;
+    la_lock_rare_of(&x)->unbiased_until = before + 50 * LA_MILLISECOND;
     until_biased(&x);
     CHECK(la_now() >= before + 50 * LA_MILLISECOND);
 }

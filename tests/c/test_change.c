@@ -17,7 +17,7 @@ count_changes(la_lock *lock)
     la_wakes wakes = {0};
     la_thread *self = la_thread_self();
     la_lock_enter(lock, self);
-    int count = (int)lock->changes.count;
+    int count = (int)la_lock_rare_of(lock)->changes.count;
     la_lock_leave(lock, self, &wakes);
     return count;
 }

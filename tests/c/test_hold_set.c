@@ -186,10 +186,10 @@ check_both(void)
     CHECK(both.set.count == (size_t)both.count);
     for (la_hold *hold = both.set.first; hold != NULL; hold = hold->next) {
         CHECK(hold == both.members[at] && hold->whose == both.whose[at]);
-        CHECK(hold->previous == (at == 0 ? NULL : both.members[at - 1]));
+        CHECK(at == 0 || hold->previous == both.members[at - 1]);
         at++;
     }
-    CHECK(at == both.count && both.set.last == (at == 0 ? NULL : both.members[at - 1]));
+    CHECK(at == both.count && la_hold_set_last(&both.set) == (at == 0 ? NULL : both.members[at - 1]));
     CHECK(at <= 16 || both.set.indexed);
     CHECK(at >= 8 || !both.set.indexed);
 #ifdef LA_DEBUG

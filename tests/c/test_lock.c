@@ -4,6 +4,8 @@
  */
 #include "actors.h"
 
+#include <limits.h>
+
 static void
 test_a_hold_alone_is_inline(void)
 {
@@ -461,6 +463,40 @@ test_signals_do_not_end_a_wait_that_does_not_ask(void)
 }
 
 static void
+test_who_spins_does_not_queue_but_behind_others(void)
+{
+    actor b, c;
+    actor_start(&b);
+    actor_start(&c);
+    la_hold *other = case_hold(LA_WRITE, 0, 8), *mine = case_hold(LA_WRITE, 0, 8);
+    la_hold *third = case_hold(LA_WRITE, 0, 8);
+    la_wait_hooks hooks = { .before_wait = count_before, .after_wait = count_after,
+                            .spins = INT_MAX };
+    hooks_before = hooks_after = 0;
+    CHECK(acquire(&x, other) == LA_OK);
+    b.hooks = &hooks;
+    actor_begin(&b, &x, mine);
+    usleep(20000);              /* so that it spins; too short is no failure */
+    release(other);
+    CHECK(actor_done(&b) == LA_OK);
+    CHECK(hooks_before == 0);
+
+    actor_wait(&c, &x, other);
+    b.hooks = NULL;
+    actor_release(&b, mine);
+    CHECK(actor_done(&c) == LA_OK);
+    actor_wait(&b, &x, mine);
+    CHECK(la_acquire(&x, third, la_thread_self(), la_now() + LA_MILLISECOND, &hooks, NULL)
+          == LA_TIMEOUT);
+    CHECK(hooks_before == 1);   /* it queued, though it might have spun for ever */
+    actor_release(&c, other);
+    CHECK(actor_done(&b) == LA_OK);
+    actor_release(&b, mine);
+    actor_stop(&b);
+    actor_stop(&c);
+}
+
+static void
 test_newcomers_barge_past_a_young_waiter(void)
 {
     actor b;
@@ -773,6 +809,7 @@ main(void)
     CASE(test_who_queued_behind_a_waiter_that_times_out_runs);
     CASE(test_an_interrupted_wait_leaves_nothing_held_or_queued);
     CASE(test_signals_do_not_end_a_wait_that_does_not_ask);
+    CASE(test_who_spins_does_not_queue_but_behind_others);
     CASE(test_newcomers_barge_past_a_young_waiter);
     CASE(test_newcomers_queue_behind_an_old_waiter);
     CASE(test_an_old_waiter_is_handed_the_lock);

@@ -153,7 +153,7 @@ test_waiters_that_come_back_in_another_order_all_run(void)
         }
         for (int i = 0; i < HOSTS; i++) {
             visit_end(&hosts[order[i]].visit);
-            CHECK(x.waiters.first == holds[0] && x.waiters.last == holds[2]);
+            CHECK(x.waiters.first == holds[0] && la_hold_set_last(&x.waiters) == holds[2]);
         }
         until_old();
         release(mine);

@@ -330,7 +330,8 @@ run_player(void *argument)
     plan *its = argument;
     uint64_t *random = &its->random;
     player p = { .plan = its, .self = la_thread_self() };
-    p.hooks = (la_wait_hooks){ .check_interrupt = player_interrupt, .context = &p };
+    p.hooks = (la_wait_hooks){ .check_interrupt = player_interrupt, .context = &p,
+                               .spins = (int)random_below(random, 2) * 40 };
     memset(possessions, 0, sizeof(possessions));
     for (int i = 1; i < OWNERS; i++) {
         p.shares[i].owner = la_owner_new();

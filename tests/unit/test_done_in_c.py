@@ -46,10 +46,12 @@ np.fft.rfft(x); np.searchsorted(x, y); np.bincount(idx, weights=x[:3]); np.allcl
 x.at[3] += 1; x.at[3] *= 2; x.at[idx] += 1; x.at[mask] -= 1; t.at[1, 2] += 1; x.at[3].add(1); x.at[3].get()
 x.at[3].set(2); x.at[3].min(1); x.at[3].max(1); x.at[3].exchange(5); x.at[3].compare_exchange(5, 6); x.at[3] -= 0.5
 x.at[3] //= 2; x.at[3] %= 7.5; x.at[3] **= 2; x.at[3].power(1); x.at[2:5] **= 2; ints.at[1] <<= 1; ints.at[1] >>= 1; ints.at[1] //= 2
+o[3] += 1; o.at[3] += 1; o.at[3].multiply(2); big[3] += 1; big.at[3] += 1; big.at[3].add(1); halves[3] *= 2; halves.at[3] -= 1; longs[3] += 1; longs.at[3].max(1)
+x.at[[1, 2]].add(1); x.at[idx].multiply(2); x.at[[1, 1]].max(3); t.at[idx, 1].subtract(1)
 x.at[3].apply(float); t.at[1].apply(np.sqrt); t.at[1, 2].apply(abs); x.at[idx].apply(np.sqrt); objects.at[1].apply(str)
 t.at[1] = 1; x.at[3] = 1; x.at[2:5].set(1); x.at[mask].exchange(2); objects.at[1].exchange(2); objects.at[1] = 3; objects.at[1].set(4); objects.at[1].compare_exchange(4, 5)
 x.write(timeout=1.0).acquire(); x.read(0).acquire(); exec("with x.write(timeout=2) as raw: raw += 1")
-g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.popleft(2)
+g.append(1.5); g.append(y[:3]); g.append([1, 2.5]); g.popleft(); g.popleft(2); g.resize(50); g.resize((60,), refcheck=False); h.append(row); h.append(t2); h.append([[1.0] * 8, (2.0,) * 8]); h.popleft(2)
 np.ndim(x); np.shape(t); np.size(x); np.result_type(x, 1.0); np.may_share_memory(x, y); np.shape(a=x); np.iscomplexobj(x); np.isrealobj(x)
 np.zeros_like(x); np.ones_like(x, dtype='i4'); np.empty_like(t); np.full_like(x, 1.0); np.min_scalar_type(x); np.common_type(x); np.ndim(o); np.shape(f)
 np.reshape(x, (2, -1)); np.reshape(x, [2, 50]); np.ravel(t); np.ravel(o); np.transpose(t); np.swapaxes(t, 0, 1); np.moveaxis(t, 0, 1); np.squeeze(x); np.expand_dims(x, 0)
@@ -120,6 +122,9 @@ def arrays():
         "idx": np.array([1, 2, 1]),
         "mask": np.arange(100) > 50,
         "naturals": la.ones(5, np.uint64),
+        "big": la.ones(5, ">f8"),
+        "halves": la.ones(5, "f2"),
+        "longs": la.ones(5, np.longdouble),
         "om": LockedArray(np.arange(10).astype(object).reshape(2, 5)),
         "rm": la.zeros((2, 5), RECORD),
         "wm": LockedArray(np.array([["some text"] * 2] * 2, np.dtypes.StringDType())),
@@ -159,7 +164,7 @@ def test_no_python_of_the_package_runs(statement):
 
 
 @pytest.mark.parametrize(
-    "statement", ["x[[True] * 99 + [np.True_]]", "x.flat[np.int8(3)]", "repr(x)", "o[3] += 1"]
+    "statement", ["x[[True] * 99 + [np.True_]]", "x.flat[np.int8(3)]", "repr(x)", "o[idx] += 1"]
 )
 def test_what_is_left_to_python_is_seen(statement):
     assert python_of_the_package(compile(statement, "<test>", "exec"), arrays()) != []

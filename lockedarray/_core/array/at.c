@@ -113,6 +113,41 @@ la_at_pack(const la_at_index *at, char *address, PyObject *value)
     return PyArray_Pack((PyArray_Descr *)la_fields(at->array)->descr, address, value);
 }
 
+/* Copies a number of a size that the updates know, in the other byte order if `swaps`. */
+static void
+la_number_copy(char *to, const char *from, const PyArray_Descr *descr, bool swaps)
+{
+    npy_intp size = PyDataType_ELSIZE(descr);
+    npy_intp part = PyTypeNum_ISCOMPLEX(descr->type_num) ? size / 2 : size;
+
+    for (npy_intp i = 0; i < size; i++) {
+        to[i] = from[swaps ? i - i % part + part - 1 - i % part : i];
+    }
+}
+
+/* Of a number that is not aligned, or in the other byte order: by a copy. */
+static LA_COLD bool
+la_at_update_copy(la_update_kind kind, PyObject *ufunc, const PyArray_Descr *descr,
+                  char *address, PyObject *value)
+{
+    union {
+        npy_cdouble number;     /* the largest */
+        char bytes[sizeof(npy_cdouble)];
+    } copy;
+    bool swaps = !PyArray_ISNBO(descr->byteorder);
+
+    if (PyDataType_ELSIZE(descr) > (npy_intp)sizeof(copy)
+            || !(PyTypeNum_ISNUMBER(descr->type_num) || PyTypeNum_ISBOOL(descr->type_num))) {
+        return false;
+    }
+    la_number_copy(copy.bytes, address, descr, swaps);
+    if (!la_update(kind, ufunc, descr, copy.bytes, value)) {
+        return false;
+    }
+    la_number_copy(address, copy.bytes, descr, swaps);
+    return true;
+}
+
 /* 0, LA_GENERAL or -1. After 0, `result` (if not NULL) is the new element. */
 static int
 la_at_update(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value,
@@ -121,15 +156,14 @@ la_at_update(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *va
     la_hold *hold;
     bool error;
 
-    if (!la_at_may_compute(at)) {
-        return LA_GENERAL;
-    }
     char *address = la_at_lock(at, LA_WRITE, &hold, &error);
     if (address == NULL) {
         return error ? -1 : LA_GENERAL;
     }
-    bool done = la_update(kind, ufunc, (PyArray_Descr *)la_fields(at->array)->descr, address,
-                          value);
+    PyArray_Descr *descr = (PyArray_Descr *)la_fields(at->array)->descr;
+    bool done = LA_LIKELY(la_at_may_compute(at))
+        ? la_update(kind, ufunc, descr, address, value)
+        : la_at_update_copy(kind, ufunc, descr, address, value);
     if (done && result != NULL) {
         *result = la_at_scalar(at, address);
     }
@@ -273,6 +307,44 @@ la_at_operand(const la_at_index *at, PyObject *value)
     return made;
 }
 
+/* One element by ufunc.at itself, which computes with any dtype of numbers. */
+static LA_COLD int
+la_at_update_by_ufunc(la_at_index *at, PyObject *ufunc, PyObject *value, PyObject **updated)
+{
+    npy_intp integers[LA_MOST_INDICES];
+    int nd = la_fields(at->array)->nd;
+
+    if (la_index_integers(at->index, integers) != nd || !la_is_number(value)) {
+        return LA_GENERAL;
+    }
+    int result = la_element_update(at->array, integers, nd, ufunc, value, updated);
+    if (result == 0 && updated != NULL) {
+        PyArrayObject *one = (PyArrayObject *)*updated;
+        *updated = PyArray_Scalar(PyArray_DATA(one), PyArray_DESCR(one), (PyObject *)one);
+        Py_DECREF(one);
+        result = *updated == NULL ? -1 : 0;
+    }
+    return result;
+}
+
+/* One object: what its ufunc's loop does with it and with a number, which is one as an object. */
+static LA_COLD int
+la_at_update_object(la_at_index *at, la_update_kind kind, PyObject *value, PyObject **updated)
+{
+    if (la_fields(at->array)->descr->type_num != NPY_OBJECT
+            || !(PyLong_CheckExact(value) || PyFloat_CheckExact(value) || PyBool_Check(value))) {
+        return LA_GENERAL;
+    }
+    static const la_at_action actions[] = {
+        [LA_UPDATE_ADD] = LA_AT_ADD,
+        [LA_UPDATE_SUBTRACT] = LA_AT_SUBTRACT,
+        [LA_UPDATE_MULTIPLY] = LA_AT_MULTIPLY,
+        [LA_UPDATE_DIVIDE] = LA_AT_DIVIDE,
+    };
+    return kind > LA_UPDATE_DIVIDE ? LA_GENERAL
+        : la_at_act(at->array, at->index, actions[kind], &value, updated);
+}
+
 /* What the index names is updated: 0, LA_GENERAL or -1. `updated`: as of la_view_update. */
 static int
 la_at_update_any(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject *value,
@@ -293,12 +365,19 @@ la_at_update_any(la_at_index *at, la_update_kind kind, PyObject *ufunc, PyObject
         result = la_view_update(at->array, at->index, ufunc, operand, updated);
     }
     if (result == LA_GENERAL) {
+        result = la_at_update_by_ufunc(at, ufunc, operand, updated);
+    }
+    if (result == LA_GENERAL) {
+        result = la_at_update_object(at, kind, value, updated);
+    }
+    if (result == LA_GENERAL) {
         result = la_mask_update(at->array, at->index, ufunc, operand, updated);
     }
-    PyObject *taken = result == LA_GENERAL && updated == NULL ? la_index_taken(at->index) : NULL;
+    PyObject *taken = result != LA_GENERAL || PyDataType_REFCHK(la_fields(at->array)->descr)
+        ? NULL : la_index_taken(at->index);
     if (taken != NULL) {
         bool general;
-        PyObject *done = la_ufunc_at(ufunc, at->array, taken, operand, &general);
+        PyObject *done = la_ufunc_at(ufunc, at->array, taken, operand, updated, &general);
         Py_DECREF(taken);
         Py_XDECREF(done);
         result = general ? LA_GENERAL : done == NULL ? -1 : 0;

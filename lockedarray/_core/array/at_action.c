@@ -221,6 +221,22 @@ la_object_act_locked(PyObject *array, char *address, la_at_action action,
             value = PyObject_CallOneArg(values[0], old);
             Py_CLEAR(old);      /* so that it ends where it is replaced, as by NumPy */
             break;
+        case LA_AT_ADD:
+            value = PyNumber_Add(old, values[0]);
+            Py_CLEAR(old);
+            break;
+        case LA_AT_SUBTRACT:
+            value = PyNumber_Subtract(old, values[0]);
+            Py_CLEAR(old);
+            break;
+        case LA_AT_MULTIPLY:
+            value = PyNumber_Multiply(old, values[0]);
+            Py_CLEAR(old);
+            break;
+        case LA_AT_DIVIDE:
+            value = PyNumber_TrueDivide(old, values[0]);
+            Py_CLEAR(old);
+            break;
         case LA_AT_COMPARE_EXCHANGE:
             swaps = la_objects_equal(old, values[0]);
             value = swaps < 0 ? NULL : Py_NewRef(values[1]);
@@ -273,19 +289,6 @@ la_object_act(PyObject *array, const npy_intp *index, int count, la_at_action ac
 
 /* -- several elements -------------------------------------------------------------------- */
 
-/* A copy of what raw[index] is; NULL without an error: it is no array. */
-static PyObject *
-la_elements_of(PyObject *raw, PyObject *index)
-{
-    PyObject *copy = NULL, *elements = PyArray_Type.tp_as_mapping->mp_subscript(raw, index);
-
-    if (elements != NULL && PyArray_CheckExact(elements)) {
-        copy = PyArray_NewCopy((PyArrayObject *)elements, NPY_CORDER);
-    }
-    Py_XDECREF(elements);
-    return copy;
-}
-
 /* `raw` is the raw view of the array, or of a part of it: 0, LA_GENERAL or -1. */
 static int
 la_several_act_locked(PyObject *array, PyObject *raw, PyObject *index, la_at_action action,
@@ -295,8 +298,9 @@ la_several_act_locked(PyObject *array, PyObject *raw, PyObject *index, la_at_act
     int done = -1;
 
     if (action != LA_AT_SET) {
-        old = la_elements_of(raw, index);
-        if (old == NULL) {
+        old = la_raw_elements(raw, index);
+        if (old == NULL || !PyArray_CheckExact(old)) {
+            Py_XDECREF(old);
             return PyErr_Occurred() ? -1 : LA_GENERAL;
         }
     }
@@ -311,7 +315,7 @@ la_several_act_locked(PyObject *array, PyObject *raw, PyObject *index, la_at_act
     }
     Py_XDECREF(old);
     if (done == 0 && result != NULL) {
-        *result = la_elements_of(raw, index);
+        *result = la_raw_elements(raw, index);
         done = *result != NULL ? 0 : -1;
     }
     return done;
@@ -425,12 +429,11 @@ la_at_act(PyObject *array, PyObject *index, la_at_action action, PyObject *const
         return is_element && (fields->flags & NPY_ARRAY_ALIGNED)
                ? la_object_act(array, integers, count, action, values, result) : LA_GENERAL;
     }
-    if (action == LA_AT_COMPARE_EXCHANGE) {
+    if (action >= LA_AT_COMPARE_EXCHANGE) {
         return LA_GENERAL;
     }
     if (!is_element) {
-        PyObject *taken = la_index_makes_view(index, fields->nd) ? Py_NewRef(index)
-            : la_index_taken(index);
+        PyObject *taken = la_index_taken_or_basic(index, fields->nd);
         if (taken == NULL) {
             return PyErr_Occurred() ? -1 : LA_GENERAL;
         }

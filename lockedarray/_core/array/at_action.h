@@ -11,6 +11,10 @@ typedef enum {
     LA_AT_EXCHANGE,             /* the same; the old ones */
     LA_AT_APPLY,                /* assigns what a function makes of them; the new ones */
     LA_AT_COMPARE_EXCHANGE,     /* of an object: whether it was what is expected, and the old one */
+    LA_AT_ADD,                  /* to one object, as those that follow; the new one */
+    LA_AT_SUBTRACT,
+    LA_AT_MULTIPLY,
+    LA_AT_DIVIDE,
 } la_at_action;
 
 /*

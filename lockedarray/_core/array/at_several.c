@@ -57,24 +57,17 @@ la_several_is_locked(const la_operand *operand, PyObject *index, la_target *targ
     return la_region_equal(&now, &operand->region);
 }
 
-/* Under the lock. */
+/* Under the lock. An index without axes names one element. */
 static PyObject *
 la_several_copy(PyObject *array, PyObject *index, bool objects)
 {
-    PyObject *raw = la_raw(array, LA_READ), *copy = NULL;
-    PyObject *found = raw == NULL ? NULL : PyArray_Type.tp_as_mapping->mp_subscript(raw, index);
+    PyObject *raw = la_raw(array, LA_READ);
+    PyObject *copy = raw == NULL ? NULL : la_raw_elements(raw, index);
 
-    if (found != NULL && PyArray_CheckExact(found)) {
-        /* What is new is a copy already. */
-        copy = !objects && PyArray_BASE((PyArrayObject *)found) == NULL
-                       && PyArray_IS_C_CONTIGUOUS((PyArrayObject *)found)
-               ? Py_NewRef(found) : PyArray_NewCopy((PyArrayObject *)found, NPY_CORDER);
-    }
-    else if (found != NULL && !objects && !PyArray_IsScalar(found, Void)) {
-        copy = Py_NewRef(found);        /* an index without axes names one */
-    }
-    Py_XDECREF(found);
     Py_XDECREF(raw);
+    if (copy != NULL && !PyArray_CheckExact(copy) && (objects || PyArray_IsScalar(copy, Void))) {
+        Py_CLEAR(copy);
+    }
     return copy;
 }
 
@@ -89,8 +82,7 @@ la_several_get(PyObject *array, PyObject *index)
         return NULL;
     }
     bool objects = PyDataType_REFCHK(la_fields(array)->descr);
-    PyObject *taken = la_index_makes_view(index, la_fields(array)->nd) ? Py_NewRef(index)
-                                                                       : la_index_taken(index);
+    PyObject *taken = la_index_taken_or_basic(index, la_fields(array)->nd);
     if (taken == NULL) {
         return NULL;
     }

@@ -1,5 +1,5 @@
 /*
- * x[i] += v as one step: what x[i] is in between, for plain elements.
+ * x[i] += v as one step: what x[i] is in between, for plain elements and objects.
  *
  * The statement reads, operates and assigns. What it reads is an object that remembers the
  * array, the index and the value; its in-place operators let NumPy compute with the value
@@ -13,11 +13,13 @@
  */
 #include "array/augmented.h"
 
+#include <float.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "array/element.h"
 #include "array/general.h"
+#include "array/other_element.h"
 #include "guard/observer.h"
 
 /* Each operator, by ndarray's name of its slot and Python's of its function. */
@@ -200,13 +202,10 @@ la_augmented_inplace_power(PyObject *object, PyObject *operand, PyObject *Py_UNU
 
 /* -- the assignment ------------------------------------------------------------------ */
 
-/* Where a scalar of NumPy's has its value, as the array has it; NULL for the general path. */
+/* Where a scalar of NumPy's has its value, in native byte order; NULL for the general path. */
 static inline const char *
 la_scalar_bytes(const PyArray_Descr *descr, PyObject *scalar)
 {
-    if (!PyArray_ISNBO(descr->byteorder)) {
-        return NULL;
-    }
     switch (descr->type_num) {
 #define LA_SCALAR(TYPE, name) \
         case NPY_##TYPE: return (const char *)scalar + offsetof(Py##name##ScalarObject, obval);
@@ -217,7 +216,8 @@ la_scalar_bytes(const PyArray_Descr *descr, PyObject *scalar)
         LA_SCALAR(LONG, Long) LA_SCALAR(ULONG, ULong)
         LA_SCALAR(LONGLONG, LongLong) LA_SCALAR(ULONGLONG, ULongLong)
         LA_SCALAR(HALF, Half) LA_SCALAR(FLOAT, Float) LA_SCALAR(DOUBLE, Double)
-        LA_SCALAR(CFLOAT, CFloat) LA_SCALAR(CDOUBLE, CDouble)
+        LA_SCALAR(LONGDOUBLE, LongDouble)
+        LA_SCALAR(CFLOAT, CFloat) LA_SCALAR(CDOUBLE, CDouble) LA_SCALAR(CLONGDOUBLE, CLongDouble)
         LA_SCALAR(DATETIME, Datetime) LA_SCALAR(TIMEDELTA, Timedelta)
 #undef LA_SCALAR
         default:
@@ -233,12 +233,51 @@ la_same_bytes(const char *first, const char *second, npy_intp size)
                      : memcmp(first, second, (size_t)size) == 0;
 }
 
+/* Has a long double bytes that mean nothing? */
+static inline bool
+la_is_padded(const PyArray_Descr *descr)
+{
+    return descr->type_num == NPY_LONGDOUBLE || descr->type_num == NPY_CLONGDOUBLE;
+}
+
+/* Of long doubles, by what of them means something: 10 bytes of the extended format of x87. */
+static bool
+la_same_padded(const char *first, const char *second, npy_intp size)
+{
+    size_t number = sizeof(npy_longdouble), meant = LDBL_MANT_DIG == 64 ? 10 : number;
+
+    for (npy_intp i = 0; i < size; i += (npy_intp)number) {
+        if (memcmp(first + i, second + i, meant) != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Is the element at this address, of a dtype of another form, what was read? -1 with an error. */
+static LA_COLD int
+la_is_scalar_at(PyObject *array, const char *address, const char *read)
+{
+    PyArray_Descr *descr = (PyArray_Descr *)la_fields(array)->descr;
+    PyObject *now = PyArray_Scalar((void *)address, descr, array);
+
+    if (now == NULL) {
+        return -1;
+    }
+    const char *bytes = la_scalar_bytes(descr, now);
+    npy_intp size = PyDataType_ELSIZE(descr);
+    int same = la_is_padded(descr) ? la_same_padded(bytes, read, size)
+        : la_same_bytes(bytes, read, size);
+    Py_DECREF(now);
+    return same;
+}
+
 /* Where the result has the bytes of the element that it becomes; NULL: NumPy casts it. */
 static inline const char *
 la_result_bytes(const la_augmented *self, const PyArray_Descr *descr)
 {
     /* Of times the units may differ. */
-    return Py_TYPE(self->result) == Py_TYPE(self->value)
+    return Py_TYPE(self->result) == Py_TYPE(self->value) && PyArray_ISNBO(descr->byteorder)
                    && !PyTypeNum_ISDATETIME(descr->type_num)
            ? la_scalar_bytes(descr, self->result) : NULL;
 }
@@ -312,7 +351,12 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
     }
     int result = LA_GENERAL;
     npy_intp size = PyDataType_ELSIZE(descr);
-    if (LA_LIKELY(la_same_bytes(address, read, size))) {
+    int same = LA_LIKELY(PyArray_ISNBO(descr->byteorder) && !la_is_padded(descr))
+        ? la_same_bytes(address, read, size) : la_is_scalar_at(array, address, read);
+    if (same < 0) {
+        result = -1;
+    }
+    else if (LA_LIKELY(same)) {
         result = 0;
         if (LA_LIKELY(computed != NULL && size == 8)) {
             memcpy(address, computed, 8);
@@ -328,6 +372,16 @@ la_augmented_store_element(la_augmented *self, PyObject *array, const npy_intp *
         result = la_augmented_again(self, array, address);
     }
     la_element_unlock(hold);
+    return result;
+}
+
+/* Of an object: 0, LA_GENERAL or -1. */
+static LA_COLD int
+la_augmented_store_object(la_augmented *self, PyObject *array, const npy_intp *integers, int count)
+{
+    la_storing = la_is_observed();
+    int result = la_object_replace(array, integers, count, self->value, self->result);
+    la_storing = false;
     return result;
 }
 
@@ -458,7 +512,9 @@ la_augmented_store(PyObject *container, PyObject *index, PyObject *array,
     else if (count >= 0 && count == la_fields(array)->nd
              /* x.flat[i] = array has rules of its own. */
              && (container == array || !PyArray_Check(self->result))) {
-        result = la_augmented_store_element(self, array, integers, count);
+        result = la_fields(array)->descr->type_num == NPY_OBJECT
+            ? la_augmented_store_object(self, array, integers, count)
+            : la_augmented_store_element(self, array, integers, count);
     }
     if (result != LA_GENERAL) {
         return result;

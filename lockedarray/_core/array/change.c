@@ -68,6 +68,7 @@ la_is_apart(PyObject *view)
 typedef struct {
     PyObject *ufunc;
     PyObject **updated;         /* for a copy of the elements afterwards, or NULL */
+    PyObject *within;           /* by ufunc.at, with this index of the view; or NULL */
 } la_view_update_of;
 
 /*
@@ -85,8 +86,18 @@ la_raw_update(PyObject *array, PyObject *index, const la_operation *operation, i
     PyObject *view = raw == NULL ? NULL : PyArray_Type.tp_as_mapping->mp_subscript(raw, index);
     PyObject *given = view == NULL ? NULL : la_operand_raw(operation, value_at, value);
     PyObject *number = given == NULL ? NULL : PyArray_FROM_O(given);
-    if (number != NULL && (!PyArray_CheckExact(view) || !la_is_apart(view))) {
+    if (number != NULL && (!PyArray_CheckExact(view) || !la_is_apart(view)
+                           || (update->within != NULL && PyArray_SIZE((PyArrayObject *)view) != 1))) {
         result = LA_GENERAL;
+    }
+    else if (number != NULL && update->within != NULL) {
+        PyObject *done = PyObject_CallMethodObjArgs(update->ufunc, la_names.at, view,
+                                                    update->within, given, NULL);
+        if (done != NULL && update->updated != NULL) {
+            *update->updated = PyArray_NewCopy((PyArrayObject *)view, NPY_CORDER);
+        }
+        result = done == NULL || (update->updated != NULL && *update->updated == NULL) ? -1 : 0;
+        Py_XDECREF(done);
     }
     else if (number != NULL) {
         PyObject *passed[] = {view, number, view, la_names.unsafe}, *done;
@@ -173,12 +184,59 @@ int
 la_view_update(PyObject *array, PyObject *index, PyObject *ufunc, PyObject *value,
                PyObject **updated)
 {
-    la_view_update_of update = {ufunc, updated};
+    la_view_update_of update = {ufunc, updated, NULL};
 
     if (!la_index_makes_view(index, la_fields(array)->nd)) {
         return LA_GENERAL;
     }
     return la_view_change(array, index, value, &update);
+}
+
+/*
+ * The index of a view of one element, of one axis where the array has one: ufunc.at has other
+ * loops for that.
+ */
+static PyObject *
+la_element_index(const npy_intp *integers, int count)
+{
+    if (count == 1) {
+        npy_intp i = integers[0];
+        PyObject *start = PyLong_FromSsize_t(i);
+        PyObject *stop = start == NULL ? NULL
+            : i == -1 ? Py_NewRef(Py_None) : PyLong_FromSsize_t(i + 1);
+        PyObject *slice = stop == NULL ? NULL : PySlice_New(start, stop, NULL);
+        Py_XDECREF(start);
+        Py_XDECREF(stop);
+        return slice;
+    }
+    PyObject *index = PyTuple_New(count + 1);
+    for (int k = 0; index != NULL && k < count; k++) {
+        PyObject *integer = PyLong_FromSsize_t(integers[k]);
+        if (integer == NULL) {
+            Py_CLEAR(index);
+            break;
+        }
+        PyTuple_SET_ITEM(index, k, integer);
+    }
+    if (index != NULL) {
+        PyTuple_SET_ITEM(index, count, Py_NewRef(Py_Ellipsis));
+    }
+    return index;
+}
+
+int
+la_element_update(PyObject *array, const npy_intp *integers, int count, PyObject *ufunc,
+                  PyObject *value, PyObject **updated)
+{
+    PyObject *index = la_element_index(integers, count);
+    PyObject *within = count == 1 ? PyLong_FromLong(0) : PyTuple_New(0);
+    la_view_update_of update = {ufunc, updated, within};
+
+    int result = index == NULL || within == NULL ? -1
+        : la_view_change(array, index, value, &update);
+    Py_XDECREF(index);
+    Py_XDECREF(within);
+    return result;
 }
 
 /* x[2:5] = [1, 2, 3]: the array that NumPy makes of it. */

@@ -17,6 +17,13 @@ int la_view_assign(PyObject *array, PyObject *index, PyObject *value);
 int la_view_update(PyObject *array, PyObject *index, PyObject *ufunc, PyObject *value,
                    PyObject **updated);
 
+/*
+ * The same of the element at `count` integers, one for each axis, by ufunc.at. `updated`: for a
+ * copy of it, an array without axes or of one element.
+ */
+int la_element_update(PyObject *array, const npy_intp *integers, int count, PyObject *ufunc,
+                      PyObject *value, PyObject **updated);
+
 /* Can no two elements share a byte, as far as the strides tell? */
 bool la_is_apart(PyObject *view);
 

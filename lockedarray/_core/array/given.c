@@ -1,5 +1,5 @@
 /*
- * Lists and tuples as arrays. They are copied first: another thread may change them while
+ * Lists and tuples, and arrays of them. They are copied first: another thread may change them while
  * NumPy reads what is in them.
  */
 #include "array/given.h"
@@ -9,6 +9,50 @@ static inline bool
 la_is_given_item(PyObject *object)
 {
     return la_is_number(object) || PyUnicode_CheckExact(object) || PyBytes_CheckExact(object);
+}
+
+bool
+la_is_nested_numbers(PyObject *object, int most_within)
+{
+    if (la_is_number(object)) {
+        return true;
+    }
+    if (most_within == 0 || !la_is_list(object)) {
+        return false;
+    }
+    /* Another thread may make a list shorter meanwhile. */
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object); i++) {
+#ifdef Py_GIL_DISABLED
+        PyObject *item = PySequence_GetItem(object, i);
+        if (item == NULL) {
+            PyErr_Clear();
+            return false;
+        }
+        bool plain = la_is_nested_numbers(item, most_within - 1);
+        Py_DECREF(item);
+#else
+        bool plain = la_is_nested_numbers(PySequence_Fast_GET_ITEM(object, i), most_within - 1);
+#endif
+        if (!plain) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+la_is_int_list(PyObject *object)
+{
+    if (!PyList_CheckExact(object)) {
+        return false;
+    }
+    bool are = true;
+    Py_BEGIN_CRITICAL_SECTION(object);
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(object); i++) {
+        are = are && PyLong_CheckExact(PyList_GET_ITEM(object, i));
+    }
+    Py_END_CRITICAL_SECTION();
+    return are;
 }
 
 /* A new tuple of what is in a list or tuple now; or the tuple itself. */

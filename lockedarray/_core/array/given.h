@@ -15,6 +15,12 @@ la_is_list(PyObject *object)
     return PyList_CheckExact(object) || PyTuple_CheckExact(object);
 }
 
+/* A number, or lists in lists of numbers: NumPy runs nobody else's code to read them. */
+bool la_is_nested_numbers(PyObject *object, int most_within);
+
+/* A list of ints, as reshape(x, [2, 3]) may be given. */
+bool la_is_int_list(PyObject *object);
+
 /*
  * The plain array that NumPy makes of a list or tuple of numbers and texts, and of lists and
  * tuples of these, as it is at one moment; in this dtype, or in the one that NumPy finds. A new

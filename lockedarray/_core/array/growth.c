@@ -17,6 +17,7 @@
 
 #include "array/body.h"
 #include "array/element.h"
+#include "array/given.h"
 
 /* An array whose memory is locked to change its rows. */
 typedef struct {
@@ -216,21 +217,6 @@ la_append_rows(la_growth *growth, PyObject *values, npy_intp *count)
     return result;
 }
 
-/* A list or tuple of numbers, whose array is made without foreign code. */
-static bool
-la_is_list_of_numbers(PyObject *values)
-{
-    if (!PyList_CheckExact(values) && !PyTuple_CheckExact(values)) {
-        return false;
-    }
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(values); i++) {
-        if (!la_is_number(PySequence_Fast_GET_ITEM(values, i))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* What is to be appended, if not foreign code makes rows of it: a new reference, or NULL. */
 static PyObject *
 la_append_given(PyObject *array, PyObject *values)
@@ -242,31 +228,8 @@ la_append_given(PyObject *array, PyObject *values)
             || (PyBytes_CheckExact(values) && descr->type_num == NPY_STRING)) {
         return Py_NewRef(values);
     }
-    if (!la_has_plain_scalars(descr)) {
-        return NULL;
-    }
-#ifdef Py_GIL_DISABLED
-    if (PyList_CheckExact(values)) {        /* another thread may change it meanwhile */
-        PyObject *copied = PyList_AsTuple(values);
-        if (copied != NULL && !la_is_list_of_numbers(copied)) {
-            Py_CLEAR(copied);
-        }
-        values = copied;
-    }
-    else {
-        values = la_is_list_of_numbers(values) ? Py_NewRef(values) : NULL;
-    }
-#else
-    values = la_is_list_of_numbers(values) ? Py_NewRef(values) : NULL;
-#endif
-    if (values == NULL) {
-        return NULL;
-    }
-    Py_INCREF(descr);
-    PyObject *made = PyArray_FromAny(values, descr, 0, 0, NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST,
-                                     NULL);
-    Py_DECREF(values);
-    return made;
+    return la_is_list(values) && la_has_plain_scalars(descr)
+           ? la_given_array(values, descr, la_fields(array)->nd) : NULL;
 }
 
 PyObject *

@@ -148,13 +148,14 @@ la_index_taken(PyObject *index)
 }
 
 PyObject *
-la_index_taken_plain(PyObject *index)
+la_index_taken_or_basic(PyObject *index, int axes)
 {
-    bool is_basic = PyUnicode_CheckExact(index)
-                    || (PyTuple_CheckExact(index) ? la_index_makes_view(index, -1)
-                                                  : la_index_part_is_basic(index));
+    PyObject *taken = la_index_copied(index);   /* first: names of fields are in a list, too */
 
-    return is_basic ? Py_NewRef(index) : la_index_taken(index);
+    if (taken != NULL && !la_index_makes_view(taken, axes) && !la_index_is_advanced(taken)) {
+        Py_CLEAR(taken);
+    }
+    return taken;
 }
 
 /* For tests, which compare it with the rule in Python, and with NumPy. */

@@ -20,8 +20,8 @@ bool la_index_makes_view(PyObject *index, int axes);
  */
 PyObject *la_index_taken(PyObject *index);
 
-/* The same of any index whose use runs no foreign code, basic ones too. */
-PyObject *la_index_taken_plain(PyObject *index);
+/* The same, and what makes a view of an array with so many axes; of -1, integers for all, too. */
+PyObject *la_index_taken_or_basic(PyObject *index, int axes);
 
 int la_index_add(PyObject *module);
 

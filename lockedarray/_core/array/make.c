@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "array/given.h"
 #include "array/root.h"
 
 #define LA_MAKER_DEPTH 8            /* of lists in lists */
@@ -59,42 +60,12 @@ static PyObject *la_copy_name, *la_only_order, *la_keep_order;
 
 /* -- arguments ---------------------------------------------------------------------- */
 
-/* Lists in lists of numbers: NumPy runs nobody else's code to read them. */
-static bool
-la_is_nested(PyObject *object, int depth)
-{
-    if (la_is_number(object)) {
-        return true;
-    }
-    if (depth == 0 || (!PyList_CheckExact(object) && !PyTuple_CheckExact(object))) {
-        return false;
-    }
-    /* Another thread may make a list shorter meanwhile. */
-    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(object); i++) {
-#ifdef Py_GIL_DISABLED
-        PyObject *item = PySequence_GetItem(object, i);
-        if (item == NULL) {
-            PyErr_Clear();
-            return false;
-        }
-        bool plain = la_is_nested(item, depth - 1);
-        Py_DECREF(item);
-#else
-        bool plain = la_is_nested(PySequence_Fast_GET_ITEM(object, i), depth - 1);
-#endif
-        if (!plain) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* A number, a shape, or what describes a dtype. */
 static bool
 la_is_plain_argument(PyObject *object)
 {
     return object == Py_None || PyUnicode_CheckExact(object) || PyType_Check(object)
-           || PyArray_DescrCheck(object) || la_is_nested(object, 1);
+           || PyArray_DescrCheck(object) || la_is_nested_numbers(object, 1);
 }
 
 static bool
@@ -185,7 +156,7 @@ la_make_from(PyObject *given, bool temporary)
     if (la_is_exact(given)) {
         array = la_make_copy(given);
     }
-    else if (la_is_plain_array(given) || la_is_nested(given, LA_MAKER_DEPTH)) {
+    else if (la_is_plain_array(given) || la_is_nested_numbers(given, LA_MAKER_DEPTH)) {
         array = PyObject_CallOneArg(la_array_function_of_numpy, given);
     }
     if (array != NULL && !la_root_is_fit(array)) {
@@ -205,7 +176,7 @@ la_maker_copies(la_maker *self, PyObject *const *args, Py_ssize_t nargs, PyObjec
         }
         return la_make_over(la_make_copy(given), self->made);
     }
-    if (!la_is_plain_array(given) && !la_is_nested(given, LA_MAKER_DEPTH)) {
+    if (!la_is_plain_array(given) && !la_is_nested_numbers(given, LA_MAKER_DEPTH)) {
         return NULL;
     }
     return la_make_over(PyObject_Vectorcall(la_array_function_of_numpy, args, (size_t)nargs, kwnames),

@@ -36,7 +36,7 @@ la_memory_take(la_memory_object *self, PyObject *array)
     self->data = fields->data;
     self->size = (size_t)PyArray_NBYTES((PyArrayObject *)array);
     self->descr = (PyArray_Descr *)Py_NewRef(fields->descr);
-    self->handler = fields->mem_handler;
+    self->keeper = fields->mem_handler;
     fields->mem_handler = NULL;
     fields->flags &= ~(NPY_ARRAY_OWNDATA | NPY_ARRAY_WRITEABLE);
 }
@@ -46,12 +46,12 @@ static void
 la_memory_free(la_memory_object *self)
 {
     if (self->data != NULL) {
-        PyDataMem_Handler *handler = PyCapsule_GetPointer(self->handler, LA_HANDLER_NAME);
+        PyDataMem_Handler *handler = PyCapsule_GetPointer(self->keeper, LA_HANDLER_NAME);
         PyTraceMalloc_Untrack(LA_TRACE_DOMAIN, (uintptr_t)self->data);
         handler->allocator.free(handler->allocator.ctx, self->data, self->size);
         self->data = NULL;
     }
-    Py_CLEAR(self->handler);
+    Py_CLEAR(self->keeper);
     Py_CLEAR(self->descr);
 }
 
@@ -62,7 +62,7 @@ la_memory_get_owner(PyObject *object, void *Py_UNUSED(closure))
     PyObject *owner, *made;
 
     Py_BEGIN_CRITICAL_SECTION(self);
-    owner = Py_XNewRef(self->owner);
+    owner = self->data != NULL ? NULL : Py_XNewRef(self->keeper);
     Py_END_CRITICAL_SECTION();
     if (owner != NULL) {
         return owner;
@@ -79,14 +79,13 @@ la_memory_get_owner(PyObject *object, void *Py_UNUSED(closure))
         return NULL;
     }
     Py_BEGIN_CRITICAL_SECTION(self);
-    if (self->owner == NULL) {          /* else another thread was faster */
+    if (self->data != NULL) {           /* else another thread was faster */
         la_fields(made)->flags |= NPY_ARRAY_OWNDATA;
-        la_fields(made)->mem_handler = self->handler;
-        self->handler = NULL;
-        self->owner = Py_NewRef(made);
+        la_fields(made)->mem_handler = self->keeper;
+        self->keeper = Py_NewRef(made);
         self->data = NULL;
     }
-    owner = Py_NewRef(self->owner);
+    owner = Py_NewRef(self->keeper);
     Py_END_CRITICAL_SECTION();
     Py_DECREF(made);
     return owner;
@@ -98,11 +97,11 @@ la_memory_set_owner(PyObject *object, PyObject *owner, void *Py_UNUSED(closure))
 {
     la_memory_object *self = (la_memory_object *)object;
 
-    if (owner == NULL || self->owner != NULL || self->descr != NULL) {
+    if (owner == NULL || self->keeper != NULL) {
         PyErr_SetString(PyExc_AttributeError, "a Memory keeps its owner");
         return -1;
     }
-    self->owner = Py_NewRef(owner);
+    self->keeper = Py_NewRef(owner);
     return 0;
 }
 
@@ -124,7 +123,7 @@ la_memory_begin(la_memory_object *self, PyObject *buffer, PyObject *array, bool 
         la_memory_take(self, array);
     }
     else {
-        self->owner = Py_NewRef(array);
+        self->keeper = Py_NewRef(array);
     }
     return 0;
 }
@@ -207,7 +206,7 @@ la_memory_traverse(PyObject *object, visitproc visit, void *arg)
 {
     la_memory_object *self = (la_memory_object *)object;
 
-    Py_VISIT(self->owner);
+    Py_VISIT(self->keeper);
     if (!self->borrows) {
         Py_VISIT(self->buffer);
     }
@@ -232,7 +231,6 @@ la_memory_dealloc(PyObject *object)
         Py_CLEAR(self->buffer);
     }
     la_memory_free(self);
-    Py_CLEAR(self->owner);
     type->tp_free(object);
     Py_DECREF(type);
 }

@@ -8,8 +8,8 @@
 
 typedef struct {
     PyObject_HEAD
-    /* What keeps the bytes alive; NULL as yet where they are in `data`. */
-    PyObject *owner;
+    /* What keeps the bytes alive; where they are in `data`, NumPy's handler that frees them. */
+    PyObject *keeper;
     /*
      * The Buffer whose memory it is, or was: a weak reference; or the Buffer itself, not
      * counted, for as long as this is its memory, until somebody asks. Not without a GIL,
@@ -17,13 +17,13 @@ typedef struct {
      */
     PyObject *buffer;
     /*
-     * Bytes that an array of NumPy's owned, which are freed as it would have: or that an
-     * array owns again, once somebody asks for the owner. The last three go with them.
+     * Bytes that an array of NumPy's owned, which are freed as it would have; NULL: an array
+     * owns them again, as somebody has asked for the owner, or there were none. The last two go
+     * with them.
      */
     void *data;
     size_t size;
     PyArray_Descr *descr;
-    PyObject *handler;
     char aliased;           /* there may be aliases that do not keep this Memory alive */
     char borrows;           /* `buffer` is the Buffer itself */
 } la_memory_object;

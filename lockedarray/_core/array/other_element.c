@@ -83,6 +83,16 @@ la_whole_lock(PyObject *array, const npy_intp *index, int count, la_mode mode, l
     return NULL;
 }
 
+/* Borrowed. */
+static inline PyObject *
+la_object_at(const char *address)
+{
+    PyObject *object;
+
+    memcpy(&object, address, sizeof(object));
+    return object == NULL ? Py_None : object;
+}
+
 static PyObject *
 la_object_get(PyObject *array, const npy_intp *index, int count, const npy_intp *shape)
 {
@@ -98,8 +108,7 @@ la_object_get(PyObject *array, const npy_intp *index, int count, const npy_intp 
         la_element_unlock(hold);
         return NULL;
     }
-    memcpy(&object, address, sizeof(object));
-    object = Py_NewRef(object == NULL ? Py_None : object);
+    object = Py_NewRef(la_object_at(address));
     la_element_unlock(hold);
     return object;
 }
@@ -150,6 +159,25 @@ la_object_set(PyObject *array, const npy_intp *index, int count, PyObject *value
     la_object_put(array, address, value);
     la_element_unlock(hold);
     return 0;
+}
+
+int
+la_object_replace(PyObject *array, const npy_intp *index, int count, PyObject *read,
+                  PyObject *value)
+{
+    la_hold *hold;
+    bool error;
+
+    char *address = la_whole_lock(array, index, count, LA_WRITE, &hold, &error);
+    if (address == NULL) {
+        return error ? -1 : LA_GENERAL;
+    }
+    bool is_there = la_object_at(address) == read;
+    if (is_there) {
+        la_object_put(array, address, value);
+    }
+    la_element_unlock(hold);
+    return is_there ? 0 : LA_GENERAL;
 }
 
 static PyObject *

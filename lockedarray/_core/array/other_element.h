@@ -16,6 +16,10 @@ PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count
 /* 0, LA_GENERAL or -1. */
 int la_other_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value);
 
+/* Has `value` be the object that is `read` now: 0, LA_GENERAL (another one is there, too) or -1. */
+int la_object_replace(PyObject *array, const npy_intp *index, int count, PyObject *read,
+                      PyObject *value);
+
 /*
  * Puts an object into its place of the array, which is locked. The end of the one that was there may
  * run anything, under the lock; what that assigns to the same place is replaced again, as by NumPy.

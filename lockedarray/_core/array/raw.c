@@ -214,3 +214,19 @@ la_raw_connect(void)
 {
     la_on_hold_end = la_raw_hold_ends;
 }
+
+PyObject *
+la_raw_elements(PyObject *raw, PyObject *index)
+{
+    PyObject *found = PyArray_Type.tp_as_mapping->mp_subscript(raw, index);
+
+    /* What is new is a copy already. */
+    if (found == NULL || !PyArray_CheckExact(found)
+            || (PyArray_BASE((PyArrayObject *)found) == NULL
+                && PyArray_IS_C_CONTIGUOUS((PyArrayObject *)found))) {
+        return found;
+    }
+    PyObject *copy = PyArray_NewCopy((PyArrayObject *)found, NPY_CORDER);
+    Py_DECREF(found);
+    return copy;
+}

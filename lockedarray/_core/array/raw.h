@@ -23,6 +23,7 @@ PyObject *la_raw_make(PyObject *facade, la_mode mode);
 
 /* The same for a guard: a spare one, if there is any. */
 PyObject *la_raw_take(PyObject *facade, la_mode mode);
+
 /*
  * Back from a guard that is about to be released, and read-only from now on. Returns
  * what is to be let go for it. Steals.
@@ -31,6 +32,9 @@ PyObject *la_raw_keep(PyObject *facade, PyObject *raw);
 /* Nothing is written by it any more. */
 void la_raw_end(PyObject *raw);
 void la_raw_go_on(PyObject *raw);
+
+/* A new reference to a copy of raw[index], in C order, or to the scalar that it is. */
+PyObject *la_raw_elements(PyObject *raw, PyObject *index);
 
 /* Forget the raw views of a facade, which shows something else now. */
 void la_raws_drop(PyObject *facade);

@@ -338,7 +338,7 @@ la_objects_set(PyObject *array, PyObject *index, PyObject *value)
     if (type != NPY_OBJECT && type != NPY_VSTRING) {
         return LA_GENERAL;
     }
-    PyObject *taken = la_index_taken_plain(index);
+    PyObject *taken = la_index_taken_or_basic(index, -1);
     if (taken == NULL) {
         return PyErr_Occurred() ? -1 : LA_GENERAL;
     }
@@ -397,6 +397,21 @@ la_subscript_view(PyObject *array, PyObject *index)
     return la_checked_view(array, PyArray_Type.tp_as_mapping->mp_subscript(array, index));
 }
 
+/* An element that is no plain scalar; NULL without an error: the general path. */
+static PyObject *
+la_subscript_other(PyObject *array, PyObject *index, const npy_intp *integers, int count)
+{
+    PyArray_Descr *descr = (PyArray_Descr *)la_fields(array)->descr;
+    bool augments;
+
+    if (la_has_plain_scalars(descr)
+            || ((augments = la_augments(array, index)) && descr->type_num != NPY_OBJECT)) {
+        return NULL;
+    }
+    PyObject *result = la_other_element_get(array, integers, count, NULL);
+    return result == NULL || !augments ? result : la_augmented_new(array, index, result);
+}
+
 /* -- the slots ----------------------------------------------------------------------- */
 
 PyObject *
@@ -412,9 +427,8 @@ la_subscript(PyObject *array, PyObject *index)
             return LA_LIKELY(!la_augments(array, index)) ? result
                 : la_augmented_new(array, index, result);
         }
-        if (!PyErr_Occurred() && !la_has_plain_scalars((PyArray_Descr *)la_fields(array)->descr)
-                && !la_augments(array, index)) {
-            result = la_other_element_get(array, integers, count, NULL);
+        if (!PyErr_Occurred()) {
+            result = la_subscript_other(array, index, integers, count);
         }
     }
     else if (la_facade_of(array)->buffer != NULL

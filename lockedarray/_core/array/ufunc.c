@@ -7,6 +7,7 @@
 #include "array/call.h"
 #include "array/general.h"
 #include "array/index.h"
+#include "array/raw.h"
 #include "array/run.h"
 
 #include <numpy/ufuncobject.h>
@@ -51,7 +52,8 @@ la_ufunc_takes_out(PyObject *ufunc, Py_ssize_t inputs)
 }
 
 PyObject *
-la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value, bool *general)
+la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
+            PyObject **updated, bool *general)
 {
     la_call call;
 
@@ -61,7 +63,7 @@ la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
             || (value != NULL && !la_call_add(&call, value, LA_READ))) {
         return NULL;
     }
-    PyObject *taken = la_index_taken_plain(index);
+    PyObject *taken = la_index_taken_or_basic(index, -1);
     if (taken == NULL) {
         *general = !PyErr_Occurred();
         return NULL;
@@ -74,6 +76,12 @@ la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
     }
     PyObject *passed[] = {ufunc, call.raws[0], taken, value == NULL ? NULL : call.raws[1]};
     PyObject *result = PyObject_VectorcallMethod(la_names.at, passed, value == NULL ? 3 : 4, NULL);
+    if (result != NULL && updated != NULL) {
+        *updated = la_raw_elements(passed[1], taken);
+        if (*updated == NULL) {
+            Py_CLEAR(result);
+        }
+    }
     la_call_end(&call);
     Py_DECREF(taken);
     return result;
@@ -186,7 +194,7 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
             return NULL;
         }
         return la_ufunc_at(ufunc, PyTuple_GET_ITEM(args, 3), PyTuple_GET_ITEM(args, 4),
-                           inputs == 3 ? PyTuple_GET_ITEM(args, 5) : NULL, general);
+                           inputs == 3 ? PyTuple_GET_ITEM(args, 5) : NULL, NULL, general);
     }
     if (la_is_name(method, la_names.call) && la_ufunc_out(kwargs, &out)) {
         return la_ufunc_call_plainly(ufunc, args, out, general);

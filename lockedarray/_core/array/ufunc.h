@@ -8,10 +8,11 @@
 
 /*
  * ufunc.at(facade, index, value), value NULL where the ufunc has one operand.
- * NULL, and no error, with *general: for the general version.
+ * NULL, and no error, with *general: for the general version. `updated`: for a copy of the
+ * elements afterwards, or NULL.
  */
 PyObject *la_ufunc_at(PyObject *ufunc, PyObject *facade, PyObject *index, PyObject *value,
-                      bool *general);
+                      PyObject **updated, bool *general);
 
 /* Gives the array type its __array_ufunc__. */
 int la_array_ufunc_add(PyTypeObject *array_type);

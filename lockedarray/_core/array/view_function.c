@@ -9,6 +9,7 @@
 #include "array/view_function.h"
 
 #include "array/general.h"
+#include "array/given.h"
 #include "array/operation.h"
 #include "array/result.h"
 #include "array/view.h"
@@ -30,22 +31,6 @@ typedef struct {
     la_operation operation;
     PyObject *kwnames;
 } la_viewed;
-
-/* A list of ints, as reshape(x, [2, 3]) may be given. */
-static bool
-la_is_int_list(PyObject *object)
-{
-    if (!PyList_CheckExact(object)) {
-        return false;
-    }
-    bool are = true;
-    Py_BEGIN_CRITICAL_SECTION(object);
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(object); i++) {
-        are = are && PyLong_CheckExact(PyList_GET_ITEM(object, i));
-    }
-    Py_END_CRITICAL_SECTION();
-    return are;
-}
 
 /* The arguments, borrowed: false where there are others than plain ones. */
 static bool

@@ -5,8 +5,9 @@
 #include "array/watch.h"
 
 #include "array/step.h"
-#include "guard/region_lock.h"
+#include "guard/lock_object.h"
 #include "lock/change.h"
+#include "lock/registry.h"
 
 typedef struct {
     PyObject **found;           /* new references, some more than once */
@@ -19,11 +20,8 @@ la_watch_visit(la_lock *lock, void *context)
 {
     la_watch *watch = context;
 
-    if (lock->object == NULL) {
-        return;
-    }
     if (watch->count < watch->room) {
-        watch->found[watch->count] = Py_NewRef((PyObject *)lock->object);
+        watch->found[watch->count] = Py_NewRef(la_region_lock_object(lock));
     }
     watch->count++;
 }

@@ -143,6 +143,12 @@ la_hold_wait_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadl
         }
     }
 }
+/* With the GIL, whoever is in the way may be waiting for just that. */
+#ifdef Py_GIL_DISABLED
+#define LA_HOLD_SPINS 40        /* as PyMutex has it */
+#else
+#define LA_HOLD_SPINS 0
+#endif
 
 LA_COLD la_status
 la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
@@ -151,7 +157,8 @@ la_hold_wait(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
     la_away away = {NULL, false, 0};
     bool is_main = PyThread_get_thread_ident() == la_main_thread;
     la_wait_hooks hooks = {la_before_wait, la_after_wait,
-                           is_main ? la_check_interrupt : NULL, &away};
+                           is_main ? la_check_interrupt : NULL, &away,
+                           LA_HOLD_SPINS};
 
     la_status status = LA_LIKELY(lock->shared == NULL)
         ? la_acquire_slow(lock, hold, self, deadline, &hooks, deadlock)

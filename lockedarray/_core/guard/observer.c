@@ -3,6 +3,8 @@
  */
 #include "guard/observer.h"
 
+#include "guard/lock_object.h"
+
 _Atomic(bool) la_observed;
 
 /* Its methods, which stay: another thread may be about to call them. */
@@ -71,7 +73,7 @@ la_observe_taken(const la_lock *lock, const la_hold *hold)
         ? (PyObject *)hold->subject : Py_None;
 
     int result = la_observer_call(la_observer_taken, Py_BuildValue(
-        "(OOKOLL)", (PyObject *)lock->object, hold->mode == LA_WRITE ? Py_True : Py_False,
+        "(OOKOLL)", la_region_lock_object(lock), hold->mode == LA_WRITE ? Py_True : Py_False,
         (unsigned long long)(uintptr_t)hold, buffer,
         (long long)(buffer == Py_None ? 0 : hold->region.low),
         (long long)(buffer == Py_None ? 0 : hold->region.high)));
@@ -82,7 +84,7 @@ LA_COLD void
 la_observe_waited(const la_lock *lock, const la_hold *hold, int64_t since)
 {
     la_observer_tell(la_observer_waited, Py_BuildValue(
-        "(OOL)", (PyObject *)lock->object, hold->mode == LA_WRITE ? Py_True : Py_False,
+        "(OOL)", la_region_lock_object(lock), hold->mode == LA_WRITE ? Py_True : Py_False,
         (long long)(la_now() - since)));
 }
 

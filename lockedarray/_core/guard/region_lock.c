@@ -60,7 +60,6 @@ la_region_lock_make(la_region_lock *self)
     self->lock = &self->room;
     /* Relaxed: a number of its own is all that is asked for. */
     la_lock_init(self->lock, 1 + atomic_fetch_add_explicit(&serials, 1, memory_order_relaxed));
-    self->lock->object = self;
     return 0;
 }
 
@@ -111,11 +110,10 @@ la_region_lock_dealloc(PyObject *object)
 
     PyObject_GC_UnTrack(object);
     Py_CLEAR(self->below);
-    if (self->lock != NULL && (self->name != NULL || self->made_at != NULL)) {
+    if (self->lock != NULL && self->known_as != NULL) {
         la_lock_forget_name(self);
     }
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->made_at);
+    Py_CLEAR(self->known_as);
     if (self->lock != NULL) {
         /* Holds and Buffers keep the lock alive: nobody holds it. */
 #if LA_HAS_CONTROL
@@ -217,10 +215,8 @@ static PyMethodDef la_region_lock_methods[] = {
 };
 
 static PyMemberDef la_region_lock_members[] = {
-    {"_name", LA_T_OBJECT, offsetof(la_region_lock, name), 0,
-     "What messages call it by, or None: the name of its array, mostly."},
-    {"made_at", LA_T_OBJECT, offsetof(la_region_lock, made_at), 0,
-     "In debug mode the place where its array was made, or None."},
+    {"_known_as", LA_T_OBJECT, offsetof(la_region_lock, known_as), 0,
+     "What messages need, which is in `lock_names`, too; or None."},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -5,15 +5,7 @@
 #define LOCKEDARRAY_CORE_GUARD_REGION_LOCK_H_
 
 #include "guard/interpreter.h"
-
-typedef struct {
-    PyObject_HEAD
-    la_lock *lock;          /* the one below; NULL before __init__ */
-    PyObject *below;        /* somebody else's lock to be taken, too, or NULL */
-    /* For messages: texts, or NULL. */
-    PyObject *name, *made_at;
-    la_lock room;           /* far enough from the reference count, which others write to */
-} la_region_lock;
+#include "guard/lock_object.h"
 
 extern PyTypeObject *la_region_lock_type;
 

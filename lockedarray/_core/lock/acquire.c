@@ -473,8 +473,45 @@ la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
 }
 
 /*
+ * Looks again for a moment before it queues: most holds are shorter than a sleep, and
+ * as long as nobody queues, all others take the lock in one step. Only while a single
+ * hold is in the way; whoever finds others queued queues, too.
+ */
+static bool
+la_acquire_spinning(la_hold *hold, int spins, int64_t deadline)
+{
+    la_lock *lock = hold->lock;
+
+    for (; spins > 0 && la_now() < deadline; spins--) {
+        la_yield();
+        /* Relaxed: to claim it decides. */
+        uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+        if (state == LA_LISTED) {
+            return false;
+        }
+        if ((state & LA_INLINE) == 0 && la_lock_claim(lock, hold, hold->thread)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Before it queues. */
+static bool
+la_acquire_at_last(la_hold *hold, bool nested, int spins, int64_t deadline)
+{
+    la_obstacle obstacle = la_waiter_try(hold, false);
+
+    if (obstacle != LA_HELD_BY_OTHERS || nested) {
+        return obstacle == LA_NOTHING;
+    }
+    return la_acquire_spinning(hold, spins, deadline);
+}
+
+/*
  * A thread that waits with a deadline that has passed does not queue. One that
- * holds something tries first, so that the graph is for those who must wait.
+ * holds something tries first, so that the graph is for those who must wait; so does
+ * who spins.
  */
 static la_status
 la_acquire_contended(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadline,
@@ -493,7 +530,8 @@ la_acquire_contended(la_lock *lock, la_hold *hold, la_thread *self, int64_t dead
             : la_owner_holds_any(hold->wanted_by);
         return la_acquire_now(hold, nested, hooks);
     }
-    if (nested && la_waiter_try(hold, false) == LA_NOTHING) {
+    if ((nested || hooks->spins > 0)
+            && la_acquire_at_last(hold, nested, hooks->spins, deadline)) {
         return LA_OK;
     }
     return la_acquire_queued(hold, true, deadline, hooks, deadlock);

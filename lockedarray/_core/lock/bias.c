@@ -54,14 +54,18 @@ la_bias_revoke_locked(la_lock *lock)
         }
     }
     int64_t end = la_now();
-    lock->unbiased_until = end + LA_BIAS_PAUSE * (end - start);
+    la_lock_rare *rare = la_lock_rare_of(lock);
+    if (rare != NULL) {
+        rare->unbiased_until = end + LA_BIAS_PAUSE * (end - start);
+    }
     return found;
 }
 
 LA_COLD bool
 la_bias_may_begin_locked(const la_lock *lock)
 {
-    return la_now() >= lock->unbiased_until;
+    const la_lock_rare *rare = la_lock_rare_of(lock);
+    return rare != NULL && la_now() >= rare->unbiased_until;
 }
 
 void

@@ -37,6 +37,13 @@ la_changes_leave(la_hold *watch)
 
 /* -- a watch --------------------------------------------------------------------- */
 
+/* Where it is, or is to be: made before there was a watch. */
+static la_hold_set *
+la_watch_set(const la_hold *watch)
+{
+    return &la_lock_rare_of(watch->lock)->changes;
+}
+
 /* A record for each part of the hold, chained; NULL when out of memory. */
 static la_hold *
 la_watch_new(la_lock *lock, const la_hold *hold, la_thread *self)
@@ -65,7 +72,7 @@ la_watch_link_locked(la_hold *watch)
     watch->since = la_now();
     watch->ticket = watch->lock->tickets++;
     watch->queued = true;
-    la_hold_set_add(&watch->lock->changes, watch, watch->wanted_by);
+    la_hold_set_add(la_watch_set(watch), watch, watch->wanted_by);
     if (watch->shared_slot != 0) {
         la_shared_note(watch, LA_SLOT_WATCHING);
     }
@@ -76,7 +83,7 @@ la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *ot
                 void (*notify)(la_hold *watch), void *context, bool *full)
 {
     la_wakes wakes = {0};
-    la_hold *watch = la_watch_new(lock, hold, self);
+    la_hold *watch = la_lock_make_rare(lock) ? la_watch_new(lock, hold, self) : NULL;
 
     if (watch == NULL) {
         return NULL;
@@ -218,7 +225,7 @@ la_change_end(la_hold *watch, la_thread *self, const la_wait_hooks *hooks)
 
         if (watch->queued) {        /* else a fork has left it behind */
             la_lock_enter(lock, self);
-            la_hold_set_remove(&lock->changes, watch);
+            la_hold_set_remove(la_watch_set(watch), watch);
             watch->queued = false;
             if (watch->shared_slot != 0) {
                 la_shared_note(watch, LA_SLOT_FREE);
@@ -296,7 +303,7 @@ la_changes_fork_child(la_thread *self)
     la_changes = NULL;
     for (la_hold *watch = all; watch != NULL; watch = watch->outer) {
         if (watch->lock->shared == NULL) {
-            la_hold_set_init(&watch->lock->changes, watch->lock->changes.index);
+            la_hold_set_init(la_watch_set(watch), la_watch_set(watch)->index);
         }
     }
     for (la_hold *watch = all; watch != NULL; watch = next) {
@@ -315,7 +322,7 @@ la_changes_fork_child(la_thread *self)
         }
         watch->queued = false;
         la_shared_end(watch);
-        if (lock->changes.count == 0 && lock->holds.count == 0 && lock->waiters.count == 0
+        if (la_watch_set(watch)->count == 0 && lock->holds.count == 0 && lock->waiters.count == 0
                 && atomic_load_explicit(&lock->state, memory_order_relaxed) == LA_LISTED) {
             atomic_store_explicit(&lock->state, LA_FREE, memory_order_relaxed);
         }

@@ -717,14 +717,14 @@ la_hold_set_check(const la_hold_set *set)
     size_t count = 0, parts = 0, nodes = 0;
 
     for (const la_hold *hold = set->first; hold != NULL; hold = hold->next) {
-        LA_ASSERT(hold->previous == previous);
+        LA_ASSERT(hold == set->first || hold->previous == previous);
         previous = hold;
         count++;
         for (const la_hold *part = hold; part != NULL && set->indexed; part = part->also) {
             parts += la_part_check(set, part, hold);
         }
     }
-    LA_ASSERT(set->last == previous && set->count == count);
+    LA_ASSERT(la_hold_set_last(set) == previous && set->count == count);
     LA_ASSERT(set->indexed ? count >= LA_SET_LIST_AGAIN : count <= LA_SET_LIST);
     for (int mode = LA_READ; mode <= LA_WRITE; mode++) {
         nodes += la_region_check(set->index->extents[mode], &set->index->extents[mode], NULL, NULL);

@@ -29,10 +29,9 @@ typedef struct {
 
 /* What tells that it is empty comes first: that much is in the first cache line of a lock. */
 typedef struct {
-    la_hold *first;             /* as they were added, by la_hold.next and .previous */
+    la_hold *first;             /* as they were added, by la_hold.next; see la_hold_set_last */
     uint32_t count;
     bool indexed;
-    la_hold *last;
     la_hold_index *index;       /* the room for it, or NULL: then it stays a list */
 } la_hold_set;
 
@@ -45,6 +44,13 @@ la_hold_set_init(la_hold_set *set, la_hold_index *index)
     *set = (la_hold_set){.index = index};
 }
 
+/* NULL, if it is empty. Of the first one `previous` is the last one, of the others the one before. */
+static inline la_hold *
+la_hold_set_last(const la_hold_set *set)
+{
+    return set->first == NULL ? NULL : set->first->previous;
+}
+
 /* Out of line parts of the two below, where there is, or should be, an index. */
 void la_hold_set_add_slow(la_hold_set *set, la_hold *hold);
 void la_hold_set_remove_slow(la_hold_set *set, la_hold *hold);
@@ -53,11 +59,13 @@ void la_hold_set_remove_slow(la_hold_set *set, la_hold *hold);
 static inline void
 la_hold_set_add(la_hold_set *set, la_hold *hold, la_owner *owner)
 {
+    la_hold *last = la_hold_set_last(set);
+
     hold->whose = owner;
     hold->next = NULL;
-    hold->previous = set->last;
-    *(set->last != NULL ? &set->last->next : &set->first) = hold;
-    set->last = hold;
+    hold->previous = last != NULL ? last : hold;
+    *(last != NULL ? &last->next : &set->first) = hold;
+    set->first->previous = hold;
     set->count++;
     if (!LA_LIKELY(!set->indexed && set->count <= LA_SET_LIST)) {
         la_hold_set_add_slow(set, hold);
@@ -68,8 +76,8 @@ la_hold_set_add(la_hold_set *set, la_hold *hold, la_owner *owner)
 static inline void
 la_hold_set_remove(la_hold_set *set, la_hold *hold)
 {
-    *(hold->next != NULL ? &hold->next->previous : &set->last) = hold->previous;
-    *(hold->previous != NULL ? &hold->previous->next : &set->first) = hold->next;
+    (hold->next != NULL ? hold->next : set->first)->previous = hold->previous;
+    *(hold != set->first ? &hold->previous->next : &set->first) = hold->next;
     set->count--;
     if (!LA_LIKELY(!set->indexed)) {
         la_hold_set_remove_slow(set, hold);

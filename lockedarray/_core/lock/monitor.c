@@ -91,7 +91,7 @@ la_shared_leave(la_lock *lock, la_thread *self)
         shared->version = ++control->version;
     }
     LA_STEP();
-    if (lock->holds.count == 0 && lock->waiters.count == 0 && lock->changes.count == 0
+    if (lock->holds.count == 0 && lock->waiters.count == 0 && la_lock_rare_of(lock)->changes.count == 0
             && shared->poisons.count == 0 && !shared->blind) {
         /* Release: pairs with the acquire of la_shared_claim. */
         atomic_store_explicit(&control->state, LA_CONTROL_FREE, memory_order_release);

@@ -49,6 +49,12 @@ la_now(void)
     return seconds * LA_SECOND + rest * LA_SECOND / frequency.QuadPart;
 }
 
+void
+la_yield(void)
+{
+    SwitchToThread();
+}
+
 la_wake_reason
 la_sleep_while(_Atomic(uint32_t) *word, uint32_t expected, int64_t deadline)
 {
@@ -80,6 +86,7 @@ la_parker_fork_child(void)
 #else   /* POSIX */
 
 #include <errno.h>
+#include <sched.h>
 #include <time.h>
 
 int64_t
@@ -88,6 +95,12 @@ la_now(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (int64_t)time.tv_sec * LA_SECOND + time.tv_nsec;
+}
+
+void
+la_yield(void)
+{
+    sched_yield();
 }
 
 #if defined(__linux__) && !defined(LA_PARKER_PORTABLE)

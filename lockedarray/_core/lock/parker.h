@@ -1,7 +1,7 @@
 /*
  * Sleeping and waking: what the lock needs from the system.
  *
- * la_now, la_sleep_while and la_wake are the only platform code: Linux uses
+ * la_now, la_yield, la_sleep_while and la_wake are the only platform code: Linux uses
  * futexes, Windows WaitOnAddress, everything else (macOS) a small table of
  * POSIX condition variables. On them stand
  *
@@ -37,6 +37,9 @@ typedef enum {
 } la_wake_reason;
 
 int64_t la_now(void);
+
+/* Lets another thread run on this processor, if one waits for it. */
+void la_yield(void);
 
 /*
  * Sleeps while *word == expected, until the deadline. A signal with a handler ends

@@ -9,31 +9,34 @@
 
 static void la_lock_check_locked(const la_lock *lock);
 
-/* Makes the room for indexes, which few locks need, before the mutex is taken. Without
-   memory the sets stay lists. */
-static LA_COLD void
-la_lock_make_indexes(la_lock *lock)
+LA_COLD bool
+la_lock_make_rare(la_lock *lock)
 {
-    la_lock_indexes *made = calloc(1, sizeof(la_lock_indexes)), *none = NULL;
+    la_lock_rare *made, *none = NULL;
 
-    /* Release: pairs with the acquire of who points the sets there, which finds it cleared. */
+    if (la_lock_rare_of(lock) != NULL) {
+        return true;
+    }
+    made = calloc(1, sizeof(la_lock_rare));
+    /* Release: pairs with the acquire of la_lock_rare_of. */
     if (made != NULL
-            && !atomic_compare_exchange_strong_explicit(&lock->indexes, &none, made,
+            && !atomic_compare_exchange_strong_explicit(&lock->rare, &none, made,
                                                         memory_order_release,
                                                         memory_order_relaxed)) {
-        free(made);
+        free(made);             /* another thread was faster */
     }
+    return made != NULL;
 }
 
 static void
 la_lock_point_to_indexes_locked(la_lock *lock)
 {
-    la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_acquire);
+    la_lock_rare *rare = la_lock_rare_of(lock);
 
-    if (lock->holds.index == NULL && indexes != NULL) {
-        lock->holds.index = &indexes->holds;
-        lock->waiters.index = &indexes->waiters;
-        lock->changes.index = &indexes->changes;
+    if (lock->holds.index == NULL && rare != NULL) {
+        lock->holds.index = &rare->indexes.holds;
+        lock->waiters.index = &rare->indexes.waiters;
+        rare->changes.index = &rare->indexes.changes;
     }
 }
 
@@ -64,8 +67,8 @@ static void
 la_lock_take_mutex(la_lock *lock, la_thread *self)
 {
     /* Relaxed: a hint. */
-    if (!LA_LIKELY(atomic_load_explicit(&lock->indexes, memory_order_relaxed) != NULL)) {
-        la_lock_make_indexes(lock);
+    if (!LA_LIKELY(atomic_load_explicit(&lock->rare, memory_order_relaxed) != NULL)) {
+        (void)la_lock_make_rare(lock);
     }
     if (LA_LIKELY(lock->shared == NULL)) {
         /* Relaxed: the release in la_mutex_lock orders it for a fork. */
@@ -76,6 +79,14 @@ la_lock_take_mutex(la_lock *lock, la_thread *self)
         la_lock_call_for_dead_locked(lock);
     }
     la_lock_point_to_indexes_locked(lock);
+}
+
+/* Who waits for a change, the one that began first; NULL: nobody. */
+static la_hold *
+la_lock_first_watch_locked(const la_lock *lock)
+{
+    la_lock_rare *rare = la_lock_rare_of(lock);
+    return rare == NULL ? NULL : rare->changes.first;
 }
 
 static void
@@ -191,7 +202,7 @@ la_lock_settle_locked(la_lock *lock)
     if (lock->shared != NULL) {
         return;
     }
-    if (lock->waiters.count > 0 || lock->changes.count > 0) {
+    if (lock->waiters.count > 0 || la_lock_first_watch_locked(lock) != NULL) {
         lock->reads = 0;
     }
     else if (la_bias_is_due_locked(lock)) {
@@ -334,20 +345,18 @@ la_holds_unlink_locked(la_lock *lock, la_hold *hold)
 void
 la_lock_empty(la_lock *lock)
 {
-    void *object = lock->object;
+    /* Relaxed, all: nobody else uses the lock. */
     la_shared *shared = lock->shared;
-    /* Relaxed: nobody else uses the lock. */
-    la_lock_indexes *indexes = atomic_load_explicit(&lock->indexes, memory_order_relaxed);
+    la_lock_rare *rare = la_lock_rare_of(lock);
 
     la_lock_init(lock, lock->serial);
-    lock->object = object;
     lock->shared = shared;
     if (shared != NULL) {
         atomic_store_explicit(&lock->state, LA_SHARED, memory_order_relaxed);
     }
-    if (indexes != NULL) {
-        *indexes = (la_lock_indexes){0};
-        atomic_store_explicit(&lock->indexes, indexes, memory_order_relaxed);
+    if (rare != NULL) {
+        *rare = (la_lock_rare){0};
+        atomic_store_explicit(&lock->rare, rare, memory_order_relaxed);
     }
 }
 
@@ -585,7 +594,7 @@ la_queue_call_all_locked(la_lock *lock, la_wakes *wakes)
     for (la_hold *waiter = lock->waiters.first; waiter != NULL; waiter = waiter->next) {
         la_waiter_signal_locked(waiter, wakes);
     }
-    for (la_hold *watch = lock->changes.first; watch != NULL; watch = watch->next) {
+    for (la_hold *watch = la_lock_first_watch_locked(lock); watch != NULL; watch = watch->next) {
         la_change_tell_locked(watch, wakes);
     }
 }
@@ -593,12 +602,12 @@ la_queue_call_all_locked(la_lock *lock, la_wakes *wakes)
 void
 la_changes_tell_locked(const la_hold *gone, la_wakes *wakes)
 {
-    const la_hold_set *changes = &gone->lock->changes;
-    la_hold *watch;
+    la_hold *watch = la_lock_first_watch_locked(gone->lock);
 
-    if (LA_LIKELY(changes->first == NULL) || !la_hold_writes(gone)) {
+    if (LA_LIKELY(watch == NULL) || !la_hold_writes(gone)) {
         return;
     }
+    const la_hold_set *changes = &la_lock_rare_of(gone->lock)->changes;
     for (uint64_t from = 0;
             (watch = la_hold_set_next(changes, gone, from, UINT64_MAX)) != NULL;
             from = watch->ticket + 1) {
@@ -652,7 +661,7 @@ la_lock_list(la_lock *lock, la_thread *self, la_hold_info *infos, size_t room)
             waiter = waiter->next) {
         la_listing_add(&listing, waiter, waiter->wanted_by, true, false);
     }
-    for (la_hold *watch = lock->changes.first; watch != NULL; watch = watch->next) {
+    for (la_hold *watch = la_lock_first_watch_locked(lock); watch != NULL; watch = watch->next) {
         la_listing_add(&listing, watch, watch->wanted_by, true, true);
     }
     la_lock_leave(lock, self, &wakes);

@@ -38,6 +38,9 @@
 /* To be called once no mutex is held. */
 void la_wakes_make(la_wakes *wakes);
 
+/* Makes what few locks need, if there is none: false when out of memory. No mutex is held. */
+bool la_lock_make_rare(la_lock *lock);
+
 /* Takes the mutex and brings the lock into the list form. */
 void la_lock_enter(la_lock *lock, la_thread *self);
 

@@ -50,22 +50,26 @@
 #define LA_BIASED ((uintptr_t)4)
 #define LA_SHARED ((uintptr_t)8)
 
-/* Room for the indexes of its sets (hold_set.h): made when somebody does not get it at once. */
+/* What few locks need: made when somebody does not get it at once, and kept. Under the mutex. */
 typedef struct {
-    la_hold_index holds, waiters, changes;
-} la_lock_indexes;
+    struct {
+        la_hold_index holds, waiters, changes;
+    } indexes;                          /* room for those of its sets (hold_set.h) */
+    la_hold_set changes;                /* who waits for a change: see change.h */
+    int64_t unbiased_until;             /* see bias.h */
+} la_lock_rare;
 
 /*
- * What changes while nobody waits is in its middle, from the state to the holds: so nobody
- * else's memory is in the cache line of the state, however it is aligned.
+ * What changes while nobody waits comes last, from the state on. Who has a lock in memory of its
+ * own has something in front that stays (guard/lock_object.h), lest others' memory is in the cache
+ * line of the state.
  */
 struct la_lock {
     uint64_t serial;                    /* the caller's, for its lock order; it stays */
-    void *object;                       /* what the floors above know it by; they set it */
+    _Atomic(la_lock_rare *) rare;       /* or NULL as yet */
     la_shared *shared;                  /* its part in what processes share, or NULL (shared.h) */
     /* Under the mutex, as all that follows the bias. */
     uint64_t tickets;                   /* how many have queued */
-    int64_t unbiased_until;
     _Atomic(uintptr_t) state;
     la_mutex mutex;
     /* For the bias (bias.h); under the mutex, as all that follows. */
@@ -73,9 +77,14 @@ struct la_lock {
     uint32_t reads : 8;                 /* how often only reads were seen, in a row */
     la_hold_set holds;
     la_hold_set waiters;                /* who has waited longest is the first */
-    la_hold_set changes;                /* who waits for a change: see change.h */
-    _Atomic(la_lock_indexes *) indexes; /* or NULL as yet; from its making on it stays */
 };
+
+static inline la_lock_rare *
+la_lock_rare_of(const la_lock *lock)
+{
+    /* Acquire: pairs with the release of who made it; it is cleared. */
+    return atomic_load_explicit(&lock->rare, memory_order_acquire);
+}
 
 static inline void
 la_lock_init(la_lock *lock, uint64_t serial)
@@ -84,14 +93,11 @@ la_lock_init(la_lock *lock, uint64_t serial)
     la_mutex_init(&lock->mutex);
     la_hold_set_init(&lock->holds, NULL);
     la_hold_set_init(&lock->waiters, NULL);
-    la_hold_set_init(&lock->changes, NULL);
-    atomic_init(&lock->indexes, NULL);
+    atomic_init(&lock->rare, NULL);
     lock->tickets = 0;
     lock->serial = serial;
-    lock->object = NULL;
     lock->shared = NULL;
     lock->writes = lock->reads = 0;
-    lock->unbiased_until = INT64_MIN;
 }
 
 /* Under the mutex: into the list, and out of it. */
@@ -120,11 +126,12 @@ la_lock_destroy(la_lock *lock)
 {
     /* Relaxed: nobody else knows the lock any more. */
     uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+    la_lock_rare *rare = atomic_exchange_explicit(&lock->rare, NULL, memory_order_relaxed);
     LA_ASSERT((state == LA_FREE || state == LA_BIASED) && lock->holds.count == 0
-              && lock->changes.count == 0);
+              && (rare == NULL || rare->changes.count == 0));
     (void)state;
-    free(atomic_exchange_explicit(&lock->indexes, NULL, memory_order_relaxed));
-    lock->holds.index = lock->waiters.index = lock->changes.index = NULL;
+    free(rare);
+    lock->holds.index = lock->waiters.index = NULL;
 }
 
 /*

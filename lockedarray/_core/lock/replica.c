@@ -294,7 +294,7 @@ la_mirror_unlink(la_shared *shared, la_mirror *mirror)
         la_owner_stop_waiting(hold->wanted_by, hold);
         break;
     case LA_SLOT_WATCHING:
-        la_hold_set_remove(&lock->changes, hold);
+        la_hold_set_remove(&la_lock_rare_of(lock)->changes, hold);
         break;
     case LA_SLOT_POISONED:
         la_hold_set_remove(&shared->poisons, hold);
@@ -418,7 +418,8 @@ la_arrivals_enter(la_shared *shared, la_arrivals *arrivals)
             la_waiter_read_flags(la_control_slot_at(shared->control, number), hold);
         }
         else {
-            la_hold_set_add(&shared->lock->changes, hold, hold->wanted_by);
+            la_hold_set_add(&la_lock_rare_of(shared->lock)->changes, hold,
+                            hold->wanted_by);
         }
         hold = next;
     }

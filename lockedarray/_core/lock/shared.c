@@ -55,7 +55,8 @@ la_shared_number(la_shared *shared)
 la_shared *
 la_shared_attach(la_lock *lock, void *memory)
 {
-    la_shared *shared = calloc(1, sizeof(la_shared));
+    /* For those of other processes who wait for a change. */
+    la_shared *shared = la_lock_make_rare(lock) ? calloc(1, sizeof(la_shared)) : NULL;
 
     if (shared == NULL) {
         return NULL;
