@@ -88,7 +88,10 @@ AUGMENTED = {
     "q": "&= mask; |= mask; ^= mask",
     "c": "+= 1j",
     "c[3]": "+= 1j",
-    "o[3]": "= o[3]",
+    "o[3]": "= o[3]; += 1",
+    "big[3]": "+= 1",
+    "half[3]": "+= 1",
+    "long[3]": "+= 1",
     "s['a']": "+= 1",
     "d": "+= np.timedelta64(1, 's')",
     "z": "+= 1.0",
@@ -204,6 +207,8 @@ OTHERWISE = {
         "m.at[1] += 1.0": "m[1] += 1.0", "m.at[1, 2] += 1.0": "m[1, 2] += 1.0", "x.at[2:5] += 1.0": "x[2:5] += 1.0",
         "x.at[idx] += 1.0": "x[idx] += 1.0", "x.at[mask] += 1.0": "x[mask] += 1.0", "x.at[[1, 2]] += 1.0": "x[[1, 2]] += 1.0",
         "c.at[3] += 1j": "c[3] += 1j", "s.at['a'] += 1": "s['a'] += 1", "m.at[1] = 1.0": "m[1] = 1.0",
+        **{f"{name}.at[3] += 1": f"{name}[3] += 1" for name in ("o", "big", "half", "long")},
+        "x.at[[1, 2]].add(1.0)": "x[[1, 2]] += 1.0; x[[1, 2]]",
     },
     "guards": {
         "with x.read() as r: r[3]": "x[3]", "with x.write() as r: r[3] = 1.0": "x[3] = 1.0",
@@ -279,6 +284,9 @@ SHARED = {
     "q": lambda numbers: numbers % 2 == 0,
     "w": lambda numbers: numbers.astype("U8").astype(np.dtypes.StringDType()),
     "z": lambda numbers: np.array(1.0),
+    "big": lambda numbers: numbers.astype(">f8"),
+    "half": lambda numbers: (numbers % 100).astype("f2"),
+    "long": lambda numbers: numbers.astype(np.longdouble),
 }
 PLAIN = {
     "y": lambda numbers: np.sort(numbers / 50),

@@ -131,12 +131,12 @@ la_at_update_copy(la_update_kind kind, PyObject *ufunc, const PyArray_Descr *des
                   char *address, PyObject *value)
 {
     union {
-        npy_cdouble number;     /* the largest */
+        npy_cdouble number;     /* the largest of which the bytes all mean something */
         char bytes[sizeof(npy_cdouble)];
     } copy;
     bool swaps = !PyArray_ISNBO(descr->byteorder);
 
-    if (PyDataType_ELSIZE(descr) > (npy_intp)sizeof(copy)
+    if (PyDataType_ELSIZE(descr) > (npy_intp)sizeof(copy) || descr->type_num == NPY_LONGDOUBLE
             || !(PyTypeNum_ISNUMBER(descr->type_num) || PyTypeNum_ISBOOL(descr->type_num))) {
         return false;
     }

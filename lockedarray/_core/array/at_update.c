@@ -290,6 +290,69 @@ la_update_complex(la_update_kind kind, int type, char *address, PyObject *value)
     return true;
 }
 
+/*
+ * Of float16: in float64, and rounded once. A float32 would have it computed in that, and
+ * rounded twice.
+ */
+static bool
+la_update_half(la_update_kind kind, PyArray_Descr *descr, char *address, PyObject *value)
+{
+    const double lowest = 1.0 / (1 << 14), highest = 65504;     /* of the normal numbers */
+    double b, result;
+    bool done = false;
+
+    if (!PyArray_ISNBO(descr->byteorder) || Py_TYPE(value) == &PyFloatArrType_Type
+            || !la_number_as_double(value, &b)) {
+        return false;
+    }
+    PyObject *scalar = PyArray_Scalar(address, descr, NULL);
+    PyObject *a = scalar == NULL ? NULL : PyNumber_Float(scalar);
+    if (a != NULL
+            && la_compute(kind, PyFloat_AS_DOUBLE(a), b, lowest, highest, &result)) {
+        PyObject *made = PyFloat_FromDouble(result);
+        done = made != NULL && PyArray_Pack(descr, address, made) == 0;
+        Py_XDECREF(made);
+    }
+    Py_XDECREF(a);
+    Py_XDECREF(scalar);
+    PyErr_Clear();      /* what there is to be raised, the general version raises */
+    return done;
+}
+
+/* Far from where anything is to be reported. */
+static inline bool
+la_is_moderate(npy_longdouble number)
+{
+    return number == 0 || (fabsl(number) > 1e-100L && fabsl(number) < 1e100L);
+}
+
+static bool
+la_update_long(la_update_kind kind, char *address, PyObject *value)
+{
+    npy_longdouble a;
+    double b;
+
+    memcpy(&a, address, sizeof(a));
+    if (!la_number_as_double(value, &b) || !la_is_moderate(a) || !la_is_moderate(b)) {
+        return false;
+    }
+    switch (kind) {
+        case LA_UPDATE_ADD:
+            a += b;
+            break;
+        case LA_UPDATE_SUBTRACT:
+            a -= b;
+            break;
+        case LA_UPDATE_MULTIPLY:
+            a *= b;
+            break;
+        default:
+            return false;
+    }
+    memcpy(address, &a, sizeof(a));
+    return true;
+}
+
 static bool
 la_update_directly(la_update_kind kind, const PyArray_Descr *descr, char *address, PyObject *value)
 {
@@ -311,6 +374,10 @@ la_update_directly(la_update_kind kind, const PyArray_Descr *descr, char *addres
             }
             *(float *)address = (float)result;
             return true;
+        case NPY_HALF:
+            return la_update_half(kind, (PyArray_Descr *)descr, address, value);
+        case NPY_LONGDOUBLE:
+            return la_update_long(kind, address, value);
         case NPY_CFLOAT:
         case NPY_CDOUBLE:
             return la_update_complex(kind, descr->type_num, address, value);
