@@ -7,12 +7,14 @@
 #   make test-numpy-fast  a few of its modules, which make test runs, too
 #   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
 #   make fuzz SECONDS=600 random programs on LockedArrays and plain arrays side by side, on both cores
+#   make test-processes   arrays between processes: the tests, and thousands of processes that are killed; KILLS=20000 for more
 #   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
 #   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
 #   make bench   benchmarks          make bench-survey  what hundreds of ordinary operations cost, at 10 elements and at a million
+#   make bench-processes  arrays between processes beside what people use instead; ARGS='--install' tries packages, too
 #   make asan    the native core under AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
 #   make test-debug       leaks and the unit tests on a debug build of Python, python3-dbg or DEBUG_PYTHON=...
 #   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
@@ -33,6 +35,7 @@ CORES ?= native portable
 DEBUG_PYTHON ?= python3-dbg
 SETUP ?=
 SECONDS ?= 60
+KILLS ?= 4000
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
@@ -42,8 +45,8 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-neighbours test-matrix test-debug asan pytest \
-        lint format types docs bench bench-survey demo clean
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-neighbours test-matrix test-debug \
+        asan pytest lint format types docs bench bench-survey bench-processes demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -67,6 +70,11 @@ coverage-numpy: $(VENV)/.installed
 fuzz: $(VENV)/.installed
 	for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests \
 	  $(RUN) -m fuzz --seconds $(SECONDS) --last .fuzz-last.py $(ARGS) || failed=1; done; exit $$failed
+
+# What fails is told with its seed; ARGS='--seed 7 --kills 100' plays the same one again.
+test-processes: $(VENV)/.installed
+	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest -q tests/processes; \
+	  LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests $(RUN) -m kills --kills $(KILLS) $(ARGS); done
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
@@ -115,6 +123,9 @@ bench: $(VENV)/.installed
 
 bench-survey: $(VENV)/.installed
 	$(RUN) benchmarks/survey.py $(ARGS)
+
+bench-processes: $(VENV)/.installed
+	$(RUN) benchmarks/processes.py $(ARGS)
 
 demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/bigrams.py

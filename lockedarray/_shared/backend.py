@@ -13,7 +13,10 @@ import numpy as np
 
 from lockedarray._guards.region_lock import RegionLock
 
-__all__ = ["Backend"]
+__all__ = ["FIRST_SERIAL", "Backend"]
+
+FIRST_SERIAL = 1 << 60
+"""Above all numbers of locks of one process: the order of locks is one in all processes."""
 
 
 class Backend(Protocol):

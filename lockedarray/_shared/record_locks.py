@@ -29,6 +29,7 @@ from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 from lockedarray._shared.attachments import Attachment, lock_byte
+from lockedarray._shared.backend import FIRST_SERIAL
 from lockedarray._shared.segments import start_of
 
 __all__ = ["RecordLocks"]
@@ -112,7 +113,11 @@ class RecordLocks:
         self._words.release()  # the file is about to be closed, which gives all locks back
 
     def new_lock(self, name: str) -> RegionLock:
-        return RegionLock(self, name=name)
+        lock: Any = RegionLock(self)
+        # Several locks are taken in one order in all processes.
+        lock.serial = FIRST_SERIAL | int.from_bytes(self._control.header.token, "little") >> 5
+        lock._be_named(name)
+        return lock
 
     def publish(self, generation: int) -> None:
         """The generation in the header is what others look at."""

@@ -19,6 +19,7 @@ from lockedarray._errors import closed_between
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._shared.attachments import Attachment
+from lockedarray._shared.backend import FIRST_SERIAL
 
 if TYPE_CHECKING:
     from lockedarray._shared.control import Control
@@ -31,9 +32,6 @@ if backend == "native":
 
 _AREA = _native.control_size() if hasattr(_native, "control_size") else 0
 
-# Above all numbers that locks of one process have: the order of locks is one in all processes.
-_FIRST_SERIAL = 1 << 60
-
 _GENERATION = 64  # where a header has it
 
 
@@ -42,7 +40,7 @@ def _address(area: memoryview) -> int:
 
 
 def _format(where: int, generation: int) -> None:
-    _native.control_init(where, _FIRST_SERIAL | secrets.randbits(59), generation)
+    _native.control_init(where, FIRST_SERIAL | secrets.randbits(59), generation)
 
 
 class Robust:

@@ -7,12 +7,16 @@ import textwrap
 
 import pytest
 
+import lockedarray as la
+import lockedarray.shared
+
 pytest.importorskip("_posixshmem")
 
 HEAD = """
 import os, pickle, signal, sys
 import numpy as np
 import lockedarray as la
+import lockedarray.shared
 import lockedarray.shared
 
 def tell(text):
@@ -54,17 +58,19 @@ class Child:
         return out.strip()
 
 
+_children = []  # of the test
+
+
 @pytest.fixture
 def child(monkeypatch):
     """Return what starts a program in another process, which has ended when the test has."""
-    children = []
 
     def start(program):
-        children.append(Child(program))
-        return children[-1]
+        _children.append(Child(program))
+        return _children[-1]
 
     yield start
-    for one in children:
+    for one in _children:
         one.process.kill()
         one.process.communicate()
 
@@ -84,10 +90,6 @@ def shared_backend(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left(shared_backend):
-    def ours():
-        return {name for name in os.listdir("/dev/shm") if name.startswith(f"la-{os.getuid()}-")}
-
-    before = ours() if os.path.isdir("/dev/shm") else set()
     yield
     from lockedarray._shared.control import registered
     from lockedarray._shared.lifetime import _made
@@ -96,5 +98,7 @@ def _nothing_is_left(shared_backend):
         control.unlink()
     for place, stat in list(_made.values()):
         place.unlink(stat)
-    if os.path.isdir("/dev/shm"):
-        assert ours() <= before
+    makers = {os.getpid(), *(one.process.pid for one in _children)}
+    _children.clear()
+    # Other runs may make arrays at the same time.
+    assert [entry for entry in la.shared.list() if entry.creator in makers] == []

@@ -134,6 +134,22 @@ la_region_lock_serial(PyObject *object, void *Py_UNUSED(closure))
     return PyLong_FromUnsignedLongLong(lock == NULL ? 0 : lock->serial);
 }
 
+static int
+la_region_lock_set_serial(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
+{
+    la_lock *lock = ((la_region_lock *)object)->lock;
+    unsigned long long serial = value == NULL ? 0 : PyLong_AsUnsignedLongLong(value);
+
+    if (value == NULL || lock == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "serial");
+    }
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    lock->serial = serial;
+    return 0;
+}
+
 static PyObject *
 la_region_lock_below(PyObject *object, void *Py_UNUSED(closure))
 {
@@ -202,7 +218,8 @@ la_region_lock_entries(PyObject *object, PyObject *Py_UNUSED(unused))
 }
 
 static PyGetSetDef la_region_lock_getset[] = {
-    {"serial", la_region_lock_serial, NULL, "Place in the order of all locks.", NULL},
+    {"serial", la_region_lock_serial, la_region_lock_set_serial,
+     "Place in the order of all locks; another one before its first use, and before its name.", NULL},
     {"_is_shared", la_region_lock_is_shared, NULL, "Whether it is one between processes.", NULL},
     {"below", la_region_lock_below, NULL, "Somebody else's lock that is taken, too.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
