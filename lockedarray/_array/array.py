@@ -29,7 +29,14 @@ from lockedarray._array.dispatch.operation import STORES, run, run_as_view, run_
 from lockedarray._array.dispatch.operators import has_own, operate
 from lockedarray._array.dispatch.results import wrapped_of_several, wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
-from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
+from lockedarray._array.facade import (
+    Facade,
+    buffer_of,
+    check_may_write,
+    make_root,
+    make_view,
+    settle,
+)
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
 from lockedarray._array.growing import append, assign, popleft
@@ -272,6 +279,7 @@ class LockedArray(Facade):
     @property
     def frozen(self) -> bool:
         """Whether `freeze` was called on the memory of this array."""
+        settle(self)
         return buffer_of(self).frozen
 
     def freeze(self) -> None:
@@ -514,6 +522,7 @@ class LockedArray(Facade):
         self, dtype: Any = None, *, copy: bool | None = None
     ) -> np.ndarray:
         """Return a plain array: a read-only alias, or a copy made under the read lock."""
+        settle(self)
         if not copy and (dtype is None or np.dtype(dtype) == self.dtype):
             return plain_view(self, np.ndarray)
         if copy is not None and not copy:
@@ -534,6 +543,7 @@ class LockedArray(Facade):
     # -- indexing --------------------------------------------------------------------------------
 
     def _general_getitem(self, index: Any) -> Any:
+        settle(self)
         if makes_view(index, self.ndim):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
@@ -743,6 +753,7 @@ class LockedArray(Facade):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
+        settle(self)
         return _shape_of(self)
 
     @shape.setter
@@ -761,6 +772,7 @@ class LockedArray(Facade):
     @property
     def strides(self) -> tuple[int, ...]:
         """Bytes to step from element to element along each axis."""
+        settle(self)
         return _strides_of(self)
 
     @strides.setter
@@ -780,6 +792,7 @@ class LockedArray(Facade):
     @property
     def flags(self) -> Any:
         """Memory layout; ``owndata`` is True of what `base` is None of, ``writeable`` is False."""
+        settle(self)
         return Flags(self)
 
     def __sizeof__(self) -> int:
@@ -865,6 +878,7 @@ class LockedArray(Facade):
             dtype, cls = _NOT_GIVEN, dtype
         elif cls is not _NOT_GIVEN and not _is_array_class(cls):
             raise ValueError("Type must be a sub-type of ndarray type")
+        settle(self)
         plain = plain_view(self, np.ndarray)
         if isinstance(dtype, np.dtypes.StringDType) and dtype == plain.dtype:
             dtype = _NOT_GIVEN  # the texts are in the instance that the memory has, in no other

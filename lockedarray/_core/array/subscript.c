@@ -405,6 +405,9 @@ la_subscript(PyObject *array, PyObject *index)
     npy_intp integers[LA_MOST_INDICES];
     PyObject *result = NULL;
 
+    if (la_facade_settle(array) < 0) {
+        return NULL;
+    }
     int count = la_index_integers(index, integers);
     if (count >= 0 && count == la_fields(array)->nd) {
         result = la_element_get(array, integers, count);
@@ -474,6 +477,9 @@ la_item(PyObject *array, Py_ssize_t i)
 {
     PyObject *result = NULL;
 
+    if (la_facade_settle(array) < 0) {
+        return NULL;
+    }
     if (la_fields(array)->nd == 1 && i >= 0) {
         npy_intp index = i;
         result = la_element_get(array, &index, 1);
@@ -511,6 +517,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
 
     if (value == NULL) {        /* refused by NumPy, which looks at no data */
         return PyArray_Type.tp_as_mapping->mp_ass_subscript(array, index, NULL);
+    }
+    if (la_facade_settle(array) < 0) {
+        return -1;
     }
     int count = la_index_integers(index, integers);
     if (la_is_augmented(value)) {
@@ -559,6 +568,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
 int
 la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value)
 {
+    if (la_facade_settle(array) < 0) {
+        return -1;
+    }
     if (i < 0 && la_fields(array)->nd > 0) {    /* as in la_item */
         i -= la_fields(array)->dimensions[0];
     }
