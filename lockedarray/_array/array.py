@@ -327,7 +327,8 @@ class LockedArray(Facade):
         Raises
         ------
         BufferError
-            Views of it live, or plain arrays that show it.
+            Views of it live, or plain arrays that show it (but for raw views that guards have
+            yielded, and were given back).
         ValueError
             This is a view, or an array that is not shared.
         """
@@ -351,12 +352,15 @@ class LockedArray(Facade):
 
         As `write`, it yields a writable plain view.  What that process has left half done is to
         be repaired there.  At the end of the block all may use it again; but if an
-        exception ends the block, it stays as it was.
+        exception ends the block, it stays as it was.  So does what a process was writing that dies
+        while this one waits for the lock.
 
         Raises
         ------
+        PoisonedError
+            This is a view, and more than it shows is half done.
         ValueError
-            The array is not shared.
+            The array is not shared, or it is frozen.
 
         See Also
         --------

@@ -20,8 +20,10 @@ from lockedarray._cores import (
     Holds,
     address,
     exchange_bodies,
+    exchange_places,
     given_back,
     set_base,
+    set_data,
     set_rows,
     set_writeable,
     was_exported,
@@ -199,8 +201,13 @@ class SharedBuffer(Buffer):
     def _move_as(self, facade: Any, layout: Layout, first: int) -> None:
         """Have all arrays show another mapping; `facade` what the layout says, views what they did.
 
-        But not those of rows that were removed, which show what is there now.
+        But not those of rows that were removed: others are in their place.
         """
+        removed = self.memory.address + first - self.memory.first
+        for array in self.known():
+            if array is not facade and memory_of(array) is self.memory and array.size:
+                if _low(array) < removed:
+                    self._leave_out(array)
         storage = self._mapped_anew(layout.capacity)
         memory = Memory(storage, storage, first=first)
         memory.buffer = weakref.ref(self)
@@ -214,6 +221,19 @@ class SharedBuffer(Buffer):
             self._follow(self._known(), memory)
         finally:
             self._settle()
+
+    def _leave_out(self, array: Any) -> None:
+        """Have a view show zeros, in memory of this process."""
+        low, high = np.lib.array_utils.byte_bounds(array)
+        zeros = np.zeros(high - low, np.uint8)
+        memory = Memory(zeros, zeros)
+        memory.buffer = weakref.ref(self)
+        self._remember_older(memory)
+        moved = plain_view(array, np.ndarray)
+        set_data(moved, memory.address + address(array) - low)
+        set_base(moved, memory.root(zeros))
+        exchange_places([(array, moved)])
+        self._keep(array, self.memory.owner)
 
     def _mapped_anew(self, capacity: int) -> np.ndarray:
         """Return all of the segment at another address than the one where it is shown now.
@@ -261,8 +281,7 @@ class SharedBuffer(Buffer):
             return False
         others = [array for array in self._known() if array is not facade]
         return not any(
-            memory_of(array) is self.memory and array.size and address(array) < low
-            for array in others
+            memory_of(array) is self.memory and array.size and _low(array) < low for array in others
         )
 
     def _move_to_front(self, facade: Any, begin: int) -> None:
@@ -300,13 +319,18 @@ class SharedBuffer(Buffer):
             holds = Holds([(self.lock, True)])
             try:
                 holds.acquire(timeout)
+                self.watched = 0  # of one that is about to be closed nothing is followed
                 self._detach(facade)
+            except BaseException:
+                self.watched = address(self._watch)
+                raise
             finally:
                 holds.release()
         control.buffer = None
         self._trim()
         control.is_closed = True
         self._watch[0] = address(_NEVER)  # so all who look ask, and are told
+        self.watched = address(self._watch)
         control.close()
 
     def _detach(self, facade: Facade) -> None:
@@ -418,6 +442,11 @@ class SharedBuffer(Buffer):
         for raw in self._known():
             if type(raw) is np.ndarray:
                 raw.setflags(write=False)
+
+
+def _low(array: np.ndarray) -> int:
+    """The address of the first byte that `array` shows."""
+    return np.lib.array_utils.byte_bounds(array)[0]
 
 
 _ALIASED = (

@@ -45,6 +45,9 @@ SEEN = {
     "np.size": np.size,
     "__array__": lambda x: len(x.__array__()),
     "element": lambda x: x[-1],
+    "element by its index": lambda x: x[x._buffer.control.header.layout()[1].shape[0] - 1],
+    "at": lambda x: x.at[-1].get(),
+    "list of indices": lambda x: x[[-1]][0],
 }
 
 
@@ -171,13 +174,33 @@ def test_a_queue_with_rows_left_keeps_its_views_and_those_of_other_processes(chi
     assert (mine[0], x[5]) == (5, 5)
 
 
+def test_rows_that_another_process_removed_and_used_again_are_zeros_here_and_nobodys(child):
+    x = la.shared.array(np.arange(1000))
+    other = _appender(child, x, ["v = x[5:15][::-1]; w = x[8:]; tell(v.tolist())"])
+    assert other.hear() == str(list(range(14, 4, -1)))
+    _done(other)
+    x.popleft(990)
+    while address_of(x) != x._buffer.memory.address:
+        x.append(np.full(10, 7))
+    before = x.tolist()
+    other.tell(
+        "tell(x.tolist() == " + str(before) + "); tell(v.tolist()); v[:] = 3; w += 4; tell(v[0])"
+    )
+    assert other.hear() == "True"
+    assert other.hear() == str([0] * 10)
+    assert other.hear() == "3"
+    _done(other)
+    assert x.tolist() == before
+
+
 def test_rows_that_were_removed_and_are_shown_here_are_left_alone():
     x = la.shared.array(np.arange(1000))
-    view = x[:10]
+    view, reversed_one = x[:10], x[20:30][::-1]
     x.popleft(900)
     for _ in range(100):
         x.append(np.full(50, -1))
     assert view.tolist() == list(range(10))
+    assert reversed_one.tolist() == list(range(29, 19, -1))
     assert x[:100].tolist() == list(range(900, 1000))
 
 

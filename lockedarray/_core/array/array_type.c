@@ -165,7 +165,11 @@ la_array_set_augmented(PyObject *object, PyObject *value, void *Py_UNUSED(closur
 static Py_ssize_t
 la_array_length(PyObject *object)
 {
-    return la_facade_settle(object) < 0 ? -1 : PyArray_Type.tp_as_sequence->sq_length(object);
+    if (la_facade_settle(object) < 0) {
+        return -1;
+    }
+    return LA_LIKELY(la_fields(object)->nd > 0) ? la_fields(object)->dimensions[0]
+        : PyArray_Type.tp_as_sequence->sq_length(object);
 }
 
 static PyObject *

@@ -405,10 +405,11 @@ la_subscript(PyObject *array, PyObject *index)
     npy_intp integers[LA_MOST_INDICES];
     PyObject *result = NULL;
 
-    if (la_facade_settle(array) < 0) {
+    int count = la_index_integers(index, integers);
+    /* Who asks for an element locks it, and looks again then. */
+    if (count != la_fields(array)->nd && la_facade_settle(array) < 0) {
         return NULL;
     }
-    int count = la_index_integers(index, integers);
     if (count >= 0 && count == la_fields(array)->nd) {
         result = la_element_get(array, integers, count);
         if (LA_LIKELY(result != NULL)) {
@@ -477,7 +478,7 @@ la_item(PyObject *array, Py_ssize_t i)
 {
     PyObject *result = NULL;
 
-    if (la_facade_settle(array) < 0) {
+    if (la_fields(array)->nd != 1 && la_facade_settle(array) < 0) {
         return NULL;
     }
     if (la_fields(array)->nd == 1 && i >= 0) {
@@ -518,10 +519,10 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
     if (value == NULL) {        /* refused by NumPy, which looks at no data */
         return PyArray_Type.tp_as_mapping->mp_ass_subscript(array, index, NULL);
     }
-    if (la_facade_settle(array) < 0) {
+    int count = la_index_integers(index, integers);
+    if (count != la_fields(array)->nd && la_facade_settle(array) < 0) {
         return -1;
     }
-    int count = la_index_integers(index, integers);
     if (la_is_augmented(value)) {
         return la_augmented_store(array, index, array, integers, count, value);
     }
