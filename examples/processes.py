@@ -85,9 +85,13 @@ def files_counted(rows, number, row_of):
             return int(rows["files"][number])
         except la.PoisonedError as error:
             print(f"process {number}: PoisonedError, bytes {error.region} are half written")
-            half = row_of[error.pid]  # and no more: others may have died since
-            with rows[half : half + 1].recover() as raw:
-                raw[:] = 0
+            half = row_of[error.pid]
+            if error.region == (0, rows.nbytes):  # all rows have one lock (not on Linux)
+                with rows.recover() as raw:
+                    raw[half : half + 1] = 0
+            else:  # and no more: others may have died since
+                with rows[half : half + 1].recover() as raw:
+                    raw[:] = 0
 
 
 def count_by_processes(paths, processes, method):

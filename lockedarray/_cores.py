@@ -35,6 +35,7 @@ __all__ = [
     "exchange_owner",
     "exchange_places",
     "follow_task",
+    "given_back",
     "guard_of_several",
     "is_temporary",
     "locked_method",
@@ -99,6 +100,7 @@ connect_copies = _core.connect_copies
 connect_makers = _core.connect_makers
 connect_roots = _core.connect_roots
 exchange_bodies = _core.exchange_bodies
+given_back = _core.given_back
 exchange_owner = _core.exchange_owner
 exchange_places = _core.exchange_places
 ensure_teller = _core.ensure_teller

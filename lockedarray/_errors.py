@@ -5,6 +5,7 @@ Everywhere else NumPy's types are raised.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -22,6 +23,8 @@ __all__ = [
     "not_in_time",
     "not_true_in_time",
     "poisoned",
+    "poisoned_beyond",
+    "recovers_frozen",
     "struck_inside",
     "table_is_full",
     "two_upgrades",
@@ -64,24 +67,35 @@ class PoisonedError(RuntimeError):
         Of the process that died.
     region : tuple of int
         The bytes that it was writing to, from the first one to the end, among those of the array's
-        memory.
+        memory.  The end is `sys.maxsize` if it had all of the array, as to change its length.
     since : float
-        When it began to write, as `time.time` tells it.
+        When its death was noticed, as `time.time` tells it; where the whole array has one lock
+        (not on Linux), when it began to write.
     """
 
-    def __init__(self, pid: int, region: tuple[int, int], since: float, called: str = "") -> None:
-        low, high = region
+    def __init__(
+        self,
+        pid: int,
+        region: tuple[int, int],
+        since: float,
+        called: str = "",
+        remedy: str = "repair them, with x.recover() as raw",
+    ) -> None:
+        low, high = max(region[0], 0), min(region[1], sys.maxsize)
+        what = (
+            f"bytes {low} to {high}, which are" if high < sys.maxsize else "to all of it, which is"
+        )
         super().__init__(
-            f"{called or 'a shared array'}: process {pid} has died while it wrote bytes {low} to "
-            f"{high}, which are half done, or may be: repair them, with x.recover() as raw"
+            f"{called or 'a shared array'}: process {pid} has died while it wrote {what} half "
+            f"done, or may be: {remedy}"
         )
         self.pid = pid
         self.region = (low, high)
         self.since = since
-        self._called = called
+        self._words = called, remedy
 
     def __reduce__(self) -> tuple[object, ...]:
-        return PoisonedError, (self.pid, self.region, self.since, self._called)
+        return PoisonedError, (self.pid, self.region, self.since, *self._words)
 
 
 class DebugWarning(RuntimeWarning):
@@ -120,6 +134,22 @@ def not_true_in_time(timeout: float, lock: _Lock) -> LockTimeout:
 def poisoned(lock: _Lock, pid: int, region: tuple[int, int], since: float) -> PoisonedError:
     """Return the error of what a process has left half written."""
     return PoisonedError(pid, region, since, lock_text(lock, "the "))
+
+
+def poisoned_beyond(called: str, pid: int, region: tuple[int, int], since: float) -> PoisonedError:
+    """Return the error of a recovery of a part, where more than that is half written."""
+    return PoisonedError(
+        pid, region, since, called,
+        "that is more than this part, so recover the array, with x.base.recover() as raw",
+    )  # fmt: skip
+
+
+def recovers_frozen(called: str) -> ValueError:
+    """Return the error of a recovery of what nobody may write to."""
+    return ValueError(
+        f"{called} is frozen: there is nothing to repair, as it can be read as it is, and nobody "
+        "may write to it; write to a copy (x.copy())"
+    )
 
 
 def table_is_full(lock: _Lock) -> RuntimeError:

@@ -29,7 +29,14 @@ from lockedarray._array.dispatch.operation import STORES, run, run_as_view, run_
 from lockedarray._array.dispatch.operators import has_own, operate
 from lockedarray._array.dispatch.results import wrapped_of_several, wrapped_view
 from lockedarray._array.dispatch.ufuncs import call_ufunc
-from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_root, make_view
+from lockedarray._array.facade import (
+    Facade,
+    buffer_of,
+    check_may_write,
+    make_root,
+    make_view,
+    settle,
+)
 from lockedarray._array.flags import Flags
 from lockedarray._array.flat import FlatIterator
 from lockedarray._array.growing import append, assign, popleft
@@ -272,6 +279,7 @@ class LockedArray(Facade):
     @property
     def frozen(self) -> bool:
         """Whether `freeze` was called on the memory of this array."""
+        settle(self)
         return buffer_of(self).frozen
 
     def freeze(self) -> None:
@@ -319,7 +327,8 @@ class LockedArray(Facade):
         Raises
         ------
         BufferError
-            Views of it live, or plain arrays that show it.
+            Views of it live, or plain arrays that show it (but for raw views that guards have
+            yielded, and were given back).
         ValueError
             This is a view, or an array that is not shared.
         """
@@ -343,12 +352,15 @@ class LockedArray(Facade):
 
         As `write`, it yields a writable plain view.  What that process has left half done is to
         be repaired there.  At the end of the block all may use it again; but if an
-        exception ends the block, it stays as it was.
+        exception ends the block, it stays as it was.  So does what a process was writing that dies
+        while this one waits for the lock.
 
         Raises
         ------
+        PoisonedError
+            This is a view, and more than it shows is half done.
         ValueError
-            The array is not shared.
+            The array is not shared, or it is frozen.
 
         See Also
         --------
@@ -514,6 +526,7 @@ class LockedArray(Facade):
         self, dtype: Any = None, *, copy: bool | None = None
     ) -> np.ndarray:
         """Return a plain array: a read-only alias, or a copy made under the read lock."""
+        settle(self)
         if not copy and (dtype is None or np.dtype(dtype) == self.dtype):
             return plain_view(self, np.ndarray)
         if copy is not None and not copy:
@@ -534,6 +547,7 @@ class LockedArray(Facade):
     # -- indexing --------------------------------------------------------------------------------
 
     def _general_getitem(self, index: Any) -> Any:
+        settle(self)
         if makes_view(index, self.ndim):
             result = plain_view(self, np.ndarray)[index]
             if type(result) is np.ndarray and result.base is not None:
@@ -743,6 +757,7 @@ class LockedArray(Facade):
     @property
     def shape(self) -> tuple[int, ...]:
         """Lengths of the axes."""
+        settle(self)
         return _shape_of(self)
 
     @shape.setter
@@ -761,6 +776,7 @@ class LockedArray(Facade):
     @property
     def strides(self) -> tuple[int, ...]:
         """Bytes to step from element to element along each axis."""
+        settle(self)
         return _strides_of(self)
 
     @strides.setter
@@ -780,6 +796,7 @@ class LockedArray(Facade):
     @property
     def flags(self) -> Any:
         """Memory layout; ``owndata`` is True of what `base` is None of, ``writeable`` is False."""
+        settle(self)
         return Flags(self)
 
     def __sizeof__(self) -> int:
@@ -865,6 +882,7 @@ class LockedArray(Facade):
             dtype, cls = _NOT_GIVEN, dtype
         elif cls is not _NOT_GIVEN and not _is_array_class(cls):
             raise ValueError("Type must be a sub-type of ndarray type")
+        settle(self)
         plain = plain_view(self, np.ndarray)
         if isinstance(dtype, np.dtypes.StringDType) and dtype == plain.dtype:
             dtype = _NOT_GIVEN  # the texts are in the instance that the memory has, in no other

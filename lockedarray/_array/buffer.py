@@ -341,6 +341,19 @@ class Buffer(BufferBase):
         owner = self.memory.owner
         return owner if isinstance(owner, mmap.mmap) else None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed."""
+        return False
+
+    @property
+    def name_of_copies(self) -> str | None:
+        """The name of what is copied from it."""
+        return self.name
+
+    def settle(self) -> None:
+        """Be as another process has left it; called where it is `watched`."""
+
     def reduced(self, facade: Any) -> tuple[Any, ...] | None:
         """Return what pickle keeps of `facade`, or None: its elements."""
         return None
@@ -613,16 +626,21 @@ class Buffer(BufferBase):
         itemsize = facade.itemsize
         return (address(facade) - self.memory.address) // itemsize if itemsize else 0
 
-    def _shaped(self, begin: int, shape: tuple[int, ...], order: str) -> np.ndarray:
-        """Return an array of `shape` over the Memory, from the item `begin` on."""
+    def _shaped(
+        self, begin: int, shape: tuple[int, ...], order: str, root: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return an array of `shape` over the Memory, or `root`, from the item `begin` on."""
         axes = shape if order == "C" else shape[::-1]
-        target = self.root[begin : begin + math.prod(shape)].reshape(axes)
+        target = (self.root if root is None else root)[begin : begin + math.prod(shape)].reshape(
+            axes
+        )
         return target if order == "C" else target.T
 
-    def _reshape(self, facade: Any, target: np.ndarray) -> None:
+    def _reshape(self, facade: Any, target: np.ndarray, root: np.ndarray | None = None) -> None:
         """Have `facade` show what `target` does, by a shape block that it had before, if any.
 
-        The one that it has now is kept: C code may be reading it.
+        That is on the Memory, or on `root`.  The one that it has now is kept: C code may be
+        reading it.
         """
         earlier = _earlier_of(facade)
         bodies = earlier.get(target.strides, [])
@@ -634,7 +652,7 @@ class Buffer(BufferBase):
                 if axis is not None:
                     set_length(body, axis, target.shape[axis], target.flags.num)
                 set_data(body, address(target))
-                set_base(body, self.root)
+                set_base(body, self.root if root is None else root)
                 set_dtype(body, target.dtype)
                 break
         exchange_bodies([(facade, body)])

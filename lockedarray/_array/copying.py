@@ -101,7 +101,7 @@ def _parts(
     """What `_rebuilt` is given for a twin of `array`, with the attributes that others gave it."""
     attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
     buffer = buffer_of(array)
-    return type(array), elements, buffer.objects, attributes, buffer.name
+    return type(array), elements, buffer.objects, attributes, buffer.name_of_copies
 
 
 _OURS = frozenset({"_buffer", "_owner", "_may_write", "_earlier"})

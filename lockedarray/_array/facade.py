@@ -35,6 +35,7 @@ __all__ = [
     "make_root",
     "make_view",
     "raw_view",
+    "settle",
 ]
 
 _F = TypeVar("_F", bound="Facade")
@@ -117,6 +118,19 @@ class Facade(ArrayBase):
         """Have nothing written any more to a raw view that was lent; its lock is still held."""
         raw.setflags(write=False)
         buffer_of(self).forget_raw_view(raw)
+
+
+def settle(facade: Facade) -> None:
+    """Have `facade` show what another process has made of it, before its shape is asked for.
+
+    Raises
+    ------
+    ValueError
+        It is closed.
+    """
+    buffer = facade._buffer
+    if buffer is not None and buffer.watched:
+        buffer.settle()
 
 
 def buffer_of(facade: Facade) -> Buffer:

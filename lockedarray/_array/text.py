@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array.dispatch.operation import run
-from lockedarray._array.facade import Facade
+from lockedarray._array.facade import Facade, buffer_of
 from lockedarray._array.memory import plain_view
 
 __all__ = ["repr_of", "str_of"]
@@ -17,12 +17,16 @@ __all__ = ["repr_of", "str_of"]
 
 def repr_of(array: Facade) -> str:
     """Return ``repr(array)``: NumPy's, with the name of the array's class."""
+    if buffer_of(array).is_closed:
+        return f"<closed shared array {buffer_of(array).name!r}>"
     name = type(array).__name__
     return _text(array, _repr, name, again=f"{name}(..., dtype={array.dtype})")
 
 
 def str_of(array: Facade) -> str:
     """Return ``str(array)``: NumPy's."""
+    if buffer_of(array).is_closed:
+        return repr_of(array)
     return _text(array, np.ndarray.__str__, again="...")
 
 

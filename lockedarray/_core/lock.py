@@ -378,9 +378,9 @@ def raise_timeout(lock: RegionLockBase, write: bool, holders: list[tuple[int, in
     raise not_in_time(lock, write, (_owner_name(*holder) for holder in set(holders)), foreign)
 
 
-def raise_poisoned(lock: RegionLockBase, pid: int, died: int, low: int, high: int) -> NoReturn:
+def raise_poisoned(lock: RegionLockBase, pid: int, since: float, low: int, high: int) -> NoReturn:
     """Raise PoisonedError of a process that died while it wrote."""
-    raise poisoned(lock, pid, (low, high), float(died))
+    raise poisoned(lock, pid, (low, high), since)
 
 
 def raise_full(lock: RegionLockBase) -> NoReturn:

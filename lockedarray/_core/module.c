@@ -17,6 +17,7 @@
 #include "array/memory.h"
 #include "array/method.h"
 #include "array/property.h"
+#include "array/raw.h"
 #include "array/root.h"
 #include "array/run.h"
 #include "array/step.h"
@@ -73,7 +74,7 @@ la_module_exec(PyObject *module)
         la_owner_object_add, la_task_add, la_telling_add, la_place_add, la_general_add, la_step_add, la_buffer_add, la_memory_add, la_augmented_add,
         la_array_type_add,
         la_flat_add, la_flags_add, la_property_add, la_run_add,
-        la_body_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
+        la_body_add, la_raw_add, la_index_add, la_at_types_add, la_method_add, la_temporary_add, la_connect_add,
         la_root_add, la_copies_add, la_make_add, la_watch_add, la_observer_add,
     };
     for (size_t i = 0; i < sizeof(adders) / sizeof(adders[0]); i++) {

@@ -51,6 +51,7 @@ class BufferBase:
         "objects",
         "operating",
         "origin",
+        "watched",
         "whole",
     )
 
@@ -66,9 +67,13 @@ class BufferBase:
     memory: Any  # the current Memory
     origin: int  # address at which it begins
     extent: int  # its length in bytes
+    watched: int  # not 0: other processes may change the layout, and settle() sees to it
+
+    settle: Callable[[], None]
 
     def __init__(self) -> None:
         self._facades: dict[int, weakref.ref[ArrayBase]] = {}
+        self.watched = 0
 
     def know(self, facade: ArrayBase) -> None:
         """Have `facade` among the known ones as long as it lives."""
@@ -97,6 +102,17 @@ class MemoryBase:
     owner: Any  # what keeps the bytes alive
     aliased: bool  # there may be aliases that do not keep this Memory alive
     buffer: weakref.ref[Any] | None  # the Buffer whose memory it is, or was
+
+
+def _settle(array: ArrayBase) -> None:
+    buffer = array._buffer
+    if buffer is not None and buffer.watched:
+        buffer.settle()
+
+
+_ndim_of = np.ndarray.ndim.__get__  # type: ignore[attr-defined]
+_size_of = np.ndarray.size.__get__  # type: ignore[attr-defined]
+_nbytes_of = np.ndarray.nbytes.__get__  # type: ignore[attr-defined]
 
 
 class ArrayBase(np.ndarray):
@@ -131,6 +147,30 @@ class ArrayBase(np.ndarray):
 
     def __array_finalize__(self, obj: Any) -> None:
         self._general_finalize(obj)
+
+    # What is asked without the lock, of an array that processes share, too.
+
+    def __len__(self) -> int:
+        _settle(self)
+        return np.ndarray.__len__(self)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        _settle(self)
+        return _ndim_of(self)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        _settle(self)
+        return _size_of(self)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        _settle(self)
+        return _nbytes_of(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         if "out" not in kwargs and _classes["asks_for_array"](sys._getframe().f_back):

@@ -7,10 +7,7 @@ another kind of process has.
 from __future__ import annotations
 
 import fcntl
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from lockedarray._shared.control import Control
+from typing import Any
 
 __all__ = ["ATTACHED", "Attachment", "lock_byte"]
 
@@ -29,7 +26,7 @@ def lock_byte(file: int, kind: int, byte: int) -> bool:
 class Attachment:
     """That this process has the array of one control block attached."""
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Any) -> None:  # the Control, which is above
         self._control = control
 
     def enter(self) -> None:

@@ -11,12 +11,20 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from lockedarray._cores import address
 from lockedarray._guards.region_lock import RegionLock
 
-__all__ = ["FIRST_SERIAL", "Backend"]
+__all__ = ["FIRST_SERIAL", "Backend", "bytes_of"]
 
 FIRST_SERIAL = 1 << 60
 """Above all numbers of locks of one process: the order of locks is one in all processes."""
+
+
+def bytes_of(array: Any) -> tuple[int, int]:
+    """Return which bytes of its segment `array` has, from the first one to the end."""
+    low, high = np.lib.array_utils.byte_bounds(array) if array.size else (address(array),) * 2
+    origin = array._buffer.memory.address
+    return low - origin, high - origin
 
 
 class Backend(Protocol):
@@ -58,7 +66,13 @@ class Backend(Protocol):
     def recovery(self, array: Any) -> AbstractContextManager[np.ndarray]:
         """Return what takes the write lock of `array` in spite of poison, and clears it in the end.
 
-        But not after an exception.
+        But not after an exception, and only what was poisoned when it began.  What died while it
+        waited, nobody was told of.
+
+        Raises
+        ------
+        PoisonedError
+            `array` is a part, and more than that is poisoned: entered, it takes nothing.
         """
 
     def here_alone(self) -> AbstractContextManager[None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import math
-import mmap
 import os
 import sys
 import weakref
@@ -17,12 +16,23 @@ import numpy as np
 from lockedarray._array.buffer import Buffer
 from lockedarray._array.facade import Facade
 from lockedarray._array.memory import Memory, memory_of, plain_view
-from lockedarray._cores import Holds, address, exchange_bodies, set_base, set_rows, was_exported
-from lockedarray._errors import LockTimeout, PoisonedError
+from lockedarray._cores import (
+    Holds,
+    address,
+    exchange_bodies,
+    exchange_places,
+    given_back,
+    set_base,
+    set_data,
+    set_rows,
+    set_writeable,
+    was_exported,
+)
+from lockedarray._errors import LockTimeout, PoisonedError, closed_between, recovers_frozen
 from lockedarray._holding import holding
 from lockedarray._shared.control import Control, opening
 from lockedarray._shared.header import Layout
-from lockedarray._shared.segments import reserve
+from lockedarray._shared.segments import map_all, reserve
 
 __all__ = ["SharedBuffer", "storage_of"]
 
@@ -30,13 +40,14 @@ _R = TypeVar("_R")
 
 reduced: Any = None  # how a view is pickled: set by the module above
 
+_NEVER = np.array([1 << 63], np.uint64)  # no generation is so late
+
 
 def storage_of(control: Control, capacity: int, dtype: np.dtype) -> np.ndarray:
     """Return all of the segment as an array with one axis, mapped anew."""
     if capacity == 0:
         return np.zeros(0, dtype)  # nothing can be mapped
-    mapped = mmap.mmap(control.data, capacity)
-    return np.frombuffer(mapped, dtype, capacity // dtype.itemsize)
+    return np.frombuffer(map_all(control.data, capacity), dtype, capacity // dtype.itemsize)
 
 
 class SharedBuffer(Buffer):
@@ -48,7 +59,7 @@ class SharedBuffer(Buffer):
         The control block.
     """
 
-    __slots__ = ("control",)
+    __slots__ = ("_given", "_left_out", "_mappings", "_watch", "control")
 
     def __init__(self, control: Control) -> None:
         self.control = control
@@ -64,9 +75,15 @@ class SharedBuffer(Buffer):
         )
         self.whole = False  # its lock is of this memory alone
         self.frozen = layout.frozen
+        self._left_out = layout.moved  # in front of all that this process has ever shown
+        self._mappings = [storage]  # of all of the segment as it is now
+        self._given: dict[int, weakref.ref[np.ndarray]] = {}  # raw views that were given back
+        word = address(np.frombuffer(control.header.watched, np.uint64))
+        self._watch = np.array([word, generation], np.uint64)
         control.applied = generation
         control.buffer = weakref.ref(self)
         self.enter(storage)
+        self.watched = address(self._watch)
 
     # `foreign` says that no core is to change its rows, as others would not know. It does move.
 
@@ -81,6 +98,16 @@ class SharedBuffer(Buffer):
         if memory_of(facade) is not self.memory:
             holding(self.moving, self._join, facade)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed: nobody shows the array any more, in this process."""
+        return self.control.is_closed
+
+    @property
+    def name_of_copies(self) -> str | None:
+        """The name of what is copied from it: that of a segment is no other array's."""
+        return None
+
     def reduced(self, facade: Any) -> tuple[Any, ...]:
         """Return what pickle keeps of `facade`: where it is."""
         return reduced(self, facade)
@@ -92,19 +119,34 @@ class SharedBuffer(Buffer):
 
     # -- the layout ------------------------------------------------------------------------------
 
-    def change(self, act: Callable[..., _R], *args: Any) -> _R:
-        """Do as `Buffer.change`, and tell the other processes."""
+    def settle(self) -> None:
+        """Be as another process has left it, if nothing stands in the way, without the lock.
+
+        Raises
+        ------
+        ValueError
+            It is closed.
+        """
+        if self.control.is_closed:
+            raise closed_between(self.control.called)
+        self.catch_up()
+
+    def _change_locked(self, act: Callable[..., _R], *args: Any) -> _R:
         try:
-            return super().change(act, *args)
+            return super()._change_locked(act, *args)
         finally:
             self._publish()
 
     def freeze(self) -> None:
         """Have nothing written any more, in any process."""
+        holding(self.moving, self._freeze_locked)
+
+    def _freeze_locked(self) -> None:
         super().freeze()
         self._publish()
 
     def _publish(self) -> None:
+        """Tell the other processes of what this one has made of it."""
         facade = self._owner() if self._owner is not None else None
         if facade is None:
             return
@@ -115,27 +157,33 @@ class SharedBuffer(Buffer):
             facade.shape,
             "C" if is_c else "F",
             self.frozen,
+            self._left_out + self.memory.first,
         )
         if layout != self.control.header.layout()[1]:
-            self.control.change(layout)
+            self._watch[1] = self.control.change(layout)
 
     def catch_up(self) -> bool:
         """Be as another process has left it; nobody here works on it.  False: not now."""
         if not self.moving.acquire(blocking=False):
             return False
+        watched = self.watched
         try:
-            self._catch_up_locked()
+            if self.control.changed():  # another thread may have seen to it
+                self.watched = 0  # what is asked meanwhile is answered as it is
+                self._catch_up_locked()
             return True
         finally:
+            self.watched = watched
             self.moving.release()
 
     def _catch_up_locked(self) -> None:
         if self.moving_to is not None:
             self._settle()
         generation, layout = self.control.header.layout()
-        if layout.capacity != self.memory.nbytes:
-            self._move(storage_of(self.control, layout.capacity, self.root.dtype), 0)
         facade = self._owner() if self._owner is not None else None
+        first = layout.moved - self._left_out
+        if (layout.capacity, first) != (self.memory.nbytes, self.memory.first):
+            self._move_as(facade, layout, first)
         if facade is not None:
             target = self.shaped(layout)
             if (target.ndim, target.strides, target.shape[1:]) != (
@@ -148,12 +196,71 @@ class SharedBuffer(Buffer):
         if layout.frozen and not self.frozen:
             super().freeze()
         self.control.applied = generation
+        self._watch[1] = generation
+
+    def _move_as(self, facade: Any, layout: Layout, first: int) -> None:
+        """Have all arrays show another mapping; `facade` what the layout says, views what they did.
+
+        But not those of rows that were removed: others are in their place.
+        """
+        removed = self.memory.address + first - self.memory.first
+        for array in self.known():
+            if array is not facade and memory_of(array) is self.memory and array.size:
+                if _low(array) < removed:
+                    self._leave_out(array)
+        storage = self._mapped_anew(layout.capacity)
+        memory = Memory(storage, storage, first=first)
+        memory.buffer = weakref.ref(self)
+        try:
+            self.moving_to = memory
+            if facade is not None:
+                root = memory.root(storage)
+                begin = layout.first // storage.dtype.itemsize
+                target = self._shaped(begin, layout.shape, layout.order, root)
+                self._reshape(facade, target, root)
+            self._follow(self._known(), memory)
+        finally:
+            self._settle()
+
+    def _leave_out(self, array: Any) -> None:
+        """Have a view show zeros, in memory of this process."""
+        low, high = np.lib.array_utils.byte_bounds(array)
+        zeros = np.zeros(high - low, np.uint8)
+        memory = Memory(zeros, zeros)
+        memory.buffer = weakref.ref(self)
+        self._remember_older(memory)
+        moved = plain_view(array, np.ndarray)
+        set_data(moved, memory.address + address(array) - low)
+        set_base(moved, memory.root(zeros))
+        exchange_places([(array, moved)])
+        self._keep(array, self.memory.owner)
+
+    def _mapped_anew(self, capacity: int) -> np.ndarray:
+        """Return all of the segment at another address than the one where it is shown now.
+
+        So who has read an address before, and looks at the memory behind it afterwards, sees that
+        they are no pair.  There are two such places: none is given back while C code may be reading
+        there still.
+        """
+        if capacity != self.memory.nbytes:
+            self._mappings = []
+        for storage in self._mappings:
+            if storage is not self.memory.owner:
+                self.retired.pop(id(storage), None)
+                return storage
+        storage = storage_of(self.control, capacity, self.root.dtype)
+        self._mappings.append(storage)
+        return storage
 
     def _make_room(self, facade: Any, size: int, spare: int) -> tuple[int, bool]:
         """Have room in the segment for `facade` to have `size` items, and more."""
         itemsize = facade.itemsize
-        least = self.item_of(facade) + size
-        used = self.item_of(facade) + facade.size
+        begin = self.item_of(facade)
+        least = begin + size
+        used = begin + facade.size
+        if begin >= facade.size and size <= self.root.size and self._may_move_to_front(facade):
+            self._move_to_front(facade, begin)
+            return begin, False
         old = self.control.header.layout()[1].capacity
         generous = max(least, used + used // 2 + spare)
         if least * itemsize > sys.maxsize:
@@ -164,14 +271,34 @@ class SharedBuffer(Buffer):
         except (OSError, OverflowError):
             items = least
             reserve(self.control.data, old, items * itemsize)
-        self._move(storage_of(self.control, items * itemsize, facade.dtype), 0)
+        self._move(self._mapped_anew(items * itemsize), self.memory.first)
         return 0, False
+
+    def _may_move_to_front(self, facade: Any) -> bool:
+        """Whether nothing here shows what was removed, or is lent by a guard."""
+        low = address(facade)
+        if low == self.memory.address or self.raw_views or self.guarded():
+            return False
+        others = [array for array in self._known() if array is not facade]
+        return not any(
+            memory_of(array) is self.memory and array.size and _low(array) < low for array in others
+        )
+
+    def _move_to_front(self, facade: Any, begin: int) -> None:
+        """Move the rows to where others were removed, which are more: whoever dies leaves those."""
+        items = self.root[: facade.size]
+        set_writeable(items)
+        items[...] = self.root[begin : begin + facade.size]
+        removed = begin * facade.itemsize
+        self._move(self._mapped_anew(self.memory.nbytes), self.memory.first + removed)
 
     # -- the end -----------------------------------------------------------------------------------
 
     @property
     def mapped(self) -> Any:
         """The mapping of the file that the array is on, or None."""
+        if self.control.is_closed:
+            raise closed_between(self.control.called)
         if not self.control.place.is_file or self.memory.nbytes == 0:
             return None
         base: Any = self.memory.owner.base
@@ -192,22 +319,32 @@ class SharedBuffer(Buffer):
             holds = Holds([(self.lock, True)])
             try:
                 holds.acquire(timeout)
+                self.watched = 0  # of one that is about to be closed nothing is followed
                 self._detach(facade)
+            except BaseException:
+                self.watched = address(self._watch)
+                raise
             finally:
                 holds.release()
         control.buffer = None
         self._trim()
+        control.is_closed = True
+        self._watch[0] = address(_NEVER)  # so all who look ask, and are told
+        self.watched = address(self._watch)
         control.close()
 
     def _detach(self, facade: Facade) -> None:
         """Have `facade` show nothing, and nothing keep the memory."""
         self.check_idle()
-        views = sum(array is not facade for array in self.known())
+        if self._views_of(facade):
+            gc.collect()  # tracebacks and other cycles
+        views = self._views_of(facade)
         if views:
             plural = "s of it live" if views > 1 else " of it lives"
             self._refuse_to_close(f"{views} view{plural}: let go of them first (del view)")
         if any(type(array) is np.ndarray for array in self._known()):
             self._refuse_to_close("this thread holds a guard of it")
+        self._let_go_of_given(facade)
         if self._older_ones():
             self._refuse_to_close(_ALIASED)
         nothing = np.zeros((0,) * max(facade.ndim, 1), facade.dtype)
@@ -224,7 +361,7 @@ class SharedBuffer(Buffer):
         alive, storage = weakref.ref(was), was.owner
         del was
         if alive() is not None:
-            gc.collect()  # tracebacks and other cycles
+            gc.collect()
         memory = alive()
         if memory is not None:
             begin = place[0] - memory.address
@@ -232,7 +369,27 @@ class SharedBuffer(Buffer):
             self._show(facade, memory, shown)
             self._refuse_to_close(_ALIASED)
         self.retired = {}
+        self._mappings = []
         self.frozen = False  # or it would be read without asking whether it is closed
+
+    def _views_of(self, facade: Facade) -> int:
+        return sum(array is not facade for array in self.known())
+
+    def forget_raw_view(self, raw: np.ndarray) -> None:
+        """The lock of `raw` is about to be released; whoever has it may keep it."""
+        super().forget_raw_view(raw)
+        key, given = id(raw), self._given
+        given[key] = weakref.ref(raw, lambda _: given.pop(key, None))
+
+    def _let_go_of_given(self, facade: Facade) -> None:
+        """Have raw views that were given back keep the bytes that they show by themselves."""
+        raws = [reference() for reference in self._given.copy().values()]
+        for raw in [*given_back(facade), *raws]:
+            if raw is None or (memory := memory_of(raw)) is None:
+                continue
+            if memory.buffer is not None and memory.buffer() is self:
+                storage: Any = memory.owner
+                set_base(raw, Memory(storage, storage).root(storage))
 
     def _show(self, facade: Facade, memory: Memory, array: np.ndarray) -> None:
         """Have the only array here show other memory."""
@@ -241,7 +398,7 @@ class SharedBuffer(Buffer):
         body.setflags(write=False)
         set_base(body, root)
         exchange_bodies([(facade, body)])
-        facade._memory = self.memory = memory
+        self.memory = memory
         self.root = root
         self.origin, self.extent = memory.address, memory.nbytes
 
@@ -259,9 +416,10 @@ class SharedBuffer(Buffer):
         try:
             holds.acquire(0)  # and so, should this process die here, that is told
             if size and layout.first:
-                with mmap.mmap(control.data, layout.capacity) as mapped:
+                with map_all(control.data, layout.capacity) as mapped:
                     mapped.move(0, layout.first, size)
-            control.change(layout._replace(capacity=size, first=0))
+            moved = layout.moved + layout.first
+            control.change(layout._replace(capacity=size, first=0, moved=moved))
             os.ftruncate(control.data, size)
         except (LockTimeout, PoisonedError):
             pass
@@ -274,6 +432,9 @@ class SharedBuffer(Buffer):
 
     def recover(self, facade: Facade) -> AbstractContextManager[np.ndarray]:
         """Return what takes the write lock in spite of a writer that died."""
+        self.settle()
+        if self.frozen:
+            raise recovers_frozen(self.control.called)
         return self.control.backend.recovery(facade)
 
     def after_fork(self) -> None:
@@ -283,7 +444,12 @@ class SharedBuffer(Buffer):
                 raw.setflags(write=False)
 
 
+def _low(array: np.ndarray) -> int:
+    """The address of the first byte that `array` shows."""
+    return np.lib.array_utils.byte_bounds(array)[0]
+
+
 _ALIASED = (
-    "plain arrays live that show it, as np.asarray(x) is one: let go of them first, or take copies "
-    "(x.snapshot())"
+    "plain arrays live that show it, as np.asarray(x) is one, or views of what a guard yielded: "
+    "let go of them first, or take copies (x.snapshot())"
 )

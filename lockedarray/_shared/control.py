@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import sys
 import threading
 import time
 import weakref
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 from lockedarray._holding import holding
 from lockedarray._shared import backends
 from lockedarray._shared.header import SIZE, VERSION, Header, Layout
-from lockedarray._shared.segments import Place, boot_id, reserve
+from lockedarray._shared.segments import Place, boot_id, map_all, reserve
 
 __all__ = ["Control", "attach", "create", "known", "known_by_token", "opening", "registered"]
 
@@ -55,12 +56,13 @@ class Control:
         self.lock: Any = None  # a weak reference to the RegionLock
         self.buffer: Any = None  # to the Buffer
         self.stat = os.fstat(file)
-        self.bytes = mmap.mmap(file, 0)
+        self.bytes = map_all(file)
         self.header = Header(self.bytes)
         self.area = memoryview(self.bytes)[SIZE:]
         self.backend: Any = None
         key = self.stat.st_dev, self.stat.st_ino
-        self._end = weakref.finalize(self, _close, (file, data), key)
+        self.shown = [self.header._words, self.area]  # what shows the mapping
+        self._end = weakref.finalize(self, _close, (file, data), self.bytes, self.shown, key)
         self._end.atexit = False
 
     @property
@@ -82,18 +84,17 @@ class Control:
         buffer = None if self.buffer is None else self.buffer()
         return buffer is None or buffer.catch_up()
 
-    def change(self, layout: Layout) -> None:
+    def change(self, layout: Layout) -> int:
         """Have all processes see another layout; under the write lock of everything."""
         self.applied = self.header.change(layout)
         self.backend.publish(self.applied)
+        return self.applied
 
     def close(self) -> None:
         """Be of no process but others; nothing is held."""
         self.is_closed = True
         if self.backend is not None:
             self.backend.leave()
-        self.header.release()
-        self.area.release()
         self._end()
 
     def unlink(self) -> None:
@@ -101,7 +102,18 @@ class Control:
         self.place.unlink(self.stat)
 
 
-def _close(descriptors: tuple[int, ...], key: _Key) -> None:
+def _close(
+    descriptors: tuple[int, ...], mapping: mmap.mmap, shown: list[memoryview], key: _Key
+) -> None:
+    if sys.version_info < (3, 13):
+        # The descriptor that it has is closed now, and not when somebody has it open anew. Later on
+        # there is none; and who looks at the mapping without a GIL may do so still.
+        for view in reversed(shown):
+            view.release()
+        try:
+            mapping.close()
+        except BufferError:  # a thread looks at it at this moment
+            pass
     for descriptor in descriptors:
         os.close(descriptor)
     _known.pop(key, None)
@@ -250,7 +262,7 @@ def _attached(place: Place, mine: list[int], is_late: bool) -> Control | None:
                 "and make the array anew"
             )
         return None
-    with mmap.mmap(file, 0) as seen:
+    with map_all(file) as seen:
         problem = _problem(Header(seen), place, file, what)
     if problem == "incomplete":
         if is_late:
@@ -317,7 +329,7 @@ def _renew(header: Header, file: int) -> None:
     if header.boot != boot_id():  # nobody else was faster
         backend = backends.chosen()
         reserve(file, os.fstat(file).st_size, SIZE + backend.area)
-        with mmap.mmap(file, 0) as whole, memoryview(whole) as seen, seen[SIZE:] as area:
+        with map_all(file) as whole, memoryview(whole) as seen, seen[SIZE:] as area:
             backend.renew(area, header.backend)
         header.renew(backend.code)
     fcntl.flock(file, fcntl.LOCK_SH)

@@ -32,20 +32,21 @@ from lockedarray._shared.segments import boot_id, start_of
 __all__ = ["SIZE", "Header", "Layout", "describe"]
 
 MAGIC = b"LOCKEDAR"
-VERSION = 1
+VERSION = 2
 SIZE = 4096
 
 _GENERATION = 64 // 8
 _LAYOUTS = (128, 768)
 _DTYPE = 1536
 _FIXED = struct.Struct("=II16sQQ8s")
-_LAYOUT = struct.Struct("=QQQBBBx4x64Q")
+_LAYOUT = struct.Struct("=QQQQBBBx4x64Q")
 
 
 class Layout(NamedTuple):
     """Where in its segment an array stands, and how.
 
     `capacity` and `first` are bytes: those of the segment, and those before the first element.
+    `moved` tells how far the elements have been moved to the front, all in all.
     """
 
     capacity: int
@@ -53,6 +54,7 @@ class Layout(NamedTuple):
     shape: tuple[int, ...]
     order: str
     frozen: bool
+    moved: int = 0
 
 
 def describe(dtype: np.dtype) -> bytes:
@@ -87,6 +89,11 @@ class Header:
     def release(self) -> None:
         """Let the mapping be closed."""
         self._words.release()
+
+    @property
+    def watched(self) -> memoryview:
+        """The word with the generation, for those who look at it in memory."""
+        return self._words[_GENERATION : _GENERATION + 1]
 
     # -- what stays ------------------------------------------------------------------------------
 
@@ -167,7 +174,7 @@ class Header:
         shape = (*layout.shape, *(0,) * (64 - len(layout.shape)))
         _LAYOUT.pack_into(
             self._bytes, _LAYOUTS[generation & 1], generation, layout.capacity, layout.first,
-            layout.frozen, layout.order == "F", len(layout.shape), *shape,
+            layout.moved, layout.frozen, layout.order == "F", len(layout.shape), *shape,
         )  # fmt: skip
         self._words[_GENERATION] = generation
         return generation
@@ -177,14 +184,16 @@ class Header:
         while True:
             generation = self._words[_GENERATION]
             place = _LAYOUTS[generation & 1]
-            written, capacity, first, frozen, fortran, ndim, *shape = _LAYOUT.unpack_from(
+            written, capacity, first, moved, frozen, fortran, ndim, *shape = _LAYOUT.unpack_from(
                 self._bytes, place
             )
             if generation == self._words[_GENERATION]:
                 if written != generation or ndim > 64:
                     raise ValueError("the control block of a shared array is damaged")
                 order = "F" if fortran else "C"
-                return generation, Layout(capacity, first, tuple(shape[:ndim]), order, bool(frozen))
+                return generation, Layout(
+                    capacity, first, tuple(shape[:ndim]), order, bool(frozen), moved
+                )
 
 
 _ORDER: Any = "little" if struct.pack("=H", 1) == b"\1\0" else "big"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import sys
 from typing import NamedTuple
@@ -14,7 +13,7 @@ from lockedarray._shared import control as controls
 from lockedarray._shared.attachments import Attachment
 from lockedarray._shared.control import opening
 from lockedarray._shared.header import SIZE, VERSION, Header
-from lockedarray._shared.segments import Place, boot_id, check_platform, named
+from lockedarray._shared.segments import Place, boot_id, check_platform, map_all, named
 
 __all__ = ["SharedArray", "listed", "main"]
 
@@ -73,7 +72,7 @@ def _look(place: Place, file: int) -> SharedArray | None:
         return None  # somebody else's file
     if size < SIZE:
         return SharedArray(place.name, None, None, None, 0, 0, False)
-    with mmap.mmap(file, 0) as seen:
+    with map_all(file) as seen:
         header = Header(seen)
         try:
             if not header.is_complete:

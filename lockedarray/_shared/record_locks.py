@@ -24,12 +24,12 @@ from typing import Any, ClassVar, cast
 
 import numpy as np
 
-from lockedarray._errors import PoisonedError, closed_between, two_upgrades
+from lockedarray._errors import PoisonedError, closed_between, poisoned_beyond, two_upgrades
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 from lockedarray._shared.attachments import Attachment, lock_byte
-from lockedarray._shared.backend import FIRST_SERIAL
+from lockedarray._shared.backend import FIRST_SERIAL, bytes_of
 from lockedarray._shared.segments import start_of
 
 __all__ = ["RecordLocks"]
@@ -83,6 +83,7 @@ class RecordLocks:
         self._control = control
         self._attachment = Attachment(control)
         self._words = control.area[: self.area].cast("Q")
+        control.shown.append(self._words)
         self._me = (os.getpid(), start_of(os.getpid()))
         self._free_here()
 
@@ -110,7 +111,7 @@ class RecordLocks:
         self._attachment.enter()
 
     def leave(self) -> None:
-        self._words.release()  # the file is about to be closed, which gives all locks back
+        """The file is about to be closed, which gives all locks back."""
 
     def new_lock(self, name: str) -> RegionLock:
         lock: Any = RegionLock(self)
@@ -167,16 +168,14 @@ class RecordLocks:
                 return False
         elif not self._have_locked(max(self._mode, _WRITE if part.write else _READ)):
             return False
-        writer = self._words[_PID]
-        if writer and not self._is_mine():
-            if part.ident not in self._exempt:
-                since = np.array([self._words[_SINCE]], np.uint64).view(np.float64)[0]
-                high = self._control.header.layout()[1].capacity
-                raise PoisonedError(writer, (0, high), float(since), self._control.called)
+        poison = self._poison_here()
+        if poison is not None and part.ident not in self._exempt:
+            high = self._control.header.layout()[1].capacity
+            raise PoisonedError(poison[0], (0, high), poison[2], self._control.called)
         # Nobody here works on the array: so nothing is in the way of changing its shape.
         if is_first and self._control.changed() and not self._control.catch_up():
             return False
-        if part.write and not writer:
+        if part.write and not self._words[_PID]:
             since = np.array([time.time()]).view(np.uint64)[0]
             self._words[_START], self._words[_SINCE] = self._me[1], int(since)
             self._words[_PID] = self._me[0]
@@ -238,13 +237,39 @@ class RecordLocks:
 
     @contextmanager
     def recovery(self, array: Any) -> Iterator[np.ndarray]:
+        known = holding(self._mutex, self._poison_locked)
         guard = cast(Any, Guard)._of(array, True, None)
         raw = self._acquired_in_spite(guard)
         try:
+            found = holding(self._mutex, self._poison_locked)
+            if found is not None:
+                pid, _, since = found
+                capacity = self._control.header.layout()[1].capacity
+                low, high = bytes_of(array)
+                if array._owner is not None and (low > 0 or high < capacity):
+                    raise poisoned_beyond(self._control.called, pid, (0, capacity), since)
             yield raw
-            self._words[_PID] = 0  # nobody else has a lock: so this is the dead one, or mine
+            if found is not None and found == known:
+                self._words[_PID] = 0  # nobody else has a lock: so this is the dead one still
         finally:
             guard.release()
+
+    def _poison_locked(self) -> tuple[int, int, float] | None:
+        """Return pid, start and time of a writer that died, if one did."""
+        if self._mode == _NOTHING and not self._have_locked(_READ):
+            return None  # the writer lives
+        try:
+            return self._poison_here()
+        finally:
+            self._settle_locked()
+
+    def _poison_here(self) -> tuple[int, int, float] | None:
+        """The same, while nobody else has the lock of the file to write."""
+        writer = self._words[_PID]
+        if not writer or self._is_mine():
+            return None
+        since = np.array([self._words[_SINCE]], np.uint64).view(np.float64)[0]
+        return writer, self._words[_START], float(since)
 
     def _acquired_in_spite(self, guard: Guard) -> np.ndarray:
         ident = threading.get_ident()

@@ -9,20 +9,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 from weakref import WeakMethod
 
 import numpy as np
 
-from lockedarray._cores import address, backend
-from lockedarray._errors import closed_between
+from lockedarray._cores import Holds, address, backend
+from lockedarray._errors import closed_between, poisoned_beyond
 from lockedarray._guards.guards import Guard
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._shared.attachments import Attachment
-from lockedarray._shared.backend import FIRST_SERIAL
-
-if TYPE_CHECKING:
-    from lockedarray._shared.control import Control
+from lockedarray._shared.backend import FIRST_SERIAL, bytes_of
 
 __all__ = ["Robust"]
 
@@ -34,13 +31,15 @@ _AREA = _native.control_size() if hasattr(_native, "control_size") else 0
 
 _GENERATION = 64  # where a header has it
 
+_ALL = -(1 << 63), (1 << 63) - 1  # bytes: those that whoever changes the layout holds
+
 
 def _address(area: memoryview) -> int:
     return address(np.frombuffer(area, np.uint8))
 
 
-def _format(where: int, generation: int) -> None:
-    _native.control_init(where, FIRST_SERIAL | secrets.randbits(59), generation)
+def _new_serial() -> int:
+    return FIRST_SERIAL | secrets.randbits(59)
 
 
 class Robust:
@@ -49,7 +48,7 @@ class Robust:
     code: ClassVar[int] = 2
     area: ClassVar[int] = _AREA
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Any) -> None:  # the Control, which is above
         self._control = control
         self._attachment = Attachment(control)
         self._lock: RegionLock | None = None
@@ -59,17 +58,21 @@ class Robust:
         return _AREA > 0
 
     def format(self) -> None:
-        _format(self._where(), self._control.header.generation)
+        _native.control_init(self._where(), _new_serial(), self._control.header.generation)
 
     def _where(self) -> int:
         return _address(self._control.area[: self.area])
 
     @classmethod
     def renew(cls, area: memoryview, was: int) -> None:
-        area[: cls.area] = bytes(cls.area)
         whole: Any = area.obj
         generation = int.from_bytes(whole[_GENERATION : _GENERATION + 8], "little")
-        _format(_address(area[: cls.area]), generation)
+        where = _address(area[: cls.area])
+        if was == cls.code and _native.control_is_known(where):
+            _native.control_renew(where, _new_serial(), generation)
+        else:
+            area[: cls.area] = bytes(cls.area)
+            _native.control_init(where, _new_serial(), generation)
 
     def enter(self) -> None:
         where = self._where()
@@ -92,10 +95,7 @@ class Robust:
         """Have the array be as another process left it; nobody here works on it."""
         if self._control.is_closed:
             raise closed_between(self._control.called)
-        if not self._control.catch_up():
-            return False
-        _native.shared_followed(self._lock, self._control.applied)
-        return True
+        return self._control.catch_up()
 
     def publish(self, generation: int) -> None:
         if self._lock is not None:
@@ -117,14 +117,36 @@ class Robust:
     def recovery(self, array: Any) -> Iterator[np.ndarray]:
         if not (array.flags.c_contiguous or array.flags.f_contiguous):
             raise ValueError("only what is in one piece is repaired: recover the array, x.base")
-        guard = cast(Any, Guard)._of(array, True, None)
-        with self.here_alone():
-            raw = guard.acquire()
+        known = {which for *_, which in _native.shared_poisons(self._lock)}
+        is_all = array._owner is None  # also where there are no elements yet, or not any more
+        holds = Holds([(self._lock, True)] if is_all else [])
         try:
-            yield raw
-            _native.shared_heal(self._lock)
+            with self.here_alone():
+                holds.acquire()
+                if is_all:
+                    self._settle_locked()
+                guard = cast(Any, Guard)._of(array, True, None)
+                raw = guard.acquire()
+            try:
+                low, high = _ALL if is_all else bytes_of(array)
+                found = _native.shared_poisons(self._lock, low, high)
+                for pid, since, first, last, _ in found:
+                    if not low <= first <= last <= high:
+                        raise poisoned_beyond(self._control.called, pid, (first, last), since)
+                yield raw
+                for *_, which in found:
+                    if which in known:
+                        _native.shared_heal(self._lock, which)
+            finally:
+                guard.release()
         finally:
-            guard.release()
+            holds.release()
+
+    def _settle_locked(self) -> None:
+        """Have the array be as one left it who died before telling so; all of it is held."""
+        if self._control.changed():
+            self._control.catch_up()
+        self.publish(self._control.header.generation)
 
     @contextmanager
     def here_alone(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ An array has two: one with its bytes and one with its control block, which has t
 from __future__ import annotations
 
 import importlib
+import mmap
 import os
 import secrets
 import stat
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["SUFFIX", "Place", "boot_id", "named", "new_name", "reserve", "start_of"]
+__all__ = ["SUFFIX", "Place", "boot_id", "map_all", "named", "new_name", "reserve", "start_of"]
 
 SUFFIX = ".lock"
 _LONGEST = 200
@@ -144,6 +145,16 @@ def named() -> Iterator[str]:
                 continue
             if stat.S_ISREG(seen.st_mode) and seen.st_uid == os.getuid():
                 yield entry.name.removesuffix(SUFFIX)
+
+
+def map_all(descriptor: int, nbytes: int = 0) -> mmap.mmap:
+    """Return the mapping of so many bytes of a segment, or of all of it.
+
+    Before Python 3.13 it has a descriptor of its own, until it is closed.
+    """
+    if sys.version_info >= (3, 13):
+        return mmap.mmap(descriptor, nbytes, trackfd=False)
+    return mmap.mmap(descriptor, nbytes)
 
 
 def reserve(descriptor: int, old: int, new: int) -> None:

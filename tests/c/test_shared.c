@@ -549,7 +549,14 @@ heal(int64_t low, int64_t size)
     }
     CHECK(status == LA_OK);
     common->plain[1] = common->plain[0];
-    la_shared_heal(hold, self);
+    la_poison poisons[4];
+    size_t count = la_shared_poisons(hold->lock, NULL, self, poisons, 4);
+    CHECK(count <= 4);
+    for (size_t i = 0; i < count && i < 4; i++) {
+        if (low <= poisons[i].low && poisons[i].high <= low + size) {
+            la_shared_heal(hold->lock, &poisons[i], self);
+        }
+    }
     hold->recovers = false;
     la_release(hold, self);
     la_hold_free(hold, self);

@@ -117,10 +117,22 @@ def test_no_room_is_an_error_and_leaves_nothing():
     assert x.tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize("dtype", ["O", [("a", "O")], "V0"])
-def test_objects_are_refused(dtype):
-    with pytest.raises(TypeError):
-        la.shared.zeros(3, dtype)
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        "O",
+        [("a", "i4"), ("b", [("c", "O", 2)])],
+        np.dtypes.StringDType(),
+        np.dtypes.StringDType(na_object=None),
+        "V0",
+    ],
+)
+def test_objects_and_text_of_varied_length_are_refused(dtype):
+    for make in (la.shared.zeros, la.shared.ones, la.shared.empty):
+        with pytest.raises(TypeError, match="share"):
+            make(3, dtype)
+    with pytest.raises(TypeError, match="share"):
+        la.shared.array(np.zeros(3, dtype))
 
 
 def test_a_file_is_just_the_bytes_and_is_reopened(tmp_path, child):
@@ -398,3 +410,30 @@ def test_the_package_does_not_import_it(child):
 
     code = "import sys, lockedarray; print([m for m in sys.modules if 'shared' in m])"
     assert subprocess.check_output([sys.executable, "-P", "-c", code], text=True) == "[]\n"
+
+
+# -- what passes it ------------------------------------------------------------------------------------
+
+
+def test_cloudpickle_attaches():
+    cloudpickle = pytest.importorskip("cloudpickle")
+    x = la.shared.zeros((4, 4))
+    assert cloudpickle.loads(cloudpickle.dumps(x)) is x
+    function = cloudpickle.loads(cloudpickle.dumps(lambda: add(x[1], 2)))  # a closure
+    function()
+    assert x[1, 0] == 2
+
+
+def test_loky_of_joblib_attaches():
+    joblib = pytest.importorskip("joblib")
+    x = la.shared.zeros((4, 4))
+    with joblib.parallel_config("loky", n_jobs=2):
+        shapes = joblib.Parallel()(
+            joblib.delayed(add_to_view)(x[i : i + 2, ::2]) for i in (0, 2, 0, 2)
+        )
+        joblib.Parallel()(joblib.delayed(lambda n: add(x[0], n))(n) for n in (10, 20))
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+    assert shapes == [(4, 4)] * 4
+    assert x.tolist() == [[32, 0, 2, 0], [2, 0, 2, 0], [2, 0, 2, 0], [2, 0, 2, 0]]

@@ -13,7 +13,7 @@ from lockedarray._array.dispatch.arguments import PLAIN, collected, facades_in, 
 from lockedarray._array.dispatch.function_roles import NEVER_COPY, OF_SEVERAL
 from lockedarray._array.dispatch.operands import Use, converted
 from lockedarray._array.dispatch.results import WHOLE, is_view, wrapped
-from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view
+from lockedarray._array.facade import Facade, buffer_of, check_may_write, raw_view, settle
 from lockedarray._array.memory import plain_view
 from lockedarray._cores import Holds, locked_run
 
@@ -136,6 +136,8 @@ def run_as_view(
     read lock.
     """
     facades = facades_in(*args, kwargs)
+    for facade in facades.values():
+        settle(facade)
     name = function.__name__
     viewed = args[0] if args else next(iter(facades.values())) if len(facades) == 1 else None
     if name not in OF_SEVERAL and any(facade is not viewed for facade in facades.values()):
@@ -160,6 +162,8 @@ def run_unlocked(
 ) -> Any:
     """Call a function that looks at no data, and returns none, without any lock."""
     facades = facades_in(*args, kwargs)
+    for facade in facades.values():
+        settle(facade)
     raws = {key: plain_view(facade, np.ndarray) for key, facade in facades.items()}
     return _call(function, args, kwargs, raws)
 

@@ -161,6 +161,38 @@ la_array_set_augmented(PyObject *object, PyObject *value, void *Py_UNUSED(closur
     return 0;
 }
 
+/* What is asked without the lock, of an array that processes share, too. */
+static Py_ssize_t
+la_array_length(PyObject *object)
+{
+    if (la_facade_settle(object) < 0) {
+        return -1;
+    }
+    return LA_LIKELY(la_fields(object)->nd > 0) ? la_fields(object)->dimensions[0]
+        : PyArray_Type.tp_as_sequence->sq_length(object);
+}
+
+static PyObject *
+la_array_get_ndim(PyObject *object, void *Py_UNUSED(closure))
+{
+    return la_facade_settle(object) < 0 ? NULL : PyLong_FromLong(la_fields(object)->nd);
+}
+
+static PyObject *
+la_array_get_size(PyObject *object, void *Py_UNUSED(closure))
+{
+    return la_facade_settle(object) < 0 ? NULL
+        : PyLong_FromSsize_t(PyArray_SIZE((PyArrayObject *)object));
+}
+
+static PyObject *
+la_array_get_nbytes(PyObject *object, void *Py_UNUSED(closure))
+{
+    return la_facade_settle(object) < 0 ? NULL
+        : PyLong_FromSsize_t(PyArray_SIZE((PyArrayObject *)object)
+                             * PyDataType_ELSIZE(la_fields(object)->descr));
+}
+
 #define LA_SLOT(name) ((void *)offsetof(la_facade, name))
 static PyGetSetDef la_array_getset[] = {
     {"_buffer", la_array_get, la_array_set_buffer, NULL, LA_SLOT(buffer)},
@@ -168,6 +200,9 @@ static PyGetSetDef la_array_getset[] = {
     {"_earlier", la_array_get_earlier, la_array_set_earlier, NULL, NULL},
     {"_may_write", la_array_get_may_write, la_array_set_may_write, NULL, NULL},
     {"_augmented", la_array_get_augmented, la_array_set_augmented, NULL, NULL},
+    {"ndim", la_array_get_ndim, NULL, "Number of axes.", NULL},
+    {"size", la_array_get_size, NULL, "Number of elements.", NULL},
+    {"nbytes", la_array_get_nbytes, NULL, "Bytes of the elements.", NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"at", la_array_get_at, NULL,
      "Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`.", NULL},
@@ -206,6 +241,8 @@ static const PyType_Slot la_array_slots[] = {
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_mp_subscript, la_subscript},
     {Py_mp_ass_subscript, la_assign_subscript},
+    {Py_mp_length, la_array_length},
+    {Py_sq_length, la_array_length},
     {Py_sq_item, la_item},
     {Py_sq_ass_item, la_assign_item},
 };

@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "array/general.h"
 #include "array/memory.h"
 #include "array/step.h"
 #include "guard/guarded.h"
@@ -216,6 +217,26 @@ la_buffer_set_frozen(PyObject *object, PyObject *value, void *Py_UNUSED(closure)
     return 0;
 }
 
+LA_COLD int
+la_buffer_settle(la_buffer_object *self)
+{
+    const la_watched *watched =
+        (const la_watched *)atomic_load_explicit(&self->watched, memory_order_acquire);
+
+    if (watched == NULL) {
+        return 0;
+    }
+    const _Atomic(uint64_t) *word = (const _Atomic(uint64_t) *)(uintptr_t)watched->word;
+    /* Acquire: what describes the layout was written before its number. */
+    if (LA_LIKELY(atomic_load_explicit(word, memory_order_acquire)
+                  == atomic_load_explicit(&watched->shown, memory_order_relaxed))) {
+        return 0;
+    }
+    PyObject *result = PyObject_CallMethodNoArgs((PyObject *)self, la_names.settle);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
 void
 la_buffer_know(la_buffer_object *self, PyObject *array)
 {
@@ -380,6 +401,10 @@ static PyGetSetDef la_buffer_getset[] = {
     {"extent", la_buffer_get_number, la_buffer_set_number,
      "Bytes of the current memory.", (void *)offsetof(la_buffer_object, extent)},
     {"memory", la_buffer_get_memory, la_buffer_set_memory, "The current memory.", NULL},
+    {"watched", la_buffer_get_number, la_buffer_set_number,
+     "Address of two words: where other processes have the number of the layout, and the number\n"
+     "of the one that is shown here, while settle() is to be called where they differ; or 0.",
+     (void *)offsetof(la_buffer_object, watched)},
     {"frozen", la_buffer_get_frozen, la_buffer_set_frozen,
      "Whether nothing may be written any more.", NULL},
     {NULL, NULL, NULL, NULL, NULL},

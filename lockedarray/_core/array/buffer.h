@@ -36,7 +36,15 @@ typedef struct {
        to the array that owns the Buffer. */
     PyObject *objects, *name, *owner;
     PyObject *operating;    /* a dict, or NULL as yet: raw views of operations of general versions */
+    /* Of an array that processes share: an la_watched, which lives as long; else 0. */
+    _Atomic(uintptr_t) watched;
 } la_buffer_object;
+
+/* What other processes change, and what this one has of it. */
+typedef struct {
+    uint64_t word;          /* where their number of the layout stands */
+    _Atomic(uint64_t) shown;            /* the number of the layout that the arrays here show */
+} la_watched;
 
 extern PyTypeObject *la_buffer_type;
 
@@ -85,6 +93,26 @@ la_region_settle(la_region *region, const la_buffer_object *buffer)
     else if (buffer->whole) {
         la_region_set_data(region);
     }
+}
+
+/* As la_facade_settle, of a Buffer with something to watch. */
+int la_buffer_settle(la_buffer_object *buffer);
+
+/*
+ * Has an array show what another process has made of it, before its shape is asked for without its
+ * lock: 0, or -1 with an error, as where it is closed. Of arrays of this process alone it is one
+ * look.
+ */
+static inline int
+la_facade_settle(PyObject *object)
+{
+    la_buffer_object *buffer = (la_buffer_object *)la_facade_of(object)->buffer;
+
+    if (LA_LIKELY(buffer == NULL
+                  || atomic_load_explicit(&buffer->watched, memory_order_relaxed) == 0)) {
+        return 0;
+    }
+    return la_buffer_settle(buffer);
 }
 
 /* Have an array among those of its Buffer, while it lives. */

@@ -377,7 +377,9 @@ la_flat_next(PyObject *object)
 static Py_ssize_t
 la_flat_length(PyObject *object)
 {
-    return PyArray_SIZE((PyArrayObject *)((la_flat *)object)->array);
+    PyObject *array = ((la_flat *)object)->array;
+
+    return la_facade_settle(array) < 0 ? -1 : PyArray_SIZE((PyArrayObject *)array);
 }
 
 static PyObject *

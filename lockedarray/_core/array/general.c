@@ -41,6 +41,8 @@ la_general_add(PyObject *Py_UNUSED(module))
         {&la_names.unsafe, "unsafe"},
         {&la_names.overwrite_input, "overwrite_input"},
         {&la_names.augment, "_augment"},
+        {&la_names.settle, "settle"},
+        {&la_names.forget_raw_view, "forget_raw_view"},
         {&la_names.elements, "elements"},
         {&la_names.copy, "copy"},
         {&la_names.module, "__module__"},

@@ -33,7 +33,7 @@ typedef struct {
     PyObject *casting, *unsafe;
     PyObject *only_out, *out_and_casting;   /* the tuples of these names */
     PyObject *comparisons[6];       /* by Py_LT ... */
-    PyObject *augment;
+    PyObject *augment, *settle, *forget_raw_view;
     /* No names, but the ufuncs of x.at[i] += v and the others, by their slots. */
     PyObject *at_add, *at_subtract, *at_multiply, *at_true_divide, *at_floor_divide;
     PyObject *at_remainder, *at_power, *at_and, *at_or, *at_xor, *at_lshift, *at_rshift;

@@ -259,6 +259,9 @@ la_method_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject 
     size_t count = nargs + (kwnames == NULL ? 0 : (size_t)PyTuple_GET_SIZE(kwnames));
     bool general;
 
+    if (nargs != 0 && la_is_exact(args[0]) && la_facade_settle(args[0]) < 0) {
+        return NULL;        /* some look at the shape before they have the lock */
+    }
     if (self->mode == LA_METHOD_RETURNS_ITSELF
             || (self->mode == LA_METHOD_READS_ONE_ARGUMENT && kwnames != NULL)) {
         PyObject *itself = la_method_itself(self, args, count, nargs, kwnames);
@@ -281,6 +284,9 @@ static PyObject *
 la_method_call_alias(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     if (PyVectorcall_NARGS(nargsf) == 1 && kwnames == NULL && la_is_exact(args[0])) {
+        if (la_facade_settle(args[0]) < 0) {
+            return NULL;
+        }
         return PyArray_View((PyArrayObject *)args[0], NULL, &PyArray_Type);
     }
     return PyObject_Vectorcall(((la_method *)object)->general, args, nargsf, kwnames);
@@ -295,6 +301,9 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     bool general = nargs == 0 || kwnames != NULL || !la_is_exact(args[0])
                    || la_facade_of(args[0])->buffer == NULL, copies = false;
 
+    if (!general && la_facade_settle(args[0]) < 0) {
+        return NULL;
+    }
     if (!general && nargs == 1 && self->alone != NULL) {
         PyObject *view = self->alone(args[0]);
         if (view != NULL || PyErr_Occurred()) {
@@ -353,6 +362,9 @@ la_method_call_view_as(PyObject *object, PyObject *const *args, size_t nargsf, P
             || (kwnames != NULL && PyUnicode_CompareWithASCIIString(
                     PyTuple_GET_ITEM(kwnames, 0), "dtype") != 0)) {
         return PyObject_Vectorcall(self->general, args, nargsf, kwnames);
+    }
+    if (la_facade_settle(args[0]) < 0) {
+        return NULL;
     }
     if (count == 1) {
         view = la_view_whole(args[0]);

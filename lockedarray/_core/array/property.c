@@ -162,6 +162,9 @@ la_property_descr_get(PyObject *object, PyObject *array, PyObject *type)
         return Py_NewRef(object);
     }
     if (LA_LIKELY(self->get != NULL && la_is_exact(array))) {
+        if (la_facade_settle(array) < 0) {
+            return NULL;
+        }
         PyObject *result = self->get(array, self->plain);
         if (LA_LIKELY(result != NULL) || PyErr_Occurred()) {
             return result;

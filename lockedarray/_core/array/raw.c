@@ -3,6 +3,8 @@
  */
 #include "array/raw.h"
 
+#include "array/general.h"
+
 /* -- of operations --------------------------------------------------------------- */
 
 LA_COLD PyObject *
@@ -181,11 +183,39 @@ la_raw_go_on(PyObject *raw)
     la_fields(raw)->flags |= NPY_ARRAY_WRITEABLE;
 }
 
+/* Tells a Buffer of a raw view that a guard has given back, and that somebody has still. */
+static LA_COLD void
+la_raw_tell(PyObject *facade, PyObject *raw)
+{
+    PyObject *type, *value, *traceback;
+
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *told = PyObject_CallMethodOneArg(la_facade_of(facade)->buffer,
+                                               la_names.forget_raw_view, raw);
+    if (told == NULL) {
+        PyErr_Clear();          /* out of memory: it is in the way of a close() */
+    }
+    Py_XDECREF(told);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* Only what others may close needs to know. */
+static inline bool
+la_raw_is_to_be_told(PyObject *facade, PyObject *raw)
+{
+    const la_buffer_object *buffer = (const la_buffer_object *)la_facade_of(facade)->buffer;
+
+    return atomic_load_explicit(&buffer->watched, memory_order_relaxed) != 0 && !la_is_unique(raw);
+}
+
 PyObject *
 la_raw_keep(PyObject *facade, PyObject *raw)
 {
     la_raw_end(raw);
     if (la_fields(raw)->weakreflist != NULL) {
+        if (la_raw_is_to_be_told(facade, raw)) {
+            la_raw_tell(facade, raw);
+        }
         return raw;             /* somebody would see it used again */
     }
     la_facade_rare *rare = la_facade_rare_of(la_facade_of(facade));
@@ -195,7 +225,39 @@ la_raw_keep(PyObject *facade, PyObject *raw)
     for (int i = 0; rare != NULL && i < LA_SPARES && raw != NULL; i++) {
         raw = la_spare_exchange(&rare->spares[i], raw);
     }
+    if (raw != NULL && la_raw_is_to_be_told(facade, raw)) {
+        la_raw_tell(facade, raw);
+    }
     return raw;
+}
+
+static PyObject *
+la_raw_given_back(PyObject *Py_UNUSED(module), PyObject *facade)
+{
+    PyObject *list = PyList_New(0);
+    la_facade_rare *rare = la_is_facade(facade) ? la_facade_rare_of(la_facade_of(facade)) : NULL;
+
+    for (int i = 0; list != NULL && rare != NULL && i < LA_SPARES; i++) {
+        PyObject *raw = la_spare_exchange(&rare->spares[i], NULL);
+        if (raw != NULL && PyList_Append(list, raw) < 0) {
+            Py_CLEAR(list);
+        }
+        Py_XDECREF(raw);
+    }
+    return list;
+}
+
+static PyMethodDef la_raw_functions[] = {
+    {"given_back", la_raw_given_back, METH_O,
+     "The raw views that guards of an array have given back, and that are kept to be used again;\n"
+     "no more from now on. Of others that somebody has, Buffer.forget_raw_view is told."},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+la_raw_add(PyObject *module)
+{
+    return PyModule_AddFunctions(module, la_raw_functions);
 }
 
 static void

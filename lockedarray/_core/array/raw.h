@@ -39,6 +39,8 @@ PyObject *la_raw_elements(PyObject *raw, PyObject *index);
 /* Forget the raw views of a facade, which shows something else now. */
 void la_raws_drop(PyObject *facade);
 
+int la_raw_add(PyObject *module);
+
 /* Has holds end the raw views that they showed. */
 void la_raw_connect(void);
 

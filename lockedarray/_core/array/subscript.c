@@ -421,6 +421,10 @@ la_subscript(PyObject *array, PyObject *index)
     PyObject *result = NULL;
 
     int count = la_index_integers(index, integers);
+    /* Who asks for an element locks it, and looks again then. */
+    if (count != la_fields(array)->nd && la_facade_settle(array) < 0) {
+        return NULL;
+    }
     if (count >= 0 && count == la_fields(array)->nd) {
         result = la_element_get(array, integers, count);
         if (LA_LIKELY(result != NULL)) {
@@ -488,6 +492,9 @@ la_item(PyObject *array, Py_ssize_t i)
 {
     PyObject *result = NULL;
 
+    if (la_fields(array)->nd != 1 && la_facade_settle(array) < 0) {
+        return NULL;
+    }
     if (la_fields(array)->nd == 1 && i >= 0) {
         npy_intp index = i;
         result = la_element_get(array, &index, 1);
@@ -527,6 +534,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
         return PyArray_Type.tp_as_mapping->mp_ass_subscript(array, index, NULL);
     }
     int count = la_index_integers(index, integers);
+    if (count != la_fields(array)->nd && la_facade_settle(array) < 0) {
+        return -1;
+    }
     if (la_is_augmented(value)) {
         return la_augmented_store(array, index, array, integers, count, value);
     }
@@ -573,6 +583,9 @@ la_assign_subscript(PyObject *array, PyObject *index, PyObject *value)
 int
 la_assign_item(PyObject *array, Py_ssize_t i, PyObject *value)
 {
+    if (la_facade_settle(array) < 0) {
+        return -1;
+    }
     if (i < 0 && la_fields(array)->nd > 0) {    /* as in la_item */
         i -= la_fields(array)->dimensions[0];
     }

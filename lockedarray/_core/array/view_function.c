@@ -51,6 +51,10 @@ la_viewed_add(la_viewed *viewed, PyObject *object)
             && (viewed->count != 0 || la_fields(object)->nd == 0)) {
         return false;
     }
+    if (is_facade && la_facade_settle(object) < 0) {
+        PyErr_Clear();      /* the general version raises it anew */
+        return false;
+    }
     viewed->is_plain = viewed->is_plain && !PyUnicode_CheckExact(object);
     viewed->is_facade[viewed->count] = is_facade;
     viewed->given[viewed->count++] = object;

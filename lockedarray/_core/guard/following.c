@@ -34,18 +34,20 @@ la_between_pause(void)
 int
 la_between_follow(la_lock *lock)
 {
+    /* First: what has been published by now is there to be found. */
+    uint64_t generation = la_shared_generation(lock);
     PyObject *follower = PyObject_CallNoArgs(la_between_follower(lock));
     int followed = follower == NULL ? -1 : 1;
 
-    if (follower == Py_None) {          /* the array is gone, and what has its lock is not */
-        la_shared_follow(lock, la_shared_generation(lock));
-    }
-    else if (follower != NULL) {
+    if (follower != NULL && follower != Py_None) {  /* else what has its lock outlives the array */
         PyObject *result = PyObject_CallNoArgs(follower);
         followed = result == NULL ? -1 : PyObject_IsTrue(result);
         Py_XDECREF(result);
     }
     Py_XDECREF(follower);
+    if (followed > 0) {
+        la_shared_follow(lock, generation);
+    }
     if (followed == 0) {
         la_between_pause();
     }

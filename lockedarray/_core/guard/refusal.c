@@ -77,7 +77,7 @@ la_refuse_poisoned(la_region_lock *lock, const la_hold *hold)
 #endif
     PyObject *words = la_words("raise_poisoned");
     PyObject *result = words == NULL ? NULL
-        : PyObject_CallFunction(words, "OiLLL", lock, (int)poison.pid, (long long)poison.died,
+        : PyObject_CallFunction(words, "OidLL", lock, (int)poison.pid, (double)poison.died / 1e9,
                                 (long long)poison.low, (long long)poison.high);
     Py_XDECREF(words);
     return result;

@@ -11,6 +11,7 @@
 #if LA_HAS_CONTROL
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 /* What a slot of a thread that died becomes. */
@@ -106,6 +107,16 @@ la_dead_find_locked(la_shared *shared, la_dead *dead)
     }
 }
 
+/* In nanoseconds since the epoch. */
+static int64_t
+la_wall_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 bool
 la_shared_bury_locked(la_shared *shared)
 {
@@ -134,7 +145,7 @@ la_shared_bury_locked(la_shared *shared)
                 atomic_store_explicit(&entry->states[j], LA_SLOT_FREE, memory_order_release);
             }
         }
-        entry->died = (int64_t)time(NULL);
+        entry->died = la_wall_clock();
         entry->dead = !la_entry_is_empty(entry);
         if (!entry->dead) {
             la_entry_leave_locked(control, number);
@@ -150,6 +161,83 @@ la_shared_bury_locked(la_shared *shared)
     la_replica_update(shared);
     la_control_wake_all_locked(control);   /* also those whom the dead had granted, and not woken */
     return true;
+}
+
+/* -- files that outlive the machine ---------------------------------------------------- */
+
+/* The slot that a word names is held; any other that is being claimed is not. */
+static void
+la_claim_settle(la_control *control, uint64_t word)
+{
+    uint64_t number = word - LA_CONTROL_SLOT;
+
+    if (word >= LA_CONTROL_SLOT && number < LA_ENTRIES * LA_ENTRY_SLOTS) {
+        _Atomic(uint32_t) *state = la_control_state_at(control, (uint32_t)number);
+        if (atomic_load_explicit(state, memory_order_relaxed) == LA_SLOT_CLAIMING) {
+            atomic_store_explicit(state, LA_SLOT_HELD, memory_order_relaxed);
+        }
+    }
+}
+
+static void
+la_entry_bury(la_control *control, uint32_t entry)
+{
+    for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
+        uint32_t number = entry * LA_ENTRY_SLOTS + i;
+        uint32_t state = atomic_load_explicit(la_control_state_at(control, number),
+                                              memory_order_relaxed);
+        if (state != LA_SLOT_FREE && state != LA_SLOT_PART && state != LA_SLOT_POISONED) {
+            la_slot_bury_locked(control, number);
+        }
+    }
+}
+
+/* After all were buried: an entry with nothing but poison in it, or of nobody. */
+static bool
+la_entry_renew(la_control *control, uint32_t number)
+{
+    la_control_entry *entry = &control->entries[number];
+    bool is_used = la_entry_is_used(control, number);
+
+    for (uint32_t i = 0; i < LA_ENTRY_SLOTS; i++) {
+        if (!is_used || atomic_load_explicit(&entry->states[i], memory_order_relaxed)
+                            != LA_SLOT_POISONED) {
+            atomic_store_explicit(&entry->states[i], LA_SLOT_FREE, memory_order_relaxed);
+        }
+    }
+    memset(&entry->alive, 0, sizeof(entry->alive));
+    entry->prepared = false;
+    entry->died = entry->dead ? entry->died : la_wall_clock();
+    entry->dead = is_used && !la_entry_is_empty(entry);
+    if (is_used && !entry->dead) {
+        la_entry_leave_locked(control, number);
+    }
+    return entry->dead;
+}
+
+int
+la_control_renew(void *memory, uint64_t serial, uint64_t generation)
+{
+    la_control *control = memory;
+    uint64_t state = atomic_load_explicit(&control->state, memory_order_relaxed);
+    bool poisoned = false;
+
+    la_claim_settle(control, state == LA_CONTROL_LISTED
+        ? atomic_load_explicit(&control->listing, memory_order_relaxed) : state);
+    for (uint32_t number = 0; number < LA_ENTRIES; number++) {
+        if (la_entry_is_used(control, number)) {
+            la_entry_bury(control, number);
+        }
+    }
+    for (uint32_t number = 0; number < LA_ENTRIES; number++) {
+        poisoned |= la_entry_renew(control, number);
+    }
+    memset(&control->monitor, 0, sizeof(control->monitor));
+    control->to_be_called = false;
+    atomic_store_explicit(&control->listing, LA_CONTROL_FREE, memory_order_relaxed);
+    atomic_store_explicit(&control->state, poisoned ? LA_CONTROL_LISTED : LA_CONTROL_FREE,
+                          memory_order_release);
+    return la_control_init(memory, serial, generation);
 }
 
 #endif  /* LA_HAS_CONTROL */

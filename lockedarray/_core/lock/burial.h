@@ -20,6 +20,12 @@ bool la_entry_is_empty(const la_control_entry *entry);
 /* Under the monitor: an entry is nobody's from now on. */
 void la_entry_leave_locked(la_control *control, uint32_t number);
 
+/*
+ * Has a block in a file that has outlived its machine's last run be as new, but for what was being
+ * written then, which is poisoned: 0, or an errno. Nobody uses it.
+ */
+int la_control_renew(void *memory, uint64_t serial, uint64_t generation);
+
 #else
 
 static inline bool la_shared_bury_locked(la_shared *shared) { (void)shared; return false; }

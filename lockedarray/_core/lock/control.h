@@ -94,7 +94,7 @@ typedef struct {
     uint64_t process;           /* a number of the process's own, by `processes` */
     /* For messages. */
     int32_t pid, tid;
-    int64_t died;               /* seconds since the epoch */
+    int64_t died;               /* when that was noticed: nanoseconds since the epoch */
     _Alignas(LA_CACHE_LINE)
     _Atomic(uint32_t) states[LA_ENTRY_SLOTS];
     la_control_slot slots[LA_ENTRY_SLOTS];

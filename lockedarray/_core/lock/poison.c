@@ -16,12 +16,15 @@ typedef struct {
 static void
 la_poison_list_add(la_poison_list *list, const la_hold *hold)
 {
-    const la_control_entry *entry =
-        &list->shared->control->entries[(hold->shared_slot - 1) / LA_ENTRY_SLOTS];
+    la_control *control = list->shared->control;
+    uint32_t slot = hold->shared_slot - 1;
+    const la_control_entry *entry = &control->entries[slot / LA_ENTRY_SLOTS];
 
     if (list->count < list->room) {
-        list->poisons[list->count] = (la_poison){entry->pid, entry->died, hold->region.low,
-                                                 hold->region.high};
+        list->poisons[list->count] = (la_poison){
+            .pid = entry->pid, .slot = slot, .uses = la_control_slot_at(control, slot)->uses,
+            .died = entry->died, .low = hold->region.low, .high = hold->region.high,
+        };
     }
     list->count++;
 }
@@ -45,34 +48,32 @@ la_shared_poisons(la_lock *lock, const la_hold *wanted, la_thread *self, la_pois
     return list.count;
 }
 
-void
-la_shared_heal(const la_hold *hold, la_thread *self)
+/* Is it there still, and not another one in its place? */
+static bool
+la_poison_is_there_locked(la_control *control, const la_poison *poison)
 {
-    la_lock *lock = hold->lock;
+    return poison->slot < LA_ENTRIES * LA_ENTRY_SLOTS
+           && atomic_load_explicit(la_control_state_at(control, poison->slot),
+                                   memory_order_relaxed) == LA_SLOT_POISONED
+           && la_control_slot_at(control, poison->slot)->uses == poison->uses;
+}
+
+void
+la_shared_heal(la_lock *lock, const la_poison *poison, la_thread *self)
+{
     la_shared *shared = lock->shared;
     la_control *control = shared->control;
     la_wakes wakes = {0};
-    bool healed = false;
 
     la_lock_enter(lock, self);
-    for (la_hold *poison = shared->poisons.first, *next; poison != NULL; poison = next) {
-        next = poison->next;
-        uint32_t number = poison->shared_slot - 1;
-        if (hold->mode != LA_WRITE || !la_region_is_solid(&hold->region)
-                || hold->region.low > poison->region.low
-                || hold->region.high < poison->region.high) {
-            continue;
-        }
-        atomic_store_explicit(la_control_state_at(control, number), LA_SLOT_FREE,
+    if (la_poison_is_there_locked(control, poison)) {
+        atomic_store_explicit(la_control_state_at(control, poison->slot), LA_SLOT_FREE,
                               memory_order_release);
         LA_STEP();
-        la_control_entry *entry = &control->entries[number / LA_ENTRY_SLOTS];
+        la_control_entry *entry = &control->entries[poison->slot / LA_ENTRY_SLOTS];
         if (entry->dead && la_entry_is_empty(entry)) {
-            la_entry_leave_locked(control, number / LA_ENTRY_SLOTS);
+            la_entry_leave_locked(control, poison->slot / LA_ENTRY_SLOTS);
         }
-        healed = true;
-    }
-    if (healed) {
         control->version++;
         shared->changed = true;
         la_replica_update(shared);

@@ -13,7 +13,9 @@
 /* A process that died while it wrote. */
 typedef struct {
     int32_t pid;
-    int64_t died;               /* seconds since the epoch */
+    uint32_t slot;              /* which it is, in the table, */
+    uint64_t uses;              /* of all that were in that slot */
+    int64_t died;               /* when that was noticed: nanoseconds since the epoch */
     int64_t low, high;          /* bytes of the Buffer */
 } la_poison;
 
@@ -21,8 +23,8 @@ typedef struct {
 size_t la_shared_poisons(la_lock *lock, const la_hold *wanted, la_thread *self,
                          la_poison *poisons, size_t room);
 
-/* What lies inside this hold, which is held to write, is whole again. */
-void la_shared_heal(const la_hold *hold, la_thread *self);
+/* This is whole again, if it is there still: the caller has it locked to write. */
+void la_shared_heal(la_lock *lock, const la_poison *poison, la_thread *self);
 
 #endif  /* LA_HAS_CONTROL */
 #endif  /* LOCKEDARRAY_CORE_LOCK_POISON_H_ */
