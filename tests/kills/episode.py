@@ -182,19 +182,18 @@ class _Episode:
     def reap(self, slot: int, status: int, why: str | None = None) -> None:
         status = os.waitstatus_to_exitcode(status)
         if status not in (0, -signal.SIGKILL) or (status == 0 and why):
-            raise Fault(f"slot {slot}, exit status {status} {why or ''}\n{self.said()}")
+            raise Fault(
+                f"slot {slot}, exit status {status} {why or ''}\n{self.said()}\n{self.journal.told()}"
+            )
 
     def stacks(self, row: int) -> str:
         for pid in self.running.values():
             os.kill(pid, signal.SIGUSR1)
             time.sleep(0.2)  # one after the other; this is for people to read
-        journal = "\n".join(
-            f"{name}: {self.journal.rows[row][name]}" for name in self.journal.rows.dtype.names
-        )
         faulthandler.dump_traceback_later(PATIENCE, exit=True)  # the lock may be in its way, too
         holds = "\n".join(f"{name}: {x.lock.holds()}" for name, x in self.arrays.items())
         faulthandler.cancel_dump_traceback_later()
-        return f"row {row} does not go on:\n{journal}\n{holds}\n{self.said()}"
+        return f"row {row} does not go on:\n{self.journal.told()}\n{holds}\n{self.said()}"
 
     def said(self) -> str:
         self.told.seek(0)

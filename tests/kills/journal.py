@@ -25,6 +25,7 @@ _ROW = np.dtype(
         ("pid", "i8"),
         ("slot", "i8"),
         ("killed", "i8"),  # written by who kills, before it does
+        ("act", "S20"),  # the name of what it is doing
         ("beats", "i8"),  # operations that have ended, one way or another
         ("inside", "i8"),  # whether it may be writing
         ("writes", "i8", (len(ARRAYS), 2)),  # which bytes
@@ -67,6 +68,23 @@ class Journal:
     def of(self, pid: int) -> np.ndarray:
         """Return the rows of a process."""
         return self.rows[self.rows["pid"] == pid]
+
+    def told(self) -> str:
+        """Return what those that were killed were writing, and those that live, the last one last."""
+        lines = []
+        for number, row in enumerate(self.rows):
+            writes = ", ".join(
+                f"{name} {low} to {high}" if (low, high) != WHOLE else f"{name} as a whole"
+                for name, (low, high) in zip(ARRAYS, row["writes"].tolist(), strict=True)
+                if low != high
+            )
+            if row["pid"] and (writes or not row["killed"]):
+                how = "killed" if row["killed"] else "lives"
+                act = row["act"].decode()
+                lines.append(
+                    f"{number}: process {row['pid']}, slot {row['slot']}, {how} in {act}: {writes}"
+                )
+        return "\n".join(lines)
 
     def sums(self, count: str) -> tuple[int, int]:
         """Return how many writes of that kind are done, and how many may be."""

@@ -82,10 +82,12 @@ class Worker:
 
     def attempt(self, act):
         """Do something once; poison is told, and repaired or left to others."""
+        self.mine["act"] = getattr(act, "__name__", "")
         try:
             act(self)
         except la.PoisonedError as error:
             self.check_poison(error)
+            self.mine["act"] = "repair"
             if self.source.random() < 0.7:
                 self.repair_touched()
         self.mine["beats"] += 1
