@@ -6,6 +6,7 @@
 #include "guard/following.h"
 
 #include "guard/observer.h"
+#include "guard/refusal.h"
 
 #ifdef _WIN32
 #include <windows.h>
@@ -133,6 +134,9 @@ la_hold_wait_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadl
     for (;;) {
         hold->recovers = la_between_recovers;
         status = la_acquire_slow(lock, hold, self, deadline, hooks, deadlock);
+        if (status == LA_POISONED && !la_refusal_note_poison(hold, self)) {
+            continue;
+        }
         if (status != LA_OK || !la_shared_is_behind(lock)) {
             return status;
         }

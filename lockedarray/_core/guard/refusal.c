@@ -61,27 +61,49 @@ la_blocking_owners(la_region_lock *lock, const la_hold *hold)
     return list;
 }
 
-/* raise_poisoned() of the first process whose half written bytes are in the way of a hold. */
-static PyObject *
-la_refuse_poisoned(la_region_lock *lock, const la_hold *hold)
-{
-    la_poison poison = {0};
 #if LA_HAS_CONTROL
-    la_thread *thread = la_thread_here();
-    if (thread == NULL) {
-        return NULL;
+
+/* What the last hold of this thread was refused for: it may be whole again before that is told. */
+static LA_THREAD_LOCAL la_poison la_poison_noted;
+
+bool
+la_refusal_note_poison(const la_hold *hold, la_thread *thread)
+{
+    return la_shared_poison(hold, thread, &la_poison_noted);
+}
+
+/* raise_poisoned() of a process whose half written bytes were in the way of a hold. */
+static PyObject *
+la_refuse_poisoned(la_region_lock *lock)
+{
+    const la_poison *poison = &la_poison_noted;
+
+    if (poison->pid == 0) {
+        return PyErr_NoMemory();
     }
-    (void)la_shared_poisons(lock->lock, hold, thread, &poison, 1);
-#else
-    (void)hold;
-#endif
     PyObject *words = la_words("raise_poisoned");
     PyObject *result = words == NULL ? NULL
-        : PyObject_CallFunction(words, "OidLL", lock, (int)poison.pid, (double)poison.died / 1e9,
-                                (long long)poison.low, (long long)poison.high);
+        : PyObject_CallFunction(words, "OidLL", lock, (int)poison->pid, (double)poison->died / 1e9,
+                                (long long)poison->low, (long long)poison->high);
     Py_XDECREF(words);
     return result;
 }
+
+#else
+
+bool
+la_refusal_note_poison(const la_hold *Py_UNUSED(hold), la_thread *Py_UNUSED(thread))
+{
+    return true;
+}
+
+static PyObject *
+la_refuse_poisoned(la_region_lock *Py_UNUSED(lock))
+{
+    return NULL;
+}
+
+#endif
 
 void
 la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
@@ -106,7 +128,7 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
         }
     }
     else if (status == LA_POISONED) {
-        result = la_refuse_poisoned(lock, hold);
+        result = la_refuse_poisoned(lock);
     }
     else if (status == LA_FULL) {
         words = la_words("raise_full");

@@ -48,6 +48,22 @@ la_shared_poisons(la_lock *lock, const la_hold *wanted, la_thread *self, la_pois
     return list.count;
 }
 
+bool
+la_shared_poison(const la_hold *wanted, la_thread *self, la_poison *poison)
+{
+    la_lock *lock = wanted->lock;
+
+    *poison = (la_poison){0};
+    if (la_shared_poisons(lock, wanted, self, poison, 1) != 0) {
+        return true;
+    }
+    la_wakes wakes = {0};
+    la_lock_enter(lock, self);
+    bool is_blind = lock->shared->blind;
+    la_lock_leave(lock, self, &wakes);
+    return is_blind;
+}
+
 /* Is it there still, and not another one in its place? */
 static bool
 la_poison_is_there_locked(la_control *control, const la_poison *poison)

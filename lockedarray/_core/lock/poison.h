@@ -23,6 +23,12 @@ typedef struct {
 size_t la_shared_poisons(la_lock *lock, const la_hold *wanted, la_thread *self,
                          la_poison *poisons, size_t room);
 
+/*
+ * Is something half written in the way of a hold that was refused for it, still? Copies one of it,
+ * or zeros where there is no memory to know.
+ */
+bool la_shared_poison(const la_hold *wanted, la_thread *self, la_poison *poison);
+
 /* This is whole again, if it is there still: the caller has it locked to write. */
 void la_shared_heal(la_lock *lock, const la_poison *poison, la_thread *self);
 
