@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import lockedarray as la
+
 pytestmark = [
     pytest.mark.timeout(280),
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork"),
@@ -87,6 +89,9 @@ BROKEN = {
 }
 
 
+@pytest.mark.skipif(
+    la.backend == "native", reason="with one core is enough, and this is the longer suite"
+)
 @pytest.mark.parametrize("what", BROKEN)
 @pytest.mark.parametrize("shared_backend", ["fcntl"], indirect=True)
 def test_what_is_broken_is_found(what, shared_backend):
