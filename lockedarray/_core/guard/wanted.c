@@ -8,6 +8,8 @@
 #include "guard/refusal.h"
 #include "guard/task.h"
 
+#include "lock/replica.h"
+
 /* -- one ------------------------------------------------------------------------ */
 
 static LA_COLD int

@@ -8,8 +8,6 @@
 #include "lock/queue.h"
 #include "lock/replica.h"
 
-#if LA_HAS_CONTROL
-
 /* A process that died while it wrote. */
 typedef struct {
     int32_t pid;
@@ -18,6 +16,8 @@ typedef struct {
     int64_t died;               /* when that was noticed: nanoseconds since the epoch */
     int64_t low, high;          /* bytes of the Buffer */
 } la_poison;
+
+#if LA_HAS_CONTROL
 
 /* Copies what is half written in the way of a hold, or all of it for NULL; as many as there is room for, and returns how many. */
 size_t la_shared_poisons(la_lock *lock, const la_hold *wanted, la_thread *self,

@@ -651,6 +651,9 @@ la_lock_list(la_lock *lock, la_thread *self, la_hold_info *infos, size_t room)
     la_listing listing = {infos, room, 0};
 
     la_lock_enter(lock, self);
+    if (lock->shared != NULL) {
+        (void)la_queue_bury_locked(lock, &wakes);       /* those who died hold nothing, nor wait */
+    }
     for (la_hold *hold = lock->holds.first; hold != NULL; hold = hold->next) {
         /* Relaxed: linked, so the owner changes under the mutex only. */
         la_listing_add(&listing, hold, atomic_load_explicit(&hold->owner,
