@@ -11,8 +11,9 @@ import numpy as np
 
 from lockedarray._array.array import LockedArray
 from lockedarray._array.facade import make_view
-from lockedarray._array.memory import plain_view
-from lockedarray._cores import Holds, address
+from lockedarray._array.memory import memory_of, plain_view
+from lockedarray._cores import address
+from lockedarray._holding import holding
 from lockedarray._shared import buffer as buffers
 from lockedarray._shared import control as controls
 from lockedarray._shared import lifetime
@@ -103,15 +104,21 @@ def _array_of(control: Control) -> LockedArray:
 
 def _reduced(buffer: SharedBuffer, array: Any) -> tuple[Any, ...]:
     control = buffer.control
-    if control.is_closed:
-        raise ValueError(f"the shared array {control.called} is closed in this process")
+    buffer.settle()
     attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
     where = (tuple(control.place), control.header.token, type(array), attributes)
     if array._owner is None:
         return _unpickled, (where, None)
-    offset = address(array) - buffer.memory.address
+    offset = holding(buffer.moving, _offset_locked, buffer, array)
     view = (offset, array.shape, array.strides, array.dtype, array._may_write)
     return _unpickled, (where, view)
+
+
+def _offset_locked(buffer: SharedBuffer, array: Any) -> int:
+    memory: Any = memory_of(array)
+    if memory is not buffer.memory:
+        raise _removed(buffer.control)
+    return buffer.left_out + address(array) - memory.address
 
 
 _OURS = frozenset({"_buffer", "_owner", "_may_write", "_earlier"})
@@ -149,19 +156,33 @@ def _found_locked(place: Place, token: bytes) -> LockedArray:
 def _viewed(
     root: Any, offset: int, shape: Any, strides: Any, dtype: np.dtype, may_write: bool
 ) -> Any:
+    """Return the view of `root` that begins `offset` bytes behind the first one of all times."""
+    return holding(
+        root._buffer.moving, _viewed_locked, root, offset, shape, strides, dtype, may_write
+    )
+
+
+def _viewed_locked(
+    root: Any, offset: int, shape: Any, strides: Any, dtype: np.dtype, may_write: bool
+) -> Any:
     buffer = root._buffer
+    buffer.catch_up()  # it may have grown, or moved
+    offset -= buffer.left_out
     low, high = _bounds(shape, strides, dtype.itemsize)
-    if offset + high > buffer.memory.nbytes:  # it has grown, and this process has not seen that
-        holds = Holds([(buffer.lock, False)])
-        try:
-            holds.acquire()
-        finally:
-            holds.release()
-    storage = buffer.memory.owner.view(np.uint8)
     if low == high:
-        offset = min(offset, buffer.memory.nbytes)
+        offset = min(max(offset, 0), buffer.memory.nbytes)
+    elif offset + low < 0:
+        raise _removed(buffer.control)
+    storage = buffer.memory.owner.view(np.uint8)
     view: np.ndarray = np.ndarray(shape, dtype, storage, offset, strides)
     return make_view(buffer.memory.root(view), root, may_write)
+
+
+def _removed(control: Control) -> ValueError:
+    return ValueError(
+        f"the rows that this view of the shared array {control.called} showed were removed, and "
+        "there are others in their place: pass what is still there"
+    )
 
 
 def _bounds(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> tuple[int, int]:

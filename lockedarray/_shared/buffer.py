@@ -112,6 +112,11 @@ class SharedBuffer(Buffer):
         """Return what pickle keeps of `facade`: where it is."""
         return reduced(self, facade)
 
+    @property
+    def left_out(self) -> int:
+        """How many bytes have stood in front of all that there are now."""
+        return self._left_out + self.memory.first
+
     def shaped(self, layout: Layout) -> np.ndarray:
         """Return what the array shows, as a plain array."""
         dtype = self.root.dtype
@@ -157,7 +162,7 @@ class SharedBuffer(Buffer):
             facade.shape,
             "C" if is_c else "F",
             self.frozen,
-            self._left_out + self.memory.first,
+            self.left_out,
         )
         if layout != self.control.header.layout()[1]:
             self._watch[1] = self.control.change(layout)
@@ -327,6 +332,10 @@ class SharedBuffer(Buffer):
             finally:
                 holds.release()
         control.buffer = None
+        holding(self.moving, self._end_locked)  # nobody maps it at this moment
+
+    def _end_locked(self) -> None:
+        control = self.control
         self._trim()
         control.is_closed = True
         self._watch[0] = address(_NEVER)  # so all who look ask, and are told
@@ -439,6 +448,7 @@ class SharedBuffer(Buffer):
 
     def after_fork(self) -> None:
         """Have nothing held in the child: what guards have lent is not to be written."""
+        self.watched = address(self._watch)  # another thread may have been about to follow
         for raw in self._known():
             if type(raw) is np.ndarray:
                 raw.setflags(write=False)

@@ -1,6 +1,7 @@
 """What another process appends, resizes and removes is seen without an operation that locks."""
 
 import os
+import pickle
 import sys
 import threading
 
@@ -191,6 +192,22 @@ def test_rows_that_another_process_removed_and_used_again_are_zeros_here_and_nob
     assert other.hear() == "3"
     _done(other)
     assert x.tolist() == before
+
+
+def test_a_view_that_is_passed_finds_its_rows_where_they_are_by_then():
+    x = la.shared.array(np.arange(1000))
+    kept, removed = pickle.dumps(x[990:]), pickle.dumps(x[5:15])
+    empty = pickle.dumps(x[3:3])
+    x.popleft(985)
+    while address_of(x) != x._buffer.memory.address:
+        x.append(np.full(10, 7))
+    view = pickle.loads(kept)
+    assert view.tolist() == list(range(990, 1000))
+    view[0] = 3
+    assert x[5] == 3
+    with pytest.raises(ValueError, match="removed"):
+        pickle.loads(removed)
+    assert pickle.loads(empty).shape == (0,)
 
 
 def test_rows_that_were_removed_and_are_shown_here_are_left_alone():
