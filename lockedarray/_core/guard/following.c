@@ -4,6 +4,7 @@
 #include "guard/following.h"
 
 LA_THREAD_LOCAL bool la_between_recovers;
+LA_THREAD_LOCAL la_poison la_between_poison;
 
 #if LA_HAS_CONTROL
 
@@ -54,6 +55,12 @@ la_between_follow(la_lock *lock)
     return followed < 0 ? -1 : 0;
 }
 
+bool
+la_between_note_poison(const la_hold *hold, la_thread *thread)
+{
+    return la_shared_poison(hold, thread, &la_between_poison);
+}
+
 #else
 
 PyObject *
@@ -66,6 +73,12 @@ int
 la_between_follow(la_lock *Py_UNUSED(lock))
 {
     return 0;
+}
+
+bool
+la_between_note_poison(const la_hold *Py_UNUSED(hold), la_thread *Py_UNUSED(thread))
+{
+    return true;
 }
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "guard/python.h"
 
+#include "lock/poison.h"
 #include "lock/shared.h"
 
 /* Does the calling thread take locks in spite of what is half written? */
@@ -24,5 +25,14 @@ PyObject *la_between_follower(const la_lock *lock);
  * again.
  */
 int la_between_follow(la_lock *lock);
+
+/* What the last hold of this thread was refused for: it may be whole again before that is told. */
+extern LA_THREAD_LOCAL la_poison la_between_poison;
+
+/*
+ * A hold was refused for what is half written: notes what that is. False if nothing is, since
+ * somebody has made it whole: the hold is to be tried again.
+ */
+bool la_between_note_poison(const la_hold *hold, la_thread *thread);
 
 #endif  /* LOCKEDARRAY_CORE_GUARD_FOLLOWING_H_ */

@@ -6,7 +6,6 @@
 #include "guard/following.h"
 
 #include "guard/observer.h"
-#include "guard/refusal.h"
 
 #ifdef _WIN32
 #include <windows.h>
@@ -134,7 +133,7 @@ la_hold_wait_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadl
     for (;;) {
         hold->recovers = la_between_recovers;
         status = la_acquire_slow(lock, hold, self, deadline, hooks, deadlock);
-        if (status == LA_POISONED && !la_refusal_note_poison(hold, self)) {
+        if (status == LA_POISONED && !la_between_note_poison(hold, self)) {
             continue;
         }
         if (status != LA_OK || !la_shared_is_behind(lock)) {
@@ -147,6 +146,7 @@ la_hold_wait_shared(la_lock *lock, la_hold *hold, la_thread *self, int64_t deadl
         }
     }
 }
+
 /* With the GIL, whoever is in the way may be waiting for just that. */
 #ifdef Py_GIL_DISABLED
 #define LA_HOLD_SPINS 40        /* as PyMutex has it */

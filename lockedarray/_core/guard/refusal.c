@@ -4,8 +4,9 @@
  */
 #include "guard/refusal.h"
 
+#include "guard/following.h"
+
 #include "lock/blockers.h"
-#include "lock/poison.h"
 
 static PyObject *la_words_module;
 
@@ -63,20 +64,11 @@ la_blocking_owners(la_region_lock *lock, const la_hold *hold)
 
 #if LA_HAS_CONTROL
 
-/* What the last hold of this thread was refused for: it may be whole again before that is told. */
-static LA_THREAD_LOCAL la_poison la_poison_noted;
-
-bool
-la_refusal_note_poison(const la_hold *hold, la_thread *thread)
-{
-    return la_shared_poison(hold, thread, &la_poison_noted);
-}
-
 /* raise_poisoned() of a process whose half written bytes were in the way of a hold. */
 static PyObject *
 la_refuse_poisoned(la_region_lock *lock)
 {
-    const la_poison *poison = &la_poison_noted;
+    const la_poison *poison = &la_between_poison;
 
     if (poison->pid == 0) {
         return PyErr_NoMemory();
@@ -90,12 +82,6 @@ la_refuse_poisoned(la_region_lock *lock)
 }
 
 #else
-
-bool
-la_refusal_note_poison(const la_hold *Py_UNUSED(hold), la_thread *Py_UNUSED(thread))
-{
-    return true;
-}
 
 static PyObject *
 la_refuse_poisoned(la_region_lock *Py_UNUSED(lock))

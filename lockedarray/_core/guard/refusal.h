@@ -13,12 +13,6 @@ int la_refusal_connect(void);
 void la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                       const la_deadlock *deadlock);
 
-/*
- * A hold was refused for what is half written: has what will be raised tell what that is. False if
- * nothing is, since somebody has made it whole: the hold is to be tried again.
- */
-bool la_refusal_note_poison(const la_hold *hold, la_thread *thread);
-
 /* Raises that a guard's predicate, of this array among others, was not true in time (seconds). */
 void la_refusal_raise_not_true(PyObject *array, double timeout);
 

@@ -486,7 +486,7 @@ la_acquire_spinning(la_hold *hold, int spins, int64_t deadline)
         la_yield();
         /* Relaxed: to claim it decides. */
         uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
-        if (state == LA_LISTED) {
+        if (state == LA_LISTED || state == LA_SHARED) {
             return false;
         }
         if ((state & LA_INLINE) == 0 && la_lock_claim(lock, hold, hold->thread)) {
