@@ -206,13 +206,8 @@ class SharedBuffer(Buffer):
     def _move_as(self, facade: Any, layout: Layout, first: int) -> None:
         """Have all arrays show another mapping; `facade` what the layout says, views what they did.
 
-        But not those of rows that were removed: others are in their place.
+        But not those of rows that were removed: see `_follow`.
         """
-        removed = self.memory.address + first - self.memory.first
-        for array in self.known():
-            if array is not facade and memory_of(array) is self.memory and array.size:
-                if _low(array) < removed:
-                    self._leave_out(array)
         storage = self._mapped_anew(layout.capacity)
         memory = Memory(storage, storage, first=first)
         memory.buffer = weakref.ref(self)
@@ -227,8 +222,24 @@ class SharedBuffer(Buffer):
         finally:
             self._settle()
 
+    def _follow(self, arrays: list[Any], target: Memory | None = None) -> None:
+        """Point `arrays` at the same bytes in the current Memory, or in `target`.
+
+        But those of rows that were removed, for which there are others in all mappings, at zeros:
+        views, and what guards yielded that went without their locks for a while.
+        """
+        new = self.memory if target is None else target
+        for array in arrays:
+            memory = memory_of(array)
+            if memory is None or memory is new or memory.owner.base is None or not array.size:
+                continue  # it shows what is, or was, this process's own
+            if _low(array) < memory.address + new.first - memory.first:
+                self._leave_out(array)
+        super()._follow(arrays, target)
+
     def _leave_out(self, array: Any) -> None:
-        """Have a view show zeros, in memory of this process."""
+        """Have an array show zeros, in memory of this process."""
+        shown: Any = memory_of(array)
         low, high = np.lib.array_utils.byte_bounds(array)
         zeros = np.zeros(high - low, np.uint8)
         memory = Memory(zeros, zeros)
@@ -238,7 +249,7 @@ class SharedBuffer(Buffer):
         set_data(moved, memory.address + address(array) - low)
         set_base(moved, memory.root(zeros))
         exchange_places([(array, moved)])
-        self._keep(array, self.memory.owner)
+        self._keep(array, shown.owner)
 
     def _mapped_anew(self, capacity: int) -> np.ndarray:
         """Return all of the segment at another address than the one where it is shown now.
