@@ -78,6 +78,15 @@ class Backend(Protocol):
     def here_alone(self) -> AbstractContextManager[None]:
         """Return what has this thread take the lock against threads of this process only."""
 
+    def for_all(self) -> AbstractContextManager[bool]:
+        """Return what has a thread that holds all by `here_alone` hold it of all processes, too.
+
+        Entered it tells whether it does: no other has it, and nothing is half written.
+        """
+
+    def shut(self) -> None:
+        """Have whoever waits for the lock, or asks for it, be told that ``control.is_closed``."""
+
     def leave(self) -> None:
         """Have this process no longer among them; nothing is held."""
 

@@ -28,7 +28,7 @@ from lockedarray._cores import (
     set_writeable,
     was_exported,
 )
-from lockedarray._errors import LockTimeout, PoisonedError, closed_between, recovers_frozen
+from lockedarray._errors import closed_between, recovers_frozen
 from lockedarray._holding import holding
 from lockedarray._shared.control import Control, opening
 from lockedarray._shared.header import Layout
@@ -59,7 +59,7 @@ class SharedBuffer(Buffer):
         The control block.
     """
 
-    __slots__ = ("_given", "_left_out", "_mappings", "_watch", "control")
+    __slots__ = ("_given", "_left_out", "_mappings", "_watch", "_word", "control")
 
     def __init__(self, control: Control) -> None:
         self.control = control
@@ -78,8 +78,8 @@ class SharedBuffer(Buffer):
         self._left_out = layout.moved  # in front of all that this process has ever shown
         self._mappings = [storage]  # of all of the segment as it is now
         self._given: dict[int, weakref.ref[np.ndarray]] = {}  # raw views that were given back
-        word = address(np.frombuffer(control.header.watched, np.uint64))
-        self._watch = np.array([word, generation], np.uint64)
+        self._word = address(np.frombuffer(control.header.watched, np.uint64))
+        self._watch = np.array([self._word, generation], np.uint64)
         control.applied = generation
         control.buffer = weakref.ref(self)
         self.enter(storage)
@@ -132,9 +132,14 @@ class SharedBuffer(Buffer):
         ValueError
             It is closed.
         """
+        if not self.catch_up() and self._is_closing():
+            holding(self.moving, self._is_closing)  # it is waited for
         if self.control.is_closed:
             raise closed_between(self.control.called)
-        self.catch_up()
+
+    def _is_closing(self) -> bool:
+        """Whether a thread is about to see whether it can be closed."""
+        return bool(self._watch[0] != self._word) and not self.control.is_closed
 
     def _change_locked(self, act: Callable[..., _R], *args: Any) -> _R:
         try:
@@ -173,7 +178,8 @@ class SharedBuffer(Buffer):
             return False
         watched = self.watched
         try:
-            if self.control.changed():  # another thread may have seen to it
+            is_over = self.control.is_closed or self._is_closing()
+            if not is_over and self.control.changed():  # another thread may have seen to it
                 self.watched = 0  # what is asked meanwhile is answered as it is
                 self._catch_up_locked()
             return True
@@ -206,13 +212,8 @@ class SharedBuffer(Buffer):
     def _move_as(self, facade: Any, layout: Layout, first: int) -> None:
         """Have all arrays show another mapping; `facade` what the layout says, views what they did.
 
-        But not those of rows that were removed: others are in their place.
+        But not those of rows that were removed: see `_follow`.
         """
-        removed = self.memory.address + first - self.memory.first
-        for array in self.known():
-            if array is not facade and memory_of(array) is self.memory and array.size:
-                if _low(array) < removed:
-                    self._leave_out(array)
         storage = self._mapped_anew(layout.capacity)
         memory = Memory(storage, storage, first=first)
         memory.buffer = weakref.ref(self)
@@ -227,8 +228,24 @@ class SharedBuffer(Buffer):
         finally:
             self._settle()
 
+    def _follow(self, arrays: list[Any], target: Memory | None = None) -> None:
+        """Point `arrays` at the same bytes in the current Memory, or in `target`.
+
+        But those of rows that were removed, for which there are others in all mappings, at zeros:
+        views, and what guards yielded that went without their locks for a while.
+        """
+        new = self.memory if target is None else target
+        for array in arrays:
+            memory = memory_of(array)
+            if memory is None or memory is new or memory.owner.base is None or not array.size:
+                continue  # it shows what is, or was, this process's own
+            if _low(array) < memory.address + new.first - memory.first:
+                self._leave_out(array)
+        super()._follow(arrays, target)
+
     def _leave_out(self, array: Any) -> None:
-        """Have a view show zeros, in memory of this process."""
+        """Have an array show zeros, in memory of this process."""
+        shown: Any = memory_of(array)
         low, high = np.lib.array_utils.byte_bounds(array)
         zeros = np.zeros(high - low, np.uint8)
         memory = Memory(zeros, zeros)
@@ -238,7 +255,7 @@ class SharedBuffer(Buffer):
         set_data(moved, memory.address + address(array) - low)
         set_base(moved, memory.root(zeros))
         exchange_places([(array, moved)])
-        self._keep(array, self.memory.owner)
+        self._keep(array, shown.owner)
 
     def _mapped_anew(self, capacity: int) -> np.ndarray:
         """Return all of the segment at another address than the one where it is shown now.
@@ -320,27 +337,29 @@ class SharedBuffer(Buffer):
             return
         if facade._owner is not None:
             raise ValueError("a view of a shared array cannot be closed: x.base.close()")
-        with control.backend.here_alone():
-            holds = Holds([(self.lock, True)])
-            try:
+        holds = Holds([(self.lock, True)])
+        try:
+            with control.backend.here_alone():
                 holds.acquire(timeout)
-                self.watched = 0  # of one that is about to be closed nothing is followed
-                self._detach(facade)
-            except BaseException:
-                self.watched = address(self._watch)
-                raise
-            finally:
-                holds.release()
-        control.buffer = None
-        holding(self.moving, self._end_locked)  # nobody maps it at this moment
+            holding(self.moving, self._shut_locked, facade)
+        finally:
+            holds.release()
+            if control.is_closed:
+                holding(self.moving, control.close)  # nobody maps it at this moment
 
-    def _end_locked(self) -> None:
-        control = self.control
-        self._trim()
-        control.is_closed = True
-        self._watch[0] = address(_NEVER)  # so all who look ask, and are told
-        self.watched = address(self._watch)
-        control.close()
+    def _shut_locked(self, facade: Facade) -> None:
+        """Be closed, before who waits for the lock, or asks without it, finds no elements."""
+        self._watch[0] = address(_NEVER)  # so all who look ask, and wait for the end of this
+        try:
+            self._detach(facade)
+        except BaseException:
+            self._watch[0] = self._word
+            raise
+        self.control.buffer = None
+        try:
+            self._trim()
+        finally:
+            self.control.shut()
 
     def _detach(self, facade: Facade) -> None:
         """Have `facade` show nothing, and nothing keep the memory."""
@@ -421,19 +440,15 @@ class SharedBuffer(Buffer):
         size = math.prod(layout.shape) * control.header.dtype.itemsize
         if not control.place.is_file or size == layout.capacity or control.backend.has_others():
             return
-        holds = Holds([(self.lock, True)])
-        try:
-            holds.acquire(0)  # and so, should this process die here, that is told
+        with control.backend.for_all() as may:
+            if not may:
+                return
             if size and layout.first:
                 with map_all(control.data, layout.capacity) as mapped:
                     mapped.move(0, layout.first, size)
             moved = layout.moved + layout.first
             control.change(layout._replace(capacity=size, first=0, moved=moved))
             os.ftruncate(control.data, size)
-        except (LockTimeout, PoisonedError):
-            pass
-        finally:
-            holds.release()
 
     def unlink(self) -> None:
         """Remove the names."""
@@ -448,7 +463,8 @@ class SharedBuffer(Buffer):
 
     def after_fork(self) -> None:
         """Have nothing held in the child: what guards have lent is not to be written."""
-        self.watched = address(self._watch)  # another thread may have been about to follow
+        self._watch[0] = self._word  # another thread may have been about to close it, or to follow
+        self.watched = address(self._watch)
         for raw in self._known():
             if type(raw) is np.ndarray:
                 raw.setflags(write=False)

@@ -90,6 +90,11 @@ class Control:
         self.backend.publish(self.applied)
         return self.applied
 
+    def shut(self) -> None:
+        """Have whoever wants the lock from now on be told that it is closed; all of it is held."""
+        self.is_closed = True
+        self.backend.shut()
+
     def close(self) -> None:
         """Be of no process but others; nothing is held."""
         self.is_closed = True

@@ -110,6 +110,9 @@ class RecordLocks:
     def enter(self) -> None:
         self._attachment.enter()
 
+    def shut(self) -> None:
+        """Whoever asks looks whether it is closed."""
+
     def leave(self) -> None:
         """The file is about to be closed, which gives all locks back."""
 
@@ -287,3 +290,16 @@ class RecordLocks:
             yield
         finally:
             self._alone.discard(ident)
+
+    @contextmanager
+    def for_all(self) -> Iterator[bool]:
+        part = self.gen_wlock()
+        try:
+            try:
+                may = self.take(part)
+            except PoisonedError:
+                may = False
+            yield may
+        finally:
+            if part.held:
+                self.give_back(part)

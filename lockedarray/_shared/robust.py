@@ -101,6 +101,10 @@ class Robust:
         if self._lock is not None:
             _native.shared_publish(self._lock, generation)
 
+    def shut(self) -> None:
+        if self._lock is not None:
+            _native.shared_close(self._lock)
+
     def leave(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
@@ -156,3 +160,7 @@ class Robust:
             yield
         finally:
             _native.shared_recovering(before)
+
+    @contextmanager
+    def for_all(self) -> Iterator[bool]:
+        yield not _native.shared_poisons(self._lock)

@@ -5,12 +5,14 @@ import gc
 import os
 import pickle
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 import lockedarray as la
 import lockedarray.shared
+from lockedarray._shared.buffer import SharedBuffer
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -86,6 +88,33 @@ def test_each_use_of_a_closed_array_says_so_also_when_it_is_attached_again():
     with again.write() as raw:
         raw[1] = 3
     assert again.tolist() == [2, 3, 1, 5]
+
+
+@pytest.mark.parametrize("what", ["len", "sum", "element", "snapshot", "assignment", "append"])
+def test_no_other_thread_finds_an_array_without_elements_while_one_closes_it(what, monkeypatch):
+    x = la.shared.ones(3)
+    use = {**USES, "sum": lambda x: float(x.sum())}[what]
+    found = []
+
+    def look():
+        try:
+            found.append(use(x))
+        except Exception as problem:
+            found.append(problem)
+
+    other = threading.Thread(target=look)
+
+    def in_the_middle(buffer, trim=SharedBuffer._trim):
+        other.start()
+        other.join(0.3)
+        trim(buffer)
+
+    monkeypatch.setattr(SharedBuffer, "_trim", in_the_middle)
+    x.close()
+    other.join()
+    assert isinstance(found[0], ValueError), found
+    assert "closed" in str(found[0])
+    assert la.shared.attach(x.name).tolist() == [1, 1, 1]
 
 
 def test_raw_views_that_were_given_back_are_in_nobodys_way():

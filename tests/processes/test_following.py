@@ -223,3 +223,27 @@ def test_rows_that_were_removed_and_are_shown_here_are_left_alone():
 
 def address_of(array):
     return array.__array_interface__["data"][0]
+
+
+def test_a_guard_that_waited_while_its_rows_were_removed_does_not_write_to_others(child):
+    x = la.shared.array(np.arange(1000))
+    lines = [
+        "import threading; wakes = threading.Condition(x.lock)",
+        "wake = lambda: (hear(), wakes.acquire(), wakes.notify(), wakes.release())",
+        "thread = threading.Thread(target=wake)",
+    ]
+    other = _appender(child, x, lines)
+    _done(other, len(lines))
+    other.tell(
+        "with x[:2].write() as raw: tell('waits'); thread.start(); wakes.wait(); "
+        "tell(raw.tolist()); raw[:] = -5; tell(raw.tolist())"
+    )
+    assert other.hear() == "waits"
+    x.popleft(990)
+    while address_of(x) != x._buffer.memory.address:
+        x.append(np.zeros(10, int))
+    other.tell("now")
+    assert other.hear() == str([0, 0])
+    assert other.hear() == str([-5, -5])
+    _done(other)
+    assert x[:10].tolist() == list(range(990, 1000))
