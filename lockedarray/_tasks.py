@@ -5,6 +5,7 @@ Asyncio is not imported here: who does not use it does not pay for it.
 
 from __future__ import annotations
 
+import os
 import sys
 import weakref
 from collections.abc import Callable
@@ -24,17 +25,40 @@ class _Known(weakref.ref[Any]):
     owner: Any
 
 
+_events: Any = None
+_tasks: Any = None
+_looked_at = -1  # how many modules there were when asyncio was looked for
+
+
 def running_task() -> Any:
     """Return the task that runs in this thread, or None."""
-    modules = sys.modules
-    events, tasks = modules.get("asyncio.events"), modules.get("asyncio.tasks")
-    if events is None or tasks is None:
+    if _tasks is None and not _is_imported():
         return None
     try:
-        loop = events._get_running_loop()
-        return None if loop is None else tasks.current_task(loop)
+        loop = _events._get_running_loop()
+        return None if loop is None else _tasks.current_task(loop)
     except AttributeError:  # they are half imported
         return None
+
+
+def _is_imported() -> bool:
+    """Look for asyncio, but not again among the same modules.
+
+    Without the GIL `sys.modules` has a mutex, which a thread that looks something up may have at
+    the moment of a fork: then it is locked in the child for ever (CPython 3.13).
+    """
+    global _events, _tasks, _looked_at
+    count = len(sys.modules)
+    if count != _looked_at:
+        _events, tasks = sys.modules.get("asyncio.events"), sys.modules.get("asyncio.tasks")
+        if _events is not None:
+            _tasks = tasks  # last: who finds it finds both
+        _looked_at = count
+    return _tasks is not None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_is_imported)  # so that the child need not look
 
 
 class TaskOwners:

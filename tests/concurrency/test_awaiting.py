@@ -1028,3 +1028,18 @@ def test_fork_beside_the_start_of_the_thread_that_tells_lets_the_child_start_its
         assert os.waitpid(pid, 0)[1] == 0
         """
     )
+
+
+def test_a_task_is_seen_where_asyncio_is_imported_after_the_first_use():
+    run_isolated("""
+    import lockedarray as la
+    from lockedarray._tasks import running_task
+    x = la.zeros(3)
+    x[0] = 1
+    assert running_task() is None
+    import asyncio
+    async def main():
+        x[0] = 2
+        assert running_task() is asyncio.current_task()
+    asyncio.run(main())
+    """)
