@@ -10,8 +10,6 @@
  */
 #include "array/at_action.h"
 
-#include <string.h>
-
 #include "array/change.h"
 #include "array/element.h"
 #include "array/general.h"
@@ -191,16 +189,6 @@ la_objects_lock(PyObject *array)
     return hold;
 }
 
-/* The object that is there, as a new reference. */
-static inline PyObject *
-la_object_at(const char *address)
-{
-    PyObject *object;
-
-    memcpy(&object, address, sizeof(object));
-    return Py_NewRef(object == NULL ? Py_None : object);
-}
-
 /* Is it the same object, or does it equal it? -1 with an error. */
 static int
 la_objects_equal(PyObject *old, PyObject *expected)
@@ -208,12 +196,16 @@ la_objects_equal(PyObject *old, PyObject *expected)
     return PyObject_RichCompareBool(old, expected, Py_EQ);
 }
 
+static PyObject *(*const la_arithmetic[])(PyObject *, PyObject *) = {   /* from LA_AT_ADD on */
+    PyNumber_Add, PyNumber_Subtract, PyNumber_Multiply, PyNumber_TrueDivide,
+};
+
 /* Under the lock: 0 or -1. */
 static int
 la_object_act_locked(PyObject *array, char *address, la_at_action action,
                      PyObject *const *values, PyObject **result)
 {
-    PyObject *old = action == LA_AT_SET ? NULL : la_object_at(address), *value = NULL;
+    PyObject *old = action == LA_AT_SET ? NULL : Py_NewRef(la_object_at(address)), *value = NULL;
     int swaps = 1;
 
     switch (action) {
@@ -222,19 +214,10 @@ la_object_act_locked(PyObject *array, char *address, la_at_action action,
             Py_CLEAR(old);      /* so that it ends where it is replaced, as by NumPy */
             break;
         case LA_AT_ADD:
-            value = PyNumber_Add(old, values[0]);
-            Py_CLEAR(old);
-            break;
         case LA_AT_SUBTRACT:
-            value = PyNumber_Subtract(old, values[0]);
-            Py_CLEAR(old);
-            break;
         case LA_AT_MULTIPLY:
-            value = PyNumber_Multiply(old, values[0]);
-            Py_CLEAR(old);
-            break;
         case LA_AT_DIVIDE:
-            value = PyNumber_TrueDivide(old, values[0]);
+            value = la_arithmetic[action - LA_AT_ADD](old, values[0]);
             Py_CLEAR(old);
             break;
         case LA_AT_COMPARE_EXCHANGE:
@@ -266,7 +249,7 @@ la_object_act_locked(PyObject *array, char *address, la_at_action action,
         Py_DECREF(old);
         return *result == NULL ? -1 : 0;
     }
-    *result = la_object_at(address);
+    *result = Py_NewRef(la_object_at(address));
     return 0;
 }
 

@@ -90,18 +90,13 @@ la_raw_update(PyObject *array, PyObject *index, const la_operation *operation, i
                            || (update->within != NULL && PyArray_SIZE((PyArrayObject *)view) != 1))) {
         result = LA_GENERAL;
     }
-    else if (number != NULL && update->within != NULL) {
-        PyObject *done = PyObject_CallMethodObjArgs(update->ufunc, la_names.at, view,
-                                                    update->within, given, NULL);
-        if (done != NULL && update->updated != NULL) {
-            *update->updated = PyArray_NewCopy((PyArrayObject *)view, NPY_CORDER);
-        }
-        result = done == NULL || (update->updated != NULL && *update->updated == NULL) ? -1 : 0;
-        Py_XDECREF(done);
-    }
     else if (number != NULL) {
         PyObject *passed[] = {view, number, view, la_names.unsafe}, *done;
-        if (update->ufunc == la_names.at_power) {   /* which may fail in the middle */
+        if (update->within != NULL) {
+            done = PyObject_CallMethodObjArgs(update->ufunc, la_names.at, view, update->within,
+                                              given, NULL);
+        }
+        else if (update->ufunc == la_names.at_power) {   /* which may fail in the middle */
             done = PyObject_Vectorcall(update->ufunc, passed, 2, NULL);
             PyObject *computed = done == NULL ? NULL : PyArray_FROM_O(done);
             if (computed == NULL

@@ -83,16 +83,6 @@ la_whole_lock(PyObject *array, const npy_intp *index, int count, la_mode mode, l
     return NULL;
 }
 
-/* Borrowed. */
-static inline PyObject *
-la_object_at(const char *address)
-{
-    PyObject *object;
-
-    memcpy(&object, address, sizeof(object));
-    return object == NULL ? Py_None : object;
-}
-
 static PyObject *
 la_object_get(PyObject *array, const npy_intp *index, int count, const npy_intp *shape)
 {

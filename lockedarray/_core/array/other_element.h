@@ -6,6 +6,8 @@
 
 #include "array/numpy.h"
 
+#include <string.h>
+
 /*
  * The element at `count` integers, one for each axis, of an array that has that shape, if one is
  * given; NULL without an error: the general path.
@@ -15,6 +17,16 @@ PyObject *la_other_element_get(PyObject *array, const npy_intp *index, int count
 
 /* 0, LA_GENERAL or -1. */
 int la_other_element_set(PyObject *array, const npy_intp *index, int count, PyObject *value);
+
+/* The object that is there, borrowed. */
+static inline PyObject *
+la_object_at(const char *address)
+{
+    PyObject *object;
+
+    memcpy(&object, address, sizeof(object));
+    return object == NULL ? Py_None : object;
+}
 
 /* Has `value` be the object that is `read` now: 0, LA_GENERAL (another one is there, too) or -1. */
 int la_object_replace(PyObject *array, const npy_intp *index, int count, PyObject *read,
