@@ -8,6 +8,7 @@
 #   make coverage-numpy   what of NumPy is covered, into docs/coverage.md
 #   make fuzz SECONDS=600 random programs on LockedArrays and plain arrays side by side, on both cores
 #   make test-processes   arrays between processes: the tests, and thousands of processes that are killed; KILLS=20000 for more
+#   make test-distributed arrays between machines: the tests, whose owners are killed and stopped, and histories of operations; HISTORIES=3000 for more
 #   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
 #   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
@@ -15,6 +16,7 @@
 #   make docs    the documentation, into docs/_build/html
 #   make bench   benchmarks          make bench-survey  what hundreds of ordinary operations cost, at 10 elements and at a million
 #   make bench-processes  arrays between processes beside what people use instead; ARGS='--install' tries packages, too
+#   make bench-distributed  arrays between machines beside Dask's actors, and its Lock with an array; ARGS='--rounds 5' is quicker
 #   make asan    the native core under AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
 #   make test-debug       leaks and the unit tests on a debug build of Python, python3-dbg or DEBUG_PYTHON=...
 #   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
@@ -28,7 +30,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-EXTRAS ?= test,lint,types,docs
+EXTRAS ?= test,test-distributed,lint,types,docs
 ARGS ?=
 NATIVE ?= enabled
 CORES ?= native portable
@@ -36,6 +38,7 @@ DEBUG_PYTHON ?= python3-dbg
 SETUP ?=
 SECONDS ?= 60
 KILLS ?= 4000
+HISTORIES ?= 300
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \
@@ -45,8 +48,8 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-neighbours test-matrix test-debug \
-        asan pytest lint format types docs bench bench-survey bench-processes demo clean
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed test-neighbours \
+        test-matrix test-debug asan pytest lint format types docs bench bench-survey bench-processes bench-distributed demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -75,6 +78,10 @@ fuzz: $(VENV)/.installed
 test-processes: $(VENV)/.installed
 	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest -q tests/processes; \
 	  LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests $(RUN) -m kills --kills $(KILLS) $(ARGS); done
+
+test-distributed: $(VENV)/.installed
+	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core LOCKEDARRAY_HISTORIES=$(HISTORIES) \
+	  $(RUN) -m pytest -q tests/distributed $(ARGS); done
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
@@ -127,6 +134,9 @@ bench-survey: $(VENV)/.installed
 bench-processes: $(VENV)/.installed
 	$(RUN) benchmarks/processes.py $(ARGS)
 
+bench-distributed: $(VENV)/.installed
+	$(RUN) benchmarks/distributed.py $(ARGS)
+
 demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/bigrams.py
 	.venv-demo/bin/python examples/frames.py
@@ -134,6 +144,8 @@ demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/progress.py
 	.venv-demo/bin/python examples/growing_log.py
 	.venv-demo/bin/python examples/processes.py
+	.venv-demo/bin/python examples/cluster.py
+	.venv-demo/bin/python examples/cluster.py --kill owner
 
 clean:
 	rm -rf .venv .venv-* build dist docs/_build bigrams.png log.png .mypy_cache .pytest_cache .ruff_cache .hypothesis .nox
@@ -155,6 +167,6 @@ clean:
 .venv-asan/.installed: SETUP = -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
   -Dc_args=-DLA_DEBUG,-fno-sanitize-recover=all,-fno-omit-frame-pointer
 
-.venv-demo/.installed: EXTRAS = plot
+.venv-demo/.installed: EXTRAS = plot,distributed
 .venv-demo/.installed: NATIVE = auto
 .PRECIOUS: %/.made

@@ -64,6 +64,6 @@ for _name in __all__:
 
 
 def __getattr__(name: str) -> object:
-    if name == "shared":  # few need it, and it takes long to import
-        return _importlib.import_module("lockedarray.shared")
+    if name in ("shared", "distributed"):  # few need them, and they take long to import
+        return _importlib.import_module(f"lockedarray.{name}")
     raise AttributeError(f"module 'lockedarray' has no attribute {name!r}")

@@ -66,9 +66,9 @@ def perform(x, call):
     kind, *rest = call
     match kind, rest:
         case "get", [i]:
-            return int(x[i]) if x.ndim == 1 else contents(x[i : i + 1].snapshot())[0]
+            return int(x[i]) if x.ndim == 1 else contents(_copied(x[i : i + 1]))[0]
         case "get_slice", [a, b]:
-            return contents(x[a:b].snapshot())
+            return contents(_copied(x[a:b]))
         case "snapshot", []:
             return contents(x.snapshot())
         case "set", [i, value]:
@@ -89,6 +89,11 @@ def perform(x, call):
         case "append", [value]:
             return int(x.append(value if x.ndim == 1 else np.full(x.shape[1:], value)))
     return None
+
+
+def _copied(rows):
+    """Return a copy of a view; what comes from another machine is one."""
+    return rows.snapshot() if hasattr(rows, "snapshot") else rows
 
 
 OF_ELEMENTS = ["get", "set", "add", "exchange", "compare_exchange"]
@@ -132,11 +137,18 @@ def program(seed, count, kinds):
     return calls
 
 
-def play(x, caller, calls, begin=lambda call, start: None, ended=lambda operation: None):
+def play(
+    x,
+    caller,
+    calls,
+    begin=lambda call, start: None,
+    ended=lambda operation: None,
+    perform=perform,
+):
     """Do the calls, one after the other, and return the operations with their times.
 
     What ``compare_exchange`` expects is what this caller has last seen or written there.  `begin`
-    is told of a call before it is made, and `ended` of the operation after it.
+    is told of a call before it is made, and `ended` of the operation after it.  `perform` does it.
     """
     seen = list(new_state())
     history = []

@@ -3,7 +3,6 @@
 import doctest
 import importlib
 import inspect
-import pkgutil
 import re
 import subprocess
 import sys
@@ -13,12 +12,10 @@ import numpy as np
 import pytest
 
 import lockedarray
+from extras import MODULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-MODULES = ["lockedarray"] + [
-    module.name for module in pkgutil.walk_packages(lockedarray.__path__, "lockedarray.")
-]
 # Methods that differ from NumPy's in their lock alone have NumPy's docstrings: NumPy's to test.
 NUMPY_DOCSTRINGS = {np.ndarray.__doc__, *(getattr(np.ndarray, n).__doc__ for n in dir(np.ndarray))}
 DOCTEST_OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

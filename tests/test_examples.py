@@ -298,3 +298,81 @@ def test_processes_ends_with_exit_code_1_when_a_count_is_wrong(monkeypatch, caps
     monkeypatch.setattr(sys, "argv", ["processes.py", "--files", "9"])
     assert processes.main() == 1
     assert "WRONG" in capsys.readouterr().out
+
+
+needs_dask = pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="distributed is not installed"
+)
+
+
+def check_counted_by_cluster(result):
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""  # no progress bar where there is no terminal
+    assert f"60 files, {sum(len(d) - 1 for d in source_files(60) if d):,} pairs" in result.stdout
+    assert "the counts are those of one process\n" in result.stdout
+
+
+@needs_dask
+def test_cluster_counts_each_file_once_when_a_worker_is_killed_that_only_counts(tmp_path):
+    result = run("cluster.py", "--files", "60", "--workers", "2", folder=tmp_path)
+    check_counted_by_cluster(result)
+    assert re.search(r"now tcp://\S+ is killed, which only counts\n", result.stdout)
+    assert "OwnerLost" not in result.stdout
+
+
+@needs_dask
+def test_cluster_counts_each_file_once_when_the_owner_is_killed(tmp_path):
+    arguments = ["--files", "60", "--workers", "2", "--kill", "owner", "--folder", tmp_path]
+    result = run("cluster.py", *arguments, folder=tmp_path)
+    check_counted_by_cluster(result)
+    assert re.search(r"now tcp://\S+ is killed, which owns the array\n", result.stdout)
+    back = re.search(r"back from its checkpoint, with (\d+) files\n", result.stdout)
+    assert 15 <= int(back[1]) <= 60  # the first checkpoint is when a quarter is counted
+    assert not list(tmp_path.iterdir())
+
+
+@needs_dask
+def test_cluster_kills_nobody_in_a_cluster_of_others(tmp_path):
+    import distributed
+
+    settings = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"}
+    with distributed.LocalCluster(**settings) as cluster, distributed.Client(cluster) as client:
+        before = client.run(os.getpid)
+        arguments = ["--files", "60", "--address", cluster.scheduler_address]
+        result = run("cluster.py", *arguments, folder=tmp_path)
+        assert client.run(os.getpid) == before
+    check_counted_by_cluster(result)
+    assert "killed" not in result.stdout
+
+
+@needs_dask
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--address", "tcp://localhost:1", "--kill", "owner"], "--kill"),
+        (["--workers", "1"], "--workers"),
+        (["--files", "3"], "--files"),
+    ],
+)
+def test_cluster_refuses_what_it_cannot_do(tmp_path, arguments, message):
+    result = run("cluster.py", *arguments, folder=tmp_path)
+    assert result.returncode == 2
+    assert f"error: {message}" in result.stderr
+
+
+@needs_dask
+def test_cluster_ends_with_exit_code_1_when_a_count_is_wrong(monkeypatch, capsys):
+    cluster = load("cluster")
+    wrong = {"counts": np.ones(cluster.PAIRS, np.int64), "again": 0}
+    monkeypatch.setattr(cluster, "run", lambda chosen, contents: (wrong, 2, 1.0))
+    monkeypatch.setattr(sys, "argv", ["cluster.py", "--files", "9"])
+    assert cluster.main() == 1
+    assert "WRONG" in capsys.readouterr().out
+
+
+def test_cluster_without_dask_says_how_to_get_it(tmp_path):
+    (tmp_path / "distributed.py").write_text("raise ModuleNotFoundError('as if it were not there')")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    result = run("cluster.py", folder=tmp_path, PYTHONPATH=path)
+    assert result.returncode == 2
+    assert "pip install lockedarray[distributed]" in result.stdout

@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import importlib.util
 import os
-import pkgutil
 import shutil
 import subprocess
 import sys
@@ -16,11 +15,9 @@ from pathlib import Path
 import pytest
 
 import lockedarray
+from extras import MODULES
 
 ROOT = Path(__file__).parent.parent
-MODULES = ["lockedarray"] + [
-    module.name for module in pkgutil.walk_packages(lockedarray.__path__, "lockedarray.")
-]
 
 
 def test_the_installed_package_is_under_test():

@@ -1,5 +1,6 @@
 from typing import Final, Literal
 
+from . import distributed as distributed
 from . import shared as shared
 from ._array.array import LockedArray
 from ._array.creation import (

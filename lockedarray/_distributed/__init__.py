@@ -1,0 +1,1 @@
+"""Arrays between machines: who owns one, what travels to it, what if a machine dies."""

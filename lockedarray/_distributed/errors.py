@@ -1,0 +1,86 @@
+"""What arrays between machines raise beside NumPy's errors and those of locks, and the words."""
+
+from __future__ import annotations
+
+__all__ = [
+    "LeaseExpired",
+    "NewerCheckpoint",
+    "OwnerLost",
+    "lease_is_over",
+    "owner_was_lost",
+    "raised_no_exception",
+    "session_is_forgotten",
+    "waits_for_itself",
+    "would_move",
+]
+
+from lockedarray._errors import DeadlockError
+
+
+class OwnerLost(RuntimeError):
+    """The worker that has an array, or a part of it, is lost, or the array was deleted.
+
+    What was under way may have happened or not.  What was in the array comes back from its
+    checkpoint only: `create` with the same name and ``checkpoint=``.
+    """
+
+
+class LeaseExpired(RuntimeError):
+    """The region that a guard had for some seconds is not its own any more; nothing was changed."""
+
+
+class NewerCheckpoint(Exception):
+    """The checkpoint is of a generation that is not older than the one that reads it."""
+
+    def __init__(self, generation: int) -> None:
+        super().__init__(generation)
+        self.generation = generation
+
+
+def owner_was_lost(name: str, generation: int, why: str, underway: bool = False) -> OwnerLost:
+    """Return the error of an array whose owner does not answer, or must not any more."""
+    unknown = "; whether what was under way has happened is unknown" if underway else ""
+    return OwnerLost(
+        f"the array {name!r} (generation {generation}) has lost its owner: {why}{unknown}. "
+        "Attach it again if somebody has made it anew; or create it with the same name and "
+        "checkpoint="
+    )
+
+
+def session_is_forgotten(name: str) -> OwnerLost:
+    """Return the error of a call so late that nobody knows whether it was carried out."""
+    return OwnerLost(
+        f"the array {name!r}: this process was away for so long that its owner does not know any "
+        "more which of its calls were carried out; whether this one was is unknown"
+    )
+
+
+def lease_is_over(name: str, seconds: float) -> LeaseExpired:
+    """Return the error of a lease that ends too late."""
+    return LeaseExpired(
+        f"the lease of a region of {name!r} was over after {seconds:g} s: the region may have been "
+        "given to others, and nothing was changed. Ask for a longer one, lease=..., or ship the "
+        "work with x.update(function, region)"
+    )
+
+
+def waits_for_itself(name: str) -> DeadlockError:
+    """Return the error of a wait for a region that the caller itself has."""
+    return DeadlockError(
+        f"the array {name!r}: this would wait for a region that 'with x.write(...)' or 'with "
+        "x.read(...)' around it has: use what the guard yields (raw), or end it before"
+    )
+
+
+def raised_no_exception(error: BaseException) -> RuntimeError:
+    """Return the error in place of one that would have ended the process, not the call."""
+    return RuntimeError(f"the function raised {type(error).__name__}({error})")
+
+
+def would_move(what: str, size: str, limit: str) -> ValueError:
+    """Return the error of an operation that would move too much."""
+    return ValueError(
+        f"{what} would move {size}, more than {limit} (lockedarray.transfer-limit in Dask's "
+        "configuration): ship the work with x.update(function, region), take a part, or "
+        "x.snapshot(), which moves all of it"
+    )

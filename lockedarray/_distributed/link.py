@@ -1,0 +1,227 @@
+"""Calls to one owner, from one process: each is carried out once, however often it is sent.
+
+What breaks is a connection, a reply, or a machine.  A call that was not answered is sent again,
+under its number, as long as the scheduler says that the owner is the owner; the owner knows whether
+it has carried it out.  When it is not, nobody can say what has become of the call: OwnerLost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+import weakref
+from typing import Any
+
+from distributed.actor import ProxyRPC
+from distributed.protocol.serialize import to_serialize
+
+from distributed import Client
+from lockedarray._distributed.errors import OwnerLost, owner_was_lost
+from lockedarray._distributed.held import held as held_tokens
+from lockedarray._distributed.operations import READS
+from lockedarray._distributed.wire import CHUNK, Outcome, chunks, pack, unpack
+
+__all__ = ["Link", "link_to"]
+
+_FIRST_LOOK = 0.3  # seconds after which a call that is not answered asks whether the owner lives
+_LOOKED_EVERY = 2.0  # seconds between such questions
+_ASKED_AGAIN = 30.0  # seconds that a call waits at the owner for a change, until it is sent anew
+_SCHEDULER_AWAY = 10.0  # seconds until it counts as lost
+_FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds between two sendings
+
+
+class _Lane:
+    __slots__ = ("name", "number")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.number = 0
+
+
+class Link:
+    """What this process sends to one owner.  All of it runs in the client's event loop."""
+
+    def __init__(self, client: Client, name: str, generation: int, key: str, address: str) -> None:
+        self.shape: tuple[int, ...] | None = None
+        """Of the owner's block, as the last answer told."""
+        # Who calls has the client; or else no link to it would ever be forgotten.
+        self._client: Any = weakref.proxy(client)
+        self._name = name
+        self._generation = generation
+        self._key = key
+        self._address = address
+        self._idle: list[_Lane] = []
+
+    async def call(
+        self,
+        kind: str,
+        *arguments: Any,
+        timeout: float | None = None,
+        held: tuple[str, ...] | None = None,
+        **named: Any,
+    ) -> Outcome:
+        """Have an operation carried out, and return its outcome.
+
+        Parameters
+        ----------
+        kind : str
+            One of the operations of `Operations`.
+        timeout : float, optional
+            Seconds that it may wait for a lock.
+        held : tuple of str, optional
+            The tokens of the caller's leases; those that `held` of this context has, if not given.
+        """
+        tokens = held_tokens.get() if held is None else held
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if kind == "wait_for":  # so that the owner does not wait for ever for who has died
+            named["patience"] = _ASKED_AGAIN
+        try:
+            if kind == "close":
+                await self._send("close")
+                return Outcome(None, None)
+            while True:
+                if deadline is not None:
+                    named["timeout"] = max(0.0, deadline - time.monotonic())
+                message = pack((kind, arguments, named))
+                reply = await self._deliver(kind, message, tokens)
+                outcome: Outcome | None = unpack(reply)
+                if outcome is not None:
+                    return outcome
+        except OwnerLost as error:
+            return Outcome(error, None)
+
+    async def _deliver(self, kind: str, message: bytes, held: tuple[str, ...]) -> bytes | bytearray:
+        if kind in READS and len(message) <= CHUNK:
+            return await self._received(await self._send("call", None, 0, message, held))
+        sent: bytes | str = message
+        if len(message) > CHUNK:
+            sent = f"call-{secrets.token_hex(16)}"
+            for offset, part in chunks(message):
+                await self._send("put", sent, offset, len(message), bytes(part))
+        lane = self._idle.pop() if self._idle else _Lane(await self._send("open"))
+        lane.number += 1
+        answer = await self._send("call", lane.name, lane.number, sent, held, underway=True)
+        reply = await self._received(answer)
+        self._idle.append(lane)  # one whose answer was not waited for is not used again
+        return reply
+
+    async def _received(self, answer: Any) -> bytes | bytearray:
+        shape, reply, token, nbytes = answer
+        if shape is not None:
+            self.shape = shape
+        if reply is not None:
+            return reply
+        received = bytearray(nbytes)
+        for offset in range(0, nbytes, CHUNK):
+            received[offset : offset + CHUNK] = await self._send("take", token, offset)
+        await self._send("drop", token)
+        return received
+
+    async def _send(self, function: str, *arguments: Any, underway: bool = False) -> Any:
+        """Call a method of the owner until it has answered, or is lost."""
+        pause = _FIRST_PAUSE
+        look = _FIRST_LOOK
+        refused = 0
+        while True:
+            answer = asyncio.ensure_future(self._execute(function, arguments))
+            try:
+                while not answer.done():
+                    await asyncio.wait({answer}, timeout=look)
+                    look = _LOOKED_EVERY
+                    if not answer.done():
+                        await self._look(underway)
+            finally:
+                if not answer.done():
+                    answer.cancel()
+            try:
+                return answer.result()
+            except OSError:
+                pass  # of the connection: what the owner has to say comes as an outcome
+            except Exception as error:
+                # There is no such actor at that address, or not any more.  What comes by way of
+                # the scheduler has lost its type.
+                refused += 1
+                if refused > 3:
+                    raise self._lost(f"{type(error).__name__}: {error}", underway) from error
+            await self._look(underway)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LAST_PAUSE)
+
+    async def _execute(self, function: str, arguments: tuple[Any, ...]) -> Any:
+        # As `distributed.Actor` does it, which would also wait for the actor's future, and have the
+        # client want its key: but who has it, and for how long, only the registry says.
+        client = self._client
+        worker: Any = (
+            client.rpc(self._address)
+            if client.direct_to_workers
+            else ProxyRPC(client.scheduler, self._address)  # type: ignore[no-untyped-call]
+        )
+        answer = await worker.actor_execute(
+            function=function,
+            actor=self._key,
+            args=[to_serialize(one) for one in arguments],  # type: ignore[no-untyped-call]
+            kwargs={},
+        )
+        if answer["status"] != "OK":
+            raise answer["exception"]
+        return answer["result"]
+
+    async def _look(self, underway: bool) -> None:
+        """Return if the scheduler says that the owner lives.
+
+        Raises
+        ------
+        OwnerLost
+            It says that it does not, or does not say anything.
+        """
+        limit = time.monotonic() + _SCHEDULER_AWAY
+        while True:
+            try:
+                scheduler: Any = self._client.scheduler
+                found = await asyncio.wait_for(
+                    scheduler.lockedarray_find(name=self._name),
+                    max(0.1, limit - time.monotonic()),
+                )
+            except Exception as error:
+                if time.monotonic() >= limit:
+                    why = "the scheduler does not answer"
+                    raise self._lost(why, underway) from error
+                await asyncio.sleep(0.2)
+                continue
+            if found is None:
+                raise self._lost(
+                    "nobody has it: it was deleted, or the scheduler is a new one", underway
+                )
+            # A new scheduler counts generations anew.
+            if found["generation"] != self._generation or self._address not in found["addresses"]:
+                where = ", ".join(found["addresses"])
+                why = f"it was made anew, as generation {found['generation']} on {where}"
+                raise self._lost(why, underway)
+            if not found["is_alive"]:
+                raise self._lost(f"the worker at {self._address} is gone", underway)
+            return
+
+    def _lost(self, why: str, underway: bool) -> OwnerLost:
+        return owner_was_lost(self._name, self._generation, why, underway)
+
+
+_links: weakref.WeakKeyDictionary[Client, dict[tuple[str, int, str], Link]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def link_to(client: Client, entry: Any, block: int) -> Link:
+    """Return the one link of this client's process to the owner of a block.
+
+    So proxies that come and go, as those in tasks do, open no lanes of their own.
+    """
+    links = _links.setdefault(client, {})
+    key, address = entry.keys[block], entry.addresses[block]
+    wanted = (key, entry.generation, address)  # a new scheduler counts generations anew
+    if wanted not in links:
+        for old in [old for old in links if old[0].rsplit("-", 2)[0] == key.rsplit("-", 2)[0]]:
+            if old[1] < entry.generation:
+                del links[old]
+        links[wanted] = Link(client, entry.name, entry.generation, key, address)
+    return links[wanted]

@@ -1,0 +1,445 @@
+"""What calls do to an owner's array: each under its lock, until its result is bytes.
+
+All of it runs in the owner's event loop.  To wait for a lock is to wait as an asyncio task, so that
+nobody's wait keeps others from being served; what takes long, users' functions above all, runs in
+threads beside the loop, while the task has the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import math
+import operator
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any
+
+import numpy as np
+
+from lockedarray._array.array import LockedArray
+from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._distributed.errors import raised_no_exception
+from lockedarray._distributed.held import held as held_tokens
+from lockedarray._distributed.leases import Lease, Leases
+from lockedarray._distributed.wire import Outcome, pack, pack_error, unpack
+
+__all__ = ["READS", "Operations"]
+
+READS = frozenset({"describe", "get", "snapshot", "wait_for"})
+"""The kinds that may be done again, as they change nothing."""
+
+_LARGE = 2**20  # bytes: copied in a thread, not in the loop
+_THREADS = 64
+
+
+class Operations:
+    """What can be done to one array, or one block of an array.
+
+    Parameters
+    ----------
+    name : str
+        Of the array, for messages.
+    array : LockedArray
+    """
+
+    def __init__(self, name: str, array: LockedArray) -> None:
+        self.array = array
+        self.leases = Leases(name)
+        self.version = 0  # how many writes have ended
+        self._changed: asyncio.Future[None] | None = None
+        self._performing: set[asyncio.Task[Any]] = set()
+        self._threads = ThreadPoolExecutor(_THREADS, "lockedarray")
+
+    async def perform(
+        self, kind: str, arguments: tuple[Any, ...], named: dict[str, Any], held: tuple[str, ...]
+    ) -> bytes:
+        """Do what is asked, and return the outcome as bytes; errors of NumPy, too.
+
+        It is cancelled by `close`, if it waits then.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        self._performing.add(task)
+        try:
+            action = getattr(self, f"_{kind}") if kind in _KINDS else None
+            if action is None:
+                raise ValueError(
+                    f"no operation {kind!r}: are the versions of lockedarray the same?"
+                )
+            return await action(*arguments, held=held, **named)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            return pack_error(error)
+        finally:
+            self._performing.discard(task)
+
+    def close(self) -> None:
+        """End all leases and what waits, and have no threads any more."""
+        for task in self._performing:
+            task.cancel()
+        self.leases.end_all()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    # -- how they are done -------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _locked(
+        self, region: LockedArray, write: bool, timeout: float | None, held: tuple[str, ...]
+    ) -> AsyncIterator[np.ndarray]:
+        """Have a region, and yield it as a plain array."""
+        self.leases.check(held, np.asarray(region), write)
+        guard = region.write(timeout=timeout) if write else region.read(timeout=timeout)
+        try:
+            async with guard as raw:
+                yield raw
+        finally:
+            if write:
+                self._tell_changed()
+
+    def _tell_changed(self) -> None:
+        self.version += 1
+        changed, self._changed = self._changed, None
+        if changed is not None and not changed.done():
+            changed.set_result(None)
+
+    async def in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Return what a function returns that takes long; it runs in a thread.
+
+        An exception that would stop the waiting one, or that asyncio does not pass on, arrives as a
+        RuntimeError: StopIteration would be waited for without end, SystemExit end the worker.
+        """
+        context = contextvars.copy_context()
+
+        def outcome() -> Outcome:
+            try:
+                return Outcome(None, context.run(function, *arguments))
+            except (StopIteration, StopAsyncIteration, asyncio.CancelledError) as error:
+                return Outcome(raised_no_exception(error), None)
+            except Exception as error:
+                return Outcome(error, None)
+            except BaseException as error:
+                return Outcome(raised_no_exception(error), None)
+
+        running = self._threads.submit(outcome)
+        ended = asyncio.wrap_future(running)
+        # The lock must not be let go while the thread is still at it.
+        while not ended.done():
+            try:
+                await asyncio.wait({ended})
+            except asyncio.CancelledError:
+                if running.cancel():
+                    raise
+        return ended.result().unwrap()
+
+    async def _maybe_in_thread(
+        self, nbytes: int, function: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        if nbytes < _LARGE:
+            return function(*arguments)
+        return await self.in_thread(function, *arguments)
+
+    def _region(self, index: Any) -> LockedArray:
+        """Return a view of all that `index` selects, and for lists and masks maybe of more.
+
+        Raises
+        ------
+        IndexError
+            It is out of bounds.
+        """
+        array = self.array
+        if makes_view(index, array.ndim):
+            return array[index]
+        if picks_element(index, array.ndim):
+            return array[(*index, ...) if type(index) is tuple else (index, ...)]
+        return self._part(index)[0]
+
+    def _part(self, index: Any) -> tuple[LockedArray, Any]:
+        """Return an array, and the index that selects there what `index` selects.
+
+        What the operations of an array lock is all of it, if the index is a list or a mask: for
+        those it is a view of the rows from the first to the last that are meant.
+        """
+        array = self.array
+        if self._is_basic(index):
+            return array, index
+        first, rest = (index[0], index[1:]) if type(index) is tuple and index else (index, ())
+        if isinstance(first, (list, np.ndarray)) and array.ndim and len(array):
+            rows = np.asarray(first)
+            if rows.ndim == 1 and rows.size and rows.dtype.kind in "iu":
+                low, high = int(rows.min()), int(rows.max())
+                if -len(array) <= low and high < len(array) and (low >= 0 or high < 0):
+                    length = len(array) if low < 0 else 0
+                    view = array[low + length : high + length + 1]
+                    return view, (rows - rows.dtype.type(low), *rest)
+            elif rows.shape == (len(array),) and rows.dtype.kind == "b" and rows.any():
+                chosen = np.flatnonzero(rows)
+                low, high = int(chosen[0]), int(chosen[-1])
+                return array[low : high + 1], (rows[low : high + 1], *rest)
+        return array, index
+
+    def _is_basic(self, index: Any) -> bool:
+        return makes_view(index, self.array.ndim) or picks_element(index, self.array.ndim)
+
+    def _basic_region(self, index: Any) -> LockedArray:
+        if not self._is_basic(index):
+            raise IndexError(
+                f"a region is what integers, slices and names of fields select, not {index!r}"
+            )
+        return self._region(index)
+
+    def _selected(self, raw: np.ndarray, index: Any) -> Any:
+        """Return what a basic index selects, of its region."""
+        return raw[()] if picks_element(index, self.array.ndim) else raw
+
+    # -- operations --------------------------------------------------------------------------------
+
+    async def _describe(self, *, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+        return pack(Outcome(None, {"frozen": bool(self.array.frozen)}))
+
+    async def _get(
+        self, index: Any, *, held: tuple[str, ...], timeout: float | None = None
+    ) -> bytes:
+        async with self._locked(self._region(index), False, timeout, held) as raw:
+            if self._is_basic(index):
+                found = self._selected(raw, index)
+                return await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, found))
+            found = np.asarray(self.array)[index]
+            return await self._maybe_in_thread(np.asarray(found).nbytes, pack, Outcome(None, found))
+
+    async def _snapshot(self, *, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+        async with self._locked(self.array, False, timeout, held) as raw:
+            return await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, raw))
+
+    async def _set(
+        self, index: Any, value: Any, *, held: tuple[str, ...], timeout: float | None = None
+    ) -> bytes:
+        async with self._locked(self._region(index), True, timeout, held) as raw:
+            if self._is_basic(index):
+                await self._maybe_in_thread(raw.nbytes, raw.__setitem__, (), value)
+            else:
+                part, within = self._part(index)
+                part[within] = value
+        return pack(Outcome(None, None))
+
+    async def _augment(
+        self,
+        index: Any,
+        name: str,
+        operand: Any,
+        *,
+        held: tuple[str, ...],
+        timeout: float | None = None,
+    ) -> bytes:
+        function = getattr(operator, name)
+        async with self._locked(self._region(index), True, timeout, held) as raw:
+            if not self._is_basic(index):
+                part, within = self._part(index)
+                part[within] = function(np.asarray(part)[within], operand)
+            elif picks_element(index, self.array.ndim):
+                raw[()] = function(raw[()], operand)
+            else:
+                await self._maybe_in_thread(raw.nbytes, _augmented, function, raw, operand)
+        return pack(Outcome(None, None))
+
+    async def _at(
+        self,
+        index: Any,
+        method: str,
+        operands: tuple[Any, ...],
+        *,
+        held: tuple[str, ...],
+        timeout: float | None = None,
+    ) -> bytes:
+        write = method != "get"
+        async with self._locked(self._region(index), write, timeout, held):
+            if method == "apply":
+                return await self._apply(index, *operands)
+            part, within = self._part(index)
+            result = getattr(part.at[within], method)(*operands)
+            # What an in-place operator returns stands for this array.
+            return pack(Outcome(None, None if method.startswith("__") else result))
+
+    async def _apply(self, index: Any, function: bytes) -> bytes:
+        """Do ``x.at[index].apply(function)``, whose function runs in a thread."""
+        part, within = self._part(index)
+
+        def applied() -> Any:
+            now = np.asarray(part)[within]
+            return unpack(function)(now.copy() if isinstance(now, np.ndarray) else now)
+
+        with self._under():
+            part[within] = await self.in_thread(applied)
+        now = np.asarray(part)[within]
+        return pack(Outcome(None, now))
+
+    async def _update(
+        self,
+        function: bytes,
+        region: Any,
+        *,
+        held: tuple[str, ...],
+        timeout: float | None = None,
+    ) -> bytes:
+        async with self._locked(self._basic_region(region), True, timeout, held) as raw:
+
+            def updated() -> bytes:
+                before = raw.copy()
+                try:
+                    # The result is bytes before the lock is let go: it may be a view.
+                    return pack(Outcome(None, unpack(function)(raw)))
+                except BaseException:
+                    raw[...] = before
+                    raise
+
+            with self._under(held, raw):
+                return await self.in_thread(updated)
+
+    def _under(self, held: tuple[str, ...] = (), raw: np.ndarray | None = None) -> Any:
+        """Have the calls of what runs in here tell that it has `raw`."""
+        return _Under(self.leases, held, np.asarray(self.array) if raw is None else raw)
+
+    async def _append(
+        self, values: Any, *, held: tuple[str, ...], timeout: float | None = None
+    ) -> bytes:
+        async with self._locked(self.array, True, timeout, held):
+            first = self.array.append(values)
+            return pack(Outcome(None, first))
+
+    async def _popleft(
+        self, n: int, *, held: tuple[str, ...], timeout: float | None = None
+    ) -> bytes:
+        async with self._locked(self.array, True, timeout, held):
+            return pack(Outcome(None, np.asarray(self.array.popleft(n))))
+
+    async def _wait_for(
+        self,
+        predicate: bytes,
+        region: Any,
+        *,
+        held: tuple[str, ...],
+        timeout: float | None = None,
+        patience: float = math.inf,
+    ) -> bytes:
+        """Return the predicate's value as soon as it is true, or its last one when time is over.
+
+        After `patience` seconds without it there is no outcome but None: the caller, if it is
+        still there, asks again.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        asked_until = time.monotonic() + patience
+        function = unpack(predicate)
+        while True:
+            changed = self._next_change()
+            view = self._basic_region(region)
+            # Whoever waits for a change of what it has itself would wait for ever.
+            self.leases.check(held, np.asarray(view), True)
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            async with self._locked(view, False, left, held) as raw:
+
+                def asked(raw: np.ndarray = raw) -> tuple[bool, bytes]:
+                    value = function(raw)
+                    return bool(value), pack(Outcome(None, value))
+
+                with self._under(held, raw):
+                    is_true, packed = await self.in_thread(asked)
+            if is_true:
+                return packed
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                return packed
+            patience = asked_until - time.monotonic()
+            if patience <= 0:
+                return pack(None)
+            await asyncio.wait({changed}, timeout=patience if left is None else min(left, patience))
+
+    def _next_change(self) -> asyncio.Future[None]:
+        if self._changed is None:
+            self._changed = asyncio.get_running_loop().create_future()
+        return self._changed
+
+    async def _freeze(self, *, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+        if not self.array.frozen:
+            async with self._locked(self.array, True, timeout, held):
+                pass
+            self.array.freeze()
+        return pack(Outcome(None, None))
+
+    async def _lease(
+        self,
+        token: str,
+        region: Any,
+        write: bool,
+        seconds: float,
+        *,
+        held: tuple[str, ...],
+        timeout: float | None = None,
+    ) -> bytes:
+        view = self._basic_region(region)
+        self.leases.check(held, np.asarray(view), write)
+        guard = view.write(timeout=timeout) if write else view.read(timeout=timeout)
+
+        async def read(raw: np.ndarray) -> bytes:
+            packed = await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, raw))
+            return bytes(packed)
+
+        return await self.leases.grant(Lease(token, write, seconds), guard, read)
+
+    async def _commit(
+        self,
+        token: str,
+        data: np.ndarray,
+        seconds: float,
+        *,
+        held: tuple[str, ...],
+        timeout: float | None = None,
+    ) -> bytes:
+        async def write(raw: np.ndarray) -> None:
+            if raw.shape != data.shape:
+                raise ValueError(f"a region of shape {raw.shape} came back as {data.shape}")
+            await self._maybe_in_thread(raw.nbytes, np.copyto, raw, data)
+
+        await self.leases.commit(token, seconds, write)
+        self._tell_changed()
+        return pack(Outcome(None, None))
+
+    async def _end(
+        self, token: str, *, held: tuple[str, ...], timeout: float | None = None
+    ) -> bytes:
+        return pack(Outcome(None, self.leases.end(token)))
+
+
+_KINDS = frozenset({
+    "append", "at", "augment", "commit", "describe", "end", "freeze", "get", "lease", "popleft",
+    "set", "snapshot", "update", "wait_for",
+})  # fmt: skip
+
+
+def _augmented(function: Callable[[Any, Any], Any], raw: np.ndarray, operand: Any) -> None:
+    """Do ``raw op= operand``; an operand that has no such operation with arrays is TypeError."""
+    result = function(raw, operand)
+    if result is not raw:
+        raw[...] = result
+
+
+class _Under:
+    """While a function of a user's runs, its calls tell what region it has."""
+
+    def __init__(self, leases: Leases, held: tuple[str, ...], raw: np.ndarray) -> None:
+        self._leases = leases
+        self._held = held
+        self._raw = raw
+        self._token = f"update-{secrets.token_hex(8)}"
+        self._reset: Any = None
+
+    def __enter__(self) -> None:
+        self._leases.enter(self._token, self._raw, True)
+        self._reset = held_tokens.set((*self._held, self._token))
+
+    def __exit__(self, *_: Any) -> None:
+        held_tokens.reset(self._reset)
+        self._leases.leave(self._token)

@@ -1,0 +1,62 @@
+"""Messages larger than one call may carry, on the owner's side: put together, handed out."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from lockedarray._distributed.wire import CHUNK
+
+__all__ = ["Staging"]
+
+_FORGOTTEN_AFTER = 600.0  # seconds since the last part that was put or taken
+
+
+class Staging:
+    """Requests that arrive in parts, and replies that leave in parts.
+
+    All of it runs in the owner's event loop.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+        self._arriving: dict[str, tuple[bytearray, float]] = {}
+        self._leaving: dict[str, tuple[bytes, float]] = {}
+
+    def put(self, token: str, offset: int, total: int, part: bytes) -> None:
+        """Keep a part of the request `token`, of `total` bytes; once or more often."""
+        if not 0 <= offset <= total - len(part):
+            raise ValueError(f"part {offset}..{offset + len(part)} of {total} bytes")
+        message, _ = self._arriving.get(token, (None, 0.0))
+        if message is None:
+            message = bytearray(total)
+        message[offset : offset + len(part)] = part
+        self._arriving[token] = (message, time.monotonic())
+
+    def arrived(self, token: str) -> bytearray:
+        """Return a request that has arrived; KeyError if it was not sent, or long ago."""
+        return self._arriving.pop(token)[0]
+
+    def hand_out(self, reply: bytes) -> str:
+        """Keep a reply until `drop`; return its token."""
+        token = f"reply-{next(self._numbers)}"
+        self._leaving[token] = (reply, time.monotonic())
+        return token
+
+    def take(self, token: str, offset: int) -> bytes:
+        """Return a part of a reply; KeyError if it was dropped."""
+        reply, _ = self._leaving[token]
+        self._leaving[token] = (reply, time.monotonic())
+        return reply[offset : offset + CHUNK]
+
+    def drop(self, token: str) -> None:
+        """Forget a reply that has left, or a request that is not to come any more."""
+        self._leaving.pop(token, None)
+        self._arriving.pop(token, None)
+
+    def forget_old(self) -> None:
+        """Drop what nobody has asked for in a long time: its caller has died."""
+        before = time.monotonic() - _FORGOTTEN_AFTER
+        for kept in (self._arriving, self._leaving):
+            for token in [token for token, (_, used) in kept.items() if used < before]:
+                del kept[token]
