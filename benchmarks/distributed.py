@@ -35,11 +35,11 @@ from typing import Any
 sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != Path(__file__).parent]
 
 import numpy as np  # noqa: E402
+from distributed import Client, LocalCluster, Lock, Variable, get_client  # noqa: E402
+from distributed import __version__ as version_of_distributed  # noqa: E402
 
 import lockedarray as la  # noqa: E402
 import lockedarray.distributed  # noqa: E402
-from distributed import Client, LocalCluster, Lock, Variable, get_client  # noqa: E402
-from distributed import __version__ as version_of_distributed  # noqa: E402
 
 SIZES = {"1 element": 1, "1 MB": 125_000, "100 MB": 12_500_000}  # of 8 bytes
 CALLS = {"1 element": 20, "1 MB": 5, "100 MB": 1}  # in one round

@@ -40,10 +40,11 @@ import lockedarray as la
 
 try:
     import lockedarray.distributed
-    from distributed import Client, LocalCluster, as_completed
 except ImportError as error:
     print(error)
     sys.exit(2)
+
+from distributed import Client, LocalCluster, as_completed, wait
 
 PAIRS = 256 * 256
 TOGETHER = 10  # files in one task
@@ -75,7 +76,7 @@ def count_files(numbers, contents, array):
 
     def add(raw):
         for number, pairs, times in found:
-            if False:
+            if raw["counted"][number]:  # by a task whose worker was killed after this
                 raw["again"] += 1
             else:
                 raw["counts"][pairs] += times
@@ -104,6 +105,7 @@ def count_the_rest(client, array, contents, at_half, bar):
             if before < len(contents) // 2 <= done:
                 bar.clear()
                 at_half(array, done)
+        wait(list(share_of))  # for what Dask does again, too: it must not change anything
     finally:
         client.cancel(list(share_of))
         bar.clear()

@@ -13,10 +13,10 @@ import time
 import weakref
 from typing import Any
 
+from distributed import Client
 from distributed.actor import ProxyRPC
 from distributed.protocol.serialize import to_serialize
 
-from distributed import Client
 from lockedarray._distributed.errors import OwnerLost, owner_was_lost
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.operations import READS

@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 import numpy as np
-
 from distributed import get_worker
+
 from lockedarray._array.array import LockedArray
 from lockedarray._distributed import checkpoints
 from lockedarray._distributed.errors import NewerCheckpoint, owner_was_lost

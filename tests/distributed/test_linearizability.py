@@ -10,10 +10,11 @@ import pytest
 
 pytest.importorskip("distributed.client")
 
+from distributed import Client, LocalCluster
+
 import far_histories
 import lockedarray as la
 from array_histories import LENGTH, OF_ALL, OF_ELEMENTS, new_state
-from distributed import Client, LocalCluster
 from far_histories import OF_ALL_FAR, model, play, program
 from linearizability import check, find_order
 from lockedarray._distributed import wire

@@ -17,10 +17,10 @@ import pytest
 pytest.importorskip("distributed.client")
 
 import dask
+from distributed import Client, LocalCluster
 from distributed.protocol import to_serialize
 
 import lockedarray.distributed
-from distributed import Client, LocalCluster
 from lockedarray._distributed import checkpoints, wire
 from lockedarray._distributed import link as links
 from lockedarray.distributed import LeaseExpired, OwnerLost, attach, create
