@@ -17,6 +17,7 @@ import numpy as np
 
 from lockedarray._cores import locks_regions
 from lockedarray._distributed.errors import lease_is_over, waits_for_itself
+from lockedarray._distributed.wire import Message
 
 __all__ = ["Lease", "Leases"]
 
@@ -60,12 +61,12 @@ class Leases:
         self._regions.pop(token, None)
 
     async def grant(
-        self, lease: Lease, guard: Any, read: Callable[[np.ndarray], Awaitable[bytes]]
-    ) -> bytes:
+        self, lease: Lease, guard: Any, read: Callable[[np.ndarray], Awaitable[Message]]
+    ) -> Message:
         """Wait for the region, and return what `read` makes of it; the lease begins then."""
         if lease.token in self._given_up:
             raise lease_is_over(self._name, lease.seconds)
-        granted: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        granted: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._leases[lease.token] = lease
         # Who waits for the region is told this name.
         lease.task = asyncio.create_task(
@@ -82,8 +83,8 @@ class Leases:
         self,
         lease: Lease,
         guard: Any,
-        read: Callable[[np.ndarray], Awaitable[bytes]],
-        granted: asyncio.Future[bytes],
+        read: Callable[[np.ndarray], Awaitable[Message]],
+        granted: asyncio.Future[Message],
     ) -> None:
         try:
             async with guard as raw:

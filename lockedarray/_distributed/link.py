@@ -11,8 +11,10 @@ import asyncio
 import secrets
 import time
 import weakref
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
+import numpy as np
 from distributed import Client
 from distributed.actor import ProxyRPC
 from distributed.protocol.serialize import to_serialize
@@ -20,13 +22,14 @@ from distributed.protocol.serialize import to_serialize
 from lockedarray._distributed.errors import OwnerLost, owner_was_lost
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.operations import READS
-from lockedarray._distributed.wire import CHUNK, Outcome, chunks, pack, unpack
+from lockedarray._distributed.wire import CHUNK, Message, Outcome, chunks, pack, unpack
 
 __all__ = ["Link", "link_to"]
 
 _FIRST_LOOK = 0.3  # seconds after which a call that is not answered asks whether the owner lives
 _LOOKED_EVERY = 2.0  # seconds between such questions
 _ASKED_AGAIN = 30.0  # seconds that a call waits at the owner for a change, until it is sent anew
+_PARTS_AT_ONCE = 3  # of a message that is larger than a chunk
 _SCHEDULER_AWAY = 10.0  # seconds until it counts as lost
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds between two sendings
 
@@ -91,14 +94,16 @@ class Link:
         except OwnerLost as error:
             return Outcome(error, None)
 
-    async def _deliver(self, kind: str, message: bytes, held: tuple[str, ...]) -> bytes | bytearray:
+    async def _deliver(self, kind: str, message: Message, held: tuple[str, ...]) -> Message:
         if kind in READS and len(message) <= CHUNK:
             return await self._received(await self._send("call", None, 0, message, held))
-        sent: bytes | str = message
+        sent: Message | str = message
         if len(message) > CHUNK:
             sent = f"call-{secrets.token_hex(16)}"
-            for offset, part in chunks(message):
-                await self._send("put", sent, offset, len(message), bytes(part))
+            await _several(
+                self._send("put", sent, offset, len(message), part)
+                for offset, part in chunks(message)
+            )
         lane = self._idle.pop() if self._idle else _Lane(await self._send("open"))
         lane.number += 1
         answer = await self._send("call", lane.name, lane.number, sent, held, underway=True)
@@ -106,17 +111,20 @@ class Link:
         self._idle.append(lane)  # one whose answer was not waited for is not used again
         return reply
 
-    async def _received(self, answer: Any) -> bytes | bytearray:
+    async def _received(self, answer: Any) -> Message:
         shape, reply, token, nbytes = answer
         if shape is not None:
             self.shape = shape
         if reply is not None:
             return reply
-        received = bytearray(nbytes)
-        for offset in range(0, nbytes, CHUNK):
+        received = np.empty(nbytes, np.uint8)
+
+        async def take(offset: int) -> None:
             received[offset : offset + CHUNK] = await self._send("take", token, offset)
+
+        await _several(take(offset) for offset in range(0, nbytes, CHUNK))
         await self._send("drop", token)
-        return received
+        return received.data
 
     async def _send(self, function: str, *arguments: Any, underway: bool = False) -> Any:
         """Call a method of the owner until it has answered, or is lost."""
@@ -204,6 +212,22 @@ class Link:
 
     def _lost(self, why: str, underway: bool) -> OwnerLost:
         return owner_was_lost(self._name, self._generation, why, underway)
+
+
+async def _several(sendings: Iterator[Coroutine[Any, Any, Any]]) -> None:
+    """Have some of these under way at once: one is copied while another travels."""
+    underway: set[asyncio.Task[Any]] = set()
+    try:
+        for sending in sendings:
+            if len(underway) >= _PARTS_AT_ONCE:
+                done, underway = await asyncio.wait(underway, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            underway.add(asyncio.ensure_future(sending))
+        await asyncio.gather(*underway)
+    finally:
+        for task in underway:
+            task.cancel()
 
 
 _links: weakref.WeakKeyDictionary[Client, dict[tuple[str, int, str], Link]] = (

@@ -25,7 +25,7 @@ from lockedarray._array.indexing import makes_view, picks_element
 from lockedarray._distributed.errors import raised_no_exception
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.leases import Lease, Leases
-from lockedarray._distributed.wire import Outcome, pack, pack_error, unpack
+from lockedarray._distributed.wire import Message, Outcome, pack, pack_error, unpack
 
 __all__ = ["READS", "Operations"]
 
@@ -56,7 +56,7 @@ class Operations:
 
     async def perform(
         self, kind: str, arguments: tuple[Any, ...], named: dict[str, Any], held: tuple[str, ...]
-    ) -> bytes:
+    ) -> Message:
         """Do what is asked, and return the outcome as bytes; errors of NumPy, too.
 
         It is cancelled by `close`, if it waits then.
@@ -198,12 +198,12 @@ class Operations:
 
     # -- operations --------------------------------------------------------------------------------
 
-    async def _describe(self, *, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+    async def _describe(self, *, held: tuple[str, ...], timeout: float | None = None) -> Message:
         return pack(Outcome(None, {"frozen": bool(self.array.frozen)}))
 
     async def _get(
         self, index: Any, *, held: tuple[str, ...], timeout: float | None = None
-    ) -> bytes:
+    ) -> Message:
         async with self._locked(self._region(index), False, timeout, held) as raw:
             if self._is_basic(index):
                 found = self._selected(raw, index)
@@ -211,13 +211,13 @@ class Operations:
             found = np.asarray(self.array)[index]
             return await self._maybe_in_thread(np.asarray(found).nbytes, pack, Outcome(None, found))
 
-    async def _snapshot(self, *, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+    async def _snapshot(self, *, held: tuple[str, ...], timeout: float | None = None) -> Message:
         async with self._locked(self.array, False, timeout, held) as raw:
             return await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, raw))
 
     async def _set(
         self, index: Any, value: Any, *, held: tuple[str, ...], timeout: float | None = None
-    ) -> bytes:
+    ) -> Message:
         async with self._locked(self._region(index), True, timeout, held) as raw:
             if self._is_basic(index):
                 await self._maybe_in_thread(raw.nbytes, raw.__setitem__, (), value)
@@ -234,7 +234,7 @@ class Operations:
         *,
         held: tuple[str, ...],
         timeout: float | None = None,
-    ) -> bytes:
+    ) -> Message:
         function = getattr(operator, name)
         async with self._locked(self._region(index), True, timeout, held) as raw:
             if not self._is_basic(index):
@@ -254,7 +254,7 @@ class Operations:
         *,
         held: tuple[str, ...],
         timeout: float | None = None,
-    ) -> bytes:
+    ) -> Message:
         write = method != "get"
         async with self._locked(self._region(index), write, timeout, held):
             if method == "apply":
@@ -264,7 +264,7 @@ class Operations:
             # What an in-place operator returns stands for this array.
             return pack(Outcome(None, None if method.startswith("__") else result))
 
-    async def _apply(self, index: Any, function: bytes) -> bytes:
+    async def _apply(self, index: Any, function: bytes) -> Message:
         """Do ``x.at[index].apply(function)``, whose function runs in a thread."""
         part, within = self._part(index)
 
@@ -284,10 +284,10 @@ class Operations:
         *,
         held: tuple[str, ...],
         timeout: float | None = None,
-    ) -> bytes:
+    ) -> Message:
         async with self._locked(self._basic_region(region), True, timeout, held) as raw:
 
-            def updated() -> bytes:
+            def updated() -> Message:
                 before = raw.copy()
                 try:
                     # The result is bytes before the lock is let go: it may be a view.
@@ -305,14 +305,14 @@ class Operations:
 
     async def _append(
         self, values: Any, *, held: tuple[str, ...], timeout: float | None = None
-    ) -> bytes:
+    ) -> Message:
         async with self._locked(self.array, True, timeout, held):
             first = self.array.append(values)
             return pack(Outcome(None, first))
 
     async def _popleft(
         self, n: int, *, held: tuple[str, ...], timeout: float | None = None
-    ) -> bytes:
+    ) -> Message:
         async with self._locked(self.array, True, timeout, held):
             return pack(Outcome(None, np.asarray(self.array.popleft(n))))
 
@@ -324,7 +324,7 @@ class Operations:
         held: tuple[str, ...],
         timeout: float | None = None,
         patience: float = math.inf,
-    ) -> bytes:
+    ) -> Message:
         """Return the predicate's value as soon as it is true, or its last one when time is over.
 
         After `patience` seconds without it there is no outcome but None: the caller, if it is
@@ -341,7 +341,7 @@ class Operations:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             async with self._locked(view, False, left, held) as raw:
 
-                def asked(raw: np.ndarray = raw) -> tuple[bool, bytes]:
+                def asked(raw: np.ndarray = raw) -> tuple[bool, Message]:
                     value = function(raw)
                     return bool(value), pack(Outcome(None, value))
 
@@ -362,7 +362,7 @@ class Operations:
             self._changed = asyncio.get_running_loop().create_future()
         return self._changed
 
-    async def _freeze(self, *, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+    async def _freeze(self, *, held: tuple[str, ...], timeout: float | None = None) -> Message:
         if not self.array.frozen:
             async with self._locked(self.array, True, timeout, held):
                 pass
@@ -378,14 +378,14 @@ class Operations:
         *,
         held: tuple[str, ...],
         timeout: float | None = None,
-    ) -> bytes:
+    ) -> Message:
         view = self._basic_region(region)
         self.leases.check(held, np.asarray(view), write)
         guard = view.write(timeout=timeout) if write else view.read(timeout=timeout)
 
-        async def read(raw: np.ndarray) -> bytes:
+        async def read(raw: np.ndarray) -> Message:
             packed = await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, raw))
-            return bytes(packed)
+            return packed
 
         return await self.leases.grant(Lease(token, write, seconds), guard, read)
 
@@ -397,7 +397,7 @@ class Operations:
         *,
         held: tuple[str, ...],
         timeout: float | None = None,
-    ) -> bytes:
+    ) -> Message:
         async def write(raw: np.ndarray) -> None:
             if raw.shape != data.shape:
                 raise ValueError(f"a region of shape {raw.shape} came back as {data.shape}")
@@ -409,7 +409,7 @@ class Operations:
 
     async def _end(
         self, token: str, *, held: tuple[str, ...], timeout: float | None = None
-    ) -> bytes:
+    ) -> Message:
         return pack(Outcome(None, self.leases.end(token)))
 
 

@@ -21,7 +21,15 @@ from lockedarray._distributed.errors import NewerCheckpoint, owner_was_lost
 from lockedarray._distributed.lanes import Lanes
 from lockedarray._distributed.operations import Operations
 from lockedarray._distributed.staging import Staging
-from lockedarray._distributed.wire import CHUNK, Outcome, dtype_from_wire, pack, pack_error, unpack
+from lockedarray._distributed.wire import (
+    CHUNK,
+    Message,
+    Outcome,
+    dtype_from_wire,
+    pack,
+    pack_error,
+    unpack,
+)
 
 __all__ = ["Owner"]
 
@@ -119,7 +127,7 @@ class Owner:
         number: int,
         message: bytes | str,
         held: tuple[str, ...] = (),
-    ) -> tuple[tuple[int, ...] | None, bytes | None, str | None, int]:
+    ) -> tuple[tuple[int, ...] | None, Message | None, str | None, int]:
         """Carry out a call, or return the answer of the same one again.
 
         Parameters
@@ -158,11 +166,11 @@ class Owner:
         """Be the owner no more, since the array is deleted."""
         self._end("it was deleted")
 
-    async def put(self, token: str, offset: int, total: int, part: bytes) -> None:
+    async def put(self, token: str, offset: int, total: int, part: Any) -> None:
         """Take a part of a message that is larger than a chunk; once or more often."""
         self._staging.put(token, offset, total, part)
 
-    async def take(self, token: str, offset: int) -> bytes:
+    async def take(self, token: str, offset: int) -> np.ndarray:
         """Return a part of a reply that is."""
         return self._staging.take(token, offset)
 
@@ -174,7 +182,7 @@ class Owner:
 
     async def _answer(
         self, message: bytes | str, held: tuple[str, ...]
-    ) -> tuple[tuple[int, ...] | None, bytes | None, str | None, int]:
+    ) -> tuple[tuple[int, ...] | None, Message | None, str | None, int]:
         await self._confirm()
         operations = self._operations
         if operations is None:
@@ -313,7 +321,7 @@ class Owner:
             )
         return found.load()
 
-    async def _save_now(self, held: tuple[str, ...], timeout: float | None = None) -> bytes:
+    async def _save_now(self, held: tuple[str, ...], timeout: float | None = None) -> Message:
         if self._checkpoint is None:
             raise ValueError(
                 f"the array {self._name!r} has no checkpoint: create it with checkpoint=path"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
+from typing import Any
 
-from lockedarray._distributed.wire import CHUNK
+import numpy as np
+
+from lockedarray._distributed.wire import CHUNK, Message
 
 __all__ = ["Staging"]
 
@@ -20,34 +23,34 @@ class Staging:
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
-        self._arriving: dict[str, tuple[bytearray, float]] = {}
-        self._leaving: dict[str, tuple[bytes, float]] = {}
+        self._arriving: dict[str, tuple[memoryview, float]] = {}
+        self._leaving: dict[str, tuple[Message, float]] = {}
 
-    def put(self, token: str, offset: int, total: int, part: bytes) -> None:
+    def put(self, token: str, offset: int, total: int, part: Any) -> None:
         """Keep a part of the request `token`, of `total` bytes; once or more often."""
         if not 0 <= offset <= total - len(part):
             raise ValueError(f"part {offset}..{offset + len(part)} of {total} bytes")
         message, _ = self._arriving.get(token, (None, 0.0))
         if message is None:
-            message = bytearray(total)
-        message[offset : offset + len(part)] = part
+            message = np.empty(total, np.uint8).data
+        message[offset : offset + len(part)] = memoryview(part)
         self._arriving[token] = (message, time.monotonic())
 
-    def arrived(self, token: str) -> bytearray:
+    def arrived(self, token: str) -> memoryview:
         """Return a request that has arrived; KeyError if it was not sent, or long ago."""
         return self._arriving.pop(token)[0]
 
-    def hand_out(self, reply: bytes) -> str:
+    def hand_out(self, reply: Message) -> str:
         """Keep a reply until `drop`; return its token."""
         token = f"reply-{next(self._numbers)}"
         self._leaving[token] = (reply, time.monotonic())
         return token
 
-    def take(self, token: str, offset: int) -> bytes:
+    def take(self, token: str, offset: int) -> np.ndarray:
         """Return a part of a reply; KeyError if it was dropped."""
         reply, _ = self._leaving[token]
         self._leaving[token] = (reply, time.monotonic())
-        return reply[offset : offset + CHUNK]
+        return np.frombuffer(reply, np.uint8)[offset : offset + CHUNK]
 
     def drop(self, token: str) -> None:
         """Forget a reply that has left, or a request that is not to come any more."""

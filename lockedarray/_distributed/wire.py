@@ -7,7 +7,8 @@ They are pickled here, and not by Dask, so that a result is bytes before its loc
 from __future__ import annotations
 
 import pickle
-from typing import Any, NamedTuple
+import sys
+from typing import Any, NamedTuple, TypeAlias
 
 import dask
 import numpy as np
@@ -49,22 +50,52 @@ class Outcome(NamedTuple):
         return self.value
 
 
-def pack(value: Any) -> bytes:
-    """Return `value` as bytes; functions of a program's main module are pickled by value."""
-    return bytes(distributed_pickle.dumps(value))  # type: ignore[no-untyped-call]
+Message: TypeAlias = "bytes | memoryview"
+"""What `pack` returns: bytes, or memory of its own if that is more than a chunk."""
+
+_ALIGNED = 64  # bytes: where arrays begin in a message
 
 
-def unpack(message: bytes | bytearray | memoryview) -> Any:
-    """Return the value of such bytes."""
-    return pickle.loads(message)
+def pack(value: Any) -> Message:
+    """Return `value` as bytes of their own; functions of a main module are pickled by value.
+
+    They are lengths, a pickle, and the memory of arrays, which is copied once (PEP 574).
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    head = distributed_pickle.dumps(value, buffer_callback=buffers.append)  # type: ignore[no-untyped-call]
+    parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
+    lengths = np.array([len(parts), *map(len, parts)], np.int64).tobytes()
+    ends, at = [], len(lengths)
+    for part in parts:
+        at += -at % _ALIGNED
+        ends.append((at, part))
+        at += len(part)
+    memory = np.empty(at, np.uint8).data
+    memory[: len(lengths)] = lengths
+    for start, part in ends:
+        memory[start : start + len(part)] = part
+    return bytes(memory) if at <= CHUNK else memory
+
+
+def unpack(message: Any) -> Any:
+    """Return the value of such bytes; arrays in it show their memory."""
+    memory = memoryview(message)
+    count = int.from_bytes(memory[:8], sys.byteorder)
+    lengths = np.frombuffer(memory, np.int64, count, 8).tolist()
+    parts, at = [], 8 * (count + 1)
+    for length in lengths:
+        at += -at % _ALIGNED
+        parts.append(memory[at : at + length])
+        at += length
+    return pickle.loads(parts[0], buffers=parts[1:])
 
 
 def pack_function(function: Any) -> bytes:
-    """Return a function as bytes, whatever it closes over."""
-    return bytes(distributed_pickle.dumps(function))  # type: ignore[no-untyped-call]
+    """Return a function as bytes, whatever it closes over; they travel in a message."""
+    return bytes(pack(function))
 
 
-def pack_error(error: BaseException) -> bytes:
+def pack_error(error: BaseException) -> Message:
     """Return an outcome that is an error; one that can not be pickled is told by its text."""
     try:
         packed = pack(Outcome(error, None))
@@ -75,9 +106,9 @@ def pack_error(error: BaseException) -> bytes:
         return pack(Outcome(told, None))
 
 
-def chunks(message: bytes) -> list[tuple[int, memoryview]]:
-    """Return the parts of a message, each with its offset."""
-    view = memoryview(message)
+def chunks(message: Message) -> list[tuple[int, np.ndarray]]:
+    """Return the parts of a message, each with its offset; Dask sends arrays without a copy."""
+    view = np.frombuffer(message, np.uint8)
     return [(at, view[at : at + CHUNK]) for at in range(0, len(view), CHUNK)]
 
 

@@ -357,7 +357,7 @@ def test_parts_may_arrive_twice_and_in_any_order():
     with pytest.raises(ValueError):
         staging.put("token", 4, 5, b"xy")
     reply = staging.hand_out(b"12345")
-    assert staging.take(reply, 2) == b"345"
+    assert bytes(staging.take(reply, 2)) == b"345"
     staging.drop(reply)
     with pytest.raises(KeyError):
         staging.take(reply, 2)
