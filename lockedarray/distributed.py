@@ -17,6 +17,7 @@ except ModuleNotFoundError as _error:
 
 from lockedarray._distributed import making
 from lockedarray._distributed.array import DistributedArray
+from lockedarray._distributed.clients import check_client
 from lockedarray._distributed.errors import LeaseExpired, OwnerLost
 
 __all__ = ["DistributedArray", "LeaseExpired", "OwnerLost", "attach", "create", "delete"]
@@ -67,10 +68,10 @@ def create(
     Raises
     ------
     ValueError
-        The name is taken; no worker has the memory for it; or the checkpoint is damaged, or one of
-        another array.
+        The name is taken; no worker has the memory for it; the checkpoint is damaged, or one of
+        another array; or the client is closed.
     TypeError
-        `dtype` has objects or text of varied length.
+        `dtype` has objects or text of varied length; or `client` is none.
 
     See Also
     --------
@@ -85,11 +86,13 @@ def create(
     >>> x[3] += 1  # doctest: +SKIP
     >>> x.update(lambda raw: raw.sort(axis=0))  # doctest: +SKIP
     """
+    check_client(client)
 
     async def made() -> DistributedArray:
         entry = await making.create(client, shape, dtype, name, checkpoint, every, shards, worker)
         return DistributedArray(client, entry)
 
+    made.__qualname__ = "create"  # what Python says was never awaited
     return client.sync(made)  # type: ignore[no-untyped-call]
 
 
@@ -108,10 +111,12 @@ def attach(client: Client, name: str) -> Any:
     OwnerLost
         There was one, and its owner is lost.
     """
+    check_client(client)
 
     async def found() -> DistributedArray:
         return DistributedArray(client, await making.find(client, name))
 
+    found.__qualname__ = "attach"  # what Python says was never awaited
     return client.sync(found)  # type: ignore[no-untyped-call]
 
 
@@ -128,11 +133,13 @@ def delete(client: Client, name: str) -> Any:
     LookupError
         There is none.
     """
+    check_client(client)
 
     async def deleted() -> None:
         entry = await making.find(client, name, lost=True)
         (await DistributedArray(client, entry)._delete(())).unwrap()
 
+    deleted.__qualname__ = "delete"  # what Python says was never awaited
     return client.sync(deleted)  # type: ignore[no-untyped-call]
 
 

@@ -100,12 +100,12 @@ def scheduler(pipe, port=0):
     asyncio.run(main())
 
 
-def worker(pipe, address, name):
+def worker(pipe, address, name, port=0):
     """Be a worker without a nanny, which says its address."""
     from distributed import Worker
 
     async def main():
-        async with Worker(address, name=name, nthreads=2, host="127.0.0.1") as worker:
+        async with Worker(address, name=name, nthreads=2, host="127.0.0.1", port=port) as worker:
             pipe.send(worker.address)
             await worker.finished()
 

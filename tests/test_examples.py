@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from extras import MODULES
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 FILES, SAMPLE, PIECE = 30, 20_000, 4000
 SMALL = ["--threads", "2", "--files", str(FILES), "--sample", str(SAMPLE)]
@@ -301,7 +303,7 @@ def test_processes_ends_with_exit_code_1_when_a_count_is_wrong(monkeypatch, caps
 
 
 needs_dask = pytest.mark.skipif(
-    importlib.util.find_spec("distributed") is None, reason="distributed is not installed"
+    "lockedarray.distributed" not in MODULES, reason="distributed is not installed"
 )
 
 

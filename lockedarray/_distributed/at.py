@@ -6,21 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from lockedarray._array.at import CompareExchangeResult, _NoValue  # type: ignore[attr-defined]
+from lockedarray._distributed.refusals import SIGNS, awaited
 from lockedarray._distributed.wire import pack_function
 
 __all__ = ["CompareExchangeResult", "DistributedAt", "DistributedAtIndex"]
 
-_REMEDIES = {
-    "__iadd__": "await x.at[i].add(v)",
-    "__isub__": "await x.at[i].subtract(v)",
-    "__imul__": "await x.at[i].multiply(v)",
-    "__itruediv__": "await x.at[i].divide(v)",
-    "__ipow__": "await x.at[i].power(v)",
-}
-_IN_PLACE = (
-    *_REMEDIES,
-    *"__ifloordiv__ __imod__ __iand__ __ior__ __ixor__ __ilshift__ __irshift__".split(),
-)
+_IN_PLACE = "iadd isub imul itruediv ifloordiv imod ipow iand ior ixor ilshift irshift".split()
 
 
 class DistributedAt(_NoValue):
@@ -136,17 +127,16 @@ class DistributedAtIndex(_NoValue):
 
 def _augmented(name: str) -> Callable[[DistributedAtIndex, Any], DistributedAtIndex]:
     def assign(self: DistributedAtIndex, value: Any) -> DistributedAtIndex:
-        remedy = _REMEDIES.get(name, "await x.at[i].apply(function)")
-        self._array._refuse_statement("x.at[i] op= v", remedy)
-        self._ask(name, value)
+        self._array._refuse_statement(f"x.at[i] {SIGNS[name]} v", awaited(name, "i"))
+        self._ask(f"__{name}__", value)
         self._updated = True
         return self
 
-    assign.__name__ = name
-    assign.__qualname__ = f"DistributedAtIndex.{name}"
+    assign.__name__ = f"__{name}__"
+    assign.__qualname__ = f"DistributedAtIndex.__{name}__"
     assign.__doc__ = "``x.at[i]``, updated by the owner as one atomic step."
     return assign
 
 
 for _name in _IN_PLACE:
-    setattr(DistributedAtIndex, _name, _augmented(_name))
+    setattr(DistributedAtIndex, f"__{_name}__", _augmented(_name))

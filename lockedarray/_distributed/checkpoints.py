@@ -491,8 +491,9 @@ def _is_damaged(file: str, how: str) -> ValueError:
 
 def _check(file: str, what: str, there: object, expected: object) -> None:
     if expected is not None and there != expected:
+        asked = repr(expected).replace("None", "n")  # an axis of any length
         raise ValueError(
-            f"the checkpoint {file!r} is of an array with {what} {there!r}, not {expected!r}: use "
+            f"the checkpoint {file!r} is of an array with {what} {there!r}, not {asked}: use "
             "another path, or move the file away"
         )
 

@@ -9,6 +9,7 @@ __all__ = [
     "lease_is_over",
     "owner_was_lost",
     "raised_no_exception",
+    "reply_is_gone",
     "session_is_forgotten",
     "waits_for_itself",
     "would_move",
@@ -55,6 +56,14 @@ def session_is_forgotten(name: str) -> OwnerLost:
     )
 
 
+def reply_is_gone(name: str) -> OwnerLost:
+    """Return the error of a call that was carried out, long ago."""
+    return OwnerLost(
+        f"the array {name!r}: this call was carried out, once, but what it returned is not there "
+        "any more: this process was away for too long"
+    )
+
+
 def lease_is_over(name: str, seconds: float) -> LeaseExpired:
     """Return the error of a lease that ends too late."""
     return LeaseExpired(
@@ -67,8 +76,10 @@ def lease_is_over(name: str, seconds: float) -> LeaseExpired:
 def waits_for_itself(name: str) -> DeadlockError:
     """Return the error of a wait for a region that the caller itself has."""
     return DeadlockError(
-        f"the array {name!r}: this would wait for a region that 'with x.write(...)' or 'with "
-        "x.read(...)' around it has: use what the guard yields (raw), or end it before"
+        f"the array {name!r}: this would wait for a region that it is called under: of a guard, "
+        "'with x.write(...)' or 'with x.read(...)', or of the function that x.update(...) or "
+        "another method was given. Use the plain array that the guard yields, or that the "
+        "function gets, or call this after it"
     )
 
 

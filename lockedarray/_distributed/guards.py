@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from contextlib import suppress
 from types import TracebackType
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray._distributed.arguments import checked_lease, checked_timeout
 from lockedarray._distributed.errors import lease_is_over
 from lockedarray._distributed.held import held
 from lockedarray._distributed.wire import Outcome
@@ -30,8 +30,8 @@ class LeaseGuard:
         self._array = array
         self._region = region
         self._write = write
-        self._lease = _checked_seconds(lease)
-        self._timeout = timeout
+        self._lease = checked_lease(lease)
+        self._timeout = checked_timeout(timeout)
         self._token: str | None = None  # of the lease that it has, or waits for
         self._block: int | None = None  # whose owner was asked for it
         self._raw: np.ndarray | None = None
@@ -43,16 +43,14 @@ class LeaseGuard:
     # -- with ... ----------------------------------------------------------------------------------
 
     def __enter__(self) -> np.ndarray:
-        client: Any = self._array.client
-        if client.asynchronous:
+        if self._array.client.asynchronous:
             raise TypeError(f"the client is asynchronous: write 'async with {self._called()}'")
         token = self._begin()
         try:
-            outcome = client.sync(self._acquire, token, held.get())
+            return self._entered(self._array._wait(self._acquire, token, held.get()))
         except BaseException:  # KeyboardInterrupt, too: nobody is to wait for a lease of nobody's
             self._abandon()
             raise
-        return self._entered(outcome)
 
     def __exit__(
         self,
@@ -60,10 +58,9 @@ class LeaseGuard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        client: Any = self._array.client
-        self._leave()
         try:
-            outcome = client.sync(self._finish, error is None, held.get())
+            self._leave()
+            outcome = self._array._wait(self._finish, error is None, held.get())
         except BaseException as failure:
             self._abandon()
             if error is not None and isinstance(failure, Exception):
@@ -78,11 +75,10 @@ class LeaseGuard:
             raise TypeError(f"the client is not asynchronous: write 'with {self._called()}'")
         token = self._begin()
         try:
-            outcome = await self._acquire(token, held.get())
+            return self._entered(await self._acquire(token, held.get()))
         except BaseException:
             self._abandon()
             raise
-        return self._entered(outcome)
 
     async def __aexit__(
         self,
@@ -90,8 +86,8 @@ class LeaseGuard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave()
         try:
+            self._leave()
             outcome = await self._finish(error is None, held.get())
         except BaseException as failure:
             self._abandon()
@@ -119,10 +115,16 @@ class LeaseGuard:
         array = self._array
         array._check_transfer(self._called(), self._region)
         block, region = await array._block_of(tokens, self._region, self._called())
+        # In this order, and in the other one in `_abandon`: one of the two sees the other.
         self._block = block
-        return await array._call(
+        if self._token != token:
+            return Outcome(lease_is_over(array.name, self._lease), None)
+        outcome: Outcome = await array._call(
             block, tokens, "lease", token, region, self._write, self._lease, timeout=self._timeout
         )
+        if self._token != token:
+            await array._call(block, (), "end", token)
+        return outcome
 
     def _entered(self, outcome: Outcome) -> np.ndarray:
         if outcome.error is not None:  # then there is no lease
@@ -160,27 +162,17 @@ class LeaseGuard:
 
     def _abandon(self) -> None:
         """End the lease, whatever has become of it, without waiting for an answer."""
-        token, block = self._token, self._block
-        self._token = self._raw = None
-        if block is None:  # nobody was asked
+        self._leave()
+        token, self._token = self._token, None
+        self._raw = None
+        block = self._block
+        if token is None or block is None:  # there is no lease, or nobody was asked yet
             return
 
         async def end() -> None:
             with suppress(Exception):  # a lease ends by itself, too
                 await self._array._call(block, (), "end", token)
 
-        loop: Any = self._array.client.loop
         with suppress(RuntimeError):  # the client is closed
+            loop: Any = self._array.client.loop
             loop.add_callback(end)
-
-
-def _checked_seconds(lease: float) -> float:
-    if isinstance(lease, (bool, str, bytes)):
-        raise TypeError(f"lease must be a number of seconds, not {lease!r}")
-    try:
-        seconds = float(lease)
-    except TypeError:
-        raise TypeError(f"lease must be a number of seconds, not {lease!r}") from None
-    if not math.isfinite(seconds) or seconds <= 0:
-        raise ValueError(f"lease must be finite and above 0 (seconds), not {lease!r}")
-    return seconds

@@ -8,7 +8,6 @@ arrives with the token of a lease that has ended changes nothing.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,10 +15,13 @@ from typing import Any
 import numpy as np
 
 from lockedarray._cores import locks_regions
+from lockedarray._distributed.clock import now
 from lockedarray._distributed.errors import lease_is_over, waits_for_itself
 from lockedarray._distributed.wire import Message
 
 __all__ = ["Lease", "Leases"]
+
+_STEP = 1.0  # seconds
 
 
 class Lease:
@@ -34,6 +36,10 @@ class Lease:
         self.task: asyncio.Task[None] | None = None
         self.commit: Callable[[np.ndarray], Awaitable[Any]] | None = None
         self.committed: asyncio.Future[Any] | None = None
+
+    def is_over(self) -> bool:
+        """Whether it was committed or ended, or its time is over."""
+        return self.ended.is_set() or now() >= self.deadline
 
 
 class Leases:
@@ -52,6 +58,20 @@ class Leases:
             if region is not None and (write or region[1]) and _overlap(region[0], memory):
                 raise waits_for_itself(self._name)
 
+    def has_for_reading(self, held: tuple[str, ...], memory: np.ndarray) -> bool:
+        """Whether the caller has a lease of all of `memory`, as far as that is easily told."""
+        low, high = np.lib.array_utils.byte_bounds(memory)
+        for token in held:
+            region = self._regions.get(token)
+            lease = self._leases.get(token)
+            if region is None or lease is None or lease.write or lease.is_over():
+                continue
+            begin, end = np.lib.array_utils.byte_bounds(region[0])
+            is_whole = region[0].flags.c_contiguous or region[0].flags.f_contiguous
+            if is_whole and begin <= low and high <= end:
+                return True
+        return False
+
     def enter(self, token: str, memory: np.ndarray, write: bool) -> None:
         """Note a region that the code under `token` has."""
         self._regions[token] = (memory, write)
@@ -61,16 +81,21 @@ class Leases:
         self._regions.pop(token, None)
 
     async def grant(
-        self, lease: Lease, guard: Any, read: Callable[[np.ndarray], Awaitable[Message]]
+        self,
+        lease: Lease,
+        guard: Any,
+        read: Callable[[np.ndarray], Awaitable[Message]],
     ) -> Message:
         """Wait for the region, and return what `read` makes of it; the lease begins then."""
         if lease.token in self._given_up:
             raise lease_is_over(self._name, lease.seconds)
         granted: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._leases[lease.token] = lease
-        # Who waits for the region is told this name.
+        # Who waits for the region is told this name: "lease of client ..., for 30 s".
+        task = asyncio.current_task()
+        called = "lease" if task is None else task.get_name()
         lease.task = asyncio.create_task(
-            self._live(lease, guard, read, granted), name=f"lease of {lease.seconds:g} s"
+            self._live(lease, guard, read, granted), name=f"{called}, for {lease.seconds:g} s"
         )
         awaited: set[asyncio.Future[Any]] = {granted, lease.task}
         await asyncio.wait(awaited, return_when=asyncio.FIRST_COMPLETED)
@@ -90,14 +115,16 @@ class Leases:
             async with guard as raw:
                 self.enter(lease.token, raw, lease.write)
                 data = await read(raw)
-                lease.deadline = time.monotonic() + lease.seconds
+                lease.deadline = now() + lease.seconds
                 if not granted.done():
                     granted.set_result(data)
                 del data
-                try:
-                    await asyncio.wait_for(lease.ended.wait(), lease.seconds)
-                except TimeoutError:
-                    pass
+                # In steps, as the event loop's clock stands still while the machine sleeps.
+                while not lease.ended.is_set() and (left := lease.deadline - now()) > 0:
+                    try:
+                        await asyncio.wait_for(lease.ended.wait(), min(left, _STEP))
+                    except TimeoutError:
+                        pass
                 # What has been asked for in time is done before the region is given to others.
                 if lease.commit is not None and lease.committed is not None:
                     try:
@@ -130,7 +157,7 @@ class Leases:
             It is over; `write` was not called.
         """
         lease = self._leases.get(token)
-        if lease is None or lease.ended.is_set() or time.monotonic() >= lease.deadline:
+        if lease is None or lease.is_over():
             raise lease_is_over(self._name, seconds)
         lease.commit = write
         lease.committed = asyncio.get_running_loop().create_future()
@@ -144,7 +171,7 @@ class Leases:
             self._given_up.append(token)
             return False
         self.leave(token)
-        is_there = not lease.ended.is_set() and time.monotonic() < lease.deadline
+        is_there = not lease.is_over()
         if lease.deadline == float("inf") and lease.task is not None:
             lease.task.cancel()  # it waits for the region
         lease.ended.set()

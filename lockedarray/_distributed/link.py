@@ -8,6 +8,7 @@ it has carried it out.  When it is not, nobody can say what has become of the ca
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 import weakref
@@ -19,9 +20,16 @@ from distributed import Client
 from distributed.actor import ProxyRPC
 from distributed.protocol.serialize import to_serialize
 
-from lockedarray._distributed.errors import OwnerLost, owner_was_lost
+from lockedarray._distributed.clock import now
+from lockedarray._distributed.errors import (
+    OwnerLost,
+    owner_was_lost,
+    reply_is_gone,
+    session_is_forgotten,
+)
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.operations import READS
+from lockedarray._distributed.owner import LANE_UNKNOWN, REQUEST_GONE
 from lockedarray._distributed.wire import CHUNK, Message, Outcome, chunks, pack, unpack
 
 __all__ = ["Link", "link_to"]
@@ -31,15 +39,27 @@ _LOOKED_EVERY = 2.0  # seconds between such questions
 _ASKED_AGAIN = 30.0  # seconds that a call waits at the owner for a change, until it is sent anew
 _PARTS_AT_ONCE = 3  # of a message that is larger than a chunk
 _SCHEDULER_AWAY = 10.0  # seconds until it counts as lost
+_LANE_KEPT = 1800.0  # seconds without a call: owners know lanes for longer
+_LARGE = 64_000  # bytes of a reply that the owner is told to forget when it has arrived
 _FIRST_PAUSE, _LAST_PAUSE = 0.05, 1.0  # seconds between two sendings
 
 
 class _Lane:
-    __slots__ = ("name", "number")
+    __slots__ = ("name", "number", "used")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.number = 0
+        self.used = now()
+
+
+class _Attempts:
+    """How often a call was sent."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Link:
@@ -54,7 +74,9 @@ class Link:
         self._generation = generation
         self._key = key
         self._address = address
+        self._caller = f"client {client.id}"
         self._idle: list[_Lane] = []
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def call(
         self,
@@ -95,43 +117,118 @@ class Link:
             return Outcome(error, None)
 
     async def _deliver(self, kind: str, message: Message, held: tuple[str, ...]) -> Message:
-        if kind in READS and len(message) <= CHUNK:
-            return await self._received(await self._send("call", None, 0, message, held))
-        sent: Message | str = message
-        if len(message) > CHUNK:
-            sent = f"call-{secrets.token_hex(16)}"
-            await _several(
-                self._send("put", sent, offset, len(message), part)
-                for offset, part in chunks(message)
-            )
-        lane = self._idle.pop() if self._idle else _Lane(await self._send("open"))
+        is_read = kind in READS
+        while True:
+            sent: Message | str = message
+            token = f"reply-{secrets.token_hex(16)}"
+            try:
+                if len(message) > CHUNK:
+                    sent = f"call-{token}"
+                    await _several(
+                        self._send("put", sent, offset, len(message), part)
+                        for offset, part in chunks(message)
+                    )
+                if is_read:
+                    reply = await self._received(
+                        await self._send("call", None, 0, sent, held, self._caller, token)
+                    )
+                else:
+                    reply = await self._deliver_once(sent, held, token)
+            except asyncio.CancelledError:  # what nobody waits for is not to be kept
+                self._tell("drop", token)
+                if sent is not message:
+                    self._tell("drop", sent)
+                raise
+            if reply is not None:
+                return reply
+            # It was not carried out, or may be again.
+
+    async def _deliver_once(
+        self, sent: Message | str, held: tuple[str, ...], token: str
+    ) -> Message | None:
+        """Return the reply of a call that is carried out once; None if it was not carried out."""
+        lane = await self._free_lane()
         lane.number += 1
-        answer = await self._send("call", lane.name, lane.number, sent, held, underway=True)
-        reply = await self._received(answer)
-        self._idle.append(lane)  # one whose answer was not waited for is not used again
+        try:
+            attempts = _Attempts()
+            answer = await self._send(
+                "call", lane.name, lane.number, sent, held, self._caller, token,
+                underway=True, attempts=attempts,
+            )  # fmt: skip
+            if answer[-1] == LANE_UNKNOWN:  # it is never used again
+                if attempts.count > 1:  # the one before may have arrived while it was known
+                    raise session_is_forgotten(self._name)
+                return None
+            reply = await self._received(answer)
+        except asyncio.CancelledError:
+            self._tell("leave", lane.name)
+            raise
+        if reply is None and answer[-1] != REQUEST_GONE:
+            raise reply_is_gone(self._name)
+        if answer[-1] > _LARGE:
+            self._tell("arrived", lane.name, lane.number)
+        lane.used = now()
+        self._idle.append(lane)
         return reply
 
-    async def _received(self, answer: Any) -> Message:
+    async def _free_lane(self) -> _Lane:
+        """Return a lane in which no call is under way, and that the owner is sure to know."""
+        while self._idle:
+            lane = self._idle.pop()
+            if now() - lane.used < _LANE_KEPT:
+                return lane
+        return _Lane(await self._send("open"))
+
+    def _tell(self, function: str, *arguments: Any) -> None:
+        """Call a method of the owner, once; whether it hears of it does not matter."""
+
+        async def tell() -> None:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._execute(function, arguments), _SCHEDULER_AWAY)
+
+        task = asyncio.ensure_future(tell())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _received(self, answer: Any) -> Message | None:
+        """Return the reply; None if the owner does not have it, or has it no more."""
         shape, reply, token, nbytes = answer
+        if nbytes < 0:
+            return None
         if shape is not None:
             self.shape = shape
         if reply is not None:
             return reply
         received = np.empty(nbytes, np.uint8)
 
+        is_there = True
+
         async def take(offset: int) -> None:
-            received[offset : offset + CHUNK] = await self._send("take", token, offset)
+            nonlocal is_there
+            part = await self._send("take", token, offset)
+            if part is None:
+                is_there = False
+            else:
+                received[offset : offset + CHUNK] = part
 
         await _several(take(offset) for offset in range(0, nbytes, CHUNK))
-        await self._send("drop", token)
-        return received.data
+        self._tell("drop", token)
+        return received.data if is_there else None
 
-    async def _send(self, function: str, *arguments: Any, underway: bool = False) -> Any:
+    async def _send(
+        self,
+        function: str,
+        *arguments: Any,
+        underway: bool = False,
+        attempts: _Attempts | None = None,
+    ) -> Any:
         """Call a method of the owner until it has answered, or is lost."""
+        attempts = attempts or _Attempts()
         pause = _FIRST_PAUSE
         look = _FIRST_LOOK
         refused = 0
         while True:
+            attempts.count += 1
             answer = asyncio.ensure_future(self._execute(function, arguments))
             try:
                 while not answer.done():
@@ -201,14 +298,17 @@ class Link:
                 raise self._lost(
                     "nobody has it: it was deleted, or the scheduler is a new one", underway
                 )
-            # A new scheduler counts generations anew.
-            if found["generation"] != self._generation or self._address not in found["addresses"]:
+            if self._key not in found["keys"]:
                 where = ", ".join(found["addresses"])
                 why = f"it was made anew, as generation {found['generation']} on {where}"
                 raise self._lost(why, underway)
             if not found["is_alive"]:
                 raise self._lost(f"the worker at {self._address} is gone", underway)
             return
+
+    def is_before(self, entry: Any) -> bool:
+        """Whether it is to an array of that name that was made before."""
+        return self._name == entry.name and self._generation < entry.generation
 
     def _lost(self, why: str, underway: bool) -> OwnerLost:
         return owner_was_lost(self._name, self._generation, why, underway)
@@ -219,20 +319,18 @@ async def _several(sendings: Iterator[Coroutine[Any, Any, Any]]) -> None:
     underway: set[asyncio.Task[Any]] = set()
     try:
         for sending in sendings:
+            underway.add(asyncio.ensure_future(sending))
             if len(underway) >= _PARTS_AT_ONCE:
                 done, underway = await asyncio.wait(underway, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
-            underway.add(asyncio.ensure_future(sending))
         await asyncio.gather(*underway)
     finally:
         for task in underway:
             task.cancel()
 
 
-_links: weakref.WeakKeyDictionary[Client, dict[tuple[str, int, str], Link]] = (
-    weakref.WeakKeyDictionary()
-)
+_links: weakref.WeakKeyDictionary[Client, dict[str, Link]] = weakref.WeakKeyDictionary()
 
 
 def link_to(client: Client, entry: Any, block: int) -> Link:
@@ -242,10 +340,8 @@ def link_to(client: Client, entry: Any, block: int) -> Link:
     """
     links = _links.setdefault(client, {})
     key, address = entry.keys[block], entry.addresses[block]
-    wanted = (key, entry.generation, address)  # a new scheduler counts generations anew
-    if wanted not in links:
-        for old in [old for old in links if old[0].rsplit("-", 2)[0] == key.rsplit("-", 2)[0]]:
-            if old[1] < entry.generation:
-                del links[old]
-        links[wanted] = Link(client, entry.name, entry.generation, key, address)
-    return links[wanted]
+    if key not in links:
+        for old in [old for old, link in links.items() if link.is_before(entry)]:
+            del links[old]
+        links[key] = Link(client, entry.name, entry.generation, key, address)
+    return links[key]

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import operator
 import os
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from distributed import worker_client
+from distributed.worker import thread_state  # type: ignore[attr-defined]
 
 from lockedarray._distributed.errors import NewerCheckpoint, owner_was_lost
+from lockedarray._distributed.link import link_to
 from lockedarray._distributed.owner import Owner
-from lockedarray._distributed.registry import RegistryPlugin, keys_of
+from lockedarray._distributed.registry import RegistryPlugin
 from lockedarray._distributed.wire import dtype_from_wire, dtype_to_wire
 
-__all__ = ["Entry", "create", "ensure_registry", "find"]
+__all__ = ["Entry", "beside_tasks", "create", "delete", "ensure_registry", "find"]
 
 _LOOK = 2.0
 """Seconds between two looks whether the workers that make an array are still there."""
+
+_ANSWERED_WITHIN = 2.0
+"""Seconds that an owner may take to say that it is there, or that it has ended."""
+
+_NOTICED_WITHIN = 10.0
+"""Seconds that a scheduler may take to notice that a worker is gone."""
+
+_SCHEDULER_AWAY = 10.0
+"""Seconds until a scheduler that does not answer counts as lost."""
+
+_PRIORITY = 1_000_000
+"""An owner takes the first thread that is free: it needs it for a moment."""
 
 _TRIES = 10
 """How often an array is made anew because its checkpoint is of a newer generation."""
@@ -116,6 +132,46 @@ async def find(client: Any, name: str, lost: bool = False) -> Entry:
     return _entry(
         name, found["generation"], found["keys"], found["addresses"], found["description"]
     )
+
+
+async def delete(client: Any, entry: Entry) -> None:
+    """Free the name, then have the owners end what others wait for; one that is lost is not asked.
+
+    Of an array that is deleted already, or made anew by others, nothing is changed.
+
+    Raises
+    ------
+    OwnerLost
+        The scheduler does not answer.
+    """
+    deleted = client.scheduler.lockedarray_delete(
+        name=entry.name, generation=entry.generation, key=entry.keys[0]
+    )
+    try:
+        await asyncio.wait_for(deleted, _SCHEDULER_AWAY)
+    except OSError as error:
+        why = "the scheduler does not answer"
+        raise owner_was_lost(entry.name, entry.generation, why, underway=True) from error
+    closing = {
+        asyncio.ensure_future(link_to(client, entry, block).call("close"))
+        for block in range(len(entry.keys))
+    }
+    _, underway = await asyncio.wait(closing, timeout=_ANSWERED_WITHIN)
+    for task in underway:
+        task.cancel()
+
+
+@contextlib.contextmanager
+def beside_tasks() -> Iterator[None]:
+    """Give up the thread that a Dask task runs in, if this is one, while it waits in the block.
+
+    An owner is made by a thread of its worker, which may have no other one.
+    """
+    if not hasattr(thread_state, "start_time"):
+        yield
+        return
+    with worker_client():  # type: ignore[no-untyped-call]
+        yield
 
 
 def _entry(
@@ -313,8 +369,8 @@ async def _create(client: Any, plan: _Plan, at_least: int, owner: type) -> Entry
     try:
         reserved = await _reserve(client, plan, at_least, creator)
         generation, addresses = reserved["generation"], reserved["workers"]
-        keys = keys_of(plan.name, generation, plan.shards)
-        futures = _submit(client, plan, owner, generation, addresses)
+        keys = reserved["keys"]
+        futures = _submit(client, plan, owner, generation, keys, addresses)
         await _made(client, plan, creator, futures, reserved["seconds"])
         is_registered = await client.scheduler.lockedarray_register(
             name=plan.name,
@@ -335,6 +391,7 @@ async def _create(client: Any, plan: _Plan, at_least: int, owner: type) -> Entry
 
 
 async def _reserve(client: Any, plan: _Plan, at_least: int, creator: str) -> dict[str, Any]:
+    noticed_until = asyncio.get_running_loop().time() + _NOTICED_WITHIN
     while True:
         answer = await client.scheduler.lockedarray_reserve(
             name=plan.name,
@@ -348,8 +405,14 @@ async def _reserve(client: Any, plan: _Plan, at_least: int, creator: str) -> dic
         if answer["status"] == "reserved":
             return answer
         if answer["status"] == "taken":
+            # A worker that was killed just now: the scheduler will know.
+            silent = await _silent(client, answer["owners"])
+            if silent is not None and asyncio.get_running_loop().time() < noticed_until:
+                await asyncio.sleep(0.1)
+                continue
+            why = answer["why"] if silent is None else f"{answer['why']}, which does not answer"
             raise ValueError(
-                f"the name {plan.name!r} is taken: {answer['why']}. Attach that array, delete it, "
+                f"the name {plan.name!r} is taken: {why}. Attach that array, delete it, "
                 "or choose another name"
             )
         if answer["status"] == "refused":
@@ -358,12 +421,32 @@ async def _reserve(client: Any, plan: _Plan, at_least: int, creator: str) -> dic
         await asyncio.sleep(answer["seconds"] + 0.01)
 
 
+async def _silent(client: Any, owners: Sequence[Sequence[str]]) -> str | None:
+    """Return the address of an owner that does not answer; None: all do."""
+
+    async def ask(key: str, address: str) -> str | None:
+        message = {"op": "actor_execute", "function": "rows", "actor": key}
+        asked = client.scheduler.proxy(worker=address, msg={**message, "args": [], "kwargs": {}})
+        try:
+            answer = await asyncio.wait_for(asked, _ANSWERED_WITHIN)
+        except Exception:  # of the connection, or that there is no such actor there
+            return address
+        return None if answer["status"] == "OK" else address
+
+    found = await asyncio.gather(*(ask(key, address) for key, address in owners))
+    return next((address for address in found if address is not None), None)
+
+
 def _submit(
-    client: Any, plan: _Plan, owner: type, generation: int, addresses: Sequence[str]
+    client: Any,
+    plan: _Plan,
+    owner: type,
+    generation: int,
+    keys: Sequence[str],
+    addresses: Sequence[str],
 ) -> list[Any]:
     """Have the workers make the owners."""
     dtype = dtype_to_wire(plan.dtype)
-    keys = keys_of(plan.name, generation, plan.shards)
     blocks = zip(keys, addresses, plan.shapes, plan.starts, strict=True)
     return [
         client.submit(
@@ -383,6 +466,7 @@ def _submit(
             key=key,
             pure=False,
             retries=0,
+            priority=_PRIORITY,
         )
         for block, (key, address, shape, start) in enumerate(blocks)
     ]
@@ -390,7 +474,8 @@ def _submit(
 
 async def _made(client: Any, plan: _Plan, creator: str, futures: list[Any], seconds: float) -> None:
     """Wait until all owners are there; the first that fails raises its error."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    # A little earlier than the registry, which does not know why it takes so long.
+    deadline = asyncio.get_running_loop().time() + seconds - _LOOK
     underway = {asyncio.ensure_future(future.exception()) for future in futures}
     try:
         while underway:
@@ -402,13 +487,17 @@ async def _made(client: Any, plan: _Plan, creator: str, futures: list[Any], seco
                     raise _told(error)
             if done:
                 continue
+            if asyncio.get_running_loop().time() > deadline:
+                raise _not_made(
+                    plan,
+                    f"not within {seconds:.0f} s. Are all threads of the workers busy? An owner "
+                    "needs one for a moment: have tasks that run for long give theirs up while "
+                    "they wait (distributed.secede(), or 'with distributed.worker_client()'), "
+                    "create the array before they begin, or give the workers more threads",
+                )
             why = await client.scheduler.lockedarray_check(name=plan.name, creator=creator)
             if why is not None:
                 raise _not_made(plan, why)
-            if asyncio.get_running_loop().time() > deadline:
-                raise _not_made(
-                    plan, f"not within {seconds:.0f} s; are all threads of the workers busy?"
-                )
     finally:
         for task in underway:
             task.cancel()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import math
 import operator
 import secrets
@@ -26,6 +27,7 @@ from lockedarray._distributed.errors import raised_no_exception
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.leases import Lease, Leases
 from lockedarray._distributed.wire import Message, Outcome, pack, pack_error, unpack
+from lockedarray._errors import DeadlockError
 
 __all__ = ["READS", "Operations"]
 
@@ -33,7 +35,12 @@ READS = frozenset({"describe", "get", "snapshot", "wait_for"})
 """The kinds that may be done again, as they change nothing."""
 
 _LARGE = 2**20  # bytes: copied in a thread, not in the loop
-_THREADS = 64
+_THREADS = 1000  # at most: functions may wait for calls that want another one each
+_TRIES = 3  # to have a region that is still where it was
+_UPDATE = "update-"  # how the tokens of updates that run begin
+_WITHIN_UPDATE = 30.0
+"""Seconds that calls of an update's function wait for a lock, if they do not say how long: two
+updates that wait for each other's array would else do so for ever, as nobody sees both."""
 
 
 class Operations:
@@ -50,6 +57,7 @@ class Operations:
         self.array = array
         self.leases = Leases(name)
         self.version = 0  # how many writes have ended
+        self._moved = 0  # how often rows were appended or removed
         self._changed: asyncio.Future[None] | None = None
         self._performing: set[asyncio.Task[Any]] = set()
         self._threads = ThreadPoolExecutor(_THREADS, "lockedarray")
@@ -71,10 +79,13 @@ class Operations:
                     f"no operation {kind!r}: are the versions of lockedarray the same?"
                 )
             return await action(*arguments, held=held, **named)
-        except asyncio.CancelledError:
-            raise
+        except Exception as error:
+            return pack_error(_in_our_words(error))
         except BaseException as error:
-            return pack_error(error)
+            if isinstance(error, asyncio.CancelledError) and task.cancelling():
+                raise
+            # Of an operand's own methods: it is not to end the process, here or at the caller's.
+            return pack_error(raised_no_exception(error))
         finally:
             self._performing.discard(task)
 
@@ -89,17 +100,45 @@ class Operations:
 
     @asynccontextmanager
     async def _locked(
-        self, region: LockedArray, write: bool, timeout: float | None, held: tuple[str, ...]
+        self,
+        find: Callable[[], LockedArray],
+        write: bool,
+        timeout: float | None,
+        held: tuple[str, ...],
     ) -> AsyncIterator[np.ndarray]:
-        """Have a region, and yield it as a plain array."""
-        self.leases.check(held, np.asarray(region), write)
-        guard = region.write(timeout=timeout) if write else region.read(timeout=timeout)
-        try:
-            async with guard as raw:
-                yield raw
-        finally:
-            if write:
-                self._tell_changed()
+        """Have the region that `find` returns, and yield it as a plain array.
+
+        A view goes on showing rows that were removed, and shows none that were appended: if that
+        has happened to the array while the lock was waited for, the region is looked for again.
+        """
+        deadline = _deadline(timeout, held)
+        for attempt in itertools.count():
+            moved = self._moved
+            region = find()
+            memory = np.asarray(region)
+            if not memory.nbytes and region is not self.array and not (write and region.frozen):
+                yield np.empty(memory.shape, memory.dtype)  # a hold of nothing keeps `append` out
+                return
+            if not write and memory.nbytes < _LARGE and self.leases.has_for_reading(held, memory):
+                # To ask again would be to wait behind the writers that wait for the lease to end.
+                yield memory
+                return
+            self.leases.check(held, memory, write)
+            # Whoever has had bad luck a few times takes all of it, which nobody can move then.
+            wanted = region if attempt < _TRIES else self.array
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                async with _guard(wanted, write, left) as raw:
+                    if wanted is region and (region is self.array or self._moved == moved):
+                        yield raw
+                        return
+                    if wanted is not region:
+                        async with _guard(find(), write, None) as raw:
+                            yield raw
+                            return
+            finally:
+                if write:
+                    self._tell_changed()
 
     def _tell_changed(self) -> None:
         self.version += 1
@@ -199,12 +238,12 @@ class Operations:
     # -- operations --------------------------------------------------------------------------------
 
     async def _describe(self, *, held: tuple[str, ...], timeout: float | None = None) -> Message:
-        return pack(Outcome(None, {"frozen": bool(self.array.frozen)}))
+        return pack(Outcome(None, {"frozen": bool(self.array.frozen), "shape": self.array.shape}))
 
     async def _get(
         self, index: Any, *, held: tuple[str, ...], timeout: float | None = None
     ) -> Message:
-        async with self._locked(self._region(index), False, timeout, held) as raw:
+        async with self._locked(lambda: self._region(index), False, timeout, held) as raw:
             if self._is_basic(index):
                 found = self._selected(raw, index)
                 return await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, found))
@@ -212,13 +251,13 @@ class Operations:
             return await self._maybe_in_thread(np.asarray(found).nbytes, pack, Outcome(None, found))
 
     async def _snapshot(self, *, held: tuple[str, ...], timeout: float | None = None) -> Message:
-        async with self._locked(self.array, False, timeout, held) as raw:
+        async with self._locked(lambda: self.array, False, timeout, held) as raw:
             return await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, raw))
 
     async def _set(
         self, index: Any, value: Any, *, held: tuple[str, ...], timeout: float | None = None
     ) -> Message:
-        async with self._locked(self._region(index), True, timeout, held) as raw:
+        async with self._locked(lambda: self._region(index), True, timeout, held) as raw:
             if self._is_basic(index):
                 await self._maybe_in_thread(raw.nbytes, raw.__setitem__, (), value)
             else:
@@ -236,7 +275,7 @@ class Operations:
         timeout: float | None = None,
     ) -> Message:
         function = getattr(operator, name)
-        async with self._locked(self._region(index), True, timeout, held) as raw:
+        async with self._locked(lambda: self._region(index), True, timeout, held) as raw:
             if not self._is_basic(index):
                 part, within = self._part(index)
                 part[within] = function(np.asarray(part)[within], operand)
@@ -256,7 +295,7 @@ class Operations:
         timeout: float | None = None,
     ) -> Message:
         write = method != "get"
-        async with self._locked(self._region(index), write, timeout, held):
+        async with self._locked(lambda: self._region(index), write, timeout, held):
             if method == "apply":
                 return await self._apply(index, *operands)
             part, within = self._part(index)
@@ -285,13 +324,14 @@ class Operations:
         held: tuple[str, ...],
         timeout: float | None = None,
     ) -> Message:
-        async with self._locked(self._basic_region(region), True, timeout, held) as raw:
+        async with self._locked(lambda: self._basic_region(region), True, timeout, held) as raw:
 
             def updated() -> Message:
                 before = raw.copy()
                 try:
-                    # The result is bytes before the lock is let go: it may be a view.
-                    return pack(Outcome(None, unpack(function)(raw)))
+                    # The result is bytes before the lock is let go: it may be a view.  And what the
+                    # function does to its view's shape is not done to the one it is restored by.
+                    return pack(Outcome(None, unpack(function)(raw[...])))
                 except BaseException:
                     raw[...] = before
                     raise
@@ -306,15 +346,36 @@ class Operations:
     async def _append(
         self, values: Any, *, held: tuple[str, ...], timeout: float | None = None
     ) -> Message:
-        async with self._locked(self.array, True, timeout, held):
-            first = self.array.append(values)
-            return pack(Outcome(None, first))
+        return pack(Outcome(None, await self._move(self.array.append, values, timeout, held)))
 
     async def _popleft(
         self, n: int, *, held: tuple[str, ...], timeout: float | None = None
     ) -> Message:
-        async with self._locked(self.array, True, timeout, held):
-            return pack(Outcome(None, np.asarray(self.array.popleft(n))))
+        rows = await self._move(self.array.popleft, n, timeout, held)
+        return pack(Outcome(None, np.asarray(rows)))
+
+    async def _move(
+        self,
+        change: Callable[[Any], Any],
+        argument: Any,
+        timeout: float | None,
+        held: tuple[str, ...],
+    ) -> Any:
+        """Append or remove rows, under the lock of all of the array."""
+        deadline = _deadline(timeout, held)
+        while True:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            async with self._locked(lambda: self.array, True, left, held):
+                try:
+                    result = change(argument)
+                except DeadlockError:
+                    # Somebody is handed rows that were removed while he waited, and lets them go.
+                    if deadline is not None and time.monotonic() >= deadline:
+                        raise
+                else:
+                    self._moved += 1
+                    return result
+            await asyncio.sleep(0.001)
 
     async def _wait_for(
         self,
@@ -339,10 +400,10 @@ class Operations:
             # Whoever waits for a change of what it has itself would wait for ever.
             self.leases.check(held, np.asarray(view), True)
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            async with self._locked(view, False, left, held) as raw:
+            async with self._locked(lambda: self._basic_region(region), False, left, held) as raw:
 
                 def asked(raw: np.ndarray = raw) -> tuple[bool, Message]:
-                    value = function(raw)
+                    value = function(raw[...])
                     return bool(value), pack(Outcome(None, value))
 
                 with self._under(held, raw):
@@ -364,9 +425,8 @@ class Operations:
 
     async def _freeze(self, *, held: tuple[str, ...], timeout: float | None = None) -> Message:
         if not self.array.frozen:
-            async with self._locked(self.array, True, timeout, held):
-                pass
-            self.array.freeze()
+            async with self._locked(lambda: self.array, True, timeout, held):
+                self.array.freeze()
         return pack(Outcome(None, None))
 
     async def _lease(
@@ -379,9 +439,7 @@ class Operations:
         held: tuple[str, ...],
         timeout: float | None = None,
     ) -> Message:
-        view = self._basic_region(region)
-        self.leases.check(held, np.asarray(view), write)
-        guard = view.write(timeout=timeout) if write else view.read(timeout=timeout)
+        guard = self._locked(lambda: self._basic_region(region), write, timeout, held)
 
         async def read(raw: np.ndarray) -> Message:
             packed = await self._maybe_in_thread(raw.nbytes, pack, Outcome(None, raw))
@@ -419,6 +477,33 @@ _KINDS = frozenset({
 })  # fmt: skip
 
 
+_WORDS = (
+    (" or setflags(write=False)", ""),
+    ("; write to a copy (x.copy())", ": write to a copy, x.snapshot()"),
+    ("; x.resize(1)", ": create it with one"),
+)
+"""What a LockedArray's errors advise, and what there is in its place between machines."""
+
+
+def _in_our_words(error: BaseException) -> BaseException:
+    """Return an error that names no methods that only the array here has."""
+    text = str(error)
+    for theirs, ours in _WORDS:
+        text = text.replace(theirs, ours)
+    return ValueError(text) if type(error) is ValueError and text != str(error) else error
+
+
+def _guard(region: LockedArray, write: bool, timeout: float | None) -> Any:
+    return region.write(timeout=timeout) if write else region.read(timeout=timeout)
+
+
+def _deadline(timeout: float | None, held: tuple[str, ...]) -> float | None:
+    """Return until when a call may wait for a lock."""
+    if timeout is None and any(token.startswith(_UPDATE) for token in held):
+        timeout = _WITHIN_UPDATE
+    return None if timeout is None else time.monotonic() + timeout
+
+
 def _augmented(function: Callable[[Any, Any], Any], raw: np.ndarray, operand: Any) -> None:
     """Do ``raw op= operand``; an operand that has no such operation with arrays is TypeError."""
     result = function(raw, operand)
@@ -433,7 +518,7 @@ class _Under:
         self._leases = leases
         self._held = held
         self._raw = raw
-        self._token = f"update-{secrets.token_hex(8)}"
+        self._token = f"{_UPDATE}{secrets.token_hex(8)}"
         self._reset: Any = None
 
     def __enter__(self) -> None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 import numpy as np
 from distributed import get_worker
 
 from lockedarray._array.array import LockedArray
 from lockedarray._distributed import checkpoints
-from lockedarray._distributed.errors import NewerCheckpoint, owner_was_lost
+from lockedarray._distributed.clock import now
+from lockedarray._distributed.errors import NewerCheckpoint, owner_was_lost, raised_no_exception
 from lockedarray._distributed.lanes import Lanes
 from lockedarray._distributed.operations import Operations
 from lockedarray._distributed.staging import Staging
@@ -31,11 +33,21 @@ from lockedarray._distributed.wire import (
     unpack,
 )
 
-__all__ = ["Owner"]
+__all__ = ["LANE_UNKNOWN", "REQUEST_GONE", "Owner"]
+
+LANE_UNKNOWN = -1
+"""What the size of a reply tells of a call in a lane that this owner does not know."""
+
+REQUEST_GONE = -2
+"""The same, of a call whose parts are not there any more; it was not carried out."""
 
 _RENEWED_EVERY = 0.75  # seconds
 _WAITED_FOR_SCHEDULER = 10.0  # seconds until a call ends that would need its word
+_LARGE = 64_000  # bytes of a reply that is not kept for long
+_LOOKED_FOR_OLD_EVERY = 20.0  # seconds
 _NEVER_REGISTERED = 120.0  # seconds after which nobody will
+
+_Answer: TypeAlias = "tuple[tuple[int, ...] | None, Message | None, str | None, int]"
 
 
 class Owner:
@@ -100,13 +112,13 @@ class Owner:
             # At once, so that what a former owner writes late is never read again, and that a file
             # that can not be written is told here.
             self._write(plain, self._number)
-        self._lanes = Lanes(name)
+        self._lanes = Lanes(name, lambda answer: answer[-1] > _LARGE)
         self._staging = Staging()
-        self._owns_until = 0.0  # time.monotonic
+        self._owns_until = 0.0  # as `now` tells it
         self._was_registered = False
         self._lost: str | None = None
         self._worker = get_worker()
-        self._key = f"lockedarray-{name}-{generation}-{block}"
+        self._key = str(self._worker.get_current_task())
         self._begun = time.monotonic()
         self._running: set[asyncio.Future[Any]] = set()
         self._worker.loop.add_callback(self._begin)
@@ -127,7 +139,9 @@ class Owner:
         number: int,
         message: bytes | str,
         held: tuple[str, ...] = (),
-    ) -> tuple[tuple[int, ...] | None, Message | None, str | None, int]:
+        caller: str = "a client",
+        token: str | None = None,
+    ) -> _Answer:
         """Carry out a call, or return the answer of the same one again.
 
         Parameters
@@ -140,6 +154,10 @@ class Owner:
             ``(kind, arguments, named arguments)``, or the token of what `put` has brought.
         held : tuple of str
             The tokens of the caller's own leases.
+        caller : str
+            Whom those are told of who wait for it.
+        token : str, optional
+            By which to take the reply, if it is larger than a chunk.
 
         Returns
         -------
@@ -150,13 +168,16 @@ class Owner:
         token : str or None
             What to `take` then.
         nbytes : int
-            The size of the reply.
+            The size of the reply; or `LANE_UNKNOWN`, or `REQUEST_GONE`.
         """
+        answer: _Answer
         try:
             if lane is None:
-                answer = await self._answer(message, held)
+                answer = await self._answer(message, held, caller, token)
             else:
-                answer = await self._lanes.call(lane, number, lambda: self._answer(message, held))
+                answer = await self._in_lane(
+                    lane, number, lambda: self._answer(message, held, caller, token)
+                )
             await self._confirm(underway=True)
         except Exception as error:
             answer = (None, pack_error(error), None, 0)
@@ -170,44 +191,76 @@ class Owner:
         """Take a part of a message that is larger than a chunk; once or more often."""
         self._staging.put(token, offset, total, part)
 
-    async def take(self, token: str, offset: int) -> np.ndarray:
-        """Return a part of a reply that is."""
+    async def take(self, token: str, offset: int) -> np.ndarray | None:
+        """Return a part of a reply that is; None if it is not there any more."""
         return self._staging.take(token, offset)
 
     async def drop(self, token: str) -> None:
         """Forget such a reply, or message."""
         self._staging.drop(token)
 
+    async def arrived(self, lane: str, number: int) -> None:
+        """Forget the answer of a call in a lane: it has arrived."""
+        self._lanes.arrived(lane, number)
+
+    async def leave(self, lane: str) -> None:
+        """Forget a lane."""
+        self._lanes.close(lane)
+
     # -- how they are answered ---------------------------------------------------------------------
 
+    async def _in_lane(
+        self, lane: str, number: int, perform: Callable[[], Coroutine[Any, Any, Any]]
+    ) -> _Answer:
+        try:
+            answer: _Answer = await self._lanes.call(lane, number, perform)
+        except LookupError:
+            return None, None, None, LANE_UNKNOWN
+        return answer
+
     async def _answer(
-        self, message: bytes | str, held: tuple[str, ...]
-    ) -> tuple[tuple[int, ...] | None, Message | None, str | None, int]:
+        self, message: bytes | str, held: tuple[str, ...], caller: str, token: str | None
+    ) -> _Answer:
         await self._confirm()
         operations = self._operations
         if operations is None:
             raise self._lost_error()
         if isinstance(message, str):
-            request = await operations.in_thread(unpack, self._staging.arrived(message))
+            try:
+                arrived = self._staging.arrived(message)
+            except KeyError:
+                return None, None, None, REQUEST_GONE
+            request = await operations.in_thread(unpack, arrived)
+            del arrived
         else:
-            request = unpack(message)
+            try:
+                request = unpack(message)
+            except Exception:
+                raise
+            except BaseException as error:  # which would end the worker, or look like its end
+                raise raised_no_exception(error) from None
         kind, arguments, named = request
         del request, message
+        task = asyncio.current_task()
+        assert task is not None
+        name = task.get_name()
+        task.set_name(f"{kind} of {caller}")
         try:
             if kind == "checkpoint":
                 reply = await self._save_now(held, **named)
             else:
                 reply = await operations.perform(kind, arguments, named, held)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._lost is None or task is None:
+            if self._lost is None:
                 raise
             task.uncancel()
             raise self._lost_error(underway=True) from None
+        finally:
+            task.set_name(name)  # it may be one of Dask's, which goes on
         shape = operations.array.shape
         if len(reply) <= CHUNK:
             return shape, reply, None, len(reply)
-        return shape, None, self._staging.hand_out(reply), len(reply)
+        return shape, None, *self._staging.hand_out(reply, token)
 
     def _lost_error(self, underway: bool = False) -> Exception:
         return owner_was_lost(self._name, self._generation, self._lost or "it has ended", underway)
@@ -223,7 +276,7 @@ class Owner:
             It is not, or the scheduler does not say.
         """
         limit = time.monotonic() + _WAITED_FOR_SCHEDULER
-        while time.monotonic() >= self._owns_until or self._lost:
+        while now() >= self._owns_until or self._lost:
             if self._lost:
                 raise self._lost_error(underway)
             try:
@@ -235,7 +288,7 @@ class Owner:
                     ) from None
                 await asyncio.sleep(0.1)
                 continue
-            if time.monotonic() >= self._owns_until and not self._lost:
+            if now() >= self._owns_until and not self._lost:
                 if time.monotonic() >= limit:
                     raise owner_was_lost(
                         self._name, self._generation, "it is not registered", underway
@@ -243,7 +296,7 @@ class Owner:
                 await asyncio.sleep(0.1)
 
     async def _renew(self) -> None:
-        sent = time.monotonic()
+        sent = now()
         seconds = await self._worker.scheduler.lockedarray_renew(
             name=self._name,
             generation=self._generation,
@@ -253,17 +306,17 @@ class Owner:
         if seconds is not None:
             self._was_registered = True
             self._owns_until = max(self._owns_until, sent + seconds)
-        elif self._was_registered:
+        else:
             self._end("another one has its place, or it was deleted")
 
     def _begin(self) -> None:
         """Start what goes on beside the calls; in the event loop."""
         self._keep(self._renew_for_ever())
         if self._every is not None:
-            self._keep(self._save_for_ever(self._every))
+            self._keep(self._save_for_ever(self._every), "checkpoint")
 
-    def _keep(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _keep(self, work: Any, name: str | None = None) -> None:
+        task = asyncio.create_task(work, name=name)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -276,7 +329,7 @@ class Owner:
                 pass
             if not self._was_registered and time.monotonic() - self._begun > _NEVER_REGISTERED:
                 self._end("it was never registered")
-            if time.monotonic() - looked > 60:
+            if time.monotonic() - looked > _LOOKED_FOR_OLD_EVERY:
                 looked = time.monotonic()
                 self._lanes.forget_old()
                 self._staging.forget_old()

@@ -19,7 +19,7 @@ again only when the ownership that was granted last has run out.
 from __future__ import annotations
 
 import math
-import time
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from distributed.core import Status
 from distributed.diagnostics.plugin import SchedulerPlugin
 
+from lockedarray._distributed.clock import now
 from lockedarray._distributed.wire import size_text
 
 __all__ = ["OWNERSHIP", "RESERVATION", "RegistryPlugin", "keys_of"]
@@ -41,9 +42,17 @@ _SLOWEST = 50e6
 """Bytes per second at least that a checkpoint is read with."""
 
 
-def keys_of(name: str, generation: int, shards: int) -> list[str]:
-    """Return the keys of an array's owners, in the order of its blocks."""
-    return [f"lockedarray-{name}-{generation}-{block}" for block in range(shards)]
+_CLOSED_WITHIN = 2.0
+"""Seconds for which the owners of an array that was deleted can be told so."""
+
+
+def keys_of(name: str, generation: int, shards: int, token: str) -> list[str]:
+    """Return the keys of an array's owners, in the order of its blocks.
+
+    `token` is the registry's: a new scheduler counts generations anew, and its arrays are not those
+    of the one before, even if they have the same name, generation and address.
+    """
+    return [f"lockedarray-{name}-{generation}-{token}-{block}" for block in range(shards)]
 
 
 @dataclass(eq=False)
@@ -75,9 +84,10 @@ class RegistryPlugin(SchedulerPlugin):
     name = "lockedarray"
     idempotent = True
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = now) -> None:
         self._clock = clock
         self._scheduler: Any = None
+        self._token = ""
         self._arrays: dict[str, _Array] = {}
         self._by_key: dict[str, _Array] = {}
         self._generations: dict[str, int] = {}
@@ -90,6 +100,7 @@ class RegistryPlugin(SchedulerPlugin):
     async def start(self, scheduler: Any) -> None:
         """Make the handlers known."""
         self._scheduler = scheduler
+        self._token = secrets.token_hex(4)
         scheduler.handlers.update(
             lockedarray_reserve=self.reserve,
             lockedarray_check=self.check,
@@ -147,10 +158,11 @@ class RegistryPlugin(SchedulerPlugin):
         """
         known = self._standing(name)
         if known is not None and not known.is_registered:
-            return {"status": "taken", "why": "somebody is making it"}
+            return {"status": "taken", "why": "somebody is making it", "owners": []}
         if known is not None and self._is_alive(known):
             where = ", ".join(dict.fromkeys(known.addresses))
-            return {"status": "taken", "why": f"it is on {where}"}
+            owners = [list(pair) for pair in zip(known.keys, known.addresses, strict=True)]
+            return {"status": "taken", "why": f"it is on {where}", "owners": owners}
         if known is not None and known.description["checkpoint"] and not description["checkpoint"]:
             return _refused(
                 f"the array {name!r} has lost its owner, and there is a checkpoint of it: give "
@@ -175,7 +187,7 @@ class RegistryPlugin(SchedulerPlugin):
             generation=generation,
             creator=creator,
             client=client,
-            keys=keys_of(name, generation, len(sizes)),
+            keys=keys_of(name, generation, len(sizes), self._token),
             addresses=addresses,
             sizes=list(sizes),
             description=dict(description),
@@ -186,6 +198,7 @@ class RegistryPlugin(SchedulerPlugin):
         return {
             "status": "reserved",
             "generation": generation,
+            "keys": array.keys,
             "workers": addresses,
             "seconds": allowed,
         }
@@ -214,7 +227,7 @@ class RegistryPlugin(SchedulerPlugin):
         if not self._is_alive(array):
             return False
         if not array.is_registered:
-            self._scheduler.client_desires_keys(array.keys, _wanted_by(name))
+            self._scheduler.client_desires_keys(array.keys, _wanted_by(array))
             array.is_registered = True
         return True
 
@@ -244,12 +257,19 @@ class RegistryPlugin(SchedulerPlugin):
         """Return the names of all arrays, lost ones too."""
         return sorted(array.name for array in self._arrays.values() if array.is_registered)
 
-    def delete(self, name: str, generation: int) -> bool:
-        """Free the name and let the owners go; False: no such array."""
+    def delete(self, name: str, generation: int, key: str | None = None) -> bool:
+        """Free the name and let the owners go; False: no such array.
+
+        `key` is the one of its first block: another scheduler's array is not this one.
+        """
         array = self._arrays.get(name)
         if array is None or array.generation != generation or not array.is_registered:
             return False
-        self._drop(array)
+        if key is not None and key != array.keys[0]:
+            return False
+        # As long as the owners are actors they can be told, and end what others wait for.
+        self._scheduler.loop.call_later(_CLOSED_WITHIN, self._unwant, array)
+        self._drop(array, unwant=False)
         return True
 
     # -- owning ------------------------------------------------------------------------------------
@@ -314,7 +334,7 @@ class RegistryPlugin(SchedulerPlugin):
         owned = self._still_owned.get(name, {}) if known is None else known.owned_until
         return max(owned.values(), default=-math.inf) - self._clock()
 
-    def _drop(self, array: _Array) -> None:
+    def _drop(self, array: _Array, unwant: bool = True) -> None:
         """Forget an array, but not for how long its owners may yet serve."""
         del self._arrays[array.name]
         for key in array.keys:
@@ -322,7 +342,8 @@ class RegistryPlugin(SchedulerPlugin):
         now = self._clock()
         if array.is_registered:
             self._still_owned[array.name] = array.owned_until
-            self._unwant(array)
+            if unwant:
+                self._unwant(array)
         self._still_owned = {
             name: owned
             for name, owned in self._still_owned.items()
@@ -330,7 +351,7 @@ class RegistryPlugin(SchedulerPlugin):
         }
 
     def _unwant(self, array: _Array) -> None:
-        wanting = _wanted_by(array.name)
+        wanting = _wanted_by(array)
         if wanting in self._scheduler.clients:  # no more, if somebody has restarted the cluster
             keys = [key for key in array.keys if key in self._scheduler.tasks]
             self._scheduler.client_releases_keys(keys=keys, client=wanting)
@@ -400,9 +421,9 @@ def _refused(error: str) -> dict[str, Any]:
     return {"status": "refused", "error": error}
 
 
-def _wanted_by(name: str) -> str:
+def _wanted_by(array: _Array) -> str:
     """Return the client, which is none, in whose name the scheduler keeps an array."""
-    return f"lockedarray-{name}"
+    return array.keys[0]
 
 
 def _several(worker: Any) -> list[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from lockedarray._distributed.wire import CHUNK, Message
 
 __all__ = ["Staging"]
 
-_FORGOTTEN_AFTER = 600.0  # seconds since the last part that was put or taken
+_FORGOTTEN_AFTER = 60.0  # seconds since the last part that was put or taken
 
 
 class Staging:
@@ -25,6 +26,7 @@ class Staging:
         self._numbers = itertools.count(1)
         self._arriving: dict[str, tuple[memoryview, float]] = {}
         self._leaving: dict[str, tuple[Message, float]] = {}
+        self._dropped: deque[str] = deque(maxlen=1000)
 
     def put(self, token: str, offset: int, total: int, part: Any) -> None:
         """Keep a part of the request `token`, of `total` bytes; once or more often."""
@@ -40,20 +42,29 @@ class Staging:
         """Return a request that has arrived; KeyError if it was not sent, or long ago."""
         return self._arriving.pop(token)[0]
 
-    def hand_out(self, reply: Message) -> str:
-        """Keep a reply until `drop`; return its token."""
-        token = f"reply-{next(self._numbers)}"
-        self._leaving[token] = (reply, time.monotonic())
-        return token
+    def hand_out(self, reply: Message, token: str | None = None) -> tuple[str, int]:
+        """Keep a reply until `drop`; return its token and its size.
 
-    def take(self, token: str, offset: int) -> np.ndarray:
-        """Return a part of a reply; KeyError if it was dropped."""
-        reply, _ = self._leaving[token]
+        A call that was sent twice has one token, and the first of its replies is the one that
+        counts: who has begun to take it is not given parts of another one.
+        """
+        if token is None:
+            token = f"reply-{next(self._numbers)}"
+        if token not in self._dropped:
+            reply, _ = self._leaving.setdefault(token, (reply, time.monotonic()))
+        return token, len(reply)
+
+    def take(self, token: str, offset: int) -> np.ndarray | None:
+        """Return a part of a reply; None if it was dropped."""
+        reply, _ = self._leaving.get(token, (None, 0.0))
+        if reply is None:
+            return None
         self._leaving[token] = (reply, time.monotonic())
         return np.frombuffer(reply, np.uint8)[offset : offset + CHUNK]
 
     def drop(self, token: str) -> None:
         """Forget a reply that has left, or a request that is not to come any more."""
+        self._dropped.append(token)
         self._leaving.pop(token, None)
         self._arriving.pop(token, None)
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed.client")
 
 from distributed import Client, LocalCluster
 

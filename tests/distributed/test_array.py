@@ -9,17 +9,27 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import numpy as np
 import pytest
+from distributed import Client, Variable
 
 import lockedarray as la
-from distributed import Client
 from lockedarray._cores import locks_regions
+from lockedarray._distributed import guards
 from lockedarray._distributed import link as links
-from lockedarray.distributed import DistributedArray, LeaseExpired, OwnerLost, attach, create
+from lockedarray._distributed.clients import Scheduler
+from lockedarray.distributed import (
+    DistributedArray,
+    LeaseExpired,
+    OwnerLost,
+    attach,
+    create,
+    delete,
+)
 
 da = pytest.importorskip("dask.array")
 
@@ -112,10 +122,13 @@ def test_a_taken_name_is_refused(client, x):
         create(client, 3, name=x.name)
 
 
-def test_it_is_the_same_only_as_itself_and_can_be_a_key(client, x):
+def test_it_is_the_same_as_itself_and_can_be_a_key(client, x):
     assert x == x
-    assert x != attach(client, x.name)
+    assert not x != x
     assert {x: 1}[x] == 1
+    assert weakref.WeakKeyDictionary({x: 1})[x] == 1
+    with pytest.raises(TypeError, match=r"np\.asarray\(x\) == v"):
+        x == attach(client, x.name)
 
 
 def test_it_has_no_truth_value_and_no_in(x):
@@ -123,6 +136,50 @@ def test_it_has_no_truth_value_and_no_in(x):
         bool(x)
     with pytest.raises(TypeError, match="np.asarray"):
         1 in x
+
+
+BINARY = ["+", "-", "*", "/", "//", "%", "**", "@", "<<", ">>", "&", "^", "|"]
+REFUSED = [
+    *(f"x {sign} v" for sign in [*BINARY, "==", "!=", "<", "<=", ">", ">="]),
+    *(f"v {sign} x" for sign in [*BINARY, "==", "!="]),
+    "-x", "+x", "~x", "abs(x)", "divmod(x, v)", "divmod(v, x)", "pow(x, v)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", REFUSED)
+def test_an_operator_is_refused_and_says_what_to_write(x, expression):
+    with pytest.raises(TypeError) as raised:
+        eval(expression, {"x": x, "v": 2})
+    told = str(raised.value)
+    assert "works on a snapshot; x.update(function) computes where it is" in told
+    instead = told.partition(": ")[2].partition(" works on")[0]
+    if expression.startswith("v") and ("=" in expression):  # which Python turns around
+        instead = instead.replace("np.asarray(x)", "X").replace("v", "np.asarray(x)")
+        instead = instead.replace("X", "v")
+    assert instead.replace("np.asarray(x)", "x") == expression.replace("pow(x, v)", "x ** v")
+
+
+def test_what_an_ndarray_has_beside_is_refused_and_says_what_to_write(x):
+    with pytest.raises(AttributeError, match=r"np\.asarray\(x\)\.sum\(\) .*raw\.sum\(\)\)"):
+        x.sum()
+    with pytest.raises(AttributeError, match=r"np\.asarray\(x\)\.T works"):
+        x.T
+    for name in "nothing", "_nothing", "__array_interface__":
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'$"):
+            getattr(x, name)
+
+
+def test_it_takes_no_attributes_and_loses_no_elements(x):
+    with pytest.raises(AttributeError):
+        x.nothing = 3
+    with pytest.raises(AttributeError):
+        x.shape = (21,)
+    with pytest.raises(TypeError, match="popleft"):
+        del x[0]
+
+
+def test_it_tells_where_its_blocks_begin(x, y):
+    assert (x.starts, y.starts) == ((0,), (0, 2, 4))
 
 
 def test_an_array_without_axes_has_no_length(client):
@@ -138,6 +195,9 @@ def test_an_array_without_axes_has_no_length(client):
 def test_its_rows_are_iterated_over(pair):
     x, plain = pair
     assert np.array_equal(list(x), plain)
+    with pytest.raises(ValueError, match="read-only"):
+        for row in x:
+            row += 1
 
 
 # -- elements --------------------------------------------------------------------------------------
@@ -155,7 +215,7 @@ def test_what_an_index_selects_is_what_numpy_selects(client, index, shards):
     assert type(found) is type(expected)
     assert found.dtype == expected.dtype
     assert np.array_equal(found, expected)
-    assert np.asarray(found).flags.writeable == np.asarray(expected).flags.writeable
+    assert not isinstance(found, np.ndarray) or not found.flags.writeable
     x[index] = 50
     x[index] += expected
     plain[index] = 50
@@ -215,6 +275,25 @@ def test_an_array_is_an_operand_of_itself(pair):
     x, plain = pair
     x += x
     assert np.array_equal(x, 2 * plain)
+
+
+def test_what_is_read_is_no_place_to_write_to(pair):
+    x, plain = pair
+    for index in 0, slice(1, 6), [5, 0], ...:
+        with pytest.raises(ValueError, match="read-only"):
+            x[index][0] = 2
+    for whole in x.snapshot(), x.snapshot(consistent=True), np.asarray(x):
+        whole[0] = 2
+    assert np.array_equal(x, plain)
+
+
+def test_a_record_that_is_read_is_no_place_to_write_to(client, shards):
+    x = create(client, 6, [("a", int), ("b", float)], name="records", shards=shards)
+    record = x[5]
+    with pytest.raises(ValueError, match="read-only"):
+        record["a"] = 1
+    assert record.dtype == x.dtype
+    assert record.item() == (0, 0.0)
 
 
 def test_fields_are_read_and_written(client, shards):
@@ -293,14 +372,15 @@ def test_plain_arithmetic_is_numpys_with_a_snapshot(pair):
     for made, expected in (
         (np.add(x, 1), plain + 1),
         (plain * x, plain * plain),
+        (plain == x, plain == plain),
+        (np.float64(2) * x, 2 * plain),
+        (la.array(plain) - x, plain - plain),
         (np.sum(x, axis=0), plain.sum(axis=0)),
         (np.asarray(x, np.float32), plain.astype(np.float32)),
     ):
         assert type(made) is np.ndarray
         assert made.dtype == expected.dtype
         assert np.array_equal(made, expected)
-    with pytest.raises(TypeError):
-        x + 1
     with pytest.raises(ValueError, match="copy"):
         x.__array__(copy=False)
     assert np.array_equal(x, plain)
@@ -542,6 +622,51 @@ def test_a_lease_is_a_number_of_seconds(x, lease, error):
         x.write(lease=lease)
 
 
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [(-1, ValueError), (float("nan"), ValueError), (float("inf"), ValueError), ("1", TypeError),
+     ([], TypeError), (True, TypeError)],
+    ids=repr,
+)  # fmt: skip
+def test_a_timeout_is_a_number_of_seconds(x, timeout, error, kinds):
+    for act in (
+        lambda: x.update(len, timeout=timeout),
+        lambda: x.wait_for(len, timeout),
+        lambda: x.write(timeout=timeout),
+        lambda: x.read(timeout=timeout),
+        lambda: x.append([0, 0, 0], timeout=timeout),
+        lambda: x.popleft(timeout=timeout),
+        lambda: x.freeze(timeout=timeout),
+        lambda: x.checkpoint(timeout=timeout),
+        lambda: x.snapshot(timeout=timeout),
+        lambda: x.snapshot(consistent=True, timeout=timeout),
+    ):
+        with pytest.raises(error, match=r"timeout must be .*seconds"):
+            act()
+    assert not set(kinds) - {"set"}
+
+
+def test_what_needs_all_of_it_waits_no_longer_than_it_is_told_to(client, tmp_path, shards):
+    x = create(client, (6, 3), name="waited", checkpoint=tmp_path / "waited", shards=shards)
+    acts = [
+        lambda timeout: x.append([1, 1, 1], timeout=timeout),
+        lambda timeout: x.checkpoint(timeout=timeout),
+        lambda timeout: x.snapshot(timeout=timeout),
+        lambda timeout: x.snapshot(consistent=True, timeout=timeout),
+        lambda timeout: x.freeze(timeout=timeout),
+    ]
+    if shards == 1:
+        acts.insert(0, lambda timeout: x.popleft(timeout=timeout))
+    with x.write(5):
+        for act in acts:
+            with pytest.raises(la.LockTimeout):
+                elsewhere(act, 0.01)
+    assert x.shape == (6, 3)
+    for act in acts:
+        act(60)
+    assert x.frozen
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal for one thread")
 def test_a_wait_for_a_lease_that_is_interrupted_leaves_none(client, x, monkeypatch):
     execute = links.Link._execute
@@ -602,6 +727,46 @@ def test_a_wait_for_a_lease_that_is_cancelled_leaves_none(in_loop, x, monkeypatc
     assert in_loop(work) == 7
 
 
+@pytest.mark.parametrize("where", ["before", "after"])
+def test_an_acquisition_that_nobody_waits_for_any_more_leaves_no_lease(x, monkeypatch, where):
+    # As an interrupt does that comes when Dask does not wait yet, or not any more.
+    guard = x.write(lease=300)
+    block_of, entered = DistributedArray._block_of, guards.LeaseGuard._entered
+
+    async def interrupted_before(self, *arguments):
+        found = await block_of(self, *arguments)
+        guard._abandon()
+        return found
+
+    def interrupted_after(self, outcome):
+        entered(self, outcome)
+        raise KeyboardInterrupt
+
+    if where == "before":
+        monkeypatch.setattr(DistributedArray, "_block_of", interrupted_before)
+    else:
+        monkeypatch.setattr(guards.LeaseGuard, "_entered", interrupted_after)
+    with pytest.raises((KeyboardInterrupt, LeaseExpired)):
+        guard.__enter__()
+    monkeypatch.undo()
+    assert x.update(len, timeout=20) == ROWS  # in this very thread, which has no region
+    with guard as raw:
+        raw[...] = 1
+
+
+def test_an_interrupt_at_the_end_of_a_guard_leaves_no_lease(x, monkeypatch):
+    leave = guards.LeaseGuard._leave
+
+    def interrupted(self):
+        monkeypatch.undo()
+        leave(self)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), x.write(lease=300):
+        monkeypatch.setattr(guards.LeaseGuard, "_leave", interrupted)
+    assert x.update(len, timeout=20) == ROWS
+
+
 # -- all of it -------------------------------------------------------------------------------------
 
 
@@ -625,6 +790,88 @@ def test_a_consistent_snapshot_has_all_blocks_at_one_moment(y):
         plain[6] = 0
         assert np.array_equal(snapshot.result(), plain)
     y[...] = 0  # nothing is held any more
+
+
+def test_a_consistent_snapshot_that_is_cancelled_leaves_no_leases(in_loop, y, monkeypatch):
+    call = links.Link.call
+    ending = []
+
+    async def noted(self, kind, *arguments, **named):
+        if kind == "end" and ending:
+            ending.pop().set()
+            await asyncio.sleep(0)  # where it is cancelled a second time
+        return await call(self, kind, *arguments, **named)
+
+    async def work(client):
+        mine = await attach(client, y.name)
+        ending.append(is_ending := asyncio.Event())
+        taken = asyncio.create_task(mine.snapshot(consistent=True))
+        await is_ending.wait()
+        taken.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taken
+        return await mine.update(len, timeout=20)
+
+    monkeypatch.setattr(links.Link, "call", noted)
+    assert in_loop(work) == [2, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [">f8", ">U3", "S2", "m8[s]", np.dtype([("a", "u1"), ("b", "f8")], align=True),
+     np.dtype({"names": ["b", "a"], "formats": ["f8", "u1"], "offsets": [8, 0], "itemsize": 32})],
+    ids=str,
+)  # fmt: skip
+def test_a_snapshot_has_the_dtype_of_the_array(client, shards, dtype):
+    x = create(client, 6, dtype, name=f"of {dtype}", shards=shards)
+    for snapshot in x.snapshot(), x.snapshot(consistent=True), np.asarray(x):
+        assert snapshot.dtype == x.dtype == np.dtype(dtype)
+        assert snapshot.shape == (6,)
+
+
+@pytest.mark.parametrize(
+    "index", [-1, np.int64(-1), (-1, 0), slice(-2, None), slice(-2, -1), slice(5, None)], ids=repr
+)
+def test_what_counts_from_the_end_counts_rows_that_come_meanwhile(client, y, monkeypatch, index):
+    plain = np.concatenate([y.snapshot(), [[7, 8, 9]]])
+    call = links.Link.call
+    other = attach(client, y.name)
+
+    async def late(self, kind, *arguments, **named):
+        if kind == "get":
+            monkeypatch.undo()
+            await other._append((), [7, 8, 9], None)
+        return await call(self, kind, *arguments, **named)
+
+    monkeypatch.setattr(links.Link, "call", late)
+    assert np.array_equal(y[index], plain[index])
+    assert np.array_equal(y, plain)
+
+
+@pytest.mark.parametrize(
+    "index", [-1, -3, -4, (-1, 0), slice(-2, None), slice(-3, -1), slice(5, None), slice(4, -1),
+              slice(-1, 6), slice(-2, 3), slice(-2, -5), slice(9, None), slice(6, 2), slice(3, None),
+              slice(-1, None, -1), (slice(-2, None), [0, 1])], ids=repr
+)  # fmt: skip
+def test_what_counts_from_the_end_is_what_numpy_counts(y, index):
+    plain = y.snapshot()
+    assert np.array_equal(y[index], plain[index])
+    y[index] += 1
+    plain[index] += 1
+    assert np.array_equal(y, plain)
+
+
+def test_a_shape_is_not_older_than_the_question(x, monkeypatch):
+    call = links.Link.call
+
+    async def overtaken(self, kind, *arguments, **named):
+        outcome = await call(self, kind, *arguments, **named)
+        if kind == "describe":
+            self.shape = (2, 3)  # of an answer that was sent before, and arrives after it
+        return outcome
+
+    monkeypatch.setattr(links.Link, "call", overtaken)
+    assert (len(x), x.shape) == (ROWS, (ROWS, 3))
 
 
 def test_a_consistent_snapshot_under_a_guard_of_the_array_is_told_so(y):
@@ -654,7 +901,9 @@ def test_rows_are_appended_at_the_end(client, pair):
 
 def test_rows_leave_an_array_of_one_block_only(x, y):
     plain = x.snapshot()
-    assert np.array_equal(x.popleft(2), plain[:2])
+    removed = x.popleft(2)
+    assert np.array_equal(removed, plain[:2])
+    removed[...] = 0  # which nobody else has
     assert np.array_equal(x, plain[2:])
     with pytest.raises(IndexError):
         x.popleft(99)
@@ -768,11 +1017,22 @@ def test_without_a_client_it_says_that_there_is_none(client, x):
         assert np.array_equal(again, x)
 
 
-def test_the_client_of_another_cluster_is_not_used(client, x, monkeypatch):
+def test_the_client_of_another_cluster_is_not_used(client, x):
     carried = pickle.loads(pickle.dumps(x))
-    carried._scheduler = "tcp://127.0.0.1:1"
+    carried._scheduler = Scheduler("tcp://127.0.0.1:1", "Scheduler-1")
+    done = client.submit(lambda carried: carried[0], carried, pure=False)
+    with pytest.raises(RuntimeError, match="tcp://127.0.0.1:1"):
+        done.result()
     with client.as_current(), pytest.raises(RuntimeError, match="tcp://127.0.0.1:1"):
         carried[0]
+
+
+def test_a_scheduler_may_have_several_addresses(client, x):
+    carried = pickle.loads(pickle.dumps(x))
+    carried._scheduler = carried._scheduler._replace(address="tls://of-another-network:1")
+    assert client.submit(lambda carried: carried.shape, carried, pure=False).result() == (ROWS, 3)
+    with client.as_current():
+        assert np.array_equal(carried, x)
 
 
 def test_dask_arrays_are_made_of_it_and_stored_to_it(client, pair):
@@ -794,6 +1054,95 @@ def test_dask_does_not_take_two_snapshots_for_one(client, x):
         after = da.from_array(x, chunks=-1)
         assert before.name != after.name
         assert float(after.sum().compute()) == 0
+
+
+def test_dask_passes_it_on_by_every_way_it_has(client, x):
+    y = attach(client, x.name)
+
+    def shapes(*arrays, **named):
+        return [array.shape for array in (*arrays, *named.values())]
+
+    with client.as_current():
+        assert client.submit(shapes, x, y, named=x).result() == [(ROWS, 3)] * 3
+        assert client.submit(lambda given: shapes(*given["a"]), {"a": [x, y]}).result()
+        assert client.submit(lambda x: x, x).result().name == x.name
+        assert client.submit(shapes, client.scatter(x)).result() == [(ROWS, 3)]
+        assert client.gather(client.map(shapes, [x, y], other=x)) == [[(ROWS, 3)] * 2] * 2
+        assert dask.compute(dask.delayed(shapes)(x, y), {"a": [x]})[0] == [(ROWS, 3)] * 2
+        again = Variable(f"variable of {x.name}")
+        again.set(x)
+        assert again.get().shape == (ROWS, 3)
+        ones = da.ones((ROWS, 3), chunks=(2, 3))
+        da.store([ones, 2 * ones], [x, y], lock=False)
+        added = da.map_blocks(lambda chunk, array: chunk + array.shape[0], ones, x)
+        assert (added.compute() == 1 + ROWS).all()
+
+
+# -- clients ---------------------------------------------------------------------------------------
+
+
+def test_an_array_of_a_closed_client_says_so_at_once(client, x, kinds):
+    with Client(client.scheduler.address, set_as_default=False) as another:
+        y = attach(another, x.name)
+        guard, late = y.write(0), y.write(1)
+        late.__enter__()
+    del kinds[:]
+    for act in (
+        lambda: y[0],
+        lambda: y.__setitem__(0, 1),
+        lambda: y.shape,
+        lambda: len(y),
+        lambda: np.asarray(y),
+        lambda: y.at[0].add(1),
+        lambda: y.update(len),
+        lambda: y.append([0, 0, 0]),
+        lambda: y.frozen,
+        lambda: y.client,
+        lambda: pickle.dumps(y),
+        guard.__enter__,
+        lambda: y.read().__enter__(),
+        lambda: late.__exit__(None, None, None),
+    ):
+        with pytest.raises(RuntimeError, match=r"closed: attach\(client, 'array \d+'\)"):
+            act()
+    assert kinds == []
+    assert repr(x.name) in repr(y)
+    assert (y.name, y.dtype, y.ndim) == (x.name, x.dtype, 2)
+    x.update(len, 0)  # what is after the block that has ended is not taken for a part of it
+
+
+def test_a_call_whose_client_is_closed_says_that_it_is_open_what_happened(client, x, kinds, until):
+    another = Client(client.scheduler.address, set_as_default=False)
+    y = attach(another, x.name)
+    with ThreadPoolExecutor(1) as executor:
+        waiting = executor.submit(y.wait_for, lambda raw: raw[0, 0] > 50)
+        until(lambda: "wait_for" in kinds)
+        another.close()
+        with pytest.raises(RuntimeError, match=r"was closed while .* is unknown; attach\("):
+            waiting.result()
+
+
+@pytest.mark.parametrize("no_client", ["name", None, 3])
+def test_what_is_no_client_is_refused(no_client):
+    for act in (
+        lambda: create(no_client, 3, name="nobody's"),
+        lambda: attach(no_client, "nobody's"),
+        lambda: delete(no_client, "nobody's"),
+    ):
+        with pytest.raises(TypeError, match=r"client must be a distributed\.Client"):
+            act()
+
+
+def test_a_closed_client_is_refused(client):
+    with Client(client.scheduler.address, set_as_default=False) as another:
+        pass
+    for act in (
+        lambda: create(another, 3, name="nobody's"),
+        lambda: attach(another, "nobody's"),
+        lambda: delete(another, "nobody's"),
+    ):
+        with pytest.raises(ValueError, match="the client is closed"):
+            act()
 
 
 # -- asynchronous clients --------------------------------------------------------------------------
@@ -851,14 +1200,8 @@ def test_what_can_not_be_awaited_is_refused_and_named(in_loop):
         x = await create(client, (6, 2), name="refused")
         with pytest.raises(TypeError, match=r"await x\.at\[i\]\.set\(v\)"):
             x[0] = 1
-        with pytest.raises(TypeError, match=r"await x\.at\[i\]\.add\(v\)"):
-            x[0] += 1
-        with pytest.raises(TypeError, match=r"await x\.at\[\.\.\.\]\.add\(v\)"):
-            x += 1
         with pytest.raises(TypeError, match=r"await x\.at\[i\]\.set\(v\)"):
             x.at[0] = 1
-        with pytest.raises(TypeError, match=r"await x\.at\[i\]\.multiply\(v\)"):
-            x.at[0] *= 1
         with pytest.raises(TypeError, match=r"await x\.snapshot\(\)"):
             np.asarray(x)
         with pytest.raises(TypeError, match=r"await x\.snapshot\(\)"):
@@ -866,6 +1209,80 @@ def test_what_can_not_be_awaited_is_refused_and_named(in_loop):
         with pytest.raises(TypeError, match="async with"), x.write():
             pass
         await x.delete()
+
+    in_loop(work)
+
+
+@pytest.mark.parametrize(
+    "sign", ["+", "-", "*", "/", "**", "//", "%", "@", "<<", ">>", "&", "^", "|"]
+)
+def test_the_remedy_of_an_augmented_assignment_is_the_one_of_its_operator(in_loop, x, sign):
+    methods = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide", "**": "power"}
+
+    async def work(client):
+        mine = await attach(client, x.name)
+        statements = [("x[0]", "x[i]", "i"), ("x", "x", "..."), ("x.at[0]", "x.at[i]", "i")]
+        if sign == "@":
+            del statements[2]
+        for statement, told, index in statements:
+            if sign in methods:
+                remedy = f"await x.at[{index}].{methods[sign]}(v)"
+            else:
+                remedy = f"await x.update(function, region={index})"
+            with pytest.raises(TypeError) as raised:
+                exec(f"{statement} {sign}= 1", {"x": mine})
+            assert str(raised.value).endswith(f"write '{remedy}' in place of {told} {sign}= v")
+
+    in_loop(work)
+
+
+def test_what_is_not_awaited_is_named(in_loop, x):
+    async def work(client):
+        mine = await attach(client, x.name)
+        calls = {
+            "attach": lambda: attach(client, x.name),
+            "create": lambda: create(client, 3, name="never"),
+            "delete": lambda: delete(client, x.name),
+            "DistributedArray.__getitem__": lambda: mine[0],
+            "DistributedArray.append": lambda: mine.append([1, 1, 1]),
+            "DistributedArray.frozen": lambda: mine.frozen,
+            "DistributedArray.update": lambda: mine.update(len),
+            "DistributedAtIndex.add": lambda: mine.at[0].add(1),
+        }
+        for name, call in calls.items():
+            with pytest.warns(RuntimeWarning, match=f"'{name}' was never awaited"):
+                call()
+
+    in_loop(work)
+
+
+def test_what_is_refused_says_what_to_await(in_loop, x):
+    async def work(client):
+        mine = await attach(client, x.name)
+        for act in lambda: mine + 1, lambda: mine == 1, lambda: mine.sum():
+            with pytest.raises(
+                (TypeError, AttributeError), match=r"\(await x\.snapshot\(\)\).*await x\.update\("
+            ):
+                act()
+        with pytest.raises(TypeError, match=r"for row in await x\.snapshot\(\)"):
+            async for _ in mine:
+                pass
+
+    in_loop(work)
+
+
+def test_an_asynchronous_client_that_is_closed_is_named_when_it_is_asked(in_loop, x):
+    async def work(client):
+        async with Client(
+            client.scheduler.address, asynchronous=True, set_as_default=False
+        ) as another:
+            mine = await attach(another, x.name)
+        for act in lambda: mine[0], lambda: mine.append([0, 0, 0]), lambda: mine.frozen:
+            with pytest.raises(RuntimeError, match="is closed: attach"):
+                act()
+        with pytest.raises(RuntimeError, match="is closed: attach"):
+            async with mine.write():
+                pass
 
     in_loop(work)
 

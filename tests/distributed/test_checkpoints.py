@@ -458,6 +458,8 @@ def test_another_dtype_or_shape_is_told(tmp_path):
     put(tmp_path / "c", np.zeros((3, 4)))
     for shape in ((3, 4), [None, 4]):
         assert newest(tmp_path / "c", shape=shape, dtype=np.dtype("f8")) is not None
+    with pytest.raises(ValueError, match=r"with shape \(3, 4\), not \(n, 4, 1\)"):
+        newest(tmp_path / "c", shape=(None, 4, 1))
     for shape in ((4, 3), (3,), (None, 5), (3, 4, 1)):
         with pytest.raises(ValueError, match=r"is of an array with shape \(3, 4\), not \("):
             newest(tmp_path / "c", shape=shape)

@@ -21,7 +21,7 @@ from distributed import Client, LocalCluster
 from distributed.protocol import to_serialize
 
 import lockedarray.distributed
-from lockedarray._distributed import checkpoints, wire
+from lockedarray._distributed import checkpoints, making, wire
 from lockedarray._distributed import link as links
 from lockedarray.distributed import LeaseExpired, OwnerLost, attach, create
 from machines import Machine, Program, scheduler, worker
@@ -109,7 +109,7 @@ def one(machines):
 
 def asked(x, question):
     """Return what ``question(operations)`` is, asked of the owner of `x`."""
-    key = f"lockedarray-{x.name}-{x.generation}-0"
+    key = x._entry.keys[0]
 
     def ask(dask_worker):
         owner = dask_worker.state.actors.get(key)
@@ -357,7 +357,7 @@ async def ask_directly(client, address, x):
     message = wire.pack(("get", (...,), {}))
     arguments = [to_serialize(one) for one in (None, 0, message, ())]
     answer = await client.rpc(address).actor_execute(
-        function="call", actor=f"lockedarray-x-{x.generation}-0", args=arguments, kwargs={}
+        function="call", actor=x._entry.keys[0], args=arguments, kwargs={}
     )
     if answer["status"] != "OK":
         raise answer["exception"]
@@ -449,7 +449,7 @@ def test_of_two_that_create_one_name_one_gets_it_and_the_other_leaves_nothing(ma
                 str(key) for key in dask_scheduler.tasks if f"-{name}-" in str(key)
             )
         )
-        assert keys == [f"lockedarray-{name}-{x.generation}-{block}" for block in range(2)]
+        assert keys == [*x._entry.keys]
         assert attach(cluster.client, name).snapshot().tolist() == [1, 1, 1, 1]
         x.checkpoint()
         generations = {checkpoints.newest(tmp_path / name, block).generation for block in range(2)}
@@ -497,6 +497,53 @@ def test_those_who_wait_for_an_array_that_is_deleted_are_told(one, until):
     lost(lambda: x[0])
 
 
+def test_deleting_does_not_wait_for_an_owner_that_was_stopped(machines, until):
+    cluster = machines()
+    stopped = cluster.worker("stopped")
+    cluster.worker("a")
+    x = cluster.create(worker="stopped")
+    changing = Caller(lambda: x.wait_for(lambda raw: raw[0] == 99))
+    until(lambda: waiting(x) == 1)
+    stopped.stop()
+    start = time.monotonic()
+    Caller(lambda: making_delete(x)).end(SECONDS)
+    assert time.monotonic() - start < 4
+    lost(changing)
+    with pytest.raises(LookupError):
+        attach(cluster.client, "x")
+    again = cluster.create(worker="a")
+    assert time.monotonic() - start < SECONDS
+    again[0] = 5
+    stopped.go_on()
+    lost(lambda: x[0])
+    assert again.snapshot().tolist() == [5, 0, 0, 0]
+
+
+def making_delete(x):
+    x.client.sync(making.delete, x.client, x._entry)
+
+
+def test_who_waits_for_an_array_that_is_deleted_is_told_at_once(one, until):
+    x = one.create()
+    guard = x.write(lease=60)
+    raw = guard.__enter__()
+    raw[0] = 3
+    callers = [Caller(lambda: x.at[0].add(1)), Caller(lambda: x[0])]
+    until(lambda: waiting(x) == 2)
+    start = time.monotonic()
+    making_delete(x)
+    for caller in callers:
+        lost(caller)
+    with pytest.raises(OwnerLost):
+        guard.__exit__(None, None, None)
+    assert time.monotonic() - start < 2
+    again = one.create()
+    assert time.monotonic() - start < 2  # nobody can serve under the name any more
+    assert again.snapshot().tolist() == [0, 0, 0, 0]
+    making_delete(x)  # of what is not there any more
+    assert attach(one.client, "x").snapshot().tolist() == [0, 0, 0, 0]
+
+
 def tasks_of_owners(client):
     """Return the coroutines of owners that go on at the workers."""
 
@@ -505,6 +552,19 @@ def tasks_of_owners(client):
         return [name for name in names if name.startswith(("Owner.", "Leases.", "Worker.actor"))]
 
     return [name for names in client.run(tasks).values() for name in names]
+
+
+def test_owners_of_an_array_that_was_not_made_end(one, until):
+    one.client.sync(making.ensure_registry, one.client)
+
+    def refuse(dask_scheduler):  # as if it was released before its owner could ask
+        dask_scheduler.handlers["lockedarray_register"] = lambda **named: False
+        dask_scheduler.handlers["lockedarray_renew"] = lambda **named: None
+
+    one.client.run_on_scheduler(refuse)
+    with pytest.raises(RuntimeError, match="'x' was not made"):
+        one.create()
+    until(lambda: not tasks_of_owners(one.client), SECONDS)
 
 
 # -- a scheduler -------------------------------------------------------------------------------------
@@ -543,6 +603,29 @@ def test_an_array_that_a_new_scheduler_has_under_the_name_is_not_the_old_one():
             lost(caller, 20)
         assert attach(client, "x").snapshot().tolist() == [0, 0, 0, 0]
         assert again.snapshot().tolist() == [0, 0, 0, 0]
+
+
+def test_an_array_of_a_new_scheduler_at_the_same_address_is_not_the_old_one():
+    with contextlib.ExitStack() as stack:
+        head = stack.enter_context(Machine(scheduler))
+        address = head.hear()
+        first = stack.enter_context(Machine(worker, address, "a"))
+        where = first.hear()
+        client = stack.enter_context(Client(address, timeout=60, set_as_default=False))
+        x = create(client, 4, int, name="x")
+        x[...] = 1
+        for machine in head, first:
+            machine.kill()
+        head = stack.enter_context(Machine(scheduler, int(address.rsplit(":", 1)[1])))
+        head.hear()
+        again = Machine(worker, address, "a", int(where.rsplit(":", 1)[1]))
+        assert stack.enter_context(again).hear() == where
+        other = stack.enter_context(Client(address, timeout=60, set_as_default=False))
+        y = create(other, 4, int, name="x")
+        assert (y.name, y.generation, y.owners) == (x.name, x.generation, x.owners)
+        for caller in map(Caller, all_new(x)):
+            lost(caller, 20)
+        assert y.snapshot().tolist() == [0, 0, 0, 0]
 
 
 def test_a_client_whose_connection_to_the_scheduler_breaks_goes_on(one):

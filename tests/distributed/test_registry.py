@@ -10,15 +10,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-pytest.importorskip("distributed")
-
-from distributed.core import Status
+pytest.importorskip("distributed.client")
 
 from distributed import Client
+from distributed.core import Status
+
 from lockedarray._distributed import making
 from lockedarray._distributed.errors import NewerCheckpoint, OwnerLost
 from lockedarray._distributed.making import create, ensure_registry, find
-from lockedarray._distributed.registry import OWNERSHIP, RESERVATION, RegistryPlugin, keys_of
+from lockedarray._distributed.registry import OWNERSHIP, RESERVATION, RegistryPlugin
 from lockedarray._distributed.wire import dtype_to_wire
 
 # -- the registry alone, on a scheduler that is none, by a clock of the test's ---------------------
@@ -34,6 +34,8 @@ class Scheduler:
         self.aliases = {}
         self.workers = {}
         self.wanted = {}
+        self.later = []
+        self.loop = SimpleNamespace(call_later=lambda seconds, *call: self.later.append(call))
         for name, limit in limits.items():
             address = f"tcp://{name}"
             self.aliases[name] = address
@@ -48,6 +50,12 @@ class Scheduler:
 
     def client_desires_keys(self, keys, client):
         self.clients[client] = self.wanted[client] = list(keys)
+
+    def let_time_pass(self):
+        """Call what was to be called later."""
+        while self.later:
+            function, *arguments = self.later.pop(0)
+            function(*arguments)
 
     def client_releases_keys(self, keys, client):
         self.wanted[client] = [key for key in self.wanted[client] if key not in keys]
@@ -71,7 +79,7 @@ class Registry:
         """Reserve, have the owners made, and register."""
         reserved = self.reserve(name, creator, **named)
         assert reserved["status"] == "reserved", reserved
-        keys = keys_of(name, reserved["generation"], len(reserved["workers"]))
+        keys = reserved["keys"]
         for key, address in zip(keys, reserved["workers"], strict=True):
             self.task(key, "memory", address)
         assert self.plugin.register(name, reserved["generation"], creator, keys)
@@ -116,7 +124,7 @@ def test_a_reservation_that_is_over_is_anybodys():
     assert registry.reserve(creator="you")["status"] == "taken"
     registry.now += 0.1
     assert registry.plugin.check("x", "me") is not None
-    keys = keys_of("x", first["generation"], 1)
+    keys = first["keys"]
     registry.task(keys[0], "memory", first["workers"][0])
     assert not registry.plugin.register("x", first["generation"], "me", keys)
     assert registry.reserve(creator="you")["generation"] > first["generation"]
@@ -141,7 +149,7 @@ def test_a_reservation_ends_with_its_client():
 def test_only_who_has_reserved_can_register_or_release():
     registry = Registry()
     reserved = registry.reserve(creator="me")
-    keys = keys_of("x", reserved["generation"], 1)
+    keys = reserved["keys"]
     registry.task(keys[0], "memory", reserved["workers"][0])
     registry.plugin.release("x", "you")
     assert not registry.plugin.register("x", reserved["generation"], "you", keys)
@@ -159,7 +167,7 @@ def test_registering_twice_is_registering_once():
 def test_owners_that_are_not_all_there_are_not_registered():
     registry = Registry()
     reserved = registry.reserve(sizes=(8, 8))
-    keys = keys_of("x", reserved["generation"], 2)
+    keys = reserved["keys"]
     registry.task(keys[0], "memory", reserved["workers"][0])
     registry.task(keys[1], "processing", reserved["workers"][1])
     assert not registry.plugin.register("x", reserved["generation"], "me", keys)
@@ -169,26 +177,65 @@ def test_owners_that_are_not_all_there_are_not_registered():
 def test_the_scheduler_keeps_the_owners_until_the_array_is_deleted():
     registry = Registry()
     generation, keys = registry.make()
-    assert registry.scheduler.wanted == {"lockedarray-x": keys}
+    assert registry.scheduler.wanted == {keys[0]: keys}
     assert not registry.plugin.delete("x", generation + 1)
     assert registry.plugin.delete("x", generation)
-    assert registry.scheduler.wanted == {"lockedarray-x": []}
+    registry.scheduler.let_time_pass()
+    assert registry.scheduler.wanted == {keys[0]: []}
     assert registry.scheduler.clients == {}
     assert not registry.plugin.delete("x", generation)
 
 
 def test_a_creation_that_failed_after_it_was_registered_leaves_nothing():
     registry = Registry()
-    registry.make()
+    _, keys = registry.make()
     registry.plugin.release("x", "me")
     assert registry.plugin.find("x") is None
-    assert registry.scheduler.wanted == {"lockedarray-x": []}
+    assert registry.scheduler.wanted == {keys[0]: []}
+
+
+def test_owners_of_an_array_that_was_deleted_can_be_told_before_they_go():
+    registry = Registry()
+    generation, keys = registry.make()
+    assert registry.plugin.delete("x", generation)
+    assert registry.plugin.find("x") is None
+    assert registry.scheduler.wanted == {keys[0]: keys}
+    # A new one of that name is not let go with it.
+    _, new_keys = registry.make()
+    registry.scheduler.let_time_pass()
+    assert registry.scheduler.wanted == {keys[0]: [], new_keys[0]: new_keys}
+
+
+def test_two_schedulers_give_no_two_arrays_the_same_key():
+    (one, keys), (other, other_keys) = Registry().make(), Registry().make()
+    assert one == other
+    assert not {*keys} & {*other_keys}
+
+
+def test_only_the_array_itself_is_deleted_and_not_one_of_another_scheduler():
+    _, (old,) = Registry().make()
+    registry = Registry()
+    generation, (key,) = registry.make()
+    assert not registry.plugin.delete("x", generation, old)
+    assert registry.plugin.find("x") is not None
+    assert registry.plugin.delete("x", generation, key)
+
+
+def test_ownership_goes_on_being_over_while_the_machine_sleeps(monkeypatch):
+    def stands_still():
+        raise AssertionError("this clock stands still while the machine sleeps")
+
+    monkeypatch.setattr(time, "monotonic", stands_still)
+    if not hasattr(time, "clock_gettime"):
+        pytest.skip("no other clock")
+    registry = RegistryPlugin()
+    assert registry._clock() > 0
 
 
 def test_an_owner_does_not_serve_before_it_is_registered():
     registry = Registry()
     reserved = registry.reserve()
-    (key,) = keys_of("x", reserved["generation"], 1)
+    (key,) = reserved["keys"]
     assert registry.plugin.renew("x", reserved["generation"], key) == 0
     registry.plugin.release("x", "me")
     assert registry.plugin.renew("x", reserved["generation"], key) is None
@@ -460,6 +507,9 @@ def stand_in():
 
                 time.sleep(60)
 
+        async def rows(self):
+            return 8
+
         async def pid(self):
             import os
 
@@ -492,7 +542,10 @@ def renew(client, entry, block=0):
 
 def delete(client, entry):
     return client.sync(
-        client.scheduler.lockedarray_delete, name=entry.name, generation=entry.generation
+        client.scheduler.lockedarray_delete,
+        name=entry.name,
+        generation=entry.generation,
+        key=entry.keys[0],
     )
 
 
@@ -506,7 +559,8 @@ def process_of(client, entry):
 
 def test_an_array_that_is_made_is_found_by_another_client(cluster, client, in_loop):
     made = client.sync(make, client, shape=(8, 2), shards=2)
-    assert made.keys == ("lockedarray-x-1-0", "lockedarray-x-1-1")
+    assert [key.startswith("lockedarray-x-1-") for key in made.keys] == [True, True]
+    assert len(set(made.keys)) == 2
     assert len(set(made.addresses)) == 2
     assert (made.shape, made.dtype, made.starts) == ((8, 2), np.dtype("f8"), (0, 4))
     assert in_loop(lambda other: find(other, "x")) == made
@@ -610,10 +664,10 @@ def test_a_name_that_was_deleted_is_given_again_when_its_owner_has_ended(client)
 
 def test_deleting_lets_the_owners_go(cluster, client, until):
     made = client.sync(make, client, shards=2)
-    clients = set(cluster.scheduler.clients)
+    assert made.keys[0] in cluster.scheduler.clients
     assert delete(client, made)
     until(lambda: not owners_on(cluster))
-    assert clients - set(cluster.scheduler.clients) == {"lockedarray-x"}
+    assert made.keys[0] not in cluster.scheduler.clients
 
 
 def test_a_client_makes_the_registry_known_once_per_connection(client, monkeypatch):
@@ -680,6 +734,92 @@ def test_a_killed_owner_is_lost_and_its_name_is_given_again(fresh_cluster, until
     assert again.generation == made.generation + 1
     assert renew(client, again) == OWNERSHIP
     until(lambda: owners_on(cluster) == list(again.keys))
+
+
+def noticing_late(monkeypatch, registry, times):
+    """Have the registry not see, so many times, that an array is lost."""
+    is_alive = registry._is_alive
+    seen = []
+
+    def late(array):
+        seen.append(array)
+        return len(seen) <= times or is_alive(array)
+
+    monkeypatch.setattr(registry, "_is_alive", late)
+    return seen
+
+
+def test_a_name_whose_owner_was_killed_just_now_is_given_when_the_scheduler_notices(
+    fresh_cluster, until, monkeypatch
+):
+    cluster, client = fresh_cluster()
+    made = client.sync(make, client)
+    registry = registry_of(cluster)
+    os.kill(process_of(client, made), signal.SIGKILL)
+    until(lambda: not registry.find("x")["is_alive"])
+    seen = noticing_late(monkeypatch, registry, 3)
+    again = client.sync(make, client)
+    assert len(seen) > 3
+    assert again.generation == made.generation + 1
+
+
+def test_a_name_whose_owner_does_not_answer_is_taken_after_a_while(fresh_cluster, monkeypatch):
+    _, client = fresh_cluster(n_workers=1)
+    made = client.sync(make, client)
+    process = process_of(client, made)
+    monkeypatch.setattr(making, "_ANSWERED_WITHIN", 0.2)
+    monkeypatch.setattr(making, "_NOTICED_WITHIN", 1.0)
+    os.kill(process, signal.SIGSTOP)
+    try:
+        with pytest.raises(ValueError, match="taken: it is on .*, which does not answer"):
+            client.sync(make, client)
+    finally:
+        os.kill(process, signal.SIGCONT)
+    with pytest.raises(ValueError, match="is taken: it is on [^,]*\\. Attach"):
+        client.sync(make, client)
+
+
+def test_a_task_makes_an_array_on_a_worker_with_one_thread(fresh_cluster):
+    _, client = fresh_cluster(n_workers=1)
+
+    def task(make):
+        from distributed import get_client
+
+        from lockedarray._distributed.making import beside_tasks
+
+        client = get_client()
+        with beside_tasks():
+            return client.sync(make, client, "x")
+
+    made = client.submit(task, pickled(), pure=False).result(timeout=20)
+    assert client.sync(find, client, "x") == made
+    assert client.submit(abs, -1).result(timeout=20) == 1
+
+
+def test_giving_up_a_thread_is_nothing_where_there_is_no_task(client):
+    with making.beside_tasks():
+        made = client.sync(make, client)
+    assert client.sync(find, client, "x") == made
+
+
+def test_an_array_is_made_before_tasks_that_wait_for_a_thread(fresh_cluster, until):
+    _, client = fresh_cluster(n_workers=1)
+    here = list(client.scheduler_info()["workers"])
+    many = client.map(time.sleep, [0.1] * 100, pure=False, workers=here)  # the worker has them all
+    until(many[5].done)  # what is submitted later comes later, but for its priority
+    client.sync(make, client)
+    assert sum(future.done() for future in many) < 50
+
+
+def test_who_waits_for_a_thread_in_vain_is_told_the_way_out(fresh_cluster, monkeypatch):
+    _, client = fresh_cluster(n_workers=1)
+    client.sync(ensure_registry, client)
+    monkeypatch.setattr("lockedarray._distributed.registry.RESERVATION", 1.0)
+    monkeypatch.setattr(making, "_LOOK", 0.1)
+    busy = client.submit(time.sleep, 60)
+    with pytest.raises(RuntimeError, match=r"threads.*busy\?.*worker_client.*more threads"):
+        client.sync(make, client)
+    busy.cancel()
 
 
 def test_a_worker_that_dies_while_it_makes_an_owner_is_told(fresh_cluster, until):

@@ -14,8 +14,9 @@ ROOT = Path(lockedarray.__file__).parent
 FLOORS = """
 distributed
 _distributed.array
-_distributed.guards
+_distributed.calls _distributed.guards
 _distributed.at
+_distributed.arguments _distributed.clients _distributed.refusals
 _distributed.making
 _distributed.link
 _distributed.owner
@@ -23,7 +24,7 @@ _distributed.operations
 _distributed.lanes _distributed.leases _distributed.registry _distributed.staging
 _distributed.wire
 _distributed.errors
-_distributed.checkpoints _distributed.held _distributed.splitting
+_distributed.checkpoints _distributed.clock _distributed.held _distributed.splitting
 _distributed
 shared
 lockedarray
