@@ -93,7 +93,8 @@ def create(
         return DistributedArray(client, entry)
 
     made.__qualname__ = "create"  # what Python says was never awaited
-    return client.sync(made)  # type: ignore[no-untyped-call]
+    with making.beside_tasks():
+        return client.sync(made)  # type: ignore[no-untyped-call]
 
 
 def attach(client: Client, name: str) -> Any:

@@ -27,10 +27,10 @@ from lockedarray._distributed.clients import (
     closed_underway,
     is_open,
 )
-from lockedarray._distributed.errors import lease_is_over, owner_was_lost
+from lockedarray._distributed.errors import OwnerLost, lease_is_over
 from lockedarray._distributed.held import held
 from lockedarray._distributed.link import link_to
-from lockedarray._distributed.making import Entry
+from lockedarray._distributed.making import Entry, delete
 from lockedarray._distributed.refusals import SIGNS, Refusals
 from lockedarray._distributed.splitting import Part, Split, gathered, operand_for, split
 from lockedarray._distributed.wire import Outcome, check_transfer
@@ -352,18 +352,10 @@ class Calls(Refusals):
         return whole
 
     async def _delete(self, tokens: tuple[str, ...]) -> Outcome:
-        # An owner that is lost does not answer, and is not asked to.
-        await self._all(tokens, "close")
-        scheduler: Any = self.client.scheduler
         try:
-            await scheduler.lockedarray_delete(
-                name=self._entry.name, generation=self._entry.generation
-            )
-        except OSError:
-            why = "the scheduler does not answer"
-            return Outcome(
-                owner_was_lost(self._entry.name, self._entry.generation, why, underway=True), None
-            )
+            await delete(self.client, self._entry)
+        except OwnerLost as error:
+            return Outcome(error, None)
         return Outcome(None, None)
 
 

@@ -167,7 +167,7 @@ def beside_tasks() -> Iterator[None]:
 
     An owner is made by a thread of its worker, which may have no other one.
     """
-    if not hasattr(thread_state, "start_time"):
+    if not hasattr(thread_state, "start_time") or getattr(thread_state, "actor", False):
         yield
         return
     with worker_client():  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("distributed.client")
 
-from distributed import Client
+from distributed import Client, get_client
 from distributed.core import Status
 
 from lockedarray._distributed import making
@@ -846,3 +846,17 @@ def test_a_restart_loses_all_arrays(fresh_cluster):
     again = client.sync(make, client)
     assert again.generation == made.generation + 1
     assert client.sync(find, client, "x") == again
+
+
+def test_tasks_that_have_all_threads_can_create_arrays(fresh_cluster):
+    _, client = fresh_cluster(n_workers=1, threads_per_worker=1)
+
+    def task(name):
+        from lockedarray.distributed import create
+
+        x = create(get_client(), 3, name=name)
+        x[0] += 1
+        return float(x[0])
+
+    made = [client.submit(task, name, pure=False) for name in ("a", "b")]
+    assert client.gather(made) == [1.0, 1.0]
