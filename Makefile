@@ -9,6 +9,7 @@
 #   make fuzz SECONDS=600 random programs on LockedArrays and plain arrays side by side, on both cores
 #   make test-processes   arrays between processes: the tests, and thousands of processes that are killed; KILLS=20000 for more
 #   make test-distributed arrays between machines: the tests, whose owners are killed and stopped, and histories of operations; HISTORIES=3000 for more
+#   make stress           what fails on NumPy's arrays beside threads, as programs on LockedArrays
 #   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
 #   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
@@ -48,7 +49,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed test-neighbours \
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed stress test-neighbours \
         test-matrix test-debug asan pytest lint format types docs bench bench-survey bench-processes bench-distributed demo clean
 .DELETE_ON_ERROR:
 
@@ -82,6 +83,10 @@ test-processes: $(VENV)/.installed
 test-distributed: $(VENV)/.installed
 	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core LOCKEDARRAY_HISTORIES=$(HISTORIES) \
 	  $(RUN) -m pytest -q tests/distributed $(ARGS); done
+
+# `PYTHONPATH=tests python -m stress.failures` shows what becomes of the same programs on ndarrays.
+stress: $(VENV)/.installed
+	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest -q tests/stress $(ARGS); done
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
