@@ -38,6 +38,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from lockedarray._holding import holding
+
 __all__ = ["Found", "newest", "write"]
 
 _MAGIC = "lockedarray checkpoint"
@@ -169,7 +171,7 @@ def write(
             stream.seek(0)
             stream.write(_header_to_bytes(header))
             _sync(stream)
-        with _publishing:
+        with holding(_publishing):
             _publish(temporary, file, name, generation, number)
 
 

@@ -30,7 +30,7 @@ from lockedarray._distributed.errors import (
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.operations import READS
 from lockedarray._distributed.owner import LANE_UNKNOWN, REQUEST_GONE
-from lockedarray._distributed.wire import CHUNK, Message, Outcome, chunks, pack, unpack
+from lockedarray._distributed.wire import CHUNK, Message, Outcome, chunks, pack, sendable, unpack
 
 __all__ = ["Link", "link_to"]
 
@@ -116,10 +116,10 @@ class Link:
         except OwnerLost as error:
             return Outcome(error, None)
 
-    async def _deliver(self, kind: str, message: Message, held: tuple[str, ...]) -> Message:
+    async def _deliver(self, kind: str, message: Message, held: tuple[str, ...]) -> Any:
         is_read = kind in READS
         while True:
-            sent: Message | str = message
+            sent: bytes | np.ndarray | str = sendable(message)
             token = f"reply-{secrets.token_hex(16)}"
             try:
                 if len(message) > CHUNK:
@@ -136,7 +136,7 @@ class Link:
                     reply = await self._deliver_once(sent, held, token)
             except asyncio.CancelledError:  # what nobody waits for is not to be kept
                 self._tell("drop", token)
-                if sent is not message:
+                if isinstance(sent, str):
                     self._tell("drop", sent)
                 raise
             if reply is not None:
@@ -144,8 +144,8 @@ class Link:
             # It was not carried out, or may be again.
 
     async def _deliver_once(
-        self, sent: Message | str, held: tuple[str, ...], token: str
-    ) -> Message | None:
+        self, sent: bytes | np.ndarray | str, held: tuple[str, ...], token: str
+    ) -> Any:
         """Return the reply of a call that is carried out once; None if it was not carried out."""
         lane = await self._free_lane()
         lane.number += 1
@@ -190,7 +190,7 @@ class Link:
         self._telling.add(task)
         task.add_done_callback(self._telling.discard)
 
-    async def _received(self, answer: Any) -> Message | None:
+    async def _received(self, answer: Any) -> Any:
         """Return the reply; None if the owner does not have it, or has it no more."""
         shape, reply, token, nbytes = answer
         if nbytes < 0:
@@ -263,9 +263,9 @@ class Link:
             else ProxyRPC(client.scheduler, self._address)  # type: ignore[no-untyped-call]
         )
         answer = await worker.actor_execute(
-            function=function,
+            function="run",
             actor=self._key,
-            args=[to_serialize(one) for one in arguments],  # type: ignore[no-untyped-call]
+            args=[to_serialize((function, arguments))],  # type: ignore[no-untyped-call]
             kwargs={},
         )
         if answer["status"] != "OK":

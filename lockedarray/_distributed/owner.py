@@ -30,6 +30,7 @@ from lockedarray._distributed.wire import (
     dtype_from_wire,
     pack,
     pack_error,
+    sendable,
     unpack,
 )
 
@@ -47,7 +48,7 @@ _LARGE = 64_000  # bytes of a reply that is not kept for long
 _LOOKED_FOR_OLD_EVERY = 20.0  # seconds
 _NEVER_REGISTERED = 120.0  # seconds after which nobody will
 
-_Answer: TypeAlias = "tuple[tuple[int, ...] | None, Message | None, str | None, int]"
+_Answer: TypeAlias = "tuple[tuple[int, ...] | None, Message | np.ndarray | None, str | None, int]"
 
 
 class Owner:
@@ -125,6 +126,11 @@ class Owner:
 
     # -- what callers call -------------------------------------------------------------------------
 
+    async def run(self, request: tuple[str, tuple[Any, ...]]) -> Any:
+        """Call the method of that name: arguments that travel together travel faster."""
+        function, arguments = request
+        return await getattr(self, function)(*arguments)
+
     async def rows(self) -> int:
         """Return the length of the block: what a checkpoint had, where there was one."""
         return len(self._operations.array) if self._operations is not None else 0
@@ -137,7 +143,7 @@ class Owner:
         self,
         lane: str | None,
         number: int,
-        message: bytes | str,
+        message: bytes | np.ndarray | str,
         held: tuple[str, ...] = (),
         caller: str = "a client",
         token: str | None = None,
@@ -219,7 +225,11 @@ class Owner:
         return answer
 
     async def _answer(
-        self, message: bytes | str, held: tuple[str, ...], caller: str, token: str | None
+        self,
+        message: bytes | np.ndarray | str,
+        held: tuple[str, ...],
+        caller: str,
+        token: str | None,
     ) -> _Answer:
         await self._confirm()
         operations = self._operations
@@ -259,7 +269,7 @@ class Owner:
             task.set_name(name)  # it may be one of Dask's, which goes on
         shape = operations.array.shape
         if len(reply) <= CHUNK:
-            return shape, reply, None, len(reply)
+            return shape, sendable(reply), None, len(reply)
         return shape, None, *self._staging.hand_out(reply, token)
 
     def _lost_error(self, underway: bool = False) -> Exception:

@@ -27,6 +27,7 @@ __all__ = [
     "pack",
     "pack_error",
     "pack_function",
+    "sendable",
     "size_text",
     "unpack",
 ]
@@ -51,7 +52,9 @@ class Outcome(NamedTuple):
 
 
 Message: TypeAlias = "bytes | memoryview"
-"""What `pack` returns: bytes, or memory of its own if that is more than a chunk."""
+"""What `pack` returns: bytes, or memory of its own if that is large."""
+
+_SMALL = 2**16  # bytes
 
 _ALIGNED = 64  # bytes: where arrays begin in a message
 
@@ -62,7 +65,7 @@ def pack(value: Any) -> Message:
     They are lengths, a pickle, and the memory of arrays, which is copied once (PEP 574).
     """
     buffers: list[pickle.PickleBuffer] = []
-    head = distributed_pickle.dumps(value, buffer_callback=buffers.append)  # type: ignore[no-untyped-call]
+    head = _pickled(value, buffers)
     parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
     lengths = np.array([len(parts), *map(len, parts)], np.int64).tobytes()
     ends, at = [], len(lengths)
@@ -74,7 +77,26 @@ def pack(value: Any) -> Message:
     memory[: len(lengths)] = lengths
     for start, part in ends:
         memory[start : start + len(part)] = part
-    return bytes(memory) if at <= CHUNK else memory
+    return bytes(memory) if at <= _SMALL else memory
+
+
+def sendable(message: Message) -> bytes | np.ndarray:
+    """Return a message as Dask sends it without a copy, if it is large: as an array."""
+    return message if isinstance(message, bytes) else np.frombuffer(message, np.uint8)
+
+
+def _pickled(value: Any, buffers: list[pickle.PickleBuffer]) -> bytes:
+    # Python's own pickle is much quicker, and is enough for what names no main module.
+    try:
+        head = pickle.dumps(value, 5, buffer_callback=buffers.append)
+        if b"__main__" not in head:
+            return head
+    except Exception:  # a lambda, for example
+        pass
+    buffers.clear()
+    return bytes(
+        distributed_pickle.dumps(value, buffer_callback=buffers.append)  # type: ignore[no-untyped-call]
+    )
 
 
 def unpack(message: Any) -> Any:
