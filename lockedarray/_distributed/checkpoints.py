@@ -49,7 +49,7 @@ _LONGEST_HEADER = 2**24
 _PIECE = 2**24
 """Bytes that are written, read and hashed at once."""
 
-_publishing = threading.Lock()
+_publishing = threading.RLock()
 """Held while this process gives a file its name, so that a lower number never follows a higher."""
 
 
@@ -171,8 +171,7 @@ def write(
             stream.seek(0)
             stream.write(_header_to_bytes(header))
             _sync(stream)
-        with holding(_publishing):
-            _publish(temporary, file, name, generation, number)
+        holding(_publishing, _publish, temporary, file, name, generation, number)
 
 
 def newest(
