@@ -39,7 +39,7 @@ DEBUG_PYTHON ?= python3-dbg
 SETUP ?=
 SECONDS ?= 60
 KILLS ?= 4000
-HISTORIES ?= 300
+HISTORIES ?= 60
 
 # The folders are prerequisites too: they change when a file is removed.
 SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \) -prune -o -print) \

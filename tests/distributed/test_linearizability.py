@@ -22,10 +22,10 @@ from lockedarray._distributed.operations import Operations
 from lockedarray.distributed import create
 from machines import Machine, Program, worker
 
-pytestmark = pytest.mark.timeout(100)
-
 HISTORIES = int(os.environ.get("LOCKEDARRAY_HISTORIES", "60"))
 """How many random ones in all."""
+
+pytestmark = pytest.mark.timeout(100 + 3 * HISTORIES)
 
 CALLS = 8
 """How many calls each client makes in one."""
