@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import math
 import secrets
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -27,6 +26,7 @@ from lockedarray._distributed.clients import (
     closed_underway,
     is_open,
 )
+from lockedarray._distributed.clock import deadline_of, left
 from lockedarray._distributed.errors import OwnerLost, lease_is_over
 from lockedarray._distributed.held import held
 from lockedarray._distributed.link import link_to
@@ -311,16 +311,16 @@ class Calls(Refusals):
         return outcome if outcome.error is not None else Outcome(None, self._joined(outcome.value))
 
     async def _consistent_snapshot(self, tokens: tuple[str, ...], timeout: float | None) -> Outcome:
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         leases: list[str] = []  # one per block, in order, so that two snapshots never cross
         parts = []
         try:
             for block in range(len(self._entry.keys)):
                 leases.append(secrets.token_hex(16))
-                left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 outcome = await self._call(
-                    block, tokens, "lease", leases[-1], ..., False, _SNAPSHOT_LEASE, timeout=left
-                )
+                    block, tokens, "lease", leases[-1], ..., False, _SNAPSHOT_LEASE,
+                    timeout=left(deadline),
+                )  # fmt: skip
                 if outcome.error is not None:
                     return outcome
                 parts.append(outcome.value)

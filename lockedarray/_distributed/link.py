@@ -20,7 +20,7 @@ from distributed import Client
 from distributed.actor import ProxyRPC
 from distributed.protocol.serialize import to_serialize
 
-from lockedarray._distributed.clock import now
+from lockedarray._distributed.clock import deadline_of, left, now
 from lockedarray._distributed.errors import (
     OwnerLost,
     owner_was_lost,
@@ -98,7 +98,7 @@ class Link:
             The tokens of the caller's leases; those that `held` of this context has, if not given.
         """
         tokens = held_tokens.get() if held is None else held
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         if kind == "wait_for":  # so that the owner does not wait for ever for who has died
             named["patience"] = _ASKED_AGAIN
         try:
@@ -107,7 +107,7 @@ class Link:
                 return Outcome(None, None)
             while True:
                 if deadline is not None:
-                    named["timeout"] = max(0.0, deadline - time.monotonic())
+                    named["timeout"] = left(deadline)
                 message = pack((kind, arguments, named))
                 reply = await self._deliver(kind, message, tokens)
                 outcome: Outcome | None = unpack(reply)

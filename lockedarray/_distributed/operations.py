@@ -23,6 +23,7 @@ import numpy as np
 
 from lockedarray._array.array import LockedArray
 from lockedarray._array.indexing import makes_view, picks_element
+from lockedarray._distributed.clock import deadline_of, left
 from lockedarray._distributed.errors import raised_no_exception
 from lockedarray._distributed.held import held as held_tokens
 from lockedarray._distributed.leases import Lease, Leases
@@ -126,9 +127,8 @@ class Operations:
             self.leases.check(held, memory, write)
             # Whoever has had bad luck a few times takes all of it, which nobody can move then.
             wanted = region if attempt < _TRIES else self.array
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                async with _guard(wanted, write, left) as raw:
+                async with _guard(wanted, write, left(deadline)) as raw:
                     if wanted is region and (region is self.array or self._moved == moved):
                         yield raw
                         return
@@ -364,8 +364,7 @@ class Operations:
         """Append or remove rows, under the lock of all of the array."""
         deadline = _deadline(timeout, held)
         while True:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            async with self._locked(lambda: self.array, True, left, held):
+            async with self._locked(lambda: self.array, True, left(deadline), held):
                 try:
                     result = change(argument)
                 except DeadlockError:
@@ -391,7 +390,7 @@ class Operations:
         After `patience` seconds without it there is no outcome but None: the caller, if it is
         still there, asks again.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        deadline = deadline_of(timeout)
         asked_until = time.monotonic() + patience
         function = unpack(predicate)
         while True:
@@ -399,8 +398,8 @@ class Operations:
             view = self._basic_region(region)
             # Whoever waits for a change of what it has itself would wait for ever.
             self.leases.check(held, np.asarray(view), True)
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            async with self._locked(lambda: self._basic_region(region), False, left, held) as raw:
+            locked = self._locked(lambda: self._basic_region(region), False, left(deadline), held)
+            async with locked as raw:
 
                 def asked(raw: np.ndarray = raw) -> tuple[bool, Message]:
                     value = function(raw[...])
@@ -410,13 +409,15 @@ class Operations:
                     is_true, packed = await self.in_thread(asked)
             if is_true:
                 return packed
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            remaining = left(deadline)
+            if remaining == 0:
                 return packed
             patience = asked_until - time.monotonic()
             if patience <= 0:
                 return pack(None)
-            await asyncio.wait({changed}, timeout=patience if left is None else min(left, patience))
+            await asyncio.wait(
+                {changed}, timeout=patience if remaining is None else min(remaining, patience)
+            )
 
     def _next_change(self) -> asyncio.Future[None]:
         if self._changed is None:
@@ -501,7 +502,7 @@ def _deadline(timeout: float | None, held: tuple[str, ...]) -> float | None:
     """Return until when a call may wait for a lock."""
     if timeout is None and any(token.startswith(_UPDATE) for token in held):
         timeout = _WITHIN_UPDATE
-    return None if timeout is None else time.monotonic() + timeout
+    return deadline_of(timeout)
 
 
 def _augmented(function: Callable[[Any, Any], Any], raw: np.ndarray, operand: Any) -> None:
