@@ -21,6 +21,7 @@
 #   make asan    the native core under AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
 #   make test-debug       leaks and the unit tests on a debug build of Python, python3-dbg or DEBUG_PYTHON=...
 #   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
+#   make dist    the sdist and the wheel of a release, into dist/, and a try of each in a clean environment
 #   make demo    install the package as a user would, and run the examples
 #   make clean   remove all that the above made
 #
@@ -50,7 +51,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
 .PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed stress test-neighbours \
-        test-matrix test-debug asan pytest lint format types docs bench bench-survey bench-processes bench-distributed demo clean
+        test-matrix test-debug asan pytest lint format types docs bench bench-survey bench-processes bench-distributed dist demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -142,6 +143,18 @@ bench-processes: $(VENV)/.installed
 bench-distributed: $(VENV)/.installed
 	$(RUN) benchmarks/distributed.py $(ARGS)
 
+# The wheel is built from the sdist, and tried with nothing installed but what it asks for.
+dist: .venv-dist/.build
+	rm -rf dist .venv-dist-tried
+	.venv-dist/bin/python -m build --quiet -Csetup-args=-Dnative=enabled
+	.venv-dist/bin/python -m twine check --strict dist/*
+	$(PYTHON) -m venv .venv-dist-tried
+	.venv-dist-tried/bin/pip install --quiet dist/*.whl
+	.venv-dist-tried/bin/python -P -W error -m lockedarray
+	.venv-dist-tried/bin/python -P -W error examples/ring_buffer.py
+	.venv-dist-tried/bin/python -P -W error examples/processes.py
+	@ls -l dist
+
 demo: .venv-demo/.installed
 	.venv-demo/bin/python examples/bigrams.py
 	.venv-demo/bin/python examples/frames.py
@@ -166,6 +179,10 @@ clean:
 
 %/.nox: %/.made
 	$*/bin/pip install --quiet 'nox>=2024.10'
+	touch $@
+
+%/.build: %/.made
+	$*/bin/pip install --quiet build 'twine>=6'
 	touch $@
 
 .venv-asan/.installed: EXTRAS = test

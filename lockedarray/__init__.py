@@ -26,7 +26,7 @@ from lockedarray._guards.region_lock import RegionLock
 from lockedarray._guards.tracing import tracing
 from lockedarray._guards.watching import holds
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "DeadlockError",

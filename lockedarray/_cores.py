@@ -25,6 +25,7 @@ __all__ = [
     "address",
     "augments",
     "backend",
+    "build",
     "connect",
     "connect_calls",
     "connect_copies",
@@ -94,6 +95,7 @@ Place = _core.Place
 RegionLockBase = _core.RegionLockBase
 address = _core.address
 augments = _core.augments
+build = _core.build
 connect = _core.connect
 connect_calls = _core.connect_calls
 connect_copies = _core.connect_copies

@@ -4,6 +4,8 @@ import ast
 import importlib.metadata
 import importlib.util
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +78,39 @@ def build(what, source, target, **settings):
     )  # fmt: skip
     (made,) = target.iterdir()
     return made
+
+
+def test_the_version_is_the_same_wherever_it_stands():
+    found = {
+        "lockedarray": lockedarray.__version__,
+        "metadata": importlib.metadata.version("lockedarray"),
+        **{
+            name: re.search(pattern, (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE)[1]
+            for name, pattern in [
+                ("meson.build", "version: '(.*?)'"),
+                ("CITATION.cff", "^version: (.*)$"),
+                ("CHANGELOG.md", "^## (\\S+)"),
+            ]
+        },
+    }
+    assert len(set(found.values())) == 1, found
+
+
+def test_the_package_tells_what_a_report_of_a_fault_needs():
+    told = subprocess.run(
+        [sys.executable, "-P", "-W", "error", "-m", "lockedarray"],
+        env={**os.environ, "LOCKEDARRAY_DEBUG": "1"},
+        capture_output=True, text=True, check=True, timeout=60,
+    ).stdout  # fmt: skip
+    for word in [
+        lockedarray.__version__,
+        lockedarray.backend,
+        importlib.metadata.version("numpy"),
+        platform.python_version(),
+        "GIL",
+        "LOCKEDARRAY_DEBUG=1",
+    ]:
+        assert word in told, told
 
 
 @pytest.fixture(scope="module")

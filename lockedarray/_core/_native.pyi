@@ -14,6 +14,7 @@ from lockedarray._portable.bases import FlatBase as FlatBase
 from lockedarray._portable.bases import GuardBase as GuardBase
 from lockedarray._portable.bases import MemoryBase as MemoryBase
 
+build: str
 lock_names: dict[int, Any]
 
 class RegionLock:

@@ -51,6 +51,28 @@ la_after_fork_in_child(void)
 }
 #endif
 
+/* How the core was built, for reports of faults. */
+static const char la_build[] =
+#if defined(__clang__)
+    "clang " __clang_version__
+#elif defined(__GNUC__)
+    "gcc " __VERSION__
+#elif defined(_MSC_VER)
+    "Visual Studio"
+#else
+    "another compiler"
+#endif
+#ifdef LA_DEBUG
+    ", with checks of its invariants"
+#endif
+#ifdef __SANITIZE_ADDRESS__
+    ", AddressSanitizer"
+#endif
+#ifdef __SANITIZE_THREAD__
+    ", ThreadSanitizer"
+#endif
+    ;
+
 static int
 la_module_exec(PyObject *module)
 {
@@ -81,6 +103,9 @@ la_module_exec(PyObject *module)
         if (adders[i](module) < 0) {
             return -1;
         }
+    }
+    if (PyModule_AddStringConstant(module, "build", la_build) < 0) {
+        return -1;
     }
 #ifndef _WIN32
     if (pthread_atfork(la_fork_prepare, la_fork_parent, la_after_fork_in_child)) {

@@ -56,6 +56,8 @@ from lockedarray._portable.statement import augments, stores_augmented
 
 locks_regions = False
 
+build = "in Python alone"
+
 __all__ = [
     "ArrayBase",
     "AtBase",
@@ -70,6 +72,7 @@ __all__ = [
     "RegionLockBase",
     "address",
     "augments",
+    "build",
     "connect",
     "connect_calls",
     "connect_copies",

@@ -12,6 +12,7 @@ ROOT = Path(lockedarray.__file__).parent
 
 # The house, from the roof down: a module imports what is on floors below its own, and nothing else.
 FLOORS = """
+__main__
 distributed
 _distributed.array
 _distributed.calls _distributed.guards
