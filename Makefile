@@ -133,6 +133,8 @@ bench: $(VENV)/.installed
 	$(VENV)/bin/python benchmarks/locks.py
 	$(VENV)/bin/python benchmarks/growth.py
 	$(VENV)/bin/python benchmarks/operations.py $(ARGS)
+	$(RUN) benchmarks/scaling.py
+	$(RUN) benchmarks/programs.py
 
 bench-survey: $(VENV)/.installed
 	$(RUN) benchmarks/survey.py $(ARGS)
