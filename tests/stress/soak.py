@@ -28,9 +28,6 @@ __all__ = ["main"]
 PHASE = 4.0
 """Seconds of a phase, at most."""
 
-EVERY = 10.0
-"""Seconds after which it is told how it goes."""
-
 PATIENCE = 60.0
 """Seconds after which an operation that has not come to an end hangs."""
 
@@ -58,6 +55,9 @@ def _options(arguments):
     parser.add_argument("--threads", type=_counts, default=_counts("4..64"), help="8, or 4..64")
     parser.add_argument("--processes", type=int, default=4)
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds until it hangs")
+    parser.add_argument(
+        "--every", type=float, default=10, help="seconds: how often it is told how it goes"
+    )
     return parser.parse_args(arguments)
 
 
@@ -124,7 +124,7 @@ class Soak:
             self.play_phase(count, min(phase, left))
             now = time.monotonic()
             self.seconds = now - begin
-            if now - told >= EVERY:
+            if now - told >= self.options.every:
                 rate = (self.operations - operations) / (now - told)
                 _tell(
                     f"{self.seconds:.0f} s: {rate:,.0f} operations/s, {self.waits()}, {self.size()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import sys
@@ -59,5 +60,5 @@ class Memory:
             return 0.0
         least = [min(half[start : start + part]) for start in range(0, 4 * part, part)]
         growth = least[3] - least[0]
-        steps = [later - earlier for earlier, later in zip(least, least[1:])]
+        steps = [later - earlier for earlier, later in itertools.pairwise(least)]
         return growth if growth > BOUND and min(steps) > growth / 8 else 0.0
