@@ -169,7 +169,9 @@ class Soak:
             self.processes.append(process)
             self.connections.append(ours)
         for number in range(len(self.processes)):
-            self.answer(number)
+            answer = self.answer(number)
+            if answer != "ready":
+                self.violations += answer.violations
 
     def send(self, connection, order):
         try:

@@ -36,6 +36,19 @@ if __name__ == "__main__":
     sys.exit(soak.main(sys.argv[1:], make=Broken))
 """
 
+ENDING = """
+import os, sys
+from stress import soak
+
+def serve(connection, *args):
+    {before}
+    os._exit(3)
+
+if __name__ == "__main__":
+    soak.serve = serve
+    sys.exit(soak.main(sys.argv[1:]))
+"""
+
 LOST_INCREMENT = """
     def __setitem__(self, index, value):  # of a subclass with this method, += is two steps
         time.sleep(0)
@@ -127,6 +140,20 @@ def test_hang_is_told_with_the_stacks(broken):
     assert re.search(r"violations 1 \(--seed 7\): no progress for 2 s of soak-\d+", told), told
     assert re.search(r'File ".*broken\.py", line \d+ in sort', errors), errors
     assert "holds:" in errors
+
+
+@pytest.mark.parametrize(
+    "before", ["connection.send('ready')", "connection.send('ready'), connection.recv()", "0"]
+)
+def test_process_that_ends_is_told(tmp_path, before):
+    program = tmp_path / "ending.py"
+    program.write_text(ENDING.format(before=before))
+    process = started("--processes", 2, "--threads", 4, "--seconds", 60, program=program)
+    told, errors = process.communicate(timeout=100)
+    assert process.returncode == 1, told + errors
+    assert re.search(r"violations 2 \(--seed \d+\): process 1 has ended: 3; process 2 has", told), (
+        told
+    )
 
 
 def test_ctrl_c_tells_the_line_so_far():
