@@ -15,8 +15,8 @@ from one on fail, Python itself gives up.) What has to hold:
 What fails are the allocations that go through the allocators of Python. NumPy's data do not, nor do the
 records of the lock: for those see tests/c/test_no_memory.c.
 
-Python and NumPy can crash, too, when they run out of memory. So each part of the work is done in a process of its own, which goes
-on behind what crashed; where plain arrays crash in the same operation, that is NumPy's.
+Python and NumPy can crash, too, when they run out of memory. So each operation is tried in a process of
+its own; where plain arrays crash in the same operation, that is NumPy's.
 
     PYTHONPATH=tests python -P -m stress.memory_errors --only getitem
 """
@@ -25,17 +25,18 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import faulthandler
 import gc
 import json
+import mmap
 import os
 import queue
 import resource
-import subprocess
+import signal
 import sys
 import threading
+import time
+import traceback
 import warnings
-from pathlib import Path
 
 import numpy as np
 
@@ -46,7 +47,7 @@ from catalogue.same import check_same
 from leaks import LASTING
 from stress import memory_scenes
 
-__all__ = ["Report", "apart"]
+__all__ = ["Report", "prepared"]
 
 PACKAGE = os.path.dirname(la.__file__)
 """Where the Python of the package is."""
@@ -61,8 +62,17 @@ MOST = 400
 SLACK = 3
 """So many more allocations are tried than were counted, as Python keeps some things for later use."""
 
-NUMPYS_WORDS = ("is not a valid dtype instance", "error return without exception set")
-"""What NumPy (2.4) says in functions that ours call and the operation on plain arrays does not."""
+NUMPYS_WORDS = (
+    "is not a valid dtype instance",  # NumPy (2.4), of a dtype with a class
+    "error return without exception set",
+    "returned NULL without setting an exception",  # Python (3.11), without room for a frame
+    "returned a result with an exception set",  # NumPy's asarray, unravel_index and others
+    "can't allocate lock",  # Python
+)
+"""What NumPy and Python say in functions that ours call and the operation on plain arrays does not."""
+
+NOISE = 4
+"""So few blocks or references more, after all failures of an operation, are what Python keeps."""
 
 ROUNDS = 4
 """How often all failures of an operation are repeated, to see what they leave."""
@@ -273,7 +283,9 @@ class Trial:
 
     def _complain(self, which, way, outcome, what):
         if len(self.complaints) < 3:
-            self.complaints.append(f"{self.case.name}: allocation {which}, {way}: {outcome}: {what}")
+            self.complaints.append(
+                f"{self.case.name}: allocation {which}, {way}: {outcome}: {what}"
+            )
         elif len(self.complaints) == 3:
             self.complaints.append(f"{self.case.name}: and more")
 
@@ -290,7 +302,9 @@ class Trial:
             said = any(words in str(outcome.error) for words in NUMPYS_WORDS)
             assert type(outcome.error) in wanted or said, "this is no MemoryError"
             self.after += has != self.before and has == self.done
-        for number, (one, before, after) in enumerate(zip(has, self.before, self.done, strict=True)):
+        for number, (one, before, after) in enumerate(
+            zip(has, self.before, self.done, strict=True)
+        ):
             fine = one in (before, after) or (number, one[:3]) in self.plain_contents
             assert fine, f"array {number} is left half done: {one}"
         if outcome.error is None and not self.numpy_is_wrong:
@@ -326,10 +340,10 @@ class Trial:
             left = [sys.getrefcount(thing) for thing in LASTING.values()]
             left = [new - old for old, new in zip(before, left, strict=True)] + [blocks]
             least = left if least is None else list(map(min, least, left))
-            if max(least) <= 0:
+            if max(least) <= NOISE:
                 return {}
         names = [f"references to {name}" for name in LASTING] + ["blocks"]
-        return {name: number for name, number in zip(names, least, strict=True) if number > 0}
+        return {name: number for name, number in zip(names, least, strict=True) if number > NOISE}
 
     def _numbers_again(self, side):
         if not hasattr(self, "counted"):
@@ -349,40 +363,43 @@ class Trial:
         return sys.getallocatedblocks()
 
 
-# In a process of its own.
+# Each case in a process of its own.
 
 
-def work(chosen, first, skipped):
-    """Do the cases from the first one on; print what came of each, and note what is tried."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    warnings.simplefilter("ignore")
-    np.seterr(all="ignore")
-    sys.unraisablehook = lambda _unraisable: None
-    faulthandler.enable()
-    where = os.open(os.environ["LA_MEMORY_NOTE"], os.O_RDWR)
-    elsewhere = Elsewhere()
-    all_cases = cases()
-    gc.collect()
-    gc.freeze()  # so that each collection is quick
-    gc.disable()
-    for index in chosen:
-        if index < first:
-            continue
+def alone(case, skipped):
+    """Do a case in a forked process: return what came of it, or how it crashed and where."""
+    note = mmap.mmap(-1, 4096)
+    readable, writable = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            with open(writable, "w") as told:
+                json.dump(_trial(case, skipped, note), told)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    os.close(writable)
+    with open(readable) as told:
+        text = told.read()
+    _, status = os.waitpid(child, 0)
+    if status == 0:
+        return json.loads(text), None
+    side, way, which = note[:64].split(b";")[0].decode().split()
+    return os.waitstatus_to_exitcode(status), [side, way, int(which)]
 
-        def note(side, way, which, index=index):
-            os.pwrite(where, b"%d %b %b %d\n%20s" % (index, side.encode(), way.encode() or b"-", which, b""), 0)
 
-        note("locked", "", -1)
-        trial = Trial(all_cases[index], skipped.get(str(index), []), note, elsewhere)
-        trial.run()
-        told = {
-            "index": index,
-            "attempts": trial.attempts,
-            "raised": trial.raised,
-            "after": trial.after,
-            "complaints": trial.complaints,
-        }
-        print(json.dumps(told), flush=True)
+def _trial(case, skipped, note):
+    def noted(side, way, which):
+        text = b"%b %b %d;" % (side.encode(), way.encode() or b"-", which)
+        note[: len(text)] = text
+
+    signal.alarm(120)  # a hang
+    noted("locked", "", -1)
+    trial = Trial(case, skipped, noted, Elsewhere())
+    trial.run()
+    names = ("attempts", "raised", "after", "complaints")
+    return {name: getattr(trial, name) for name in names}
 
 
 @dataclasses.dataclass
@@ -390,62 +407,46 @@ class Report:
     """What came of it: the failed allocations that were tried, and what was wrong."""
 
     cases: int = 0
-    allocations: int = 0
+    attempts: int = 0
     raised: int = 0
     after: int = 0
     violations: list = dataclasses.field(default_factory=list)
-    crashes_of_numpy: list = dataclasses.field(default_factory=list)
+    numpys: list = dataclasses.field(default_factory=list)
+
+    def add(self, case):
+        """Do a case, and again without what crashed, three times."""
+        skipped = []
+        self.cases += 1
+        while True:
+            told, crashed = alone(case, skipped)
+            if crashed is None:
+                break
+            side, way, which = crashed
+            text = f"{case.name}: {side}, allocation {which}, {way}: ended by {told}"
+            if side == "plain":
+                self.numpys.append(text)
+                return
+            self.violations.append(text)
+            skipped.append(crashed)
+            if which < 0 or len(skipped) == 3:
+                return
+        self.attempts += told["attempts"]
+        self.raised += told["raised"]
+        self.after += told["after"]
+        self.violations += told["complaints"]
 
 
-def apart(chosen, timeout, say=lambda text: None):
-    """Do the chosen cases in processes of their own, each going on where one crashed."""
-    import tempfile
-
-    report, skipped, names = Report(), {}, [case.name for case in cases()]
-    first = 0
-    crashed = {}
-    while True:
-        with tempfile.NamedTemporaryFile() as note:
-            done, error, lines = _one_process(chosen, first, skipped, note.name, timeout)
-            for line in lines:
-                told = json.loads(line)
-                first = told["index"] + 1
-                report.cases += 1
-                report.allocations += told["attempts"]
-                report.raised += told["raised"]
-                report.after += told["after"]
-                report.violations += told["complaints"]
-                for complaint in told["complaints"]:
-                    say(complaint)
-                report.violations += crashed.get(told["index"], ([], []))[1]
-            if done == 0:
-                return report
-            words = Path(note.name).read_text().split("\n")[0].split()
-        index, side, way, which = int(words[0]), words[1], words[2], int(words[3])
-        text = f"{names[index]}: {side}, allocation {which}, {way}: ended by {done}"
-        say(f"{text}\n{error[:400]}")
-        if which < 0 or [side, way, which] in skipped.get(index, []):
-            report.violations.append(f"{text}, not in the operation")
-            first = index + 1
-            continue
-        skipped.setdefault(index, []).append([side, way, which])
-        crashed.setdefault(index, ([], []))[side == "locked"].append(text)
-        first = index
-        if side == "plain":  # one is enough
-            report.crashes_of_numpy.append(text)
-            first = index + 1
-
-
-def _one_process(chosen, first, skipped, note, timeout):
-    command = [sys.executable, "-P", "-m", "stress.memory_errors", "--work"]
-    tests = str(Path(__file__).parents[1])
-    environment = {**os.environ, "PYTHONPATH": tests, "LA_MEMORY_NOTE": note}
-    environment["OPENBLAS_NUM_THREADS"] = "1"
-    told = json.dumps({"chosen": chosen, "first": first, "skipped": skipped})
-    done = subprocess.run(
-        command, env=environment, input=told, capture_output=True, text=True, timeout=timeout, check=False
-    )
-    return done.returncode, done.stderr[-3000:], done.stdout.splitlines()
+def prepared():
+    """Return all cases, in a process that is ready to be forked."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    sys.unraisablehook = lambda _unraisable: None
+    every = cases()
+    gc.collect()
+    gc.freeze()  # so that each collection is quick
+    gc.disable()
+    return every
 
 
 def main():
@@ -453,21 +454,24 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--only", default="", help="a part of the names of the operations")
     parser.add_argument("--every", type=int, default=1, help="each how many-th of them")
-    parser.add_argument("--timeout", type=float, default=3600)
-    parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--first", type=int, default=0, help="from which on")
+    parser.add_argument("--seconds", type=float, default=3600, help="no new ones after these")
     given = parser.parse_args()
-    if given.work:
-        told = json.load(sys.stdin)
-        work(told["chosen"], told["first"], told["skipped"])
-        return
-    chosen = [n for n, case in enumerate(cases()) if given.only in case.name][:: given.every]
-    report = apart(chosen, given.timeout, lambda text: print(text, flush=True))
-    print(f"{report.cases} operations; {report.raised} raised, {report.after} of them when all was done")
-    for text in report.crashes_of_numpy:
+    report, end = Report(), time.monotonic() + given.seconds
+    chosen = [case for case in prepared() if given.only in case.name]
+    for case in chosen[given.first :: given.every]:
+        if time.monotonic() > end:
+            break
+        number = len(report.violations)
+        report.add(case)
+        for text in report.violations[number:]:
+            print(f"violation: {text}", flush=True)
+    for text in report.numpys:
         print(f"NumPy's: {text}")
-    for text in report.violations:
-        print(f"violation: {text}")
-    print(f"allocations {report.allocations}, violations {len(report.violations)}")
+    print(
+        f"{report.cases} operations; {report.raised} raised, {report.after} of them when all was done"
+    )
+    print(f"allocations {report.attempts}, violations {len(report.violations)}")
 
 
 if __name__ == "__main__":
