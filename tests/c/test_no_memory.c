@@ -142,6 +142,15 @@ empty_pool_but(int count)
     CHECK(count == 0);
 }
 
+/* Are at least so many in the pool? */
+static void
+check_pool(int count)
+{
+    empty_pool();
+    CHECK(taken_count >= count);
+    fill_pool();
+}
+
 static void
 test_a_hold_is_refused_and_what_is_held_stays(void)
 {
@@ -331,6 +340,7 @@ after_watch(void)
     release(read_hold);
     la_hold_free(read_hold, la_thread_self());
     fill_pool();
+    check_pool(pool_before + 2);
     CHECK(la_lock_rare_of(&y) == NULL || la_lock_rare_of(&y)->changes.count == 0);
     la_hold *write = hold_extent(LA_WRITE, 0, 100);
     CHECK(try_acquire(&y, write));
@@ -356,6 +366,7 @@ before_suspend(void)
     kept[0] = la_hold_keep(first);
     kept[1] = la_hold_keep(second);
     empty_pool_but(1);
+    pool_before = taken_count;
 }
 
 static la_status
@@ -389,6 +400,7 @@ after_suspend(void)
         release(kept[i].hold);
         la_hold_free(kept[i].hold, la_thread_self());
     }
+    check_pool(pool_before + 2);
 }
 
 static void
