@@ -24,7 +24,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from lockedarray._array.memory import Memory, held, memory_of, plain_view, ultimate_owner
+from lockedarray._array.memory import (
+    Memory,
+    bounds_of,
+    held,
+    memory_of,
+    plain_view,
+    ultimate_owner,
+)
 from lockedarray._array.objects import has_arena, runs_element_code
 from lockedarray._cores import (
     BufferBase,
@@ -94,11 +101,6 @@ def _flat(array: np.ndarray) -> np.ndarray:
         return array
     order: Any = "C" if array.flags.c_contiguous else "F" if array.flags.f_contiguous else None
     return array.reshape(-1, order=order) if order else array
-
-
-def _bounds(array: np.ndarray) -> tuple[int, int]:
-    """The addresses between which `array` has its elements."""
-    return np.lib.array_utils.byte_bounds(array) if array.size else (address(array),) * 2
 
 
 class _Retired:
@@ -585,7 +587,7 @@ class Buffer(BufferBase):
         high = self.memory.address + begin * facade.itemsize
         for array in self._known():
             if array is not facade and memory_of(array) is self.memory:
-                first, last = _bounds(array)
+                first, last = bounds_of(array)
                 if first < high and low < last:
                     return True
         return False
@@ -695,7 +697,7 @@ class Buffer(BufferBase):
         if low == self.memory.address or self.raw_views or self.guarded():
             return 0  # where the bytes of a guard stand, its lock knows
         views = [array for array in self._known() if array is not facade]
-        bounds = [_bounds(view) for view in views if memory_of(view) is self.memory]
+        bounds = [bounds_of(view) for view in views if memory_of(view) is self.memory]
         for first, last in sorted(bounds, key=operator.itemgetter(1), reverse=True):
             if last > low:
                 low = min(low, first)
@@ -775,7 +777,7 @@ class Buffer(BufferBase):
             if memory is None or memory is new:
                 continue
             skipped = new.first - memory.first
-            if skipped and _bounds(array)[0] < memory.address + skipped:
+            if skipped and bounds_of(array)[0] < memory.address + skipped:
                 continue  # it shows what was removed: there it stays
             moved = plain_view(array, np.ndarray)
             set_data(moved, address(array) - memory.address - skipped + new.address)

@@ -8,12 +8,37 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib._stride_tricks_impl import DummyArray
 
-from lockedarray._cores import MemoryBase, set_base
+from lockedarray._cores import MemoryBase, address, set_base
 
-__all__ = ["Memory", "base_behind", "c_base", "held", "memory_of", "plain_view", "ultimate_owner"]
+__all__ = [
+    "Memory",
+    "base_behind",
+    "bounds_of",
+    "c_base",
+    "held",
+    "memory_of",
+    "plain_view",
+    "ultimate_owner",
+]
 
 c_base = np.ndarray.base.__get__  # type: ignore[attr-defined]  # the base that NumPy's C code sees
 plain_view = np.ndarray.view
+
+
+def bounds_of(array: np.ndarray) -> tuple[int, int]:
+    """Return the addresses between which `array` has its elements.
+
+    As NumPy's ``byte_bounds``, whose ``__array_interface__`` (2.4) crashes where memory runs out.
+    """
+    low = high = address(array)
+    if array.size:
+        for length, stride in zip(array.shape, array.strides, strict=True):
+            if stride < 0:
+                low += (length - 1) * stride
+            else:
+                high += (length - 1) * stride
+        high += array.itemsize
+    return low, high
 
 
 class _Shown(NamedTuple):
@@ -27,7 +52,7 @@ class _Shown(NamedTuple):
 
     @classmethod
     def of(cls, array: np.ndarray, held: object, first: int) -> _Shown:
-        low, high = np.lib.array_utils.byte_bounds(array)
+        low, high = bounds_of(array)
         return cls(low, high - low, array.dtype, held, first)
 
 
@@ -182,6 +207,6 @@ def _is_inside(array: np.ndarray, export: memoryview) -> bool:
         whole = np.frombuffer(export, np.uint8) if export.c_contiguous else np.asarray(export)
     except (ValueError, TypeError, BufferError, NotImplementedError):
         return export.nbytes > 0  # a format that NumPy does not know
-    low, high = np.lib.array_utils.byte_bounds(array)
-    first, last = np.lib.array_utils.byte_bounds(whole)
+    low, high = bounds_of(array)
+    first, last = bounds_of(whole)
     return first <= low and high <= last

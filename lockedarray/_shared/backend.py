@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from lockedarray._cores import address
+from lockedarray._array.memory import bounds_of
 from lockedarray._guards.region_lock import RegionLock
 
 __all__ = ["FIRST_SERIAL", "Backend", "bytes_of"]
@@ -22,7 +22,7 @@ FIRST_SERIAL = 1 << 60
 
 def bytes_of(array: Any) -> tuple[int, int]:
     """Return which bytes of its segment `array` has, from the first one to the end."""
-    low, high = np.lib.array_utils.byte_bounds(array) if array.size else (address(array),) * 2
+    low, high = bounds_of(array)
     origin = array._buffer.memory.address
     return low - origin, high - origin
 

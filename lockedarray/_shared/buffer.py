@@ -15,7 +15,7 @@ import numpy as np
 
 from lockedarray._array.buffer import Buffer
 from lockedarray._array.facade import Facade
-from lockedarray._array.memory import Memory, memory_of, plain_view
+from lockedarray._array.memory import Memory, bounds_of, memory_of, plain_view
 from lockedarray._cores import (
     Holds,
     address,
@@ -246,7 +246,7 @@ class SharedBuffer(Buffer):
     def _leave_out(self, array: Any) -> None:
         """Have an array show zeros, in memory of this process."""
         shown: Any = memory_of(array)
-        low, high = np.lib.array_utils.byte_bounds(array)
+        low, high = bounds_of(array)
         zeros = np.zeros(high - low, np.uint8)
         memory = Memory(zeros, zeros)
         memory.buffer = weakref.ref(self)
@@ -472,7 +472,7 @@ class SharedBuffer(Buffer):
 
 def _low(array: np.ndarray) -> int:
     """The address of the first byte that `array` shows."""
-    return np.lib.array_utils.byte_bounds(array)[0]
+    return bounds_of(array)[0]
 
 
 _ALIASED = (

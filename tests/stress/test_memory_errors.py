@@ -1,0 +1,38 @@
+"""An operation that runs out of memory fails cleanly, whichever of its allocations it is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("_testcapi", reason="has what makes Python's allocations fail")
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each runs in a forked process")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scene increment",
+        "scene several",
+        "scene upgrade",
+        "scene made",
+        "__getitem__(R:float64:6, 2)",
+        "__setitem__(W:float64:6, 2, ",
+        "resize(W:float64:3x4, 3)",
+    ],
+)
+def test_an_allocation_that_fails_leaves_the_array_usable(name):
+    tests = str(Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "stress.memory_errors", "--only", name],
+        env={**os.environ, "PYTHONPATH": tests, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("violations 0\n"), done.stdout
+    assert "allocations 0," not in done.stdout, done.stdout
