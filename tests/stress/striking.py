@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import dis
 import functools
+import itertools
 import queue
 import signal
 import sys
@@ -73,7 +74,7 @@ def _before_looks(code):
     steps = list(dis.get_instructions(code))
     return {
         step.offset
-        for step, following in zip(steps, steps[1:])
+        for step, following in itertools.pairwise(steps)
         if following.opname.startswith(("CALL", "JUMP", "SEND", "RESUME")) or "JUMP" in step.opname
     }
 

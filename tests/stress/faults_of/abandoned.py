@@ -234,7 +234,9 @@ def generators_raise_and_are_thrown_into_inside_guards():
 
 
 def new_loop():
-    logging.getLogger("asyncio").disabled = True  # of tasks that are destroyed: they are what is meant
+    logging.getLogger(
+        "asyncio"
+    ).disabled = True  # of tasks that are destroyed: they are what is meant
     return asyncio.new_event_loop()
 
 
@@ -311,7 +313,12 @@ def loops_are_closed_amid_waits_and_holds():
         there = asyncio.Event()
         tasks.append(asyncio.ensure_future(hold(there)))
         await there.wait()
-        for guard in (x.write(), x.read(), la.acquire(write=x), x.read(when=lambda raw: raw[0] > 5)):
+        for guard in (
+            x.write(),
+            x.read(),
+            la.acquire(write=x),
+            x.read(when=lambda raw: raw[0] > 5),
+        ):
             tasks.append(asyncio.ensure_future(wait(guard)))
         await asyncio.sleep(0.01)
 

@@ -413,7 +413,9 @@ def callbacks_raise_what_is_no_exception():
         def raising(*_, kind=kind):
             raise kind
 
-        element = type("Element", (), {"__add__": raising, "__eq__": raising, "__repr__": raising})()
+        element = type(
+            "Element", (), {"__add__": raising, "__eq__": raising, "__repr__": raising}
+        )()
         o = la.LockedArray(np.array([element], object))
         for act in (
             lambda: x.at[0].apply(raising), lambda: x.wait_for(raising), lambda: o + 1, lambda: o == 1,

@@ -18,7 +18,17 @@ import warnings
 import numpy as np
 
 import lockedarray as la
-from stress.faulting import child, daemon, ended_well, fault, held_elsewhere, joined, start, wait_until, whole
+from stress.faulting import (
+    child,
+    daemon,
+    ended_well,
+    fault,
+    held_elsewhere,
+    joined,
+    start,
+    wait_until,
+    whole,
+)
 
 MAIN = "__main__"
 """The module whose names go last but one."""
@@ -508,7 +518,9 @@ def interpreters():
     else:
         import _xxsubinterpreters as module
 
-        makes = [lambda isolated=isolated: module.create(isolated=isolated) for isolated in (True, False)]
+        makes = [
+            lambda isolated=isolated: module.create(isolated=isolated) for isolated in (True, False)
+        ]
 
     def running(make):
         def run(code):
@@ -547,6 +559,9 @@ def subinterpreters_import_it_before_the_main_one():
         ]
     )
     done = subprocess.run(
-        [sys.executable, "-P", "-X", "faulthandler", "-c", code], capture_output=True, text=True, timeout=80
+        [sys.executable, "-P", "-X", "faulthandler", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=80,
     )
     assert done.returncode == 0, (done.returncode, done.stderr)
