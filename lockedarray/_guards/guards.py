@@ -240,8 +240,9 @@ class Guard(GuardBase):
     async def __aenter__(self) -> Any:
         return await enter(self)
 
-    async def __aexit__(self, *_exception: object) -> None:
-        telling(self.release)
+    async def __aexit__(self, kind: type[BaseException] | None, *exception: Any) -> None:
+        # A generator that its loop, or another task, closes is left as one in ``with`` is.
+        telling(lambda: self.__exit__(kind, *exception))
 
     def __repr__(self) -> str:
         modes = ", ".join("write" if write else "read" for _, write in self._whole_plan()[0])
@@ -251,12 +252,14 @@ class Guard(GuardBase):
 class _HeldHere(weakref.WeakSet[Guard]):
     """The guards that a thread holds; lives in its local storage, and so ends with it."""
 
+    _ident = 0  # none, while it is made: Ctrl-C may strike there
+
     def __init__(self) -> None:
-        self._ident = threading.get_ident()
         super().__init__()
+        self._ident = threading.get_ident()
 
     def __del__(self) -> None:
-        for guard in list(self):
+        for guard in list(self) if self._ident else ():
             if guard._ident == self._ident:  # else another thread has acquired it since
                 guard._end()
 

@@ -1,0 +1,169 @@
+"""What the faults are made of: how each is entered, run in a process of its own, and what must be left."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from arrange import held_elsewhere
+from threads import start, wait_until
+
+__all__ = [
+    "CATALOGUE", "Blown", "Fault", "apart", "blows", "child", "daemon", "ended_well", "fault", "held_elsewhere",
+    "here", "joined", "start", "step", "wait_until", "whole",
+]  # fmt: skip
+
+CATALOGUE: dict[str, Fault] = {}
+
+TIMEOUT = 110.0
+"""Seconds after which a fault hangs: long, so that a busy machine is not taken for one."""
+
+step = 1
+"""Each how many bytecodes Ctrl-C strikes; the runner sets it."""
+
+
+class Blown(Exception):
+    """The fault itself, raised where others' code runs."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault, and the program that commits it and looks at what is left."""
+
+    name: str
+    group: str
+    sentence: str
+    program: object
+    status: int
+    """With which the process ends; of a signal, its negative."""
+    tells: str
+    """What the program writes, at the last moment, too."""
+    complains: str
+    """What Python itself says of it, the last line: of an error that nobody catches."""
+    cores: str
+    """The core that it is for, or '' for both."""
+    environment: tuple[tuple[str, str], ...]
+
+
+def fault(group, *, status=0, tells="", complains="", cores="", **environment):
+    """Enter a program in the catalogue; its docstring says what the fault is."""
+
+    def enter(program):
+        name = program.__name__.replace("_", " ").strip()
+        CATALOGUE[name] = Fault(
+            name, group, program.__doc__, program, status, tells, complains, cores,
+            tuple(environment.items()),
+        )  # fmt: skip
+        return program
+
+    return enter
+
+
+def apart(name, python=sys.executable, every=1, timeout=TIMEOUT):
+    """Run the fault of that name in a process of its own; return what is wrong with its end, or ''."""
+    entry = CATALOGUE[name]
+    command = [python, "-P", "-W", "error", "-X", "faulthandler", "-m", "stress.faults"]
+    command += ["--run", name, "--step", str(every)]
+    tests = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": tests, **dict(entry.environment)}
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except subprocess.TimeoutExpired as late:
+        return f"hangs: {(late.stderr or b'').decode()}"
+    if done.returncode != entry.status:
+        return f"status {done.returncode} and not {entry.status}: {done.stdout}{done.stderr}"
+    if done.stdout != entry.tells:
+        return f"tells {done.stdout!r} and not {entry.tells!r}: {done.stderr}"
+    if done.stderr.strip().rpartition("\n")[2] != entry.complains:
+        return f"complains: {done.stderr}"
+    return ""
+
+
+def here(name, every):
+    """Run the fault of that name in this process, and leave its end to Python."""
+    import faulthandler
+
+    import stress.faulting as this
+
+    this.step = every  # which other modules look at, also if this one is run as a program
+    faulthandler.dump_traceback_later(TIMEOUT - 10, exit=True)
+    this.CATALOGUE[name].program()
+
+
+def whole(*arrays):
+    """Fail if anything is left held of `arrays`, or if another thread or this one can not use them."""
+    for array in arrays:
+        if array.lock.holds():
+            gc.collect()  # what an error's traceback refers to may be a circle
+        assert array.lock.holds() == [], array.lock.holds()
+
+    def use():
+        for array in arrays:
+            with array.write(timeout=20) as raw:
+                kept = raw.copy()
+                raw[...] = kept
+            array[...] = kept
+
+    start(use).result()
+    for array in arrays:
+        with array.read(timeout=20) as raw:
+            assert raw.shape == array.shape
+        array[...] = array.snapshot()
+        assert array.lock.holds() == [], array.lock.holds()
+
+
+def blows(act, *arrays):
+    """Have `act` raise `Blown`, or what NumPy makes of it (a TypeError, say); then `arrays` are whole."""
+    try:
+        act()
+    except Exception:
+        pass
+    else:
+        raise AssertionError(f"nothing was raised: {act}")
+    whole(*arrays)
+
+
+def child(function):
+    """Fork; the child runs `function`, and has 60 s; fail if that fails."""
+    pid = os.fork()
+    if pid == 0:
+        ended_well(function)
+    joined(pid)
+
+
+def ended_well(function):
+    """End this process, which is a child: by status 0 if `function` does not raise."""
+    import traceback
+
+    signal.alarm(60)
+    try:
+        function()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def joined(pid):
+    """Wait for a child; fail if it failed."""
+    deadline = time.monotonic() + 80
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        assert time.monotonic() < deadline, "the child hangs"
+        time.sleep(0.002)
+    assert ended[1] == 0, f"the child ended with {ended[1]}"
+
+
+def daemon(function, *args):
+    """Start a daemon thread, which the end of the interpreter does not wait for."""
+    thread = threading.Thread(target=function, args=args, daemon=True)
+    thread.start()
+    return thread
