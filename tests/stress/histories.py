@@ -108,7 +108,7 @@ def main(arguments=None):
     try:
         violations, counts = _PLAYED[options.callers](seeds, options.scenes or tuple(SCENES))
     except Hung:
-        faulthandler.dump_traceback(all_threads=True)
+        faulthandler.dump_traceback(sys.__stderr__)
         print(f"one history without an end, seed {seed}", flush=True)
         return 1
     took = time.monotonic() - start
