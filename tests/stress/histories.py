@@ -17,19 +17,15 @@ import time
 
 import lockedarray as la
 from array_histories import model
-from linearizability import explain, find_order
+from linearizability import explain, find_order, overlap
 from stress.callers import Hung, Processes, Threads, changing_often
 from stress.scenes import SCENES, draw
-from stress.shortest import shortest, told
+from stress.shortest import OVERLAPPING, shortest, told
 
 __all__ = ["check_all", "main"]
 
 _COUNTS = {"threads": 10_000, "processes": 1000, "clients": 30}
 """How many histories there are if nobody says."""
-
-
-OVERLAPPING = "overlapping"
-"""Under which is counted in how many histories there were operations at the same time."""
 
 
 def check_all(players, seeds, scenes, most_callers=8, tell=print, seconds=20):
@@ -58,7 +54,7 @@ def check_all(players, seeds, scenes, most_callers=8, tell=print, seconds=20):
             tell(f"seed {seed}, {play.scene.name}: no end\n{_programs(play)}")
             raise
         counts[play.scene.name] += 1
-        counts[OVERLAPPING] += _are_overlapping(history)
+        counts[OVERLAPPING] += overlap(history)
         if find_order(history, model, state) is None:
             wrong += 1
             played = play
@@ -73,16 +69,6 @@ def check_all(players, seeds, scenes, most_callers=8, tell=print, seconds=20):
 
 def _programs(play):
     return "\n".join(f"  {number}: {calls}" for number, calls in enumerate(play.programs))
-
-
-def _are_overlapping(history):
-    """Whether some operation began before one that had begun earlier had ended."""
-    latest = 0
-    for operation in sorted(history, key=lambda operation: operation.start):
-        if operation.start < latest:
-            return True
-        latest = max(latest, operation.end)
-    return False
 
 
 def main(arguments=None):

@@ -26,6 +26,10 @@ READS = frozenset(
 """The kinds of calls that change nothing, in any state."""
 
 
+OVERLAPPING = "overlapping"
+"""Under which is counted in how many histories there were operations at the same time."""
+
+
 def shortest(again, play, history, model, state, seconds=20, tries=30):
     """Return the smallest play that is found, and its shortest history without an order.
 

@@ -198,10 +198,14 @@ def test_who_comes_to_no_end_is_told(monkeypatch, capsys):
     assert told.endswith("one history without an end, seed 4\n")
 
 
-def test_the_command_is_run_as_a_module():
+@pytest.mark.parametrize("callers", ["threads", "processes"])
+def test_the_command_is_run_as_a_module(callers):
+    if callers == "processes" and "fork" not in multiprocessing.get_all_start_methods():
+        pytest.skip("no fork")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command = [sys.executable, "-P", "-m", "stress.histories", "--histories", "20", "--seed", "3"]
+    command = [sys.executable, "-P", "-m", "stress.histories", "--callers", callers]
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
+        [*command, "--histories", "20", "--seed", "3"],
+        env=environment, capture_output=True, text=True, timeout=100, check=True,
+    )  # fmt: skip
     assert done.stdout.endswith("histories 20, violations 0, seed 3\n")
