@@ -269,6 +269,11 @@ def _copied(rows):
     return rows.snapshot() if hasattr(rows, "snapshot") else rows
 
 
+def let_others_in():
+    """Give the others their turn, in the middle of a block that is one step."""
+    time.sleep(0)
+
+
 class Cells:
     """Where in which array each cell is, and each kind of call done to them.
 
@@ -373,7 +378,9 @@ class Cells:
 
     def read(self, a, b):
         with self._part(a, b).read() as raw:
-            first, again = self._cells(raw), self._cells(raw)
+            first = self._cells(raw)
+            let_others_in()
+            again = self._cells(raw)
         return first if first == again else (first, again)
 
     def sum(self, a, b):
@@ -388,7 +395,11 @@ class Cells:
         if len(self.arrays) == 1:
             return self._cells(self.arrays[0].snapshot())
         with la.acquire(read=self.arrays) as raws:
-            return tuple(x for raw in raws for x in self._cells(raw))
+            cells = []
+            for raw in raws:
+                cells += self._cells(raw)
+                let_others_in()
+            return tuple(cells)
 
     # What writes.
 
@@ -448,6 +459,7 @@ class Cells:
         with self._part(a, b).write() as raw:
             before = self._cells(raw)
             raw += 2 * value
+            let_others_in()
             raw -= value
         return before
 
@@ -494,6 +506,7 @@ class Cells:
             before = self._cells(x)[0], self._cells(y)[0]
             copy = x.copy()
             x[...] = y
+            let_others_in()
             y[...] = copy
         return before
 
@@ -501,12 +514,14 @@ class Cells:
         with la.acquire(write=(self._part(i, i + 1), self._part(j, j + 1))) as (x, y):
             before = self._cells(x)[0]
             x -= value
+            let_others_in()
             y += value
         return before
 
     def derive(self, i, j, value):
         with la.acquire(write=self._part(j, j + 1), read=self._part(i, i + 1)) as (y, x):
             before = self._cells(x)[0]
+            let_others_in()
             y[...] = x + value
         return before
 
@@ -538,7 +553,8 @@ class Cells:
     def take(self):
         with self.arrays[0].write(PATIENCE, when=lambda raw: raw[0] > 0) as raw:
             before = int(raw[0])
-            raw[0] -= 1
+            let_others_in()
+            raw[0] = before - 1
         return before
 
     def acquire_when(self):
@@ -546,7 +562,8 @@ class Cells:
             write=self.arrays[0][:1], timeout=PATIENCE, when=lambda raw: raw[0] > 0
         ) as raw:
             before = int(raw[0])
-            raw[0] -= 1
+            let_others_in()
+            raw[0] = before - 1
         return before
 
     def wait_for(self):
