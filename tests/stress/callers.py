@@ -52,20 +52,13 @@ def changing_often():
 
 
 class Threads:
-    """Threads that play, each its program, on arrays of this process.
+    """Threads that play, each its program, on arrays of this process."""
 
-    Parameters
-    ----------
-    perform : callable, optional
-        ``perform(cells, call)``: the tests have broken ones.
-    """
-
-    scenes_are_for_processes = False
-
-    def __init__(self, perform=_perform):
-        self._perform = perform
+    def __init__(self):
+        self._threads = []
         self._orders = []
         self._histories = queue.SimpleQueue()
+        self._is_hung = False
         self._cells = {}
 
     def __enter__(self):
@@ -74,6 +67,8 @@ class Threads:
     def __exit__(self, *_):
         for orders in self._orders:
             orders.put(None)
+        for thread in self._threads:
+            thread.join(0 if self._is_hung else PATIENCE)
 
     def play(self, play):
         """Return the history of a play, with a last look at what is left."""
@@ -87,7 +82,9 @@ class Threads:
         while len(self._orders) < len(programs):
             orders = queue.SimpleQueue()
             caller = len(self._orders)
-            threading.Thread(target=self._work, args=(caller, orders), daemon=True).start()
+            thread = threading.Thread(target=self._work, args=(caller, orders), daemon=True)
+            thread.start()
+            self._threads.append(thread)
             self._orders.append(orders)
         arrived = []
         for orders, program in zip(self._orders, programs, strict=False):
@@ -97,8 +94,9 @@ class Threads:
             for _ in programs:
                 history += self._histories.get(timeout=PATIENCE)
         except queue.Empty:
+            self._is_hung = True
             raise Hung from None
-        return history + _play(cells, "end", (("snapshot",),), self._perform)
+        return history + _play(cells, "end", (("snapshot",),))
 
     def _work(self, caller, orders):
         while (order := orders.get()) is not None:
@@ -106,20 +104,17 @@ class Threads:
             arrived.append(caller)
             while len(arrived) < callers:  # a barrier would wake one after the other
                 time.sleep(0)
-            self._histories.put(_play(cells, caller, program, self._perform))
+            self._histories.put(_play(cells, caller, program))
 
 
-def _play(cells, caller, program, perform):
-    return play(cells, caller, program, perform=perform)
+def _play(cells, caller, program):
+    return play(cells, caller, program, perform=_perform)
 
 
 class Processes:
     """Processes that play, each its program, on arrays of `lockedarray.shared`."""
 
-    scenes_are_for_processes = True
-
     def __init__(self, scenes, count=4):
-
         context = multiprocessing.get_context("fork")
         self._arrays = []
         self._cells = {scene.name: scene.make(self._zeros) for scene in scenes}
@@ -167,7 +162,7 @@ class Processes:
             if not pipe.poll(PATIENCE):
                 raise Hung
             history += pipe.recv()
-        return history + _play(cells, "end", (("snapshot",),), _perform)
+        return history + _play(cells, "end", (("snapshot",),))
 
     def _work(self, caller, pipe):
         while (order := pipe.recv()) is not None:
@@ -175,5 +170,5 @@ class Processes:
             self._arrived[caller] = number
             while min(self._arrived[:callers]) < number:
                 time.sleep(0)
-            pipe.send(_play(self._cells[name], caller, program, _perform))
+            pipe.send(_play(self._cells[name], caller, program))
         os._exit(0)  # what the parent is going to remove is not to be removed here

@@ -44,8 +44,5 @@ def check_all(players, seeds, tell):
             wrong += 1
             history = beginning(history, model, new_state())
             history = without_reads(history, model, new_state())
-            tell(
-                f"seed {seed}, {name}:\n{told(history)}\n"
-                f"{explain(history, model, new_state())}\nagain: --seed {seed} --same"
-            )
+            tell(seed, f"{name}:\n{told(history)}\n{explain(history, model, new_state())}")
     return wrong, counts

@@ -40,7 +40,7 @@ def check_all(players, seeds, scenes, most_callers=8, tell=print, seconds=20):
     scenes : tuple of Scene
         Which there may be.
     tell : callable
-        What is called with the text of each history that no order explains.
+        What is called with the seed and the text of each history that no order explains.
     seconds : float
         For how long a shorter one is looked for.
     """
@@ -51,7 +51,7 @@ def check_all(players, seeds, scenes, most_callers=8, tell=print, seconds=20):
         try:
             history = players.play(play)
         except Hung:
-            tell(f"seed {seed}, {play.scene.name}: no end\n{_programs(play)}")
+            tell(seed, f"{play.scene.name}: no end\n{_programs(play)}")
             raise
         counts[play.scene.name] += 1
         counts[OVERLAPPING] += overlap(history)
@@ -60,9 +60,9 @@ def check_all(players, seeds, scenes, most_callers=8, tell=print, seconds=20):
             played = play
             play, history = shortest(players.play, play, history, model, state, seconds)
             tell(
-                f"seed {seed}, {play.scene.name}: of {played.size} calls {play.size} are needed\n"
-                f"{_programs(play)}\n{told(history)}\n{explain(history, model, state)}\n"
-                f"again: --seed {seed} --same"
+                seed,
+                f"{play.scene.name}: of {played.size} calls {play.size} are needed\n"
+                f"{_programs(play)}\n{told(history)}\n{explain(history, model, state)}",
             )
     return wrong, counts
 
@@ -91,14 +91,21 @@ def main(arguments=None):
     start = time.monotonic()
     if options.seconds is not None:
         seeds = itertools.takewhile(lambda _: time.monotonic() - start < options.seconds, seeds)
+    named = "".join(f" {name!r}" for name in options.scenes or ())
+
+    def tell(seed, text):
+        again = f"--callers {options.callers} --seed {seed} --same"
+        again += f" --scenes{named}" if named else ""
+        print(f"seed {seed}, {text}\nagain: {again}", flush=True)
+
     try:
-        violations, counts = _PLAYED[options.callers](seeds, options.scenes or tuple(SCENES))
+        violations, counts = _PLAYED[options.callers](seeds, options.scenes or tuple(SCENES), tell)
     except Hung:
         faulthandler.dump_traceback(sys.__stderr__)
         print(f"one history without an end, seed {seed}", flush=True)
         return 1
     took = time.monotonic() - start
-    overlapping = counts.pop(OVERLAPPING)
+    overlapping = counts.pop(OVERLAPPING, 0)
     print(", ".join(f"{name} {count}" for name, count in sorted(counts.items())), flush=True)
     played = counts.total()
     print(
@@ -112,25 +119,21 @@ def _gil():
     return "GIL" if getattr(sys, "_is_gil_enabled", lambda: True)() else "no GIL"
 
 
-def _tell(text):
-    print(text, flush=True)
-
-
-def _by_threads(seeds, names):
+def _by_threads(seeds, names, tell):
     with changing_often(), Threads() as players:
-        return check_all(players, seeds, tuple(SCENES[name] for name in names), tell=_tell)
+        return check_all(players, seeds, tuple(SCENES[name] for name in names), tell=tell)
 
 
-def _by_processes(seeds, names):
+def _by_processes(seeds, names, tell):
     scenes = tuple(SCENES[name] for name in names if SCENES[name].for_processes)
     with changing_often(), Processes(scenes) as players:
-        return check_all(players, seeds, scenes, most_callers=4, tell=_tell)
+        return check_all(players, seeds, scenes, most_callers=4, tell=tell)
 
 
-def _by_clients(seeds, names):
+def _by_clients(seeds, names, tell):
     from stress.clients import check_clients
 
-    return check_clients(seeds, _tell)
+    return check_clients(seeds, tell)
 
 
 _PLAYED = {"threads": _by_threads, "processes": _by_processes, "clients": _by_clients}

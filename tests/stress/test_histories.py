@@ -43,7 +43,11 @@ def threads():
 
 def in_order(players, seeds, scenes, most_callers=8):
     told = []
-    wrong, _ = check_all(players, seeds, scenes, most_callers, told.append, seconds=5)
+
+    def tell(seed, text):
+        told.append(f"seed {seed}, {text}")
+
+    wrong, _ = check_all(players, seeds, scenes, most_callers, tell, seconds=5)
     assert wrong == 0, "\n".join(told)
 
 
@@ -172,7 +176,7 @@ def test_the_command_ends_in_one_line_and_tells_what_it_found(monkeypatch, capsy
     told = capsys.readouterr().out
     assert status == 1
     assert "no order explains" in told
-    assert "again: --seed" in told
+    assert "again: --callers threads --seed" in told
     assert "violations 0" not in told.splitlines()[-1]
 
 
