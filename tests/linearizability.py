@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["UNKNOWN", "Operation", "check", "explain", "find_order"]
+__all__ = ["UNKNOWN", "Operation", "check", "explain", "find_order", "overlap"]
 
 UNKNOWN: Any = type("Unknown", (), {"__repr__": lambda _: "?"})()
 """The result of an operation of which nobody knows how it ended: its caller was killed."""
@@ -83,6 +83,16 @@ def check(history: Iterable[Operation], model: Model, state: Hashable) -> None:
     history = list(history)
     problem = explain(history, model, state)
     assert problem is None, problem
+
+
+def overlap(history: Iterable[Operation]) -> bool:
+    """Whether any operation began before another one, that had begun earlier, had ended."""
+    latest = -math.inf
+    for operation in sorted(history, key=lambda operation: operation.start):
+        if operation.start < latest:
+            return True
+        latest = max(latest, operation.end)
+    return False
 
 
 class _Event:

@@ -1,8 +1,6 @@
 """Histories of operations of several clients on one array are linearizable, whatever gets lost."""
 
 import asyncio
-import contextlib
-import logging
 import os
 
 import numpy as np
@@ -10,79 +8,26 @@ import pytest
 
 pytest.importorskip("distributed.client")
 
-from distributed import Client, LocalCluster
-
 import far_histories
 import lockedarray as la
-from array_histories import LENGTH, OF_ALL, OF_ELEMENTS, new_state
-from far_histories import OF_ALL_FAR, model, play, program
+from array_histories import OF_ALL, OF_ELEMENTS, new_state
+from far_histories import OF_ALL_FAR, model
+from far_players import WIDTH, playing
 from linearizability import check, find_order
 from lockedarray._distributed import wire
 from lockedarray._distributed.operations import Operations
-from lockedarray.distributed import create
-from machines import Machine, Program, worker
+from stress import clients
+from stress.shortest import OVERLAPPING
 
 HISTORIES = int(os.environ.get("LOCKEDARRAY_HISTORIES", "60"))
 """How many random ones in all."""
 
 pytestmark = pytest.mark.timeout(100 + 3 * HISTORIES)
 
-CALLS = 8
-"""How many calls each client makes in one."""
-
-CHUNK = 2**13
-"""Bytes of a message at most: rows of WIDTH elements travel in parts."""
-
-WIDTH = 1500
-
-
-class Players:
-    """A cluster, and three clients of it: two processes, and a thread of this one."""
-
-    def __init__(self, stack):
-        self.address = stack.enter_context(
-            LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=logging.CRITICAL)
-        ).scheduler_address
-        stack.enter_context(Machine(worker, self.address, "owner")).hear()
-        self.client = stack.enter_context(Client(self.address, timeout=60, set_as_default=False))
-        self.programs = [
-            stack.enter_context(Program(self.address, far_histories.play_parts)) for _ in range(2)
-        ]
-
-    def history(self, seed, kinds, width=None, are_unreliable=True):
-        """Return a history of three random programs on a new array, and what they leave."""
-        shape = LENGTH if width is None else (LENGTH, width)
-        x = create(self.client, shape, int, name=f"history{seed}")
-        try:
-            seeds = [3 * seed + caller for caller in range(3)]
-            calls = [program(each, CALLS, kinds) for each in seeds]
-            faults = seeds if are_unreliable else [None] * 3
-            for caller, machine in enumerate(self.programs):
-                machine.say((x.name, caller, calls[caller], faults[caller], CHUNK))
-            for machine in self.programs:
-                assert machine.hear() == "ready"
-            for machine in self.programs:
-                machine.say()
-            far_histories.make_unreliable(faults[2])
-            try:
-                history = play(x, 2, calls[2])
-            finally:
-                far_histories.make_unreliable(None)
-            for machine in self.programs:
-                history += machine.hear()
-            return history + play(x, "end", [("snapshot",)])
-        finally:
-            x.delete()
-
 
 @pytest.fixture(scope="module")
 def players():
-    chunk = wire.CHUNK
-    with contextlib.ExitStack() as stack:
-        stack.callback(far_histories.send_in_parts_of, chunk)
-        far_histories.send_in_parts_of(CHUNK)
-        players = Players(stack)
-        players.client.run(far_histories.send_in_parts_of, CHUNK)
+    with playing() as players:
         yield players
 
 
@@ -116,6 +61,28 @@ def test_the_checker_finds_an_owner_that_does_a_call_in_two_steps_or_twice(playe
         pytest.fail("not found in 20 histories")
     finally:
         players.client.run(far_histories.put_right)
+
+
+def test_the_histories_of_the_command_have_an_order_and_what_has_none_is_told(players, monkeypatch):
+    told = []
+
+    def tell(seed, text):
+        told.append((seed, text))
+
+    wrong, counts = clients.check_all(players, range(1000, 1006), tell)
+    assert (wrong, told) == (0, [])
+    assert counts.total() - counts[OVERLAPPING] == 6
+    monkeypatch.setattr(clients, "SCENES", {"broken": (["add", "get"], None, False)})
+    players.client.run(far_histories.add_in_two_steps)
+    try:
+        for seed in range(1100, 1140):
+            if clients.check_all(players, [seed], tell)[0]:
+                break
+    finally:
+        players.client.run(far_histories.put_right)
+    [(wrong_seed, text)] = told
+    assert wrong_seed == seed
+    assert "no order explains" in text
 
 
 @pytest.mark.skipif(la.backend != "native", reason="the portable core locks all of an array")

@@ -8,7 +8,7 @@ import pytest
 
 import lockedarray as la
 from array_histories import OF_ALL, OF_ELEMENTS, model, new_state, play, program
-from linearizability import UNKNOWN, Operation, check, explain, find_order
+from linearizability import UNKNOWN, Operation, check, explain, find_order, overlap
 from threads import Step, together
 
 
@@ -25,6 +25,13 @@ def test_what_overlaps_may_have_happened_in_any_order():
     )
     order = find_order(overlapping, model, new_state())
     assert [operation.caller for operation in order] == ["a", "b", "c", "b"]
+
+
+def test_what_begins_before_another_has_ended_overlaps():
+    first, inside, after = (0, 10), (2, 3), (10, 12)
+    for times, expected in ([first, after], False), ([after, inside, first], True), ([], False):
+        operations = history(*((number, ("get", 0), 0, *time) for number, time in enumerate(times)))
+        assert overlap(operations) == expected
 
 
 @pytest.mark.parametrize(
