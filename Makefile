@@ -9,7 +9,9 @@
 #   make fuzz SECONDS=600 random programs on LockedArrays and plain arrays side by side, on both cores
 #   make test-processes   arrays between processes: the tests, and thousands of processes that are killed; KILLS=20000 for more
 #   make test-distributed arrays between machines: the tests, whose owners are killed and stopped, and histories of operations; HISTORIES=3000 for more
-#   make stress           what fails on NumPy's arrays beside threads, as programs on LockedArrays
+#   make stress           random histories, NumPy's failures, Ctrl-C at each bytecode, memory that runs out, faults put into the code: ten minutes
+#   make soak SECONDS=600 everything at once, on 4 to 64 threads and 4 processes, on each core
+#   make mutants          some forty faults of one line, each put into a copy of the code, which the tests must catch
 #   make test-neighbours  pandas, SciPy, Dask, numba and the others that docs/works-with.md tells of
 #   make test-matrix      the test suite on each supported NumPy and each Python that is there; ARGS='-l' lists them
 #   make lint    ruff: rules and format          make format  let ruff mend both
