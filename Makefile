@@ -52,7 +52,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 # `lockedarray` is always the installed package and never the source tree.
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
-.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed stress test-neighbours \
+.PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed stress soak mutants test-neighbours \
         test-matrix test-debug asan pytest lint format types docs bench bench-survey bench-processes bench-distributed dist demo clean
 .DELETE_ON_ERROR:
 
@@ -87,9 +87,18 @@ test-distributed: $(VENV)/.installed
 	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core LOCKEDARRAY_HISTORIES=$(HISTORIES) \
 	  $(RUN) -m pytest -q tests/distributed $(ARGS); done
 
-# `PYTHONPATH=tests python -m stress.failures` shows what becomes of the same programs on ndarrays.
+# ARGS='--share 10' takes ten times as long. Each part is a program of its own, with options: `-m stress.histories`,
+# `stress.failures` (which shows what becomes of the same programs on ndarrays), `stress.faults`, `stress.memory_errors`.
 stress: $(VENV)/.installed
-	set -e; for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core $(RUN) -m pytest -q tests/stress $(ARGS); done
+	PYTHONPATH=tests $(RUN) -m stress --cores $(CORES) $(ARGS)
+
+# The last line tells how it went; ARGS='--seed 7 --threads 64' has each thread choose the same again.
+soak: $(VENV)/.installed
+	for core in $(CORES); do LOCKEDARRAY_BACKEND=$$core PYTHONPATH=tests \
+	  $(RUN) -m stress.soak --seconds $(SECONDS) $(ARGS) || failed=1; done; exit $$failed
+
+mutants: $(VENV)/.installed
+	PYTHONPATH=tests $(RUN) -m mutants $(ARGS)
 
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
