@@ -44,33 +44,67 @@ class _Lock(Protocol):
 
 
 class DeadlockError(RuntimeError):
-    """A lock was not waited for, because the wait could never have ended.
+    """Threads would have waited for each other in a circle, for ever.
 
-    Raised at once in the thread whose wait would have closed a cycle: every thread of the cycle
-    holds a lock that the next one waits for.  Nothing that the failed call asked for is held
-    afterwards; what the thread held before, it still holds.
+    Each of them holds a lock that the next one waits for.  It is raised at once in the thread whose
+    wait would have closed the circle.  What that thread held before, it still holds; it got nothing
+    of what it asked for.  `acquire` takes several arrays without this danger.
+
+    Examples
+    --------
+    >>> import lockedarray as la
+    >>> x = la.zeros(3, name="x")
+    >>> with x.read():  # who holds a part can not wait for others to change it
+    ...     x.wait_for(lambda a: a[0] == 1)
+    Traceback (most recent call last):
+    ...
+    lockedarray.DeadlockError: lock of 'x': the predicate is false, and nobody could make it true...
     """
 
 
 class LockTimeout(TimeoutError):
-    """A lock did not become free within the timeout (seconds) that was given."""
+    """A lock was not free, or a predicate not true, within the timeout.
+
+    The message names the threads that held the lock.  Nothing is held afterwards but what was held
+    before.
+
+    Examples
+    --------
+    >>> import threading, lockedarray as la
+    >>> x = la.zeros(3, name="x")
+    >>> def work():
+    ...     try:
+    ...         x.write(timeout=0).acquire()
+    ...     except la.LockTimeout as error:
+    ...         print(error)
+    >>> with x.read():
+    ...     thread = threading.Thread(target=work)
+    ...     thread.start()
+    ...     thread.join()
+    write lock of 'x': not free in time; held by thread 'MainThread'
+    """
 
 
 class PoisonedError(RuntimeError):
-    """A process has died while it wrote what was asked for, which is half done, or may be.
+    """A process died while it was writing to this part of a shared array.
 
-    Raised by what touches it, until ``with x.recover() as raw:`` has repaired it.
+    The part may be half written.  Every use of it raises this error, in all processes, until it has
+    been repaired in ``with x.recover() as raw:``.
 
     Attributes
     ----------
     pid : int
-        Of the process that died.
+        The process that died.
     region : tuple of int
-        The bytes that it was writing to, from the first one to the end, among those of the array's
-        memory.  The end is `sys.maxsize` if it had all of the array, as to change its length.
+        The bytes of the array's memory that it was writing to: the first one, and the end.  If it
+        was writing to all of the array, or changing its length, the end is `sys.maxsize`.
     since : float
-        When its death was noticed, as `time.time` tells it; where the whole array has one lock
-        (not on Linux), when it began to write.
+        When its death was noticed, as `time.time` counts.  Where the whole array has one lock (not
+        on Linux), it is when the process began to write.
+
+    See Also
+    --------
+    LockedArray.recover : Repair the array.
     """
 
     def __init__(
@@ -99,9 +133,10 @@ class PoisonedError(RuntimeError):
 
 
 class DebugWarning(RuntimeWarning):
-    """A line of a program is likely to be wrong, as the debug mode sees it.
+    """The debug mode has seen a line of the program that is probably wrong.
 
-    Given where the environment variable ``LOCKEDARRAY_DEBUG`` is set when lockedarray is imported.
+    The debug mode is on where the environment variable ``LOCKEDARRAY_DEBUG`` is set when
+    lockedarray is imported.
     """
 
 

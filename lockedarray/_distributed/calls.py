@@ -60,7 +60,7 @@ class Calls(Refusals):
 
     @property
     def client(self) -> Client:
-        """The Dask client that it uses."""
+        """The Dask client that carries the operations: a `distributed.Client`."""
         if self._own_client is None:
             self._own_client = client_here(self._entry.name, self._scheduler)
         check_open(self._own_client, self._entry.name)

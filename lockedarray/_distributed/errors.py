@@ -19,15 +19,19 @@ from lockedarray._errors import DeadlockError
 
 
 class OwnerLost(RuntimeError):
-    """The worker that has an array, or a part of it, is lost, or the array was deleted.
+    """The array is gone: a worker that has a part of it is lost, or it was deleted.
 
-    What was under way may have happened or not.  What was in the array comes back from its
-    checkpoint only: `create` with the same name and ``checkpoint=``.
+    An operation that was under way may have been carried out or not.  The elements can come back
+    only from a checkpoint: `create` the array again, with the same name and ``checkpoint=``.
     """
 
 
 class LeaseExpired(RuntimeError):
-    """The region that a guard had for some seconds is not its own any more; nothing was changed."""
+    """A guard held its region for longer than its lease: others may have it now.
+
+    What was done in the block was not written back.  Ask for a longer ``lease=``, or let the owner
+    do the work: ``x.update(function, region)``.
+    """
 
 
 class NewerCheckpoint(Exception):
