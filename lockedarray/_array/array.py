@@ -494,7 +494,9 @@ class LockedArray(NumPyInterface):
     # -- its length ------------------------------------------------------------------------------
 
     @by_core("grows")
-    def resize(self, *new_shape: Any, refcheck: bool = True) -> None:
+    def resize(  # type: ignore[override]
+        self, *new_shape: int | tuple[int, ...], refcheck: bool = True
+    ) -> None:
         """Change shape and size in place; new elements are zero.
 
         It holds the write lock of the whole array.  Views stay attached: they show the same

@@ -7,7 +7,8 @@ and besides ``lock``, ``objects`` and ``name``, which `LockedArray` explains.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from os import PathLike
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
     from readerwriterlock.rwlock import RWLockable
 
-Order: TypeAlias = Literal["K", "A", "C", "F"]
-Objects: TypeAlias = Literal["exclusive", "shared", "forbid"]
 
 __all__ = [
     "arange",
@@ -74,7 +73,7 @@ def zeros(
     order: Literal["C", "F"] = "C",
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray of zeros.
@@ -120,7 +119,7 @@ def ones(
     order: Literal["C", "F"] = "C",
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray of ones.
@@ -167,7 +166,7 @@ def empty(
     order: Literal["C", "F"] = "C",
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray whose elements are not set: they are whatever was in the memory.
@@ -214,7 +213,7 @@ def full(
     order: Literal["C", "F"] = "C",
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray in which each element has the same value.
@@ -259,7 +258,7 @@ def full(
 def arange(
     *args: Any,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
     **kwargs: Any,
 ) -> LockedArray:
@@ -311,7 +310,7 @@ def linspace(
     axis: int = 0,
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> Any:
     """Return a new LockedArray of `num` evenly spaced numbers from `start` to `stop`.
@@ -366,12 +365,12 @@ def linspace(
 def zeros_like(
     a: ArrayLike,
     dtype: DTypeLike | None = None,
-    order: Order = "K",
+    order: Literal["K", "A", "C", "F"] = "K",
     subok: bool = True,
     shape: int | Sequence[int] | None = None,
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray of zeros with the shape and dtype of another array.
@@ -419,12 +418,12 @@ def zeros_like(
 def ones_like(
     a: ArrayLike,
     dtype: DTypeLike | None = None,
-    order: Order = "K",
+    order: Literal["K", "A", "C", "F"] = "K",
     subok: bool = True,
     shape: int | Sequence[int] | None = None,
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray of ones with the shape and dtype of another array.
@@ -472,12 +471,12 @@ def ones_like(
 def empty_like(
     prototype: ArrayLike,
     dtype: DTypeLike | None = None,
-    order: Order = "K",
+    order: Literal["K", "A", "C", "F"] = "K",
     subok: bool = True,
     shape: int | Sequence[int] | None = None,
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray, whose elements are not set, with the shape and dtype of another.
@@ -527,12 +526,12 @@ def full_like(
     a: ArrayLike,
     fill_value: ArrayLike,
     dtype: DTypeLike | None = None,
-    order: Order = "K",
+    order: Literal["K", "A", "C", "F"] = "K",
     subok: bool = True,
     shape: int | Sequence[int] | None = None,
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray of one value, with the shape and dtype of another array.
@@ -587,10 +586,10 @@ def array(
     dtype: DTypeLike | None = None,
     *,
     copy: bool | None = True,
-    order: Order = "K",
+    order: Literal["K", "A", "C", "F"] = "K",
     ndmin: int = 0,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] | None = None,
     name: str | None = None,
 ) -> LockedArray:
     """Return a new LockedArray with a copy of `object`.
@@ -648,11 +647,11 @@ def array(
 def asarray(
     a: ArrayLike,
     dtype: DTypeLike | None = None,
-    order: Order | None = None,
+    order: Literal["K", "A", "C", "F"] | None = None,
     *,
     copy: bool | None = None,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] | None = None,
     name: str | None = None,
 ) -> LockedArray:
     """Return `a` itself if it is a LockedArray of that `dtype` and `order`, else a new one.
@@ -714,7 +713,7 @@ def asarray(
 
 
 def memmap(
-    filename: Any,
+    filename: str | PathLike[str] | BinaryIO,
     dtype: DTypeLike = np.uint8,
     mode: Literal["r+", "r", "w+", "c"] = "r+",
     offset: int = 0,
@@ -722,7 +721,7 @@ def memmap(
     order: Literal["C", "F"] = "C",
     *,
     lock: RegionLock | RWLockable | None = None,
-    objects: Objects = "exclusive",
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
 ) -> LockedArray:
     """Return a LockedArray on the bytes of a file.

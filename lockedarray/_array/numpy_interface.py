@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,11 @@ from lockedarray._array.objects import put
 from lockedarray._array.pointers import Pointers
 from lockedarray._array.text import repr_of, str_of
 from lockedarray._cores import ArrayBase, address, locked_property, locks_regions
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    from lockedarray._array.facade import Facade as LockedArray  # as users know it
 
 __all__ = ["NumPyInterface"]
 
@@ -98,7 +103,7 @@ class NumPyInterface(Facade):
         return run(np.ndarray.astype, (self, self.dtype if dtype is None else dtype), {})
 
     def __dlpack__(self, *, copy: bool | None = None, **kwargs: Any) -> Any:
-        """Export a snapshot: consumers of DLPack know no lock."""
+        """Export a snapshot, since those who import it do not take the lock."""
         if copy is False:
             raise BufferError(
                 "a LockedArray exports a copy by DLPack, never its own memory: leave out copy=False"
@@ -187,7 +192,7 @@ class NumPyInterface(Facade):
         # Code of elements, such as __del__ of one that is replaced, runs alone.
         return locks_regions and not self.dtype.hasobject and not buffer_of(self).whole
 
-    def _named(self, index: Any, is_view: bool) -> Facade | None:
+    def _named(self, index: Any, is_view: bool) -> LockedArray | None:
         """Return a view of what the index names, or None if that is not locked alone."""
         if not self._is_locked_in_part():
             return None
@@ -259,8 +264,8 @@ class NumPyInterface(Facade):
     # -- properties ------------------------------------------------------------------------------
 
     @property
-    def base(self) -> Facade | None:  # type: ignore[override]
-        """Of a view, the LockedArray that owns the memory; else None."""
+    def base(self) -> LockedArray | None:  # type: ignore[override]
+        """The LockedArray that this is a view of; None of an array with memory of its own."""
         return self._owner  # type: ignore[return-value]
 
     @property  # type: ignore[override]
@@ -291,7 +296,7 @@ class NumPyInterface(Facade):
 
     @property
     def imag(self) -> Any:
-        """View of the imaginary part; zeros, plain and read-only, of a real array."""
+        """View of the imaginary part; of a real array, plain read-only zeros."""
         if self.dtype.kind not in "cO":
             return run_unlocked(_imag, (self,), {})
         return run_as_view(_imag, (self,), {})
@@ -349,29 +354,47 @@ class NumPyInterface(Facade):
 
     @property
     def ctypes(self) -> Pointers:  # type: ignore[override]
-        """Shape and strides for ctypes; a pointer has the raw view of a guard alone."""
+        """Shape and strides for `ctypes`; only the raw view of a guard has a pointer, too."""
         return Pointers(self)
 
     # -- flags and state -------------------------------------------------------------------------
 
     @property
     def flags(self) -> Any:
-        """Memory layout; ``owndata`` is True of what `base` is None of, ``writeable`` is False."""
+        """Memory layout; ``writeable`` is always False, as only operations with the lock write."""
         settle(self)
         return Flags(self)
 
     def __sizeof__(self) -> int:
-        """Bytes of the object, with those of the elements where it owns the memory."""
+        """Return the bytes of the object, and those of the elements if it is not a view."""
         size = np.ndarray.__sizeof__(self)
         return size + self.nbytes if self.flags.owndata and not _flags_of(self).owndata else size
 
-    def setflags(self, write: Any = None, align: Any = None, uic: Any = None) -> None:
-        """Set flags: ``write=False`` freezes an array, and makes a view of one read-only.
+    def setflags(
+        self, write: bool | None = None, align: bool | None = None, uic: bool | None = None
+    ) -> None:
+        """Set flags, of which only ``write=False`` is of use.
+
+        Parameters
+        ----------
+        write : bool, optional
+            False makes the array read-only for good, as `LockedArray.freeze` does; of a view, only
+            that view.
+        align, uic : bool, optional
+            As for `numpy.ndarray.setflags`.
 
         Raises
         ------
         ValueError
-            ``write=True``: a LockedArray is written through its operations, or under `write`.
+            `write` is true: nothing writes to a LockedArray but its own operations and its guards.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> x.setflags(write=False)
+        >>> x.frozen
+        True
         """
         if write is not None and write:
             raise ValueError(
@@ -432,11 +455,31 @@ class NumPyInterface(Facade):
     # -- views -----------------------------------------------------------------------------------
 
     @by_core("views as", np.ndarray.view)
-    def view(self, dtype: Any = _NOT_GIVEN, type: Any = _NOT_GIVEN) -> Any:
-        """Return a view on the same memory, with another dtype or as another array type.
+    def view(
+        self,
+        dtype: DTypeLike | type[np.ndarray] | None = _NOT_GIVEN,
+        type: type[np.ndarray] = _NOT_GIVEN,
+    ) -> Any:
+        """Return a view on the same memory, with another dtype or as another type of array.
 
-        ``x.view(np.ndarray)`` and other types are read-only aliases that take no lock.
-        As to NumPy, a `dtype` of None is float64, and not the same as none at all.
+        Parameters
+        ----------
+        dtype : dtype_like or type, optional
+            Data type of the view, or the type of array that it is.  (As in NumPy, None is float64.)
+        type : type, optional
+            ``np.ndarray``, or a subclass of it.
+
+        Returns
+        -------
+        LockedArray or ndarray
+            A LockedArray with the same lock.  Of another type of array it is a read-only view that
+            takes no lock: what is read there may be half written.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> la.zeros(1).view("u1")
+        LockedArray([0, 0, 0, 0, 0, 0, 0, 0], dtype=uint8)
         """
         cls = type
         if _is_array_class(dtype):
@@ -449,7 +492,7 @@ class NumPyInterface(Facade):
         plain = plain_view(self, np.ndarray)
         if isinstance(dtype, np.dtypes.StringDType) and dtype == plain.dtype:
             dtype = _NOT_GIVEN  # the texts are in the instance that the memory has, in no other
-        viewed = plain if dtype is _NOT_GIVEN else plain.view(dtype)
+        viewed = plain if dtype is _NOT_GIVEN else plain.view(dtype)  # type: ignore[arg-type]
         if cls is _NOT_GIVEN:
             return make_view(viewed, self, self._may_write)
         if issubclass(cls, Facade):

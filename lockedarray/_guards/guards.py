@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from lockedarray._errors import (
 )
 from lockedarray._guards import debugging
 from lockedarray._guards.awaiting import Bell, NotNow, enter, new_future
+
+if TYPE_CHECKING:
+    from lockedarray._cores import ArrayBase as LockedArray  # as users know it
 
 __all__ = ["Guard", "acquire", "raws_here", "wait_for"]
 
@@ -321,8 +324,8 @@ def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float |
 
 def acquire(
     *,
-    write: Any = None,
-    read: Any = None,
+    write: LockedArray | tuple[LockedArray, ...] | None = None,
+    read: LockedArray | tuple[LockedArray, ...] | None = None,
     timeout: float | None = None,
     when: Callable[[Any], object] | None = None,
 ) -> Guard:

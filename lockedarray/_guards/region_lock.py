@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lockedarray._cores import Holds, RegionLockBase, new_lockable
 from lockedarray._errors import LockTimeout, lock_text
 from lockedarray._guards.conditions import resume, suspend
 from lockedarray._guards.lockables import Lockable, time_limit
 from lockedarray._holding import holding
+
+if TYPE_CHECKING:
+    from readerwriterlock.rwlock import RWLockable
 
 __all__ = ["HeldLock", "RegionLock", "checked_name", "region_lock_of"]
 
@@ -78,7 +81,7 @@ class RegionLock(RegionLockBase):
 
     __slots__ = ()
 
-    def __init__(self, below: Any = None, *, name: str | None = None) -> None:
+    def __init__(self, below: RWLockable | None = None, *, name: str | None = None) -> None:
         if below is not None:
             _check_below(below)
         super().__init__(below, checked_name(name))
@@ -258,7 +261,7 @@ def region_lock_of(lock: object) -> RegionLock:
 def _region_lock_over(lock: object) -> RegionLock:
     known = _over.get(id(lock))
     if known is None:
-        known = _over[id(lock)] = RegionLock(lock)
+        known = _over[id(lock)] = RegionLock(lock)  # type: ignore[arg-type]  # checked there
     return known
 
 
