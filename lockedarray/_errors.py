@@ -58,7 +58,7 @@ class DeadlockError(RuntimeError):
     ...     x.wait_for(lambda a: a[0] == 1)
     Traceback (most recent call last):
     ...
-    lockedarray.DeadlockError: lock of 'x': the predicate is false, and nobody could make it true...
+    lockedarray.DeadlockError: lock of 'x': the predicate is false, and can not become true...
     """
 
 
@@ -117,11 +117,12 @@ class PoisonedError(RuntimeError):
     ) -> None:
         low, high = max(region[0], 0), min(region[1], sys.maxsize)
         what = (
-            f"bytes {low} to {high}, which are" if high < sys.maxsize else "to all of it, which is"
+            f"bytes {low} to {high}, which may be half written"
+            if high < sys.maxsize
+            else "to all of it, which may be half written"
         )
         super().__init__(
-            f"{called or 'a shared array'}: process {pid} has died while it wrote {what} half "
-            f"done, or may be: {remedy}"
+            f"{called or 'a shared array'}: process {pid} died while it wrote {what}: {remedy}"
         )
         self.pid = pid
         self.region = (low, high)
@@ -157,7 +158,7 @@ def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool)
     if groups:
         blame = f"held by {' and '.join(groups)}"
     else:
-        blame = "held by code outside lockedarray" if foreign else "others are in front"
+        blame = "held by code outside lockedarray" if foreign else "other threads wait in front"
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
 
 
@@ -175,32 +176,32 @@ def poisoned_beyond(called: str, pid: int, region: tuple[int, int], since: float
     """Return the error of a recovery of a part, where more than that is half written."""
     return PoisonedError(
         pid, region, since, called,
-        "that is more than this part, so recover the array, with x.base.recover() as raw",
+        "that is more than this view shows, so recover the array, with x.base.recover() as raw",
     )  # fmt: skip
 
 
 def recovers_frozen(called: str) -> ValueError:
     """Return the error of a recovery of what nobody may write to."""
     return ValueError(
-        f"{called} is frozen: there is nothing to repair, as it can be read as it is, and nobody "
-        "may write to it; write to a copy (x.copy())"
+        f"{called} is frozen: there is nothing to repair, since nobody can write to it; read it as "
+        "it is, or write to a copy (x.copy())"
     )
 
 
 def table_is_full(lock: _Lock) -> RuntimeError:
     """Return the error of a lock that has no room for another thread."""
     return RuntimeError(
-        f"{lock_text(lock)}: too many threads of all processes use it, or have too many holds of "
-        "it at once: there is room for 256 threads with eight holds each; or this thread uses too "
-        "many shared arrays at once"
+        f"{lock_text(lock)}: it is used too much at once: there is room for 256 threads of all "
+        "processes, and each of them can hold eight parts of it; or this thread uses too many "
+        "shared arrays"
     )
 
 
 def cannot_come_true(lock: _Lock) -> DeadlockError:
     """Return the error of a wait for a change by a thread that holds a part of what must change."""
     return DeadlockError(
-        f"{lock_text(lock)}: the predicate is false, and nobody could make it true, as this thread "
-        "holds a part of the array already; wait before you take the lock, or give when= to the "
+        f"{lock_text(lock)}: the predicate is false, and can not become true while this thread "
+        "holds a part of the array; wait before you take the lock, or give when= to the "
         "outermost guard"
     )
 
@@ -208,7 +209,8 @@ def cannot_come_true(lock: _Lock) -> DeadlockError:
 def frozen_for_good() -> DeadlockError:
     """Return the error of a wait for a change of what is frozen."""
     return DeadlockError(
-        "the predicate is false, and the array is frozen: nobody can make it true any more"
+        "the predicate is false, and can not become true: the array is frozen, so nobody can "
+        "write to it"
     )
 
 
@@ -265,8 +267,8 @@ def held_beside(
 def two_upgrades(called: str) -> DeadlockError:
     """Return the error of a reader that wants to write, as one in another process does, too."""
     return DeadlockError(
-        f"write lock of {called}: a reader in another process wants it, too, and both would wait "
-        "for the other; take the write lock from the start, x.write()"
+        f"write lock of {called}: a reader in another process wants it, too: each would wait for "
+        "the other; take the write lock from the start, x.write()"
     )
 
 

@@ -209,15 +209,15 @@ def _place(array: np.ndarray) -> tuple[Any, ...]:
 
 
 _REMEDIES = {
-    "At": "x.at names no elements without an index: x.at[i].get() is their value",
-    "AtIndex": "x.at[i] names elements and is no value: x.at[i].get() is their value",
+    "At": "x.at needs an index: write x.at[i].get() to get the value of elements",
+    "AtIndex": "x.at[i] is not a value: write x.at[i].get() to get the value of the elements",
 }
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:
     def refuse(self: Any, *_others: Any, **_named: Any) -> NoReturn:
         kind = "At" if isinstance(self, At) else "AtIndex"
-        raise TypeError(f"{_REMEDIES[kind]} ({name} was asked of it)")
+        raise TypeError(f"{_REMEDIES[kind]} ({name} was called)")
 
     refuse.__name__ = name
     refuse.__qualname__ = f"_NoValue.{name}"
@@ -251,7 +251,7 @@ class At(_NoValue, AtBase):
 
     def _general_setitem(self, index: Any, value: Any) -> None:
         if isinstance(value, AtIndexBase):
-            raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
+            raise TypeError("x.at[i] is not a value: assign y.at[j].get()")
         AtIndex(self._array, index).set(value)
 
     def __repr__(self) -> str:

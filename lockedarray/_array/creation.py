@@ -776,7 +776,10 @@ def memmap(
     region_lock = None if lock is None else region_lock_of(lock)
     name = checked_name(name)
     if np.dtype(dtype).hasobject:  # what a file has is no reference
-        raise TypeError(f"elements of dtype {np.dtype(dtype)} cannot be in a file")
+        raise TypeError(
+            f"memmap(): elements of dtype {np.dtype(dtype)} cannot be in a file, as they are "
+            "Python objects; use numbers, or text of a fixed length"
+        )
     make: Any = np.memmap  # whose stub knows fewer arguments
     mapped = make(filename, dtype, mode, offset, shape, order)
     return sharing(LockedArray, mapped, None, "K", region_lock, objects, name)
@@ -835,9 +838,12 @@ def _check_is_same(array: Facade, lock: Any, objects: str | None, name: str | No
     """Raise ValueError if `array` has not what is given."""
     buffer = buffer_of(array)
     if lock is not None and region_lock_of(lock) is not buffer.lock:
-        raise ValueError("this LockedArray has another lock; leave out lock=, or copy it")
+        raise ValueError("this LockedArray has another lock: leave out lock=, or make a copy")
     if objects is not None:
         check_policy(objects, array.dtype)
         if objects != buffer.objects and runs_element_code(array.dtype):
-            raise ValueError(f"this LockedArray was made with objects={buffer.objects!r}")
+            raise ValueError(
+                f"this LockedArray was made with objects={buffer.objects!r}: give the same, or "
+                "make a copy"
+            )
     buffer.check_name(name)

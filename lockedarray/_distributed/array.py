@@ -175,7 +175,8 @@ class DistributedArray(Calls):
         """Return a snapshot, as `numpy.asarray` does."""
         if copy is False:
             raise ValueError(
-                "the elements are on another machine: what NumPy sees is a copy (copy=False)"
+                "Unable to avoid copy while creating an array as requested: the elements are on "
+                "another machine; leave out copy=False"
             )
         self._refuse_statement("np.asarray(x)", "await x.snapshot()")
         self._check_transfer("np.asarray(x)", ...)

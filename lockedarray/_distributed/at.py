@@ -33,7 +33,7 @@ class DistributedAt(_NoValue):
             if value._updated and value._array is self._array:
                 value._updated = False  # the end of x.at[i] += v: the work is done
                 return
-            raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
+            raise TypeError("x.at[i] is not a value: assign y.at[j].get()")
         self._array._refuse_statement("x.at[i] = v", "await x.at[i].set(v)")
         DistributedAtIndex(self._array, index).set(value)
 

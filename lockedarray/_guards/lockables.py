@@ -28,7 +28,7 @@ def time_limit(blocking: bool, timeout: float) -> float | None:
     return 0 if not blocking else None if timeout < 0 else timeout
 
 
-_HELD = "this thread holds this lock object already; make another one: it nests"
+_HELD = "this thread holds this lock object already; make another one, which it can hold, too"
 
 
 class Lockable:

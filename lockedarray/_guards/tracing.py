@@ -148,7 +148,7 @@ class Trace:
 
     def __enter__(self) -> Trace:
         if self._start:
-            raise RuntimeError("a trace is made once; make another one: la.tracing()")
+            raise RuntimeError("a trace can be made once only; start another one: la.tracing()")
         self._start = time.monotonic_ns()
         add_observer(self)
         return self

@@ -361,7 +361,7 @@ class AtBase:
             self._general_setitem(index, value)
 
     def __delitem__(self, index: Any) -> None:
-        raise TypeError("the elements of x.at are not deleted")
+        raise TypeError("del x.at[i]: the elements of an array are not deleted")
 
 
 class AtIndexBase:
@@ -507,7 +507,9 @@ class GuardBase:
         try:
             in_one_step(self._begin, acquisition)
             if self._acquisition is not acquisition:
-                raise RuntimeError("this guard is held already; make another one: x.write() nests")
+                raise RuntimeError(
+                    "this guard is held already; make another one, such as x.write()"
+                )
             yielded = general()
             if (holds := self._holds) is not None:
                 self._owner = holds.owner

@@ -1126,8 +1126,8 @@ class RegionLockBase:
         suspended = holding(_monitor, self._suspend_locked)
         if not suspended:
             raise RuntimeError(
-                "cannot wait inside an operation on the array, as callbacks and element code run: "
-                "its lock is not given back before it ends"
+                "cannot wait inside an operation on the array, in a callback or in element code: "
+                "the operation keeps its lock until it ends"
             )
         return suspended
 

@@ -224,7 +224,7 @@ la_guard_acquire_general(la_guard *self, bool now)
     if (PyObject_GC_IsFinalized((PyObject *)self)) {
         /* The interpreter finalizes an object once, and its end comes too late to run Python. */
         PyErr_SetString(PyExc_RuntimeError,
-                        "this guard was garbage, and is not acquired again; make another one");
+                        "this guard was garbage, and can not be acquired again; make another one");
         la_guard_set_state(self, LA_GUARD_FREE);
         return NULL;
     }
@@ -414,7 +414,7 @@ la_guard_acquire_within(la_guard *self, double timeout, bool now)
     if (la_guard_state_in(word) != LA_GUARD_FREE
             || !la_guard_change(self, word, LA_GUARD_BUSY)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "this guard is held already; make another one: x.write() nests");
+                        "this guard is held already; make another one, such as x.write()");
         return NULL;
     }
     la_thread *thread = la_thread_here();

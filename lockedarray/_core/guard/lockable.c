@@ -174,7 +174,7 @@ la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
             return LA_TIMEOUT;      /* nobody else can let it go */
         }
         PyErr_SetString(PyExc_RuntimeError, "this thread holds this lock object already; "
-                                            "make another one: it nests");
+                                            "make another one, which it can hold, too");
         return LA_INTERRUPTED;
     }
     if (!is_own) {

@@ -356,8 +356,8 @@ la_reentrant_suspend(PyObject *object, PyObject *Py_UNUSED(unused))
     Py_END_CRITICAL_SECTION();
     if (others != 0 || la_reentrant_in_operation(self, thread)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "cannot wait inside an operation on the array, as callbacks and element "
-                        "code run: its lock is not given back before it ends");
+                        "cannot wait inside an operation on the array, in a callback or in "
+                        "element code: the operation keeps its lock until it ends");
     }
     else if (made->suspension.kept == NULL || !la_suspend(&made->suspension, thread)) {
         PyErr_NoMemory();
