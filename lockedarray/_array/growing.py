@@ -63,7 +63,7 @@ def popleft(array: Facade, n: Any) -> np.ndarray:
         holds.acquire()
         _check_may_grow(array, buffer, "popleft")
         if count > len(array):
-            raise IndexError(f"cannot popleft {count} rows: the array has {len(array)}")
+            raise IndexError(f"cannot remove {count} rows: there are {len(array)}")
         return buffer.change(buffer.popleft, array, count)
     finally:
         holds.release()

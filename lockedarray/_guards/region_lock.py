@@ -282,7 +282,7 @@ def _check_below(lock: object) -> None:
     Over another one it would hide from the wait-for graph who waits for whom.
     """
     if isinstance(lock, RegionLockBase):
-        raise TypeError("below= takes no RegionLock; arrays share a RegionLock by lock=")
+        raise TypeError("below= takes no RegionLock: give the RegionLock itself to arrays, lock=")
     _check_rwlockable(lock, "a RegionLock stands over")
 
 
