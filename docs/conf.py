@@ -22,5 +22,23 @@ myst_heading_anchors = 3
 # What a method of ours does not say itself, NumPy's docstring does not say for it.
 autodoc_inherit_docstrings = False
 autodoc_member_order = "groupwise"
-autodoc_typehints = "none"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True  # dtype=float, not <class 'float'>
+maximum_signature_line_length = 80
 napoleon_google_docstring = False
+
+
+# Users do not call these classes: methods and functions return their instances.
+RETURNED = "Guard AtIndex Trace DistributedArray DistributedAtIndex PoisonedError".split()
+
+
+def signature_shown(app, what, name, obj, options, signature, return_annotation):
+    if what in ("class", "exception") and name.rpartition(".")[2] in RETURNED:
+        return "", None
+    if signature:
+        return signature.replace("_NOT_GIVEN", "<not given>"), return_annotation
+    return None
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", signature_shown)

@@ -1,4 +1,41 @@
-"""lockedarray: NumPy arrays that threads can share and mutate."""
+"""NumPy arrays that threads can share and change: every operation on them is atomic.
+
+>>> import numpy as np, lockedarray as la
+>>> x = la.LockedArray(np.zeros(1000))
+>>> x[3] += 1                   # one atomic step
+>>> with x.write() as raw:      # several steps as one
+...     raw -= raw.mean()
+
+The array
+    `LockedArray`: an ndarray with its lock inside
+
+Making arrays, as NumPy's functions of these names do
+    `zeros`, `ones`, `empty`, `full`; `zeros_like`, `ones_like`, `empty_like`, `full_like`;
+    `array`, `asarray`, `arange`, `linspace`; `memmap`: on the bytes of a file
+
+Locks
+    `acquire`: hold several arrays at once;
+    `Guard`: what ``x.read()``, ``x.write()`` and ``acquire()`` return;
+    `RegionLock`: the lock of an array, ``x.lock``, which several arrays can share
+
+Looking at threads
+    `holds`: who holds and who waits for which lock now;
+    `tracing`: how often and how long, for each line of a program
+
+Errors
+    `DeadlockError`: threads would wait for each other for ever;
+    `LockTimeout`: a lock was not free in time;
+    `PoisonedError`: a process died while it wrote;
+    `DebugWarning`: what the debug mode has found
+
+About the installation
+    `backend`: ``'native'`` or ``'portable'``;
+    `atomic_augmented_assignment`: whether ``x[i] += v`` is one step here; `__version__`
+
+More modules, to be imported by themselves
+    `lockedarray.shared`: arrays that processes share;
+    `lockedarray.distributed`: arrays on a Dask cluster
+"""
 
 import importlib as _importlib
 

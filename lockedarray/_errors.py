@@ -44,33 +44,67 @@ class _Lock(Protocol):
 
 
 class DeadlockError(RuntimeError):
-    """A lock was not waited for, because the wait could never have ended.
+    """Threads would have waited for each other in a circle, for ever.
 
-    Raised at once in the thread whose wait would have closed a cycle: every thread of the cycle
-    holds a lock that the next one waits for.  Nothing that the failed call asked for is held
-    afterwards; what the thread held before, it still holds.
+    Each of them holds a lock that the next one waits for.  It is raised at once in the thread whose
+    wait would have closed the circle.  What that thread held before, it still holds; it got nothing
+    of what it asked for.  `acquire` takes several arrays without this danger.
+
+    Examples
+    --------
+    >>> import lockedarray as la
+    >>> x = la.zeros(3, name="x")
+    >>> with x.read():  # who holds a part can not wait for others to change it
+    ...     x.wait_for(lambda a: a[0] == 1)
+    Traceback (most recent call last):
+    ...
+    lockedarray.DeadlockError: lock of 'x': the predicate is false, and can not become true...
     """
 
 
 class LockTimeout(TimeoutError):
-    """A lock did not become free within the timeout (seconds) that was given."""
+    """A lock was not free, or a predicate not true, within the timeout.
+
+    The message names the threads that held the lock.  Nothing is held afterwards but what was held
+    before.
+
+    Examples
+    --------
+    >>> import threading, lockedarray as la
+    >>> x = la.zeros(3, name="x")
+    >>> def work():
+    ...     try:
+    ...         x.write(timeout=0).acquire()
+    ...     except la.LockTimeout as error:
+    ...         print(error)
+    >>> with x.read():
+    ...     thread = threading.Thread(target=work)
+    ...     thread.start()
+    ...     thread.join()
+    write lock of 'x': not free in time; held by thread 'MainThread'
+    """
 
 
 class PoisonedError(RuntimeError):
-    """A process has died while it wrote what was asked for, which is half done, or may be.
+    """A process died while it was writing to this part of a shared array.
 
-    Raised by what touches it, until ``with x.recover() as raw:`` has repaired it.
+    The part may be half written.  Every use of it raises this error, in all processes, until it has
+    been repaired in ``with x.recover() as raw:``.
 
     Attributes
     ----------
     pid : int
-        Of the process that died.
+        The process that died.
     region : tuple of int
-        The bytes that it was writing to, from the first one to the end, among those of the array's
-        memory.  The end is `sys.maxsize` if it had all of the array, as to change its length.
+        The bytes of the array's memory that it was writing to: the first one, and the end.  If it
+        was writing to all of the array, or changing its length, the end is `sys.maxsize`.
     since : float
-        When its death was noticed, as `time.time` tells it; where the whole array has one lock
-        (not on Linux), when it began to write.
+        When its death was noticed, as `time.time` counts.  Where the whole array has one lock (not
+        on Linux), it is when the process began to write.
+
+    See Also
+    --------
+    LockedArray.recover : Repair the array.
     """
 
     def __init__(
@@ -83,11 +117,12 @@ class PoisonedError(RuntimeError):
     ) -> None:
         low, high = max(region[0], 0), min(region[1], sys.maxsize)
         what = (
-            f"bytes {low} to {high}, which are" if high < sys.maxsize else "to all of it, which is"
+            f"bytes {low} to {high}, which may be half written"
+            if high < sys.maxsize
+            else "to all of it, which may be half written"
         )
         super().__init__(
-            f"{called or 'a shared array'}: process {pid} has died while it wrote {what} half "
-            f"done, or may be: {remedy}"
+            f"{called or 'a shared array'}: process {pid} died while it wrote {what}: {remedy}"
         )
         self.pid = pid
         self.region = (low, high)
@@ -99,9 +134,10 @@ class PoisonedError(RuntimeError):
 
 
 class DebugWarning(RuntimeWarning):
-    """A line of a program is likely to be wrong, as the debug mode sees it.
+    """The debug mode has seen a line of the program that is probably wrong.
 
-    Given where the environment variable ``LOCKEDARRAY_DEBUG`` is set when lockedarray is imported.
+    The debug mode is on where the environment variable ``LOCKEDARRAY_DEBUG`` is set when
+    lockedarray is imported.
     """
 
 
@@ -122,7 +158,7 @@ def not_in_time(lock: _Lock, write: bool, holders: Iterable[str], foreign: bool)
     if groups:
         blame = f"held by {' and '.join(groups)}"
     else:
-        blame = "held by code outside lockedarray" if foreign else "others are in front"
+        blame = "held by code outside lockedarray" if foreign else "other threads wait in front"
     return LockTimeout(f"{_describe(lock, write)}: not free in time; {blame}")
 
 
@@ -140,32 +176,32 @@ def poisoned_beyond(called: str, pid: int, region: tuple[int, int], since: float
     """Return the error of a recovery of a part, where more than that is half written."""
     return PoisonedError(
         pid, region, since, called,
-        "that is more than this part, so recover the array, with x.base.recover() as raw",
+        "that is more than this view shows, so recover the array, with x.base.recover() as raw",
     )  # fmt: skip
 
 
 def recovers_frozen(called: str) -> ValueError:
     """Return the error of a recovery of what nobody may write to."""
     return ValueError(
-        f"{called} is frozen: there is nothing to repair, as it can be read as it is, and nobody "
-        "may write to it; write to a copy (x.copy())"
+        f"{called} is frozen: there is nothing to repair, since nobody can write to it; read it as "
+        "it is, or write to a copy (x.copy())"
     )
 
 
 def table_is_full(lock: _Lock) -> RuntimeError:
     """Return the error of a lock that has no room for another thread."""
     return RuntimeError(
-        f"{lock_text(lock)}: too many threads of all processes use it, or have too many holds of "
-        "it at once: there is room for 256 threads with eight holds each; or this thread uses too "
-        "many shared arrays at once"
+        f"{lock_text(lock)}: it is used too much at once: there is room for 256 threads of all "
+        "processes, and each of them can hold eight parts of it; or this thread uses too many "
+        "shared arrays"
     )
 
 
 def cannot_come_true(lock: _Lock) -> DeadlockError:
     """Return the error of a wait for a change by a thread that holds a part of what must change."""
     return DeadlockError(
-        f"{lock_text(lock)}: the predicate is false, and nobody could make it true, as this thread "
-        "holds a part of the array already; wait before you take the lock, or give when= to the "
+        f"{lock_text(lock)}: the predicate is false, and can not become true while this thread "
+        "holds a part of the array; wait before you take the lock, or give when= to the "
         "outermost guard"
     )
 
@@ -173,7 +209,8 @@ def cannot_come_true(lock: _Lock) -> DeadlockError:
 def frozen_for_good() -> DeadlockError:
     """Return the error of a wait for a change of what is frozen."""
     return DeadlockError(
-        "the predicate is false, and the array is frozen: nobody can make it true any more"
+        "the predicate is false, and can not become true: the array is frozen, so nobody can "
+        "write to it"
     )
 
 
@@ -230,8 +267,8 @@ def held_beside(
 def two_upgrades(called: str) -> DeadlockError:
     """Return the error of a reader that wants to write, as one in another process does, too."""
     return DeadlockError(
-        f"write lock of {called}: a reader in another process wants it, too, and both would wait "
-        "for the other; take the write lock from the start, x.write()"
+        f"write lock of {called}: a reader in another process wants it, too: each would wait for "
+        "the other; take the write lock from the start, x.write()"
     )
 
 

@@ -1,12 +1,20 @@
-"""Arrays between machines: on a Dask cluster, an array that all its workers and clients change.
+"""Arrays on a Dask cluster, which all its workers and clients can change.
 
-``import lockedarray.distributed`` has them; it needs Dask's distributed, which
-``pip install lockedarray[distributed]`` brings.
+It needs Dask's distributed: ``pip install lockedarray[distributed]``.
+
+- `create`: make an array on the cluster
+- `attach`: find it from another client, or from a task
+- `delete`: delete it
+- `DistributedArray`: what stands for it in each process
+- `OwnerLost`, `LeaseExpired`: its errors
+
+In the examples `client` is the `distributed.Client` of a cluster.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from os import PathLike
+from typing import TYPE_CHECKING, Any
 
 try:
     from distributed import Client
@@ -20,58 +28,61 @@ from lockedarray._distributed.array import DistributedArray
 from lockedarray._distributed.clients import check_client
 from lockedarray._distributed.errors import LeaseExpired, OwnerLost
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 __all__ = ["DistributedArray", "LeaseExpired", "OwnerLost", "attach", "create", "delete"]
 
 
 def create(
     client: Client,
-    shape: Any,
-    dtype: Any = float,
+    shape: int | tuple[int, ...],
+    dtype: DTypeLike = float,
     *,
     name: str,
-    checkpoint: Any = None,
+    checkpoint: str | PathLike[str] | None = None,
     every: float | None = None,
     shards: int = 1,
-    worker: Any = None,
+    worker: str | int | list[str | int] | None = None,
 ) -> Any:
-    """Make an array of zeros on a cluster, or the one that its checkpoint has.
+    """Make an array on a cluster: of zeros, or of what its checkpoint file has.
 
-    A worker owns it, or several do, a block of rows each.  It lives until it is deleted, or an
-    owner is lost; it does not need its client.
+    A worker has it in its memory, or several workers have a block of rows each.  It stays until
+    it is deleted, or one of these workers is lost.  It stays when its client is closed.
 
     Parameters
     ----------
     client : distributed.Client
-        Of the cluster.
+        A client of the cluster.
     shape : int or tuple of int
-        Its shape.  If there is a checkpoint, that tells the number of rows.
-    dtype : data-type
-        Of the elements; no objects, and no text of varied length.
+        Lengths of the axes.  If there is a checkpoint, that says how many rows there are.
+    dtype : dtype_like
+        Data type of the elements: no objects, and no text of varied length.
     name : str
-        By which all find it.
+        The name by which `attach` finds the array.
     checkpoint : path_like, optional
-        A file that each owner can read and write, and that is to outlive it.  Of several blocks
-        each has one of its own, beside it.  What is in it is what the array begins with.
+        A file for copies of the array, which each of these workers can read and write.  If it
+        exists, the array begins with what is in it.  Of several blocks each has a file beside it.
     every : float, optional
-        Seconds between two checkpoints, where something has changed; without it only
-        ``x.checkpoint()`` writes them.
+        Seconds after which a checkpoint is written again, if something has changed.  By default
+        only ``x.checkpoint()`` writes one.
     shards : int
-        In how many blocks it is, along the first axis.
+        Into how many blocks of rows to divide the array.
     worker : str, int, or list of these, optional
-        Name or address of the worker, or workers; by default those with the most memory left.
+        Which worker, or workers, by name or address; by default those with the most free memory.
 
     Returns
     -------
     DistributedArray
-        Of an asynchronous client, an awaitable of it.
+        With an asynchronous client, an awaitable of one.
 
     Raises
     ------
     ValueError
-        The name is taken; no worker has the memory for it; the checkpoint is damaged, or one of
-        another array; or the client is closed.
+        The name is taken; no worker has enough memory; the checkpoint is damaged, or is of another
+        array; or the client is closed.
     TypeError
-        `dtype` has objects or text of varied length; or `client` is none.
+        Elements of that dtype can not be shared; or `client` is not a client.
 
     See Also
     --------
@@ -79,12 +90,10 @@ def create(
 
     Examples
     --------
-    >>> import lockedarray as la
-    >>> from distributed import Client
-    >>> client = Client()  # doctest: +SKIP
-    >>> x = la.distributed.create(client, (1000, 10), name="weights")  # doctest: +SKIP
-    >>> x[3] += 1  # doctest: +SKIP
-    >>> x.update(lambda raw: raw.sort(axis=0))  # doctest: +SKIP
+    >>> import lockedarray.distributed as distributed
+    >>> x = distributed.create(client, (1000, 10), name="weights")
+    >>> x[3] += 1
+    >>> x.update(lambda raw: raw.sort(axis=0))
     """
     check_client(client)
 
@@ -98,19 +107,33 @@ def create(
 
 
 def attach(client: Client, name: str) -> Any:
-    """Return the array of that name, which somebody has made on the cluster.
+    """Return the array on the cluster that has this name.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        A client of the cluster.
+    name : str
+        The name that it was created with.
 
     Returns
     -------
     DistributedArray
-        Of an asynchronous client, an awaitable of it.
+        With an asynchronous client, an awaitable of one.
 
     Raises
     ------
     LookupError
-        There is none.
+        There is no such array.
     OwnerLost
-        There was one, and its owner is lost.
+        There was one, but a worker that had a part of it is lost.
+
+    Examples
+    --------
+    >>> import lockedarray.distributed as distributed
+    >>> x = distributed.create(client, 3, name="found")
+    >>> distributed.attach(client, "found")[0]
+    np.float64(0.0)
     """
     check_client(client)
 
@@ -122,17 +145,32 @@ def attach(client: Client, name: str) -> Any:
 
 
 def delete(client: Client, name: str) -> Any:
-    """Delete the array of that name, lost or not, and free the name.  Its checkpoint stays.
+    """Delete the array of this name, and free the name; its checkpoint stays.
+
+    It works, too, if a worker that had a part of the array is lost.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        A client of the cluster.
+    name : str
+        The name that it was created with.
 
     Returns
     -------
     None
-        Of an asynchronous client, an awaitable.
+        With an asynchronous client, an awaitable.
 
     Raises
     ------
     LookupError
-        There is none.
+        There is no such array.
+
+    Examples
+    --------
+    >>> import lockedarray.distributed as distributed
+    >>> x = distributed.create(client, 3, name="used")
+    >>> distributed.delete(client, "used")
     """
     check_client(client)
 

@@ -1,13 +1,26 @@
-"""Arrays between processes: the same array, in shared memory or in a file, with its lock.
+"""Arrays that processes share: one LockedArray in shared memory, or in a file, with its lock.
 
-``import lockedarray.shared`` has them; ``python -m lockedarray.shared`` lists what is in shared
-memory, and removes what nobody has any more.
+Make one, and find it again in another process:
+
+- `zeros`, `ones`, `empty`, `full`, `array`: make an array, in shared memory or with ``path=`` in a
+  file
+- `attach`: use the array in shared memory that has a name
+- `open`: use the array in a file
+- `list`: which arrays are in shared memory; a list of `SharedArray`
+
+An array can also be pickled, as to `multiprocessing`: it arrives as the same array.  Its methods
+``close()``, ``unlink()`` and ``recover()`` are there for such arrays.
+
+In a shell, ``python -m lockedarray.shared`` lists the arrays in shared memory, and
+``python -m lockedarray.shared remove`` removes those that no process uses any more.
 """
 
 from __future__ import annotations
 
 import builtins
-from typing import Any
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -18,38 +31,56 @@ from lockedarray._shared.arrays import attached, made
 from lockedarray._shared.listing import SharedArray, listed, main
 from lockedarray._shared.segments import Place, checked, place_of
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
 __all__ = ["SharedArray", "array", "attach", "empty", "full", "list", "ones", "open", "zeros"]
 
 
 def zeros(
-    shape: Any, dtype: Any = float, order: Any = "C", *, name: str | None = None, path: Any = None
+    shape: int | Sequence[int],
+    dtype: DTypeLike = float,
+    order: Literal["C", "F"] = "C",
+    *,
+    name: str | None = None,
+    path: str | PathLike[str] | None = None,
 ) -> LockedArray:
-    """Return a new array of zeros that processes share.
+    """Make an array of zeros that processes share.
 
     Parameters
     ----------
-    shape, dtype, order
-        As those of `numpy.zeros`.
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype_like
+        Data type of the elements: no objects, and no text of varied length.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
     name : str, optional
-        What to call it in shared memory; by default a new name, which ``x.name`` tells.
+        The name in shared memory, by which other processes `attach` it; by default a new one, which
+        ``x.name`` tells.
     path : path_like, optional
-        A file to have it in, in place of shared memory: just the array's bytes.  What describes it
-        is beside it, ``path + '.lock'``; `open` reopens it.
+        A file to have the array in, in place of shared memory.  The file has the array's bytes and
+        nothing else; a second one, ``path + '.lock'``, has the lock.
+
+    Returns
+    -------
+    LockedArray
+        Its elements, its lock and its length are shared.
 
     Raises
     ------
     FileExistsError
-        There is one of that name, or path, already.
+        The name, or the file, exists already.
     OSError
         There is no room for it.
     TypeError
-        `dtype` has objects or text of varied length.
+        Elements of that dtype can not be shared.
     NotImplementedError
-        This is Windows.
+        This system has no POSIX shared memory (Windows).
 
     See Also
     --------
-    attach, open : Have it in another process; so does pickling it.
+    attach, open : Use the array in another process.  Pickling it does so, too.
 
     Examples
     --------
@@ -64,9 +95,49 @@ def zeros(
 
 
 def ones(
-    shape: Any, dtype: Any = float, order: Any = "C", *, name: str | None = None, path: Any = None
+    shape: int | Sequence[int],
+    dtype: DTypeLike = float,
+    order: Literal["C", "F"] = "C",
+    *,
+    name: str | None = None,
+    path: str | PathLike[str] | None = None,
 ) -> LockedArray:
-    """Return a new array of ones that processes share; see `zeros`.
+    """Make an array of ones that processes share.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype_like
+        Data type of the elements: no objects, and no text of varied length.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    name : str, optional
+        The name in shared memory, by which other processes `attach` it; by default a new one, which
+        ``x.name`` tells.
+    path : path_like, optional
+        A file to have the array in, in place of shared memory.  The file has the array's bytes and
+        nothing else; a second one, ``path + '.lock'``, has the lock.
+
+    Returns
+    -------
+    LockedArray
+        Its elements, its lock and its length are shared.
+
+    Raises
+    ------
+    FileExistsError
+        The name, or the file, exists already.
+    OSError
+        There is no room for it.
+    TypeError
+        Elements of that dtype can not be shared.
+    NotImplementedError
+        This system has no POSIX shared memory (Windows).
+
+    See Also
+    --------
+    attach, open : Use the array in another process.  Pickling it does so, too.
 
     Examples
     --------
@@ -78,9 +149,49 @@ def ones(
 
 
 def empty(
-    shape: Any, dtype: Any = float, order: Any = "C", *, name: str | None = None, path: Any = None
+    shape: int | Sequence[int],
+    dtype: DTypeLike = float,
+    order: Literal["C", "F"] = "C",
+    *,
+    name: str | None = None,
+    path: str | PathLike[str] | None = None,
 ) -> LockedArray:
-    """Return a new array that processes share, of zeros as it happens; see `zeros`.
+    """Make an array that processes share, without saying what is in it (zeros, in fact).
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype_like
+        Data type of the elements: no objects, and no text of varied length.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    name : str, optional
+        The name in shared memory, by which other processes `attach` it; by default a new one, which
+        ``x.name`` tells.
+    path : path_like, optional
+        A file to have the array in, in place of shared memory.  The file has the array's bytes and
+        nothing else; a second one, ``path + '.lock'``, has the lock.
+
+    Returns
+    -------
+    LockedArray
+        Its elements, its lock and its length are shared.
+
+    Raises
+    ------
+    FileExistsError
+        The name, or the file, exists already.
+    OSError
+        There is no room for it.
+    TypeError
+        Elements of that dtype can not be shared.
+    NotImplementedError
+        This system has no POSIX shared memory (Windows).
+
+    See Also
+    --------
+    attach, open : Use the array in another process.  Pickling it does so, too.
 
     Examples
     --------
@@ -92,15 +203,53 @@ def empty(
 
 
 def full(
-    shape: Any,
-    fill_value: Any,
-    dtype: Any = None,
-    order: Any = "C",
+    shape: int | Sequence[int],
+    fill_value: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["C", "F"] = "C",
     *,
     name: str | None = None,
-    path: Any = None,
+    path: str | PathLike[str] | None = None,
 ) -> LockedArray:
-    """Return a new array that processes share, each element `fill_value`; see `zeros`.
+    """Make an array that processes share, in which each element has the same value.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    fill_value : scalar or array_like
+        The value, which is broadcast to `shape`.
+    dtype : dtype_like, optional
+        Data type of the elements, by default that of `fill_value`: no objects, and no text of
+        varied length.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    name : str, optional
+        The name in shared memory, by which other processes `attach` it; by default a new one, which
+        ``x.name`` tells.
+    path : path_like, optional
+        A file to have the array in, in place of shared memory.  The file has the array's bytes and
+        nothing else; a second one, ``path + '.lock'``, has the lock.
+
+    Returns
+    -------
+    LockedArray
+        Its elements, its lock and its length are shared.
+
+    Raises
+    ------
+    FileExistsError
+        The name, or the file, exists already.
+    OSError
+        There is no room for it.
+    TypeError
+        Elements of that dtype can not be shared.
+    NotImplementedError
+        This system has no POSIX shared memory (Windows).
+
+    See Also
+    --------
+    attach, open : Use the array in another process.  Pickling it does so, too.
 
     Examples
     --------
@@ -117,15 +266,53 @@ def full(
 
 
 def array(
-    obj: Any,
-    dtype: Any = None,
+    obj: ArrayLike,
+    dtype: DTypeLike | None = None,
     *,
-    order: Any = "K",
+    order: Literal["K", "A", "C", "F"] = "K",
     ndmin: int = 0,
     name: str | None = None,
-    path: Any = None,
+    path: str | PathLike[str] | None = None,
 ) -> LockedArray:
-    """Return a new array that processes share, a copy of `obj`; see `numpy.array` and `zeros`.
+    """Make an array that processes share, with a copy of `obj`.
+
+    Parameters
+    ----------
+    obj : array_like
+        The elements.  LockedArrays in it are read under their locks.
+    dtype : dtype_like, optional
+        Data type of the elements, by default that of `obj`: no objects, and no text of varied
+        length.
+    order : {'K', 'A', 'C', 'F'}
+        Memory layout; ``'K'`` is as near to that of `obj` as possible.
+    ndmin : int
+        How many axes at least: axes of length 1 are put in front.
+    name : str, optional
+        The name in shared memory, by which other processes `attach` it; by default a new one, which
+        ``x.name`` tells.
+    path : path_like, optional
+        A file to have the array in, in place of shared memory.  The file has the array's bytes and
+        nothing else; a second one, ``path + '.lock'``, has the lock.
+
+    Returns
+    -------
+    LockedArray
+        Its elements, its lock and its length are shared.
+
+    Raises
+    ------
+    FileExistsError
+        The name, or the file, exists already.
+    OSError
+        There is no room for it.
+    TypeError
+        Elements of that dtype can not be shared.
+    NotImplementedError
+        This system has no POSIX shared memory (Windows).
+
+    See Also
+    --------
+    attach, open : Use the array in another process.  Pickling it does so, too.
 
     Examples
     --------
@@ -147,38 +334,85 @@ def array(
 
 
 def attach(name: str) -> LockedArray:
-    """Return the array of that name in shared memory, which another process has made.
+    """Return the array in shared memory that has this name.
 
-    Of an array that this process has already, it is the same object.
+    Parameters
+    ----------
+    name : str
+        Its name, which ``x.name`` tells in the process that made it.
+
+    Returns
+    -------
+    LockedArray
+        If this process has the array already, the same object.
 
     Raises
     ------
     FileNotFoundError
-        There is none.
+        There is no such array.
     ValueError
-        What is there is no array, or one that can not be used; the message tells why.
+        What is there is not an array, or is damaged; the message tells how.
+
+    Examples
+    --------
+    >>> import lockedarray as la, lockedarray.shared
+    >>> x = la.shared.zeros(3)
+    >>> la.shared.attach(x.name) is x
+    True
     """
     return attached(Place(checked(name), False))
 
 
-def open(path: Any) -> LockedArray:
-    """Return the array in a file that `zeros` or another one made with ``path=``, now or earlier.
+def open(path: str | PathLike[str]) -> LockedArray:
+    """Return the array in a file, which was made with ``path=``.
+
+    The file may have been made by any process, at any time.
+
+    Parameters
+    ----------
+    path : path_like
+        The file.
+
+    Returns
+    -------
+    LockedArray
+        If this process has the array already, the same object.
 
     Raises
     ------
     FileNotFoundError
-        There is none.
+        There is no such array.
     ValueError
-        What is there is no array, or one that can not be used; the message tells why.
+        What is there is not an array, or is damaged; the message tells how.
+
+    Examples
+    --------
+    >>> import lockedarray as la, lockedarray.shared, os, tempfile
+    >>> path = os.path.join(tempfile.mkdtemp(), "counts")
+    >>> x = la.shared.zeros(3, path=path)
+    >>> la.shared.open(path) is x
+    True
     """
     return attached(place_of(None, path))
 
 
 def list() -> builtins.list[SharedArray]:
-    """Return what this user has in shared memory: a list of `SharedArray`, by name.
+    """Return which arrays this user has in shared memory.
 
-    Those that are not ``alive``, whose processes have all ended without unlinking it,
-    ``python -m lockedarray.shared remove`` removes.
+    An array whose processes have all ended without unlinking it stays there, and is not ``alive``.
+    ``python -m lockedarray.shared remove`` removes such arrays.
+
+    Returns
+    -------
+    list of SharedArray
+        Named tuples ``(name, path, shape, dtype, nbytes, creator, alive)``, ordered by name.
+
+    Examples
+    --------
+    >>> import lockedarray as la, lockedarray.shared
+    >>> x = la.shared.zeros(3)
+    >>> [entry.shape for entry in la.shared.list() if entry.name == x.name]
+    [(3,)]
     """
     return listed()
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import lockedarray
@@ -16,8 +15,6 @@ from extras import MODULES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Methods that differ from NumPy's in their lock alone have NumPy's docstrings: NumPy's to test.
-NUMPY_DOCSTRINGS = {np.ndarray.__doc__, *(getattr(np.ndarray, n).__doc__ for n in dir(np.ndarray))}
 DOCTEST_OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 # What the blocks of a page import beside NumPy, in a comment of Markdown: without it they are not run.
@@ -83,6 +80,8 @@ def examples():
     """Yield the examples of each function and class; public ones do not tell where they stand."""
     for name in MODULES:
         names = vars(importlib.import_module(name))
+        parse = doctest.DocTestParser().get_doctest
+        yield parse(names["__doc__"] or "", dict(names), name, None, None)
         for value in list(names.values()):
             if inspect.isroutine(value) or inspect.isclass(value):
                 if (module := getattr(value, "__module__", None)) in (name, "lockedarray"):
@@ -94,20 +93,40 @@ def examples():
 EXAMPLES = {
     test.name: test
     for test in examples()
-    if test.examples and test.docstring not in NUMPY_DOCSTRINGS
+    if test.examples and "._baseclass" not in test.name  # which is NumPy's ndarray
 }
 
 
+@pytest.fixture(scope="module")
+def client():
+    """The `client` of examples: of a cluster in this process."""
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(processes=False, dashboard_address=None, silence_logs=False) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        yield client
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_examples_in_docstrings_run(name):
-    if name.startswith("shared."):
+def test_examples_in_docstrings_run(name, request):
+    test = EXAMPLES[name]
+    if "lockedarray.shared" in test.docstring or name.startswith("shared."):
         pytest.importorskip("_posixshmem")
-    run_doctest(EXAMPLES[name])
+    if "(client, " in test.docstring:
+        test.globs["client"] = request.getfixturevalue("client")
+    try:
+        run_doctest(test)
+    finally:
+        if "(client, " in test.docstring:
+            test.globs["x"].delete()
 
 
 def test_examples_of_all_of_the_package_are_found():
     assert EXAMPLES.keys() >= {"LockedArray", "Guard", "acquire", "AtIndex", "Region"}
-    assert EXAMPLES.keys() >= {"zeros", "shared.zeros"}
+    assert EXAMPLES.keys() >= {"zeros", "shared.zeros", "LockedArray.append", "AtIndex.add"}
+    assert "lockedarray" in EXAMPLES
 
 
 def test_reference_names_every_public_name():

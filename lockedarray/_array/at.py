@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import GenericAlias
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -19,14 +19,24 @@ from lockedarray._array.objects import put
 from lockedarray._array.voids import detached
 from lockedarray._cores import AtBase, AtIndexBase, address, locked_method, locks_regions
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
 __all__ = ["At", "AtIndex", "CompareExchangeResult"]
 
 
 class CompareExchangeResult(NamedTuple):
-    """What ``x.at[i].compare_exchange(expected, desired)`` returns; it is true if it swapped.
+    """What ``x.at[i].compare_exchange(expected, desired)`` returns.
 
-    Of several elements, as any array of bool, it is neither true nor false: ask
-    ``result.swapped.all()`` or ``.any()``.
+    Of one element it is true if the element was changed.  Of several elements ask
+    ``result.swapped.all()`` or ``.any()``, as with any array of bool.
+
+    Attributes
+    ----------
+    swapped : bool or ndarray of bool
+        Whether `desired` was assigned; of several elements, for each.
+    old : scalar or ndarray
+        What the elements were before.
     """
 
     swapped: Any
@@ -199,15 +209,15 @@ def _place(array: np.ndarray) -> tuple[Any, ...]:
 
 
 _REMEDIES = {
-    "At": "x.at names no elements without an index: x.at[i].get() is their value",
-    "AtIndex": "x.at[i] names elements and is no value: x.at[i].get() is their value",
+    "At": "x.at needs an index: write x.at[i].get() to get the value of elements",
+    "AtIndex": "x.at[i] is not a value: write x.at[i].get() to get the value of the elements",
 }
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:
     def refuse(self: Any, *_others: Any, **_named: Any) -> NoReturn:
         kind = "At" if isinstance(self, At) else "AtIndex"
-        raise TypeError(f"{_REMEDIES[kind]} ({name} was asked of it)")
+        raise TypeError(f"{_REMEDIES[kind]} ({name} was called)")
 
     refuse.__name__ = name
     refuse.__qualname__ = f"_NoValue.{name}"
@@ -234,14 +244,14 @@ for _name in _ASKED:
 
 
 class At(_NoValue, AtBase):
-    """What ``x.at`` is: an index on it names the elements to work on."""
+    """What ``x.at`` is: ``x.at[i]`` names the elements to change, with any index of NumPy's."""
 
     __slots__ = ()
     __class_getitem__ = classmethod(GenericAlias)  # type: ignore[var-annotated]
 
     def _general_setitem(self, index: Any, value: Any) -> None:
         if isinstance(value, AtIndexBase):
-            raise TypeError("x.at[i] is no value: assign y.at[j].get(), its elements")
+            raise TypeError("x.at[i] is not a value: assign y.at[j].get()")
         AtIndex(self._array, index).set(value)
 
     def __repr__(self) -> str:
@@ -249,12 +259,16 @@ class At(_NoValue, AtBase):
 
 
 class AtIndex(_NoValue, AtIndexBase):
-    """Elements of a LockedArray, for one atomic read-modify-write each call.
+    """Some elements of a LockedArray, ``x.at[i]``: each method changes them in one atomic step.
 
-    Every method holds the write lock (`get` the read lock) from its first look at the elements
-    to its last write.  Each returns a copy, or the very object that is an element: the new value,
-    where nothing else is said.  With duplicate indices the updates accumulate, as in
-    `numpy.ufunc.at`; beside elements of uint64 an int is uint64, too.
+    Every method holds the write lock (`get` the read lock) of the elements from its first look at
+    them to its last write.  It returns their new value, where it does not say otherwise: a scalar,
+    or a plain copy of several.  Of an array of objects an element is the object itself.
+
+    ``x.at[i] += 1`` works, too, and so do the other augmented assignments.
+
+    If an index names an element several times, each update counts, as in `numpy.ufunc.at`.  An int
+    that meets elements of uint64 is taken as uint64.
 
     Examples
     --------
@@ -331,65 +345,268 @@ class AtIndex(_NoValue, AtIndexBase):
         return self
 
     def get(self) -> Any:
-        """Return the elements."""
+        """Return the elements (read lock).
+
+        Returns
+        -------
+        scalar or ndarray
+            The elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.array([1, 2, 3])
+        >>> x.at[1:].get()
+        array([2, 3])
+        """
         return self._run(_current, (), False)
 
-    def set(self, value: Any) -> Any:
-        """Assign `value`."""
+    def set(self, value: ArrayLike) -> Any:
+        """Assign a value.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            What to assign; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> x.at[0].set(5)
+        np.float64(5.0)
+        """
         return self._write(_set, value)
 
-    def add(self, value: Any) -> Any:
-        """Add `value`; ``x.at[i] += value``."""
+    def add(self, value: ArrayLike) -> Any:
+        """Add a value, as ``x.at[i] += value`` does.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            What to add; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> x.at[0].add(5)
+        np.float64(5.0)
+        """
         return self._accumulate(np.add, value)
 
-    def subtract(self, value: Any) -> Any:
-        """Subtract `value`; ``x.at[i] -= value``."""
+    def subtract(self, value: ArrayLike) -> Any:
+        """Subtract a value, as ``x.at[i] -= value`` does.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            What to subtract; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> x.at[0].subtract(5)
+        np.float64(-5.0)
+        """
         return self._accumulate(np.subtract, value)
 
-    def multiply(self, value: Any) -> Any:
-        """Multiply by `value`; ``x.at[i] *= value``."""
+    def multiply(self, value: ArrayLike) -> Any:
+        """Multiply by a value, as ``x.at[i] *= value`` does.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            The factor; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.ones(3)
+        >>> x.at[0].multiply(5)
+        np.float64(5.0)
+        """
         return self._accumulate(np.multiply, value)
 
-    def divide(self, value: Any) -> Any:
-        """Divide by `value`; ``x.at[i] /= value``."""
+    def divide(self, value: ArrayLike) -> Any:
+        """Divide by a value, as ``x.at[i] /= value`` does.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            The divisor; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.ones(3)
+        >>> x.at[0].divide(5)
+        np.float64(0.2)
+        """
         return self._accumulate(np.divide, value)
 
-    def power(self, value: Any) -> Any:
-        """Raise to the power `value`; ``x.at[i] **= value``."""
+    def power(self, value: ArrayLike) -> Any:
+        """Raise to a power, as ``x.at[i] **= value`` does.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            The exponent; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.full(3, 2.0)
+        >>> x.at[0].power(3)
+        np.float64(8.0)
+        """
         return self._accumulate(np.power, value)
 
-    def min(self, value: Any) -> Any:
-        """Keep the smaller of the element and `value`."""
+    def min(self, value: ArrayLike) -> Any:
+        """Replace elements that are larger than a value by the value.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            The limit; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.array([1, 7])
+        >>> x.at[:].min(5)
+        array([1, 5])
+        """
         return self._accumulate(np.minimum, value)
 
-    def max(self, value: Any) -> Any:
-        """Keep the larger of the element and `value`."""
+    def max(self, value: ArrayLike) -> Any:
+        """Replace elements that are smaller than a value by the value.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            The limit; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.array([1, 7])
+        >>> x.at[:].max(5)
+        array([5, 7])
+        """
         return self._accumulate(np.maximum, value)
 
     def apply(self, function: Callable[[Any], Any]) -> Any:
-        """Assign ``function(elements)``; the function runs under the lock.
+        """Assign what a function makes of the elements; it runs under the lock.
 
-        It is given a copy, or the very object that is an element.
+        Parameters
+        ----------
+        function : callable
+            It is called once with a copy of the elements (of an array of objects: with the object
+            itself, if it is one element), and returns what to assign.
+
+        Returns
+        -------
+        scalar or ndarray
+            The new elements.
+
+        Raises
+        ------
+        TypeError
+            `function` is not callable.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.array([1, 7])
+        >>> x.at[:].apply(lambda a: a[::-1])
+        array([7, 1])
         """
         if not callable(function):
             raise TypeError(f"apply() takes a function of the elements, not {function!r}")
         return self._write(_apply, function)
 
-    def exchange(self, value: Any) -> Any:
-        """Assign `value` and return the old elements."""
+    def exchange(self, value: ArrayLike) -> Any:
+        """Assign a value, and return the old elements.
+
+        Parameters
+        ----------
+        value : scalar or array_like
+            What to assign; it is broadcast to the elements.
+
+        Returns
+        -------
+        scalar or ndarray
+            The old elements.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.array([1, 7])
+        >>> x.at[0].exchange(5)
+        np.int64(1)
+        """
         return self._write(_exchange, value)
 
-    def compare_exchange(self, expected: Any, desired: Any) -> CompareExchangeResult:
+    def compare_exchange(self, expected: ArrayLike, desired: ArrayLike) -> CompareExchangeResult:
         """Assign `desired` where the elements equal `expected`.
+
+        NaN equals NaN here, and an object equals itself.
+
+        Parameters
+        ----------
+        expected : scalar or array_like
+            What to compare with; it is broadcast to the elements.
+        desired : scalar or array_like
+            What to assign; it is broadcast to the elements.
 
         Returns
         -------
         CompareExchangeResult
-            A named tuple, which is true if `desired` was assigned:
-
-            - ``swapped``, bool or ndarray of bool: whether, element by element, it was assigned.
-              NaN equals NaN here, and an object equals itself.
-            - ``old``, scalar or ndarray: what the elements were before.
+            A named tuple ``(swapped, old)``: whether `desired` was assigned (of several elements,
+            for each), and what the elements were before.  Of one element it is true if it was
+            assigned.
 
         Examples
         --------

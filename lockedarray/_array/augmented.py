@@ -97,9 +97,8 @@ class Augmented:
             if not _is_computed(self.read, self.dtype):
                 raise RuntimeError(
                     f"x[{self.index!r}] {_SIGNS[self.function]} ...: another thread changed the "
-                    "element meanwhile, and it was not assigned; where threads update such "
-                    "elements, write x.at[i], which is one step: "
-                    f"x.at[i] {_SIGNS[self.function]} ..."
+                    "element in between, so nothing was assigned; write "
+                    f"x.at[i] {_SIGNS[self.function]} ..., which is one step"
                 )
             if isinstance(self.operand, Facade):
                 return _AGAIN

@@ -303,14 +303,14 @@ class Buffer(BufferBase):
         if known is not None:
             if lock is not None and lock is not known.lock:
                 raise ValueError(
-                    "another LockedArray on this memory has another lock; leave out lock=, "
-                    "or pass that array's .lock"
+                    "the LockedArray on this memory has another lock: leave out lock=, or give the "
+                    "lock of that array"
                 )
             if objects is not None and runs_element_code(array.dtype):
                 if objects != known.objects:
                     raise ValueError(
-                        "another LockedArray on this memory was made with "
-                        f"objects={known.objects!r}"
+                        "the LockedArray on this memory was made with "
+                        f"objects={known.objects!r}: give the same, or make a copy"
                     )
             known.check_name(name)
             return known
@@ -366,15 +366,16 @@ class Buffer(BufferBase):
 
     def unlink(self) -> None:
         """Remove the names of the memory."""
-        raise self._not_shared("unlinked")
+        raise self._not_shared("unlink")
 
     def recover(self, facade: Any) -> AbstractContextManager[np.ndarray]:
         """Return what takes the write lock in spite of a writer that died."""
-        raise self._not_shared("recovered")
+        raise self._not_shared("recover")
 
     def _not_shared(self, what: str) -> ValueError:
         return ValueError(
-            f"only an array that processes share can be {what}: lockedarray.shared makes such"
+            f"cannot {what}: processes do not share this array; lockedarray.shared "
+            "makes arrays that they share"
         )
 
     def check_name(self, name: str | None) -> None:
@@ -382,7 +383,8 @@ class Buffer(BufferBase):
         if name is not None and name != self.name:
             has = "no name" if self.name is None else f"the name {self.name!r}"
             raise ValueError(
-                f"a LockedArray on this memory has {has}, and keeps it; leave out name=, or copy it"
+                f"the LockedArray on this memory has {has}, and keeps it: leave out name=, or "
+                "make a copy"
             )
 
     def request(self, facade: Any, write: bool) -> tuple[Any, bool] | None:

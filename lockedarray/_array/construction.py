@@ -69,7 +69,7 @@ def sharing(
     check_policy(objects, array.dtype)
     if isinstance(array, Facade):
         if lock is not None and lock is not buffer_of(array).lock:
-            raise ValueError("this LockedArray has another lock; leave out lock=, or copy it")
+            raise ValueError("this LockedArray has another lock: leave out lock=, or make a copy")
         buffer_of(array).check_name(name)
         return make_view(plain_view(array, np.ndarray), as_type(cls, array), array._may_write)
     buffer = Buffer.shared(array, lock=lock, objects=objects, name=name)  # lives on in the facade

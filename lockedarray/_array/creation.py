@@ -6,8 +6,9 @@ and besides ``lock``, ``objects`` and ``name``, which `LockedArray` explains.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 
@@ -19,8 +20,13 @@ from lockedarray._array.facade import Facade, buffer_of, make_root
 from lockedarray._array.memory import plain_view
 from lockedarray._array.objects import ANY_NUMBER, check_policy, runs_element_code
 from lockedarray._cores import connect_makers, maker, new_root
-from lockedarray._guards.region_lock import checked_name, region_lock_of
+from lockedarray._guards.region_lock import RegionLock, checked_name, region_lock_of
 from lockedarray._places import DEBUG
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+    from readerwriterlock.rwlock import RWLockable
+
 
 __all__ = [
     "arange",
@@ -62,10 +68,40 @@ if not DEBUG:
 
 @_by_core(np.zeros)
 def zeros(
-    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape` filled with zeros; see `numpy.zeros` and `LockedArray`.
+    shape: int | Sequence[int],
+    dtype: DTypeLike | None = float,
+    order: Literal["C", "F"] = "C",
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray of zeros.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype_like
+        Data type of the elements.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        Of the given shape and dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.zeros` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.zeros : The same for a plain array.
 
     Examples
     --------
@@ -78,10 +114,40 @@ def zeros(
 
 @_by_core(np.ones)
 def ones(
-    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape` filled with ones; see `numpy.ones` and `LockedArray`.
+    shape: int | Sequence[int],
+    dtype: DTypeLike | None = float,
+    order: Literal["C", "F"] = "C",
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray of ones.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype_like
+        Data type of the elements.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        Of the given shape and dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.ones` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.ones : The same for a plain array.
 
     Examples
     --------
@@ -95,10 +161,40 @@ def ones(
 
 @_by_core(np.empty)
 def empty(
-    shape: Any, dtype: Any = float, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape`, not filled; see `numpy.empty` and `LockedArray`.
+    shape: int | Sequence[int],
+    dtype: DTypeLike | None = float,
+    order: Literal["C", "F"] = "C",
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray whose elements are not set: they are whatever was in the memory.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    dtype : dtype_like
+        Data type of the elements.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        Of the given shape and dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.empty` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.empty : The same for a plain array.
 
     Examples
     --------
@@ -111,10 +207,43 @@ def empty(
 
 @_by_core(np.full)
 def full(
-    shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, lock: Any = None,
-    objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of `shape` filled with `fill_value`; see `numpy.full`.
+    shape: int | Sequence[int],
+    fill_value: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["C", "F"] = "C",
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray in which each element has the same value.
+
+    Parameters
+    ----------
+    shape : int or tuple of int
+        Lengths of the axes.
+    fill_value : scalar or array_like
+        The value, which is broadcast to `shape`.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `fill_value`.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        Of the given shape and dtype.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.full` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.full : The same for a plain array.
 
     Examples
     --------
@@ -127,12 +256,37 @@ def full(
 
 @_by_core(np.arange)
 def arange(
-    *args: Any, lock: Any = None, objects: str = "exclusive", name: str | None = None,
+    *args: Any,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
     **kwargs: Any,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of evenly spaced values; see `numpy.arange`.
+) -> LockedArray:
+    """Return a new LockedArray of evenly spaced numbers.
 
-    ``arange(stop)`` or ``arange(start, stop, step=1)``, each with ``dtype=None``.
+    Write ``arange(stop)``, ``arange(start, stop)`` or ``arange(start, stop, step)``.
+
+    Parameters
+    ----------
+    *args, **kwargs : number
+        `start` (0 by default), `stop`, `step` (1 by default) and `dtype`, by position or by name,
+        as for `numpy.arange`.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        1-d: `start`, ``start + step``, and so on, below `stop`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.arange` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.arange : The same for a plain array.
 
     Examples
     --------
@@ -147,16 +301,50 @@ def arange(
 
 @_by_core(np.linspace)
 def linspace(
-    start: Any, stop: Any, num: Any = 50, endpoint: Any = True, retstep: Any = False,
-    dtype: Any = None, axis: Any = 0, *, lock: Any = None, objects: str = "exclusive",
+    start: ArrayLike,
+    stop: ArrayLike,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
     name: str | None = None,
-) -> Any:  # fmt: skip
-    """Return a LockedArray of `num` evenly spaced numbers; see `numpy.linspace`.
+) -> Any:
+    """Return a new LockedArray of `num` evenly spaced numbers from `start` to `stop`.
+
+    Parameters
+    ----------
+    start, stop : array_like
+        The first number, and the last.
+    num : int
+        How many.
+    endpoint : bool
+        Whether `stop` is the last of them; else they end one step before it.
+    retstep : bool
+        Whether to return the step, too.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of a calculation with floats.
+    axis : int
+        The axis of the result along which the numbers are, where `start` or `stop` are arrays.
+    lock, objects, name : optional
+        As for `LockedArray`.
 
     Returns
     -------
     LockedArray
-        Or with `retstep` the pair of it and the step, which is plain.
+        With `retstep` a tuple of it and the step, which is plain.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.linspace` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.linspace : The same for a plain array.
 
     Examples
     --------
@@ -175,13 +363,46 @@ def linspace(
 
 @_by_core(np.zeros_like)
 def zeros_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
-    lock: Any = None, objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of zeros with the shape and dtype of `a`; see `numpy.zeros_like`.
+    a: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["K", "A", "C", "F"] = "K",
+    subok: bool = True,
+    shape: int | Sequence[int] | None = None,
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray of zeros with the shape and dtype of another array.
 
-    With `subok` it is of the class of `a`, if that is a LockedArray. Its lock is its own, unless
-    `lock` is given.
+    Parameters
+    ----------
+    a : array_like
+        The other array.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `a`.
+    order : {'K', 'A', 'C', 'F'}
+        Memory layout; ``'K'`` is as near to that of `a` as possible.
+    subok : bool
+        Whether to return an array of the class of `a`, where that is a subclass of LockedArray.
+    shape : int or tuple of int, optional
+        Lengths of the axes; by default those of `a`.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        With a lock of its own, unless `lock` is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.zeros_like` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.zeros_like : The same for a plain array.
 
     Examples
     --------
@@ -195,10 +416,46 @@ def zeros_like(
 
 @_by_core(np.ones_like)
 def ones_like(
-    a: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
-    lock: Any = None, objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray of ones with the shape and dtype of `a`; see `zeros_like`.
+    a: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["K", "A", "C", "F"] = "K",
+    subok: bool = True,
+    shape: int | Sequence[int] | None = None,
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray of ones with the shape and dtype of another array.
+
+    Parameters
+    ----------
+    a : array_like
+        The other array.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `a`.
+    order : {'K', 'A', 'C', 'F'}
+        Memory layout; ``'K'`` is as near to that of `a` as possible.
+    subok : bool
+        Whether to return an array of the class of `a`, where that is a subclass of LockedArray.
+    shape : int or tuple of int, optional
+        Lengths of the axes; by default those of `a`.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        With a lock of its own, unless `lock` is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.ones_like` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.ones_like : The same for a plain array.
 
     Examples
     --------
@@ -212,10 +469,47 @@ def ones_like(
 
 @_by_core(np.empty_like)
 def empty_like(
-    prototype: Any, dtype: Any = None, order: Any = "K", subok: Any = True, shape: Any = None, *,
-    lock: Any = None, objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray, not filled, like `prototype`; see `zeros_like`.
+    prototype: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["K", "A", "C", "F"] = "K",
+    subok: bool = True,
+    shape: int | Sequence[int] | None = None,
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray, whose elements are not set, with the shape and dtype of another.
+
+    Parameters
+    ----------
+    prototype : array_like
+        The other array.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `prototype`.
+    order : {'K', 'A', 'C', 'F'}
+        Memory layout; ``'K'`` is as near to that of `prototype` as possible.
+    subok : bool
+        Whether to return an array of the class of `prototype`, where that is a subclass of
+        LockedArray.
+    shape : int or tuple of int, optional
+        Lengths of the axes; by default those of `prototype`.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        With a lock of its own, unless `lock` is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.empty_like` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.empty_like : The same for a plain array.
 
     Examples
     --------
@@ -229,10 +523,49 @@ def empty_like(
 
 @_by_core(np.full_like)
 def full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: Any = "K", subok: Any = True,
-    shape: Any = None, *, lock: Any = None, objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray with the shape and dtype of `a` filled with a value; see `zeros_like`.
+    a: ArrayLike,
+    fill_value: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["K", "A", "C", "F"] = "K",
+    subok: bool = True,
+    shape: int | Sequence[int] | None = None,
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray of one value, with the shape and dtype of another array.
+
+    Parameters
+    ----------
+    a : array_like
+        The other array.
+    fill_value : scalar or array_like
+        The value, which is broadcast to the shape.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `a`.
+    order : {'K', 'A', 'C', 'F'}
+        Memory layout; ``'K'`` is as near to that of `a` as possible.
+    subok : bool
+        Whether to return an array of the class of `a`, where that is a subclass of LockedArray.
+    shape : int or tuple of int, optional
+        Lengths of the axes; by default those of `a`.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        With a lock of its own, unless `lock` is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.full_like` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.full_like : The same for a plain array.
 
     Examples
     --------
@@ -249,13 +582,48 @@ def full_like(
 
 @_by_core(np.array)
 def array(
-    object: Any, dtype: Any = None, *, copy: bool | None = True, order: Any = "K", ndmin: Any = 0,
-    lock: Any = None, objects: str | None = None, name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray that holds a copy of `object`; see `numpy.array`.
+    object: ArrayLike,
+    dtype: DTypeLike | None = None,
+    *,
+    copy: bool | None = True,
+    order: Literal["K", "A", "C", "F"] = "K",
+    ndmin: int = 0,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] | None = None,
+    name: str | None = None,
+) -> LockedArray:
+    """Return a new LockedArray with a copy of `object`.
 
-    LockedArrays in `object` are read under their locks. With ``copy=False`` or None it is
-    `asarray`. There is no ``subok``, ``ndmax`` or ``like``.
+    It has no parameters ``subok``, ``ndmax`` and ``like``.
+
+    Parameters
+    ----------
+    object : array_like
+        The elements.  LockedArrays in it are read under their locks.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `object`.
+    copy : bool, optional
+        True (default) copies.  With None or False it does what `asarray` does.
+    order : {'K', 'A', 'C', 'F'}
+        Memory layout; ``'K'`` is as near to that of `object` as possible.
+    ndmin : int
+        How many axes at least: axes of length 1 are put in front.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        With a lock of its own, unless `lock` is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.array` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.array : The same for a plain array.
 
     Examples
     --------
@@ -277,29 +645,46 @@ def array(
 
 @_by_core(np.asarray)
 def asarray(
-    a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None,
-    lock: Any = None, objects: str | None = None, name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return `a` itself, if it is a LockedArray with that `dtype` and `order`; else a new one.
+    a: ArrayLike,
+    dtype: DTypeLike | None = None,
+    order: Literal["K", "A", "C", "F"] | None = None,
+    *,
+    copy: bool | None = None,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] | None = None,
+    name: str | None = None,
+) -> LockedArray:
+    """Return `a` itself if it is a LockedArray of that `dtype` and `order`, else a new one.
 
     Parameters
     ----------
     a : array_like
-        What to hold.
-    dtype, order : optional
-        As for `numpy.asarray`.
+        The elements.
+    dtype : dtype_like, optional
+        Data type of the elements; by default that of `a`.
+    order : {'K', 'A', 'C', 'F'}, optional
+        Memory layout; by default that of `a`.
     copy : bool, optional
-        None (default) copies what is no LockedArray, also a plain array, of which
-        `numpy.asarray` makes no copy: whoever has that may write to it without the lock. False
-        shares its memory, on the caller's word, as in ``LockedArray(a, copy=False)``. True always
-        copies.
+        None (default) copies whatever is not a LockedArray, also a plain array, since others may
+        write to that without the lock.  (`numpy.asarray` does not copy it.)  False shares the
+        memory of `a`: you promise that nothing else writes to it.  True always copies.
     lock, objects, name : optional
-        As for `LockedArray`, of a new one. What is returned as it is has them already.
+        As for `LockedArray`, of a new array.
+
+    Returns
+    -------
+    LockedArray
+        `a` itself, or a new one.
 
     Raises
     ------
     ValueError
-        `a` would be returned as it is, and has another lock, policy or name than the ones given.
+        `a` would be returned itself, but has another lock, policy for objects or name than the one
+        given.
+
+    See Also
+    --------
+    numpy.asarray : The same for a plain array.
 
     Examples
     --------
@@ -328,16 +713,54 @@ def asarray(
 
 
 def memmap(
-    filename: Any, dtype: Any = np.uint8, mode: Any = "r+", offset: Any = 0, shape: Any = None,
-    order: Any = "C", *, lock: Any = None, objects: str = "exclusive", name: str | None = None,
-) -> LockedArray:  # fmt: skip
-    """Return a LockedArray on the bytes of a file; see `numpy.memmap`, which makes the map.
+    filename: str | PathLike[str] | BinaryIO,
+    dtype: DTypeLike = np.uint8,
+    mode: Literal["r+", "r", "w+", "c"] = "r+",
+    offset: int = 0,
+    shape: int | Sequence[int] | None = None,
+    order: Literal["C", "F"] = "C",
+    *,
+    lock: RegionLock | RWLockable | None = None,
+    objects: Literal["exclusive", "shared", "forbid"] = "exclusive",
+    name: str | None = None,
+) -> LockedArray:
+    """Return a LockedArray on the bytes of a file.
 
-    The memory is the file's: what is written to the array gets there, at the latest when the array
-    and its views are gone; `LockedArray.flush` has it there at once. In mode ``'r'`` the array is
-    read-only; what is written in mode ``'c'`` stays in memory.
+    Each call makes a map with a lock of its own, and two such arrays know nothing of each other:
+    make one for a file, and hand that around.
 
-    Each call makes a map, and a lock, of its own: make one per file, and hand the array around.
+    Parameters
+    ----------
+    filename : path_like or file object
+        The file.
+    dtype : dtype_like
+        Data type of the elements.
+    mode : {'r+', 'r', 'w+', 'c'}
+        ``'r+'`` reads and writes a file that exists; ``'w+'`` makes a file, or overwrites one;
+        ``'r'`` gives a read-only array; what is written with ``'c'`` stays in memory.
+    offset : int
+        Where in the file the array begins (bytes).
+    shape : int or tuple of int, optional
+        Lengths of the axes; by default it is 1-d and goes to the end of the file.
+    order : {'C', 'F'}
+        Memory layout: rows or columns one after the other.
+    lock, objects, name : optional
+        As for `LockedArray`.
+
+    Returns
+    -------
+    LockedArray
+        What is written to it gets into the file, at the latest when the array and its views are
+        gone; `LockedArray.flush` writes it at once.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `numpy.memmap` and `LockedArray` raise them.
+
+    See Also
+    --------
+    numpy.memmap : The same for a plain array.
 
     Examples
     --------
@@ -353,8 +776,12 @@ def memmap(
     region_lock = None if lock is None else region_lock_of(lock)
     name = checked_name(name)
     if np.dtype(dtype).hasobject:  # what a file has is no reference
-        raise TypeError(f"elements of dtype {np.dtype(dtype)} cannot be in a file")
-    mapped = np.memmap(filename, dtype, mode, offset, shape, order)
+        raise TypeError(
+            f"memmap(): elements of dtype {np.dtype(dtype)} cannot be in a file, as they are "
+            "Python objects; use numbers, or text of a fixed length"
+        )
+    make: Any = np.memmap  # whose stub knows fewer arguments
+    mapped = make(filename, dtype, mode, offset, shape, order)
     return sharing(LockedArray, mapped, None, "K", region_lock, objects, name)
 
 
@@ -411,9 +838,12 @@ def _check_is_same(array: Facade, lock: Any, objects: str | None, name: str | No
     """Raise ValueError if `array` has not what is given."""
     buffer = buffer_of(array)
     if lock is not None and region_lock_of(lock) is not buffer.lock:
-        raise ValueError("this LockedArray has another lock; leave out lock=, or copy it")
+        raise ValueError("this LockedArray has another lock: leave out lock=, or make a copy")
     if objects is not None:
         check_policy(objects, array.dtype)
         if objects != buffer.objects and runs_element_code(array.dtype):
-            raise ValueError(f"this LockedArray was made with objects={buffer.objects!r}")
+            raise ValueError(
+                f"this LockedArray was made with objects={buffer.objects!r}: give the same, or "
+                "make a copy"
+            )
     buffer.check_name(name)

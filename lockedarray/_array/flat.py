@@ -122,7 +122,10 @@ class FlatIterator(FlatBase):
 
     def _general_array(self, dtype: Any = None, *, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("the elements of a LockedArray in C order are a copy")
+            raise ValueError(
+                "Unable to avoid copy while creating an array as requested: x.flat makes a copy "
+                "of the elements; leave out copy=False"
+            )
         values = self.copy()
         return values if dtype is None else values.astype(dtype, copy=False)
 

@@ -55,7 +55,7 @@ def popleft(array: Facade, n: Any) -> np.ndarray:
     """Do what ``array.popleft(n)`` asks for."""
     count = operator.index(n)
     if count < 0:
-        raise ValueError(f"cannot remove {count} rows: n is negative")
+        raise ValueError(f"cannot popleft: n must not be negative, but is {count}")
     refuse_view(array, "lose rows", "popleft")
     buffer = buffer_of(array)
     holds = Holds([(buffer.lock, True)])
@@ -101,11 +101,13 @@ def _check_may_grow(array: Facade, buffer: Buffer, what: str) -> None:
     if what == "assign":
         return
     if array.ndim == 0:
-        raise ValueError(f"cannot {what}: this array has no rows, as it has no axis; x.resize(1)")
+        raise ValueError(
+            f"cannot {what}: an array without axes has no rows; x.resize(1) gives it one axis"
+        )
     if not array.flags.c_contiguous:
         raise ValueError(
-            f"cannot {what}: the rows of this array do not stand one behind the other, as it is in "
-            "Fortran order; make the array with order='C'"
+            f"cannot {what}: this array is in Fortran order, in which rows are not added or "
+            "removed; make the array with order='C'"
         )
 
 

@@ -149,14 +149,30 @@ _OF_THEIR_OWN: dict[str, Callable[..., Any]] = {
 
 
 def _named(name: str, method: Callable[..., Any], plain: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `method` as LockedArray has it, with the name and the text of ndarray's."""
+    """Return `method` as LockedArray has it, with the name of ndarray's."""
     method.__name__ = name
     method.__qualname__ = f"LockedArray.{name}"
     method.__module__ = "lockedarray"
-    method.__doc__ = plain.__doc__
+    method.__doc__ = _text(name, plain)
     method.__wrapped__ = plain  # type: ignore[attr-defined]  # for its signature
     mode = _MODES.get(name)
     return method if mode is None else locked_method(plain, method, mode, _OUT.get(name, -1))
+
+
+_LOCKS = {
+    **dict.fromkeys((*_READERS, *_SOMETIMES_ITSELF), "read lock"),
+    **dict.fromkeys((*_WRITERS, "fill"), "write lock"),
+    "byteswap": "read lock, or write lock with inplace=True",
+    **dict.fromkeys((*_VIEWERS, "diagonal"), "makes a view, without the lock"),
+}
+
+
+def _text(name: str, plain: Callable[..., Any]) -> str:
+    """Return the docstring of a method: the first sentence of NumPy's, and what is locked."""
+    parts = (plain.__doc__ or "").split("\n\n")  # the first one may be a signature
+    summary = next((part for part in parts if part and not part.lstrip().startswith("a.")), "")
+    sentence = " ".join(summary.split()).split(". ")[0].rstrip(".") or f"Do what {name} does"
+    return f"{sentence} ({_LOCKS[name]}; see `numpy.ndarray.{name}`)."
 
 
 def methods_of_ndarray() -> Iterator[tuple[str, Callable[..., Any]]]:

@@ -75,7 +75,7 @@ class RegionLockBase(_native.ReentrantLock):
 
     @property
     def name(self) -> str | None:
-        """What messages call it by, or None: the name of its array, mostly."""
+        """What messages call the lock, mostly by the name of its array: a str, or None."""
         known: _Named | None = self._known_as
         return None if known is None else known.name
 

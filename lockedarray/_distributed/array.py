@@ -26,37 +26,47 @@ __all__ = ["DistributedArray"]
 
 
 class DistributedArray(Calls):
-    """An array that one worker of a Dask cluster owns, or several do, a block of rows each.
+    """An array on a Dask cluster, which all its workers and clients can change.
 
-    Made by `create` and `attach`.  It is no ndarray: operations travel to the owner, and are done
-    there one after the other, each exactly once as long as the owner lives.
+    `create` and `attach` return one.  A worker, the *owner*, has the elements in its memory; or
+    several workers have a block of rows each.  This object stands for the array, in whatever
+    process: each operation travels to the owner, which carries it out once, atomically.
 
-    What ``x[index]`` returns is a copy, and read-only, so that nobody writes to it and takes it for
-    the array; ``x[index].copy()`` is not.  ``np.asarray(x)`` is a snapshot that can be written to;
-    so is what NumPy's functions work on, and the operators of an ndarray that is the left operand:
-    ``np.add(x, 1)``, ``np.ones(3) * x``.  Of the operators ``x`` itself has the augmented
-    assignments.  The others are TypeError, comparisons too: ``np.asarray(x) + 1`` says that all of
-    it is to travel.
+    Indexing, assignment and augmented assignment work as for an ndarray: ``x[i]``, ``x[i] = v``,
+    ``x[i] += v``, ``x += v``.  What ``x[i]`` returns is a plain copy, read-only, since a change to
+    it would not reach the array.  Operators such as ``x + 1`` and ``x == 1`` raise TypeError, as
+    they would move all elements here: write ``np.asarray(x) + 1``, which says so, or ``x.update``,
+    which computes at the owner.
 
-    Of an asynchronous client, methods return awaitables, ``await x[i]`` too, and guards are used by
-    ``async with``; statements such as ``x[i] = v`` can not wait, and are refused.
+    It can be pickled, and passed to tasks; there it uses the client of the worker.
 
-    It can be pickled into tasks, where it uses the worker's client.
+    With an asynchronous client each method returns an awaitable, and so does ``x[i]``; guards are
+    used with ``async with``.  Statements such as ``x[i] = v`` raise TypeError: write
+    ``await x.at[i].set(v)``.
 
-    Of an array in several blocks (``shards=``), what touches more than one is atomic in each of
-    them, and not as a whole.
+    In an array of several blocks (``shards=``), an operation on more than one of them is atomic in
+    each block, and not as a whole.
 
     Raises
     ------
     OwnerLost
-        By each operation: an owner is lost, or the array was deleted.
+        By any operation: an owner is lost, or the array was deleted.
     RuntimeError
-        By each operation: the client is closed.
+        By any operation: the client is closed.
     DeadlockError
-        By operations inside ``with x.write(...)``: it would wait for the region of that guard.
+        By any operation inside ``with x.write(...)``: it would wait for that guard's own region.
     ValueError
-        By indexing, assignment, `np.asarray` and guards: more would travel than
-        ``lockedarray.transfer-limit`` of Dask's configuration allows (1 GiB by default).
+        By indexing, assignment, `numpy.asarray` and guards: more bytes would travel than Dask's
+        setting ``lockedarray.transfer-limit`` allows (by default 1 GiB).
+
+    Examples
+    --------
+    >>> import lockedarray.distributed as distributed
+    >>> x = distributed.create(client, (4, 2), name="table")
+    >>> x[1] = 2.0
+    >>> x[1, 0] += 1
+    >>> x[1]
+    array([3., 2.])
     """
 
     __slots__ = ()
@@ -65,27 +75,27 @@ class DistributedArray(Calls):
 
     @property
     def name(self) -> str:
-        """The name by which all find it."""
+        """The name of the array, by which `attach` finds it: a str."""
         return self._entry.name
 
     @property
     def generation(self) -> int:
-        """How often it was made, at least: more than that of any array of this name before."""
+        """A number that is higher each time an array of this name is made: an int."""
         return self._entry.generation
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """The address of the worker that has each block."""
+        """For each block the address of the worker that has it: a tuple of str."""
         return self._entry.addresses
 
     @property
     def starts(self) -> tuple[int, ...]:
-        """The first row of each block; ``(0,)`` if it is not divided."""
+        """For each block the index of its first row: a tuple of int."""
         return self._entry.starts
 
     @property
     def dtype(self) -> np.dtype:
-        """The type of the elements."""
+        """Data type of the elements."""
         return self._entry.dtype
 
     @property
@@ -95,10 +105,10 @@ class DistributedArray(Calls):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes.
+        """Lengths of the axes: a tuple of int.
 
-        The owner is asked, as others may have appended rows; with an asynchronous client it is what
-        the last answer told.
+        The owner is asked, since others may have added rows.  With an asynchronous client it is the
+        shape that the owner told last.
         """
         if self.ndim and not self.client.asynchronous:
             told: tuple[int, ...] = self._do("shape", self._shape_now)
@@ -153,7 +163,7 @@ class DistributedArray(Calls):
 
     @property
     def at(self) -> DistributedAt:
-        """Elements for atomic read-modify-write: ``x.at[i].add(1)``; see `DistributedAtIndex`."""
+        """Changes elements in one step: ``x.at[i].add(1)``; see `DistributedAtIndex`."""
         return DistributedAt(self)
 
     def __iter__(self) -> Iterator[Any]:
@@ -165,7 +175,8 @@ class DistributedArray(Calls):
         """Return a snapshot, as `numpy.asarray` does."""
         if copy is False:
             raise ValueError(
-                "the elements are on another machine: what NumPy sees is a copy (copy=False)"
+                "Unable to avoid copy while creating an array as requested: the elements are on "
+                "another machine; leave out copy=False"
             )
         self._refuse_statement("np.asarray(x)", "await x.snapshot()")
         self._check_transfer("np.asarray(x)", ...)
@@ -175,27 +186,34 @@ class DistributedArray(Calls):
     # -- all of it ---------------------------------------------------------------------------------
 
     def snapshot(self, consistent: bool = False, timeout: float | None = None) -> Any:
-        """Return a plain copy of the whole array, however large it is, to read and to write.
+        """Return a plain copy of the whole array, however large it is.
 
         Parameters
         ----------
         consistent : bool
-            Of an array in several blocks, have all of them as they were at one moment: nobody
-            writes to any of them until all are here.  Without it each one is as it was at some
-            moment of the call.
+            Whether all blocks are to be of the same moment: nobody writes to any of them until
+            all have been copied.  Otherwise each block is of some moment of the call.
         timeout : float, optional
-            Seconds to wait at most until nobody writes.
+            Seconds to wait until nobody writes; None (default) waits for ever.
 
         Returns
         -------
         ndarray
+            A plain, writable array.
 
         Raises
         ------
         LockTimeout
-            Somebody had a part of it all the time.
+            Somebody held a part of the array all the time.
         LeaseExpired
-            To have all blocks at once took longer than 300 seconds.
+            The copy of all blocks together took longer than 300 seconds.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 2, name="snapped")
+        >>> x.snapshot()
+        array([0., 0.])
         """
         several = consistent and len(self._entry.keys) > 1
         work = self._consistent_snapshot if several else self._snapshot
@@ -204,30 +222,38 @@ class DistributedArray(Calls):
     def update(
         self, function: Callable[[np.ndarray], Any], region: Any = ..., timeout: float | None = None
     ) -> Any:
-        """Have a function change a region where it is, as one step.
+        """Run a function at the owner, which changes a region in one atomic step.
 
         Parameters
         ----------
         function : callable
-            It travels to the owner, and is called with a writable plain view of the region,
-            to change in place.  If it raises, nothing has changed, and the exception comes here.
-            It runs in a thread of the worker, once, while nobody else has the region.
+            It is called once, at the owner, with a writable plain array of the region, which it
+            changes in place.  If it raises, nothing is changed, and the exception is raised here.
         region : index
-            What integers, slices and names of fields select; by default all.
+            Which elements: integers, slices and names of fields; all by default.
         timeout : float, optional
-            Seconds to wait for the region at most.
+            Seconds to wait for the region; None (default) waits for ever.
 
         Returns
         -------
         object
-            What the function returned.  Where the region is in several blocks, a list: the function
-            is called for each, with the part that is there; if it raises in one, the others are
-            changed all the same.
+            What the function returned.  If the region is in several blocks, a list: the function is
+            called for each block, with the part that is there.  If it raises for one of them, the
+            others are changed nevertheless.
 
         Raises
         ------
         LockTimeout
             The region was not free in time; the function was not called.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="updated")
+        >>> x[:] = [3, 1, 2]
+        >>> x.update(lambda raw: raw.sort())
+        >>> x[:]
+        array([1., 2., 3.])
         """
         check_callable(function, "update() takes a function of the region")
         seconds = checked_timeout(timeout)
@@ -239,31 +265,40 @@ class DistributedArray(Calls):
         timeout: float | None = None,
         region: Any = ...,
     ) -> Any:
-        """Wait until a predicate is true of a region.
+        """Wait until a condition is true of a region.
 
-        It travels to the owner, and is called under the read lock with a read-only plain view: at
-        once, and then whenever the array has changed, until it is true.
+        The predicate is called at the owner, under the read lock: at once, and again whenever the
+        array has changed.
 
         Parameters
         ----------
         predicate : callable
-            What it returns is tested as by ``bool()``.
+            It is called with a read-only plain array of the region, and returns whether the wait is
+            over.
         timeout : float, optional
-            Seconds to wait at most.
+            Seconds to wait; None (default) waits for ever.
         region : index
-            What integers, slices and names of fields select, within one block; by default all.
+            Which elements: integers, slices and names of fields, within one block; all by default.
 
         Returns
         -------
         object
-            What the predicate returned last; false when the time was over.
+            What the predicate returned last.  If the time was over before, that is false.
 
         Raises
         ------
         LockTimeout
-            Somebody else had the region until the time was over, so that it was never asked.
+            Somebody else held the region all the time: the predicate was never called.
         ValueError
-            The region is in several blocks, which nobody sees at one moment.
+            The region is in several blocks.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="awaited")
+        >>> x[0] = 1
+        >>> x.wait_for(lambda raw: bool(raw[0] == 1))
+        True
         """
         check_callable(predicate, "wait_for() takes a predicate of the region")
         seconds = checked_timeout(timeout)
@@ -272,90 +307,155 @@ class DistributedArray(Calls):
     def write(
         self, region: Any = ..., lease: float = 30, timeout: float | None = None
     ) -> LeaseGuard:
-        """Return a guard that has a region for some seconds: ``with x.write(region) as raw:``.
+        """Return a guard that holds the write lock of a region: ``with x.write(region) as raw:``.
 
-        A copy of the region travels here, and at the end of the block back, in one commit.  What
-        overlaps it waits meanwhile; what does not goes on.  An exception commits nothing.
+        `raw` is a plain copy of the region.  At the end of the block it is written back, in one
+        step.  Meanwhile nobody else reads or writes the region.  If the block raises, nothing is
+        written.
 
         Parameters
         ----------
         region : index
-            What integers, slices and names of fields select, within one block; by default all.
+            Which elements: integers, slices and names of fields, within one block; all by default.
         lease : float
-            Seconds from when the region is granted until it is given to others.
+            Seconds for which the guard holds the region at most; then others get it.
         timeout : float, optional
-            Seconds to wait for the region at most.
+            Seconds to wait for the region; None (default) waits for ever.
+
+        Returns
+        -------
+        LeaseGuard
+            For a ``with`` block, or an ``async with`` block if the client is asynchronous.
 
         Raises
         ------
-        LeaseExpired
-            At the end of the block: it took longer than `lease`, and nothing was changed.
         LockTimeout
-            The region was not free in time.
+            When the block begins: the region was not free in time.
+        LeaseExpired
+            When the block ends: it took longer than `lease`, and nothing was changed.
         ValueError
             The region is in several blocks.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="written")
+        >>> with x.write(slice(0, 2)) as raw:
+        ...     raw += 1
+        >>> x[:]
+        array([1., 1., 0.])
         """
         return LeaseGuard(self, region, True, lease, timeout)
 
     def read(
         self, region: Any = ..., lease: float = 30, timeout: float | None = None
     ) -> LeaseGuard:
-        """Return a guard that keeps others from writing to a region, and yields a copy of it.
+        """Return a guard that holds the read lock of a region: ``with x.read(region) as raw:``.
 
-        It is as `write` is, but for that the copy is read-only, and nothing is committed.
-
-        Raises
-        ------
-        LeaseExpired
-            At the end of the block: it took longer than `lease`, so others may have written.
-        """
-        return LeaseGuard(self, region, False, lease, timeout)
-
-    def append(self, values: Any, timeout: float | None = None) -> Any:
-        """Add a row, or rows, at the end (of the last block), and return the index of the first.
-
-        It waits until nobody has any region of that block.
+        `raw` is a read-only plain copy of the region.  While the guard is held, nobody writes to
+        the region.
 
         Parameters
         ----------
-        values : array_like
-            One row, of shape ``x.shape[1:]``, or n rows, of shape ``(n, *x.shape[1:])``: nothing
-            is broadcast.
+        region : index
+            Which elements: integers, slices and names of fields, within one block; all by default.
+        lease : float
+            Seconds for which the guard holds the region at most; then others get it.
         timeout : float, optional
-            Seconds to wait at most.
+            Seconds to wait for the region; None (default) waits for ever.
 
         Returns
         -------
-        int
-            The length before.
+        LeaseGuard
+            For a ``with`` block, or an ``async with`` block if the client is asynchronous.
 
         Raises
         ------
         LockTimeout
-            Somebody had a part of it all the time; nothing was added.
+            When the block begins: the region was not free in time.
+        LeaseExpired
+            When the block ends: it took longer than `lease`, so others may have written.
+        ValueError
+            The region is in several blocks.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="read")
+        >>> with x.read() as raw:
+        ...     raw.sum()
+        np.float64(0.0)
+        """
+        return LeaseGuard(self, region, False, lease, timeout)
+
+    def append(self, values: Any, timeout: float | None = None) -> Any:
+        """Add a row, or several, at the end, and return the index of the first of them.
+
+        It waits until nobody holds any part of the last block.
+
+        Parameters
+        ----------
+        values : array_like
+            One row, of shape ``x.shape[1:]``, or n rows, of shape ``(n, *x.shape[1:])``.  Nothing
+            is broadcast.
+        timeout : float, optional
+            Seconds to wait; None (default) waits for ever.
+
+        Returns
+        -------
+        int
+            The index of the first new row, which is the length of the array before.
+
+        Raises
+        ------
+        LockTimeout
+            Somebody held a part of the block all the time; nothing was added.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 0, name="log")
+        >>> x.append([3, 4])
+        0
+        >>> x.append(5)
+        2
         """
         return self._do("append", self._append, values, checked_timeout(timeout))
 
     def popleft(self, n: int = 1, timeout: float | None = None) -> Any:
         """Remove the first `n` rows, and return them as a plain array.
 
-        It waits until nobody has any region of the array.
+        It waits until nobody holds any part of the array.
 
         Parameters
         ----------
         n : int
-            How many.
+            How many rows.
         timeout : float, optional
-            Seconds to wait at most.
+            Seconds to wait; None (default) waits for ever.
+
+        Returns
+        -------
+        ndarray
+            A plain copy of the rows, of shape ``(n, *x.shape[1:])``.
 
         Raises
         ------
         IndexError
-            There are fewer than `n` rows.
+            The array has fewer than `n` rows.
         LockTimeout
-            Somebody had a part of it all the time; nothing was removed.
+            Somebody held a part of the array all the time; nothing was removed.
         ValueError
-            The array is in several blocks, whose rows do not move.
+            The array is in several blocks.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="queue")
+        >>> x.popleft()
+        array([0.])
+        >>> len(x)
+        2
         """
         if len(self._entry.keys) > 1:
             raise ValueError(
@@ -365,46 +465,72 @@ class DistributedArray(Calls):
         return self._do("popleft", self._popleft, n, checked_timeout(timeout))
 
     def freeze(self, timeout: float | None = None) -> Any:
-        """Make the array read-only for good; waits for the write lock of each block.
+        """Make the array read-only for good.
+
+        It waits for the write lock of each block.  Afterwards every write raises ValueError.
 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait at most.
+            Seconds to wait; None (default) waits for ever.
 
         Raises
         ------
         LockTimeout
-            Somebody had a part of a block all the time; the other blocks are frozen.
+            Somebody held a part of a block all the time; the other blocks are frozen.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="final")
+        >>> x.freeze()
+        >>> x.frozen
+        True
         """
         return self._do("freeze", self._have_all, "freeze", checked_timeout(timeout))
 
     @property
     def frozen(self) -> Any:
-        """Whether `freeze` was called.  The owner is asked: it can be awaited, as methods can."""
+        """Whether the array is read-only for good: a bool.
+
+        The owner is asked; with an asynchronous client it is an awaitable.
+        """
         return self._do("frozen", self._frozen)
 
     def checkpoint(self, timeout: float | None = None) -> Any:
-        """Write the array, as it is at one moment, to its checkpoint; of each block for itself.
+        """Write the array to its checkpoint, each block as it is at one moment.
 
         Parameters
         ----------
         timeout : float, optional
-            Seconds to wait at most until nobody writes.
+            Seconds to wait until nobody writes; None (default) waits for ever.
 
         Raises
         ------
         LockTimeout
-            Somebody had a part of a block all the time; those of the other blocks are written.
+            Somebody held a part of a block all the time; the other blocks are written.
         ValueError
-            It was created without ``checkpoint=``.
+            The array was created without ``checkpoint=``.
+
+        Examples
+        --------
+        >>> import os, tempfile, lockedarray.distributed as distributed
+        >>> path = os.path.join(tempfile.mkdtemp(), "weights")
+        >>> x = distributed.create(client, 3, name="weights", checkpoint=path)
+        >>> x.checkpoint()
         """
         return self._do("checkpoint", self._have_all, "checkpoint", checked_timeout(timeout))
 
     def delete(self) -> Any:
-        """Delete the array, and free its name.  Its checkpoint stays.
+        """Delete the array, and free its name; its checkpoint stays.
 
-        Of one that is deleted already, or made anew by others, nothing is changed.
+        If it is deleted already, or others have made a new array of that name, nothing is changed.
+
+        Examples
+        --------
+        >>> import lockedarray.distributed as distributed
+        >>> x = distributed.create(client, 3, name="temporary")
+        >>> x.delete()
         """
         return self._do("delete", self._delete)
 

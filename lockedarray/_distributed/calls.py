@@ -60,7 +60,7 @@ class Calls(Refusals):
 
     @property
     def client(self) -> Client:
-        """The Dask client that it uses."""
+        """The Dask client that carries the operations: a `distributed.Client`."""
         if self._own_client is None:
             self._own_client = client_here(self._entry.name, self._scheduler)
         check_open(self._own_client, self._entry.name)
@@ -195,7 +195,7 @@ class Calls(Refusals):
             blocks = [part.block for part in found.parts]
             raise ValueError(
                 f"{called}: the region is in {len(blocks)} blocks of {self._entry.name!r}, and "
-                f"nobody has several at once: give region= within one of them; they begin with the "
+                f"only one block can be held: give region= within one of them; they begin with the "
                 f"rows {', '.join(map(str, self._entry.starts))}"
             )
         return found.parts[0].block, found.parts[0].index
@@ -234,7 +234,9 @@ class Calls(Refusals):
         check_operands(f"x[index] {SIGNS[operator]} value", operand)
         found = await self._split(tokens, index)
         if operator == "imatmul" and len(found.parts) > 1:
-            raise TypeError("x[index] @= value: a product of matrices needs all blocks at once")
+            raise TypeError(
+                "x[index] @= value: a matrix product needs all rows in one block (shards=1)"
+            )
         return await self._in_parts(
             tokens, found, "augment",
             lambda part: (part.index, operator, operand_for(operand, found, part)),

@@ -19,15 +19,19 @@ from lockedarray._errors import DeadlockError
 
 
 class OwnerLost(RuntimeError):
-    """The worker that has an array, or a part of it, is lost, or the array was deleted.
+    """The array is gone: a worker that has a part of it is lost, or it was deleted.
 
-    What was under way may have happened or not.  What was in the array comes back from its
-    checkpoint only: `create` with the same name and ``checkpoint=``.
+    An operation that was under way may have been carried out or not.  The elements can come back
+    only from a checkpoint: `create` the array again, with the same name and ``checkpoint=``.
     """
 
 
 class LeaseExpired(RuntimeError):
-    """The region that a guard had for some seconds is not its own any more; nothing was changed."""
+    """A guard held its region for longer than its lease: others may have it now.
+
+    What was done in the block was not written back.  Ask for a longer ``lease=``, or let the owner
+    do the work: ``x.update(function, region)``.
+    """
 
 
 class NewerCheckpoint(Exception):
@@ -51,16 +55,16 @@ def owner_was_lost(name: str, generation: int, why: str, underway: bool = False)
 def session_is_forgotten(name: str) -> OwnerLost:
     """Return the error of a call so late that nobody knows whether it was carried out."""
     return OwnerLost(
-        f"the array {name!r}: this process was away for so long that its owner does not know any "
-        "more which of its calls were carried out; whether this one was is unknown"
+        f"the array {name!r}: this process did not answer for so long that the owner has forgotten "
+        "which of its calls were carried out: it is unknown whether this one was"
     )
 
 
 def reply_is_gone(name: str) -> OwnerLost:
     """Return the error of a call that was carried out, long ago."""
     return OwnerLost(
-        f"the array {name!r}: this call was carried out, once, but what it returned is not there "
-        "any more: this process was away for too long"
+        f"the array {name!r}: this call was carried out, once, but what it returned is not known "
+        "any more, as this process did not answer for too long"
     )
 
 
@@ -76,10 +80,10 @@ def lease_is_over(name: str, seconds: float) -> LeaseExpired:
 def waits_for_itself(name: str) -> DeadlockError:
     """Return the error of a wait for a region that the caller itself has."""
     return DeadlockError(
-        f"the array {name!r}: this would wait for a region that it is called under: of a guard, "
-        "'with x.write(...)' or 'with x.read(...)', or of the function that x.update(...) or "
-        "another method was given. Use the plain array that the guard yields, or that the "
-        "function gets, or call this after it"
+        f"the array {name!r}: this call would wait for itself: it is made inside 'with "
+        "x.write(...)' or 'with x.read(...)', or by the function that x.update(...) or another "
+        "method was given, and that holds the region. Use the plain array that the guard yields, "
+        "or that the function is given; or make the call afterwards"
     )
 
 

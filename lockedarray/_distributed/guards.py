@@ -18,10 +18,10 @@ __all__ = ["LeaseGuard"]
 
 
 class LeaseGuard:
-    """Has a region of a DistributedArray for some seconds, and yields a copy of it.
+    """Holds a region of a DistributedArray for some seconds, and yields a plain copy of it.
 
-    Made by `DistributedArray.write` and `DistributedArray.read`.  It asks for the region when the
-    ``with`` block begins, and can be used again when it has ended.
+    `DistributedArray.write` and `DistributedArray.read` make one.  It takes the region when its
+    ``with`` block begins, and gives it back at the end.  It can be used again then.
     """
 
     def __init__(

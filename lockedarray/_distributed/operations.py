@@ -227,7 +227,7 @@ class Operations:
     def _basic_region(self, index: Any) -> LockedArray:
         if not self._is_basic(index):
             raise IndexError(
-                f"a region is what integers, slices and names of fields select, not {index!r}"
+                f"region must be an index of integers, slices or names of fields, not {index!r}"
             )
         return self._region(index)
 

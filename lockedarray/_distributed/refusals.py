@@ -59,8 +59,8 @@ class Refusals:
         snapshot = "(await x.snapshot())" if is_awaited else "np.asarray(x)"
         update = "await x.update(function)" if is_awaited else "x.update(function)"
         raise TypeError(
-            f"{form.format('x')} is not computed of an array on another machine: "
-            f"{form.format(snapshot)} works on a snapshot; {update} computes where it is"
+            f"{form.format('x')} would move the whole array here: write {form.format(snapshot)}, "
+            f"which says so, or {update}, which computes at the owner"
         )
 
     __hash__ = object.__hash__
@@ -76,19 +76,23 @@ class Refusals:
         self._refuse_operator("{} != v")
 
     def __contains__(self, _element: object) -> bool:
-        raise TypeError("'in' is not asked of an array far away: np.asarray(x) has its elements")
+        raise TypeError("'v in x' would move the whole array here: write v in np.asarray(x)")
 
     def __bool__(self) -> bool:
-        raise TypeError("an array far away is neither true nor false: ask np.asarray(x), or x[i]")
+        raise TypeError(
+            "bool(x) would move the whole array here: write bool(x[i]), or np.asarray(x).any()"
+        )
 
     def __delitem__(self, _index: Any) -> NoReturn:
         raise TypeError(
-            "elements can not be deleted: x.popleft(n) removes the first rows, and x.delete() all "
-            "of the array"
+            "del x[i]: the elements of an array are not deleted; x.popleft(n) removes the first "
+            "rows, and x.delete() the whole array"
         )
 
     def __aiter__(self) -> NoReturn:
-        raise TypeError("'async for' is not for arrays: write 'for row in await x.snapshot()'")
+        raise TypeError(
+            "'async for row in x' is not possible: write 'for row in await x.snapshot()'"
+        )
 
     if not TYPE_CHECKING:  # for which there is no such attribute
 
@@ -100,8 +104,8 @@ class Refusals:
                 snapshot = "(await x.snapshot())" if is_awaited else "np.asarray(x)"
                 update = "await x.update" if is_awaited else "x.update"
                 text += (
-                    f": {snapshot}.{called} works on a snapshot; "
-                    f"{update}(lambda raw: raw.{called}) computes where it is"
+                    f": {snapshot}.{called} works on a copy of the whole array; "
+                    f"{update}(lambda raw: raw.{called}) computes at the owner"
                 )
             raise AttributeError(text, name=name, obj=self)
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from lockedarray._errors import (
 from lockedarray._guards import debugging
 from lockedarray._guards.awaiting import Bell, NotNow, enter, new_future
 
+if TYPE_CHECKING:
+    from lockedarray._cores import ArrayBase as LockedArray  # as users know it
+
 __all__ = ["Guard", "acquire", "raws_here", "wait_for"]
 
 _POLL = 0.01  # seconds between looks where others' code, which does not tell, may write
@@ -31,10 +34,16 @@ _guard_of_several = (lambda *_: None) if debugging.enabled else guard_of_several
 
 
 class Guard(GuardBase):
-    """Holds the locks of some LockedArrays, and yields raw views of them.
+    """Holds the locks of one or several LockedArrays, and yields plain views of them.
 
-    Made by `LockedArray.read`, `LockedArray.write` and `acquire`, and not yet held: it acquires
-    as a ``with`` block, or by `acquire` and `release`.
+    `LockedArray.read`, `LockedArray.write` and `acquire` make one.  It takes the locks when its
+    ``with`` or ``async with`` block begins, and gives them back at the end, or by its methods
+    `acquire` and `release`.  It can be used again, and guards can be nested: a thread that holds
+    a lock may take it again.
+
+    A plain view that it yields (a *raw view*) is an ndarray over the memory of the array: writable
+    under the write lock, read-only under the read lock and after the guard is released.  Views of
+    a raw view must not be used after that.
 
     Examples
     --------
@@ -318,40 +327,44 @@ def wait_for(array: ArrayBase, predicate: Callable[[Any], Any], timeout: float |
 
 def acquire(
     *,
-    write: Any = None,
-    read: Any = None,
+    write: LockedArray | tuple[LockedArray, ...] | None = None,
+    read: LockedArray | tuple[LockedArray, ...] | None = None,
     timeout: float | None = None,
     when: Callable[[Any], object] | None = None,
 ) -> Guard:
-    """Return a guard that holds several arrays as one, some to write and some to read.
+    """Return a guard that holds several arrays at once, some to write and some to read.
 
-    Two threads that ask for the same arrays in different orders do not wait for each other: none of
-    the locks is waited for with another one in hand, or all are taken in one order.
+    Two threads may ask for the same arrays in different orders: they do not get into a deadlock.
 
     Parameters
     ----------
     write, read : LockedArray or tuple of LockedArray, optional
-        What to lock for writing and for reading.
+        The arrays to hold with the write lock, and those to hold with the read lock.
     timeout : float, optional
-        Seconds to wait at most; None waits for ever, 0 tries once.
+        Seconds to wait for all of them; None (default) waits for ever, 0 tries once.
     when : callable, optional
-        A predicate, called under the locks with what the guard will yield, which is read-only
-        until it is true. While it is false the guard lets go and waits until somebody has
-        written any of what it wants.
+        A condition to wait for: called under the locks with what the guard will yield, still
+        read-only, it returns whether it is true.  While it is false, the guard lets go of all
+        locks and waits until somebody has written to one of the arrays.  `timeout` limits the
+        whole wait.
 
     Returns
     -------
     Guard
-        Yields the write views, the read views, or the pair (write, read) if both were given,
-        each a plain ndarray or a tuple of them, as given.
+        It yields the plain views of `write`, or those of `read`; or the pair (write, read), if both
+        were given.  For an array that is an ndarray, for a tuple of arrays a tuple.
 
     Raises
     ------
     TypeError
         Neither `write` nor `read` was given, or one of them is not a LockedArray or a tuple of
-        LockedArrays, or `timeout` is not a number, or `when` is not callable.
+        LockedArrays; `timeout` is not a number; or `when` is not callable.
     ValueError
         `timeout` is negative or not finite.
+
+    See Also
+    --------
+    Guard.acquire : What is raised when the locks are taken: LockTimeout, DeadlockError.
 
     Examples
     --------

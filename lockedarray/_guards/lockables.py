@@ -28,7 +28,7 @@ def time_limit(blocking: bool, timeout: float) -> float | None:
     return 0 if not blocking else None if timeout < 0 else timeout
 
 
-_HELD = "this thread holds this lock object already; make another one: it nests"
+_HELD = "this thread holds this lock object already; make another one, which it can hold, too"
 
 
 class Lockable:
@@ -46,7 +46,7 @@ class Lockable:
         self._held: list[Holds] = []  # of all who have taken the lock by this object
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock; False if it was not free in time (seconds, -1: no limit)."""
+        """Take the lock; False if it was not free within `timeout` seconds (-1: no limit)."""
         limit = time_limit(blocking, timeout)
         if self._mine() is not None:
             if limit is None:
@@ -94,7 +94,7 @@ class Lockable:
         raise TypeError(f"cannot pickle {type(self).__name__!r} object")
 
     def locked(self) -> bool:
-        """Whether some thread holds the lock by this object."""
+        """Return whether some thread holds the lock by this object."""
         return any(holds.held() for holds in list(self._held))
 
     # What `threading.Condition` asks: to let go of all that this thread has of the lock, by guards

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lockedarray._cores import Holds, RegionLockBase, new_lockable
 from lockedarray._errors import LockTimeout, lock_text
 from lockedarray._guards.conditions import resume, suspend
 from lockedarray._guards.lockables import Lockable, time_limit
 from lockedarray._holding import holding
+
+if TYPE_CHECKING:
+    from readerwriterlock.rwlock import RWLockable
 
 __all__ = ["HeldLock", "RegionLock", "checked_name", "region_lock_of"]
 
@@ -20,11 +23,19 @@ _over: weakref.WeakValueDictionary[int, RegionLock] = weakref.WeakValueDictionar
 
 
 class HeldLock(NamedTuple):
-    """One entry of ``RegionLock.holds()``: who holds the lock, or waits for it, and how.
+    """One entry of ``RegionLock.holds()``: a thread that holds the lock, or waits for it.
 
-    `low` and `high` delimit the bytes of the Buffer that are asked for; None is its end.  A view
-    without a byte is held to read, from 0 to 0 (on the portable core like any other).  `thread` is
-    its name; of an asyncio task ``"task 'Task-1' of MainThread"``.
+    Attributes
+    ----------
+    thread : str
+        The name of the thread; of an asyncio task ``"task 'Task-1' of MainThread"``.
+    mode : str
+        ``'read'`` or ``'write'``; or ``'change'`` of one that waits for a change.
+    waiting : bool
+        Whether it waits for the lock; else it holds it.
+    low, high : int or None
+        Which bytes of the array's memory: from `low` up to `high`.  None is the beginning, or the
+        end.  (The portable core always takes all of them.)
     """
 
     thread: str
@@ -35,29 +46,42 @@ class HeldLock(NamedTuple):
 
 
 class RegionLock(RegionLockBase):
-    """The lock of a LockedArray, ``x.lock``, or one to be shared, ``lock=``.
+    """The lock of a LockedArray, ``x.lock``: a readers-writer lock of regions.
 
-    A readers-writer lock of regions, with reentrancy, upgrade, fairness and no deadlock.  Satisfies
-    ``readerwriterlock.rwlock.RWLockable``.
+    Several arrays can share one: ``la.zeros(3, lock=lock)``.  Readers hold it together, and so do
+    writers of different parts of an array.  A thread that holds it may take it again, and may go
+    from reading to writing.  A thread that would wait for ever gets a DeadlockError.
+
+    It has the methods of `threading.RLock`, which take all of it for writing, and a
+    `threading.Condition` can be made with it.  It is a ``RWLockable`` of the package
+    readerwriterlock, too.
 
     Parameters
     ----------
     below : RWLockable, optional
-        Another lock to take as well, whole, which code may hold that knows nothing of this one; no
-        RegionLock.
+        Another readers-writer lock (but no RegionLock) that is taken together with this one, so
+        that code that knows only the other one is kept out, too.
     name : str, optional
-        What messages call it by.  Without one, that of the first array with a name that stands
-        under it.
+        What messages call it; by default the name of the first array with a name that uses it.
 
     Raises
     ------
     TypeError
-        `below` is a RegionLock, or no readers-writer lock; or `name` is no str.
+        `below` is a RegionLock, or not a readers-writer lock; or `name` is not a str.
+
+    Examples
+    --------
+    >>> import lockedarray as la
+    >>> lock = la.RegionLock(name="account")
+    >>> credit, debit = la.zeros(3, lock=lock), la.zeros(3, lock=lock)
+    >>> with lock:  # both arrays
+    ...     credit[0] += 5
+    ...     debit[1] -= 5
     """
 
     __slots__ = ()
 
-    def __init__(self, below: Any = None, *, name: str | None = None) -> None:
+    def __init__(self, below: RWLockable | None = None, *, name: str | None = None) -> None:
         if below is not None:
             _check_below(below)
         super().__init__(below, checked_name(name))
@@ -136,27 +160,65 @@ class RegionLock(RegionLockBase):
             self._claim, self._count = mine
 
     def gen_rlock(self) -> Lockable:
-        """Return a lock object that takes this lock, whole, for reading.
+        """Return a lock object that takes all of this lock for reading.
 
-        It has the interface of `threading.Lock`.  Threads may share it: each takes the lock
-        by it for itself, and a thread that has taken it takes it no second time (RuntimeError, or
-        False if it need not wait).  A `threading.Condition` can stand on it.
+        Threads may share the lock object, and hold it at the same time: they are all readers.  A
+        thread that holds it can not take it again (RuntimeError, or False with a timeout); it may
+        use another lock object.
+
+        Returns
+        -------
+        Lockable
+            With the methods of `threading.Lock`; a `threading.Condition` can be made with it.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> with x.lock.gen_rlock():
+        ...     x.lock.holds()
+        [HeldLock(thread='MainThread', mode='read', waiting=False, low=None, high=None)]
         """
         return new_lockable(self, False) or Lockable(self, False)
 
     def gen_wlock(self) -> Lockable:
-        """Return a lock object that takes this lock, whole, for writing; see `gen_rlock`."""
+        """Return a lock object that takes all of this lock for writing; see `gen_rlock`.
+
+        Returns
+        -------
+        Lockable
+            With the methods of `threading.Lock`; a `threading.Condition` can be made with it.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> lock = x.lock.gen_wlock()
+        >>> lock.acquire(timeout=1)
+        True
+        >>> lock.release()
+        """
         return new_lockable(self, True) or Lockable(self, True)
 
     def holds(self) -> list[HeldLock]:
-        """Return who holds this lock, and who waits for it: to look at, when threads are stuck.
+        """Return which threads hold this lock, and which wait for it.
 
         Returns
         -------
         list of HeldLock
-            Named tuples ``(thread, mode, waiting, low, high)``: the name of the thread, ``'read'``
-            or ``'write'``, and the bytes of the Buffer that are asked for (None: its end; the
-            portable core asks for the whole Buffer always).
+            Named tuples ``(thread, mode, waiting, low, high)``; first those that hold it.
+
+        See Also
+        --------
+        lockedarray.holds : The same of all locks.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(3)
+        >>> with x.read():
+        ...     [(hold.thread, hold.mode) for hold in x.lock.holds()]
+        [('MainThread', 'read')]
         """
         return [HeldLock(*entry[:5]) for entry in self._entries()]
 
@@ -199,7 +261,7 @@ def region_lock_of(lock: object) -> RegionLock:
 def _region_lock_over(lock: object) -> RegionLock:
     known = _over.get(id(lock))
     if known is None:
-        known = _over[id(lock)] = RegionLock(lock)
+        known = _over[id(lock)] = RegionLock(lock)  # type: ignore[arg-type]  # checked there
     return known
 
 
@@ -220,7 +282,7 @@ def _check_below(lock: object) -> None:
     Over another one it would hide from the wait-for graph who waits for whom.
     """
     if isinstance(lock, RegionLockBase):
-        raise TypeError("a RegionLock is given to lock= itself; another one can not stand over it")
+        raise TypeError("below= takes no RegionLock: give the RegionLock itself to arrays, lock=")
     _check_rwlockable(lock, "a RegionLock stands over")
 
 

@@ -29,10 +29,26 @@ _CHUNK = 256  # events for which a thread gets room at a time
 class TraceRow(NamedTuple):
     """What one line of a program did with the lock of one array, in one mode.
 
-    `locks` is how often it took the lock; `waits` how often it waited before, `waited` for how many
-    seconds altogether, and `behind` the line, ``'file:line'``, that held the lock for most of that
-    time, if that is known.  `held` is for how many seconds the line held the lock: in guards and
-    operations; on the native core not for single elements, which take no time worth noting.
+    Attributes
+    ----------
+    array : str
+        The name of the array's lock, or a number, as in ``'lock 7'``.
+    mode : str
+        ``'read'`` or ``'write'``.
+    file, line : str, int
+        Where the line is.
+    locks : int
+        How often it took the lock.
+    waits : int
+        How often it had to wait for it.
+    waited : float
+        For how many seconds it waited, all together.
+    held : float
+        For how many seconds it held the lock, all together.  Operations on single elements are not
+        counted on the native core: they take too little time.
+    behind : str
+        The line, ``'file:line'``, that held the lock for most of the time that this one waited;
+        ``''`` if none is known.
     """
 
     array: str
@@ -119,9 +135,9 @@ class _Lane:
 
 
 class Trace:
-    """What `tracing` has seen: ``print`` shows it as a table, the longest waits first.
+    """What `tracing` has recorded; ``print`` shows it as a table, the longest waits first.
 
-    It is complete when the ``with`` block has ended, and can be looked at before.
+    It is complete when the ``with`` block has ended.  It can be read before that, too.
     """
 
     def __init__(self, events: int) -> None:
@@ -132,7 +148,7 @@ class Trace:
 
     def __enter__(self) -> Trace:
         if self._start:
-            raise RuntimeError("a trace is made once; make another one: la.tracing()")
+            raise RuntimeError("a trace can be made once only; start another one: la.tracing()")
         self._start = time.monotonic_ns()
         add_observer(self)
         return self
@@ -200,20 +216,20 @@ class Trace:
 
     @property
     def seconds(self) -> float:
-        """How long the trace took, or has taken until now."""
+        """How many seconds the trace took, or has taken until now: a float."""
         return ((self._end or time.monotonic_ns()) - self._start) / 1e9 if self._start else 0.0
 
     @property
     def dropped(self) -> int:
-        """How many holds and waits are missing in `plot` and `save`, since there were too many.
+        """How many holds and waits are not in `plot` and `save`, as there were too many: an int.
 
-        The numbers in `rows` are of all of them.
+        `rows` counts them all.
         """
         return sum(lane.dropped for lane in list(self._lanes))
 
     @property
     def rows(self) -> list[TraceRow]:
-        """What each line did with each lock, the longest waits first."""
+        """What each line did with each lock: a list of `TraceRow`, the longest waits first."""
         sums: dict[tuple[int, bool, str, int], list[Any]] = {}
         for lane in list(self._lanes):
             for key, tally in list(lane.tallies.items()):
@@ -302,14 +318,21 @@ class Trace:
         return f"<Trace: {state}>"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the holds and the waits as Chrome trace events (JSON).
+        """Write the holds and the waits to a file, as Chrome trace events (JSON).
 
-        ``ui.perfetto.dev`` and ``chrome://tracing`` open the file.
+        ``ui.perfetto.dev`` and ``chrome://tracing`` show such a file.
 
         Parameters
         ----------
         path : path_like
-            The file, which is overwritten.
+            The file; one that exists is overwritten.
+
+        Examples
+        --------
+        >>> import lockedarray as la, os, tempfile
+        >>> with la.tracing() as trace:
+        ...     la.zeros(3).sort()
+        >>> trace.save(os.path.join(tempfile.mkdtemp(), "trace.json"))
         """
         process = os.getpid()
         events: list[dict[str, Any]] = []
@@ -342,23 +365,31 @@ class Trace:
             json.dump({"traceEvents": events, "displayTimeUnit": "ms"}, file)
 
     def plot(self, path: str | os.PathLike[str] | None = None, *, ax: Any = None) -> Any:
-        """Draw a timeline with Matplotlib: a lane for each thread, with bars for holds and waits.
+        """Draw a timeline with Matplotlib: a row for each thread, with bars for holds and waits.
 
         Parameters
         ----------
         path : path_like, optional
-            The picture's file, whose suffix says which kind.
+            A file for the picture; its suffix says of which kind (``.png``, ``.svg``).
         ax : matplotlib.axes.Axes, optional
-            Where to draw; by default a figure of its own.
+            Where to draw; by default in a new figure.
 
         Returns
         -------
         matplotlib.axes.Axes
+            With the drawing.
 
         Raises
         ------
         ImportError
-            There is no Matplotlib: ``pip install 'lockedarray[plot]'``.
+            Matplotlib is not installed: ``pip install 'lockedarray[plot]'``.
+
+        Examples
+        --------
+        >>> import lockedarray as la, os, tempfile
+        >>> with la.tracing() as trace:
+        ...     la.zeros(3).sort()
+        >>> axes = trace.plot(os.path.join(tempfile.mkdtemp(), "trace.png"))
         """
         try:
             from matplotlib.figure import Figure
@@ -423,22 +454,29 @@ def _start_of(hold: tuple[_Event, _Lane]) -> int:
 
 
 def tracing(*, events: SupportsIndex = 100_000) -> Trace:
-    """Return a trace of what all threads do with locks while a ``with`` block runs.
+    """Record what all threads do with locks while a ``with`` block runs.
 
-    Per array and line of the program: how often locks are taken and waited for, and how long.  The
-    line is that of the innermost call outside lockedarray and NumPy.  Traces may overlap.  A lock
-    takes some microseconds longer while there is a trace, and not at all longer without.
+    For each array and each line of the program it tells how often the lock was taken and waited
+    for, and how long.  The line is the innermost one outside lockedarray and NumPy.  Several traces
+    may run at once.  While one runs, each lock takes some microseconds longer.
 
     Parameters
     ----------
     events : int
-        How many holds and waits are kept one by one, for `Trace.plot` and `Trace.save`; what comes
-        later is in the numbers of the table only.
+        How many holds and waits to keep one by one, for `Trace.plot` and `Trace.save`.  Those that
+        come later are only counted.
 
     Returns
     -------
     Trace
-        A context manager that yields itself; ``print`` it.
+        A context manager that yields itself; ``print`` shows it as a table.
+
+    Raises
+    ------
+    TypeError
+        `events` is not an int.
+    ValueError
+        `events` is negative.
 
     See Also
     --------

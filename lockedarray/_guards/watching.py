@@ -11,12 +11,23 @@ __all__ = ["ArrayHold", "Holders", "holds", "label_of", "table"]
 
 
 class ArrayHold(NamedTuple):
-    """One entry of `holds`: which thread holds or waits for the lock of which array, and how.
+    """One entry of `holds`: a thread that holds the lock of an array, or waits for it.
 
-    `thread` is its name; of an asyncio task ``"task 'Task-1' of MainThread"``.
-    `array` is the name of the array's lock, or ``'lock 7'`` by its serial number.  `waited` says
-    for how many seconds a thread has waited until now; it is None for one that holds.  `low` and
-    `high` delimit the bytes that are asked for, as in `RegionLock.holds`.
+    Attributes
+    ----------
+    array : str
+        The name of the array's lock, or a number, as in ``'lock 7'``.
+    thread : str
+        The name of the thread; of an asyncio task ``"task 'Task-1' of MainThread"``.
+    mode : str
+        ``'read'`` or ``'write'``; or ``'change'`` of one that waits for a change.
+    waiting : bool
+        Whether it waits for the lock; else it holds it.
+    waited : float or None
+        For how many seconds it has waited until now; None of one that holds the lock.
+    low, high : int or None
+        Which bytes of the array's memory: from `low` up to `high`.  None is the beginning, or the
+        end.  (The portable core always takes all of them.)
     """
 
     array: str
@@ -54,16 +65,16 @@ def _bytes(entry: ArrayHold) -> str:
 
 
 def holds() -> Holders:
-    """Return who holds which lock at this moment, and who waits for it, over all arrays.
+    """Return which threads hold the locks of arrays now, and which wait for them.
 
-    To look at when threads are stuck or slow.  Nobody is stopped for it: what is said of one lock
-    was true at one moment, but what is said of two locks may be of two moments.
+    Use it when threads are stuck or slow.  It does not stop any thread, so what it says of two
+    locks may be from two moments.
 
     Returns
     -------
     list of ArrayHold
-        Named tuples ``(array, thread, mode, waiting, waited, low, high)``, lock by lock in their
-        order, who holds before who waits.  ``print`` shows it as a table.
+        Named tuples ``(array, thread, mode, waiting, waited, low, high)``, lock by lock; of each
+        lock first those that hold it.  ``print`` shows the list as a table.
 
     See Also
     --------

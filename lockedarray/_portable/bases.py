@@ -146,6 +146,7 @@ class ArrayBase(np.ndarray):
     _general_reduce_ex: Callable[[Any], Any]
 
     def __array_finalize__(self, obj: Any) -> None:
+        """Attach what NumPy made to the Buffer of the array that it was made from."""
         self._general_finalize(obj)
 
     # What is asked without the lock, of an array that processes share, too.
@@ -173,6 +174,7 @@ class ArrayBase(np.ndarray):
         return _nbytes_of(self)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Every method of every ufunc, locked."""
         if "out" not in kwargs and _classes["asks_for_array"](sys._getframe().f_back):
             kwargs["out"] = ...
         return self._general_array_ufunc(ufunc, method, *inputs, **kwargs)
@@ -180,14 +182,15 @@ class ArrayBase(np.ndarray):
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any
     ) -> Any:
+        """NumPy's functions, locked."""
         return self._general_array_function(func, types, args, kwargs)
 
     def __copy__(self) -> Any:
-        """Used by copy.copy: it has a lock of its own."""
+        """Return a copy with a lock of its own, for `copy.copy`."""
         return self._general_copy()
 
     def __deepcopy__(self, memo: Any, /) -> Any:
-        """Used by copy.deepcopy: it has a lock of its own."""
+        """Return a copy with a lock of its own, for `copy.deepcopy`."""
         return self._general_deepcopy(memo)
 
     def __reduce__(self) -> Any:
@@ -200,7 +203,7 @@ class ArrayBase(np.ndarray):
 
     @property
     def at(self) -> Any:
-        """Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`."""
+        """Changes elements in one step: ``x.at[i].add(1)`` returns the new value; see `AtIndex`."""
         return _classes["at"](self)
 
     def __getitem__(self, index: Any) -> Any:
@@ -285,7 +288,7 @@ class FlatBase:
 
     @property
     def index(self) -> int:
-        """Flat index of the element that comes next."""
+        """The index, in C order, of the element that comes next: an int."""
         return self._position
 
     def __len__(self) -> int:
@@ -319,7 +322,7 @@ class FlatBase:
         return self._general_array(dtype, copy=copy)
 
     def copy(self) -> np.ndarray:
-        """Return the elements as a plain 1-d array of shape (size,)."""
+        """Return a plain copy of the elements, 1-d, of one moment (read lock)."""
         return self._general_copy()
 
 
@@ -358,7 +361,7 @@ class AtBase:
             self._general_setitem(index, value)
 
     def __delitem__(self, index: Any) -> None:
-        raise TypeError("the elements of x.at are not deleted")
+        raise TypeError("del x.at[i]: the elements of an array are not deleted")
 
 
 class AtIndexBase:
@@ -438,7 +441,7 @@ class GuardBase:
 
     @property
     def held(self) -> bool:
-        """Whether the guard holds its locks."""
+        """Whether the guard holds its locks now: a bool."""
         acquisition = self._acquisition
         return acquisition is not None and acquisition.held
 
@@ -462,22 +465,35 @@ class GuardBase:
         acquisition.held = False
 
     def acquire(self) -> Any:
-        """Take the locks and return the raw views.
+        """Take the locks, and return the raw views; a ``with`` block does so when it begins.
 
-        Writers get the write lock and writable plain ndarrays, readers the read lock and
-        read-only ones; of arrays with an object dtype readers, too, hold the write lock, if
-        ``objects='exclusive'``.
+        Arrays of Python objects are held with the write lock for reading, too, unless they were
+        made with ``objects='shared'``.
+
+        Returns
+        -------
+        ndarray or tuple
+            The raw views, as `LockedArray.read`, `LockedArray.write` or `acquire` say.
 
         Raises
         ------
         LockTimeout
-            The guard's timeout (seconds) is over.
+            The locks were not free, or ``when`` was not true, within the guard's timeout.
         DeadlockError
-            To wait would close a cycle of threads that wait for each other.
+            Threads would wait for each other in a circle, this one among them.
         ValueError
-            An array to be written is frozen, or a view that NumPy made read-only.
+            An array that is to be written is frozen, or is a view that NumPy made read-only.
         RuntimeError
-            This guard is held already, or another thread is acquiring it.
+            The guard is held already, or another thread is acquiring it.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> x = la.zeros(2)
+        >>> guard = x.write(timeout=1)
+        >>> raw = guard.acquire()
+        >>> raw[0] = 1
+        >>> guard.release()
         """
         return self._acquire_by(self._general_acquire)
 
@@ -491,7 +507,9 @@ class GuardBase:
         try:
             in_one_step(self._begin, acquisition)
             if self._acquisition is not acquisition:
-                raise RuntimeError("this guard is held already; make another one: x.write() nests")
+                raise RuntimeError(
+                    "this guard is held already; make another one, such as x.write()"
+                )
             yielded = general()
             if (holds := self._holds) is not None:
                 self._owner = holds.owner
@@ -504,12 +522,14 @@ class GuardBase:
         return yielded
 
     def release(self) -> None:
-        """Give the locks back; from now on the raw views are read-only.
+        """Give the locks back; a ``with`` block does so at its end.
+
+        From now on the raw views are read-only.
 
         Raises
         ------
         RuntimeError
-            The guard is not held, or was acquired by another thread.
+            The guard is not held, or another thread has acquired it.
         """
         call = object()
         try:

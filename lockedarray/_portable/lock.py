@@ -484,7 +484,7 @@ class RegionLockBase:
 
     @property
     def name(self) -> str | None:
-        """What messages call it by, or None: the name of its array, mostly."""
+        """What messages call the lock, mostly by the name of its array: a str, or None."""
         return self._name
 
     def _be_named(self, name: str) -> None:
@@ -1052,9 +1052,43 @@ class RegionLockBase:
     # -- what a condition variable asks --------------------------------------------------------
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take all of the lock for writing; a thread may do so several times.
+
+        Parameters
+        ----------
+        blocking : bool
+            Whether to wait for the lock.
+        timeout : float
+            Seconds to wait; -1 (default) waits for ever.
+
+        Returns
+        -------
+        bool
+            Whether the lock was taken; False if it was not free in time.
+
+        Raises
+        ------
+        DeadlockError
+            Threads would wait for each other in a circle, this one among them.
+
+        Examples
+        --------
+        >>> import lockedarray as la
+        >>> lock = la.RegionLock()
+        >>> lock.acquire(timeout=1)
+        True
+        >>> lock.release()
+        """
         return self._general_acquire(blocking, timeout)
 
     def release(self) -> None:
+        """Give the lock back; as often as `acquire` has taken it.
+
+        Raises
+        ------
+        RuntimeError
+            This thread has not acquired it.
+        """
         self._general_release()
 
     def __enter__(self) -> bool:
@@ -1064,6 +1098,12 @@ class RegionLockBase:
         self._general_exit(kind)
 
     def locked(self) -> bool:
+        """Return whether a thread has acquired the lock; `holds` tells of guards, too.
+
+        Returns
+        -------
+        bool
+        """
         return self._general_locked()
 
     def _recursion_count(self) -> int:
@@ -1086,8 +1126,8 @@ class RegionLockBase:
         suspended = holding(_monitor, self._suspend_locked)
         if not suspended:
             raise RuntimeError(
-                "cannot wait inside an operation on the array, as callbacks and element code run: "
-                "its lock is not given back before it ends"
+                "cannot wait inside an operation on the array, in a callback or in element code: "
+                "the operation keeps its lock until it ends"
             )
         return suspended
 

@@ -180,8 +180,8 @@ def _viewed_locked(
 
 def _removed(control: Control) -> ValueError:
     return ValueError(
-        f"the rows that this view of the shared array {control.called} showed were removed, and "
-        "there are others in their place: pass what is still there"
+        f"cannot pass on this view of the shared array {control.called}: its rows were removed, "
+        "and others are in their place; pass a view of rows that are still there"
     )
 
 

@@ -67,15 +67,19 @@ def describe(dtype: np.dtype) -> bytes:
     """
     if dtype.hasobject or isinstance(dtype, np.dtypes.StringDType):
         raise TypeError(
-            f"an array of {dtype} can not be shared between processes: its elements are in the "
-            "memory of one; use numbers or text of fixed length, as 'S20' or 'U20'"
+            f"an array of {dtype} can not be shared between processes: its elements are "
+            "objects of one process; use numbers, or text of a fixed length, such as 'S20' or 'U20'"
         )
     if dtype.itemsize == 0:
-        raise TypeError(f"an array of {dtype} has no bytes to share; give the items a length")
+        raise TypeError(
+            f"an array of {dtype} can not be shared, as its items have no bytes; give them a length"
+        )
     descr: Any = np.lib.format.dtype_to_descr(dtype)
     text = repr(descr).encode()
     if np.lib.format.descr_to_dtype(descr) != dtype or len(text) > SIZE - _DTYPE - 4:
-        raise TypeError(f"an array of {dtype} can not be shared: its dtype can not be written down")
+        raise TypeError(
+            f"an array of {dtype} can not be shared: NumPy can not write this dtype to a file"
+        )
     return text
 
 

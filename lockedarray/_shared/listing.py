@@ -21,8 +21,22 @@ __all__ = ["SharedArray", "listed", "main"]
 class SharedArray(NamedTuple):
     """An array in shared memory, as `lockedarray.shared.list` finds it.
 
-    `creator` is the pid of the process that made it, and `alive` says whether any process has it
-    attached.  Of what is no shared array, or not complete, `shape` and `dtype` are None.
+    Attributes
+    ----------
+    name : str
+        The name in shared memory.
+    path : str or None
+        The file, of an array in a file.
+    shape : tuple of int or None
+        Lengths of the axes; None of what is damaged, or not complete.
+    dtype : numpy.dtype or None
+        Data type of the elements; None of what is damaged, or not complete.
+    nbytes : int
+        How many bytes it takes.
+    creator : int
+        The pid of the process that made it.
+    alive : bool
+        Whether a process has it attached.
     """
 
     name: str

@@ -120,7 +120,10 @@ class Robust:
     @contextmanager
     def recovery(self, array: Any) -> Iterator[np.ndarray]:
         if not (array.flags.c_contiguous or array.flags.f_contiguous):
-            raise ValueError("only what is in one piece is repaired: recover the array, x.base")
+            raise ValueError(
+                "cannot recover this view, which is not contiguous: recover the array, "
+                "x.base.recover()"
+            )
         known = {which for *_, which in _native.shared_poisons(self._lock)}
         is_all = array._owner is None  # also where there are no elements yet, or not any more
         holds = Holds([(self._lock, True)] if is_all else [])

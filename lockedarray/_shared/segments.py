@@ -33,8 +33,8 @@ def check_platform() -> None:
     """Raise NotImplementedError where there is neither shared memory nor a record lock."""
     if _shm is None:
         raise NotImplementedError(
-            f"lockedarray.shared needs POSIX shared memory and record locks, which {sys.platform} "
-            "has not; share the array between threads instead"
+            "lockedarray.shared needs POSIX shared memory and record locks; there are none on "
+            f"{sys.platform}: use threads, which can share any LockedArray"
         )
 
 

@@ -151,8 +151,8 @@ def test_an_operator_is_refused_and_says_what_to_write(x, expression):
     with pytest.raises(TypeError) as raised:
         eval(expression, {"x": x, "v": 2})
     told = str(raised.value)
-    assert "works on a snapshot; x.update(function) computes where it is" in told
-    instead = told.partition(": ")[2].partition(" works on")[0]
+    assert "x.update(function), which computes at the owner" in told
+    instead = told.partition(": write ")[2].partition(", which says so")[0]
     if expression.startswith("v") and ("=" in expression):  # which Python turns around
         instead = instead.replace("np.asarray(x)", "X").replace("v", "np.asarray(x)")
         instead = instead.replace("X", "v")

@@ -41,6 +41,7 @@ _shared.segments
 _shared
 _array.creation _array.recognition
 _array.array
+_array.numpy_interface
 _array.methods
 _array.at _array.construction _array.copying _array.flat _array.text _array.dispatch.functions _array.dispatch.ufuncs
 _array.dispatch.operation

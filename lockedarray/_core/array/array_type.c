@@ -205,18 +205,24 @@ static PyGetSetDef la_array_getset[] = {
     {"nbytes", la_array_get_nbytes, NULL, "Bytes of the elements.", NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"at", la_array_get_at, NULL,
-     "Elements for atomic read-modify-write: ``x.at[i] += 1``; see `AtIndex`.", NULL},
+     "Changes elements in one step: ``x.at[i].add(1)`` returns the new value; see `AtIndex`.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef la_array_methods[] = {
     {"__array_finalize__", la_array_finalize, METH_O,
+     "__array_finalize__($self, obj, /)\n--\n\n"
      "Attach what NumPy made to the Buffer of the array that it was made from."},
     {"__array_function__", (PyCFunction)(void (*)(void))la_array_function,
-     METH_FASTCALL | METH_KEYWORDS, "NumPy's functions, locked."},
-    {"__copy__", la_array_copy, METH_NOARGS, "Used by copy.copy: it has a lock of its own."},
+     METH_FASTCALL | METH_KEYWORDS,
+     "__array_function__($self, /, func, types, args, kwargs)\n--\n\n"
+     "NumPy's functions, locked."},
+    {"__copy__", la_array_copy, METH_NOARGS,
+     "__copy__($self, /)\n--\n\n"
+     "Return a copy with a lock of its own, for `copy.copy`."},
     {"__deepcopy__", la_array_deepcopy, METH_O,
-     "Used by copy.deepcopy: it has a lock of its own."},
+     "__deepcopy__($self, memo, /)\n--\n\n"
+     "Return a copy with a lock of its own, for `copy.deepcopy`."},
     {"__reduce__", la_array_reduce, METH_NOARGS, "For pickling."},
     {"__reduce_ex__", la_array_reduce_ex, METH_O, "For pickling."},
     {NULL, NULL, 0, NULL},

@@ -618,7 +618,7 @@ static int
 la_at_assign_subscript(PyObject *object, PyObject *index, PyObject *value)
 {
     if (value == NULL) {
-        PyErr_SetString(PyExc_TypeError, "the elements of x.at are not deleted");
+        PyErr_SetString(PyExc_TypeError, "del x.at[i]: the elements of an array are not deleted");
         return -1;
     }
     if (PyObject_TypeCheck(value, la_at_index_type)) {

@@ -488,13 +488,15 @@ static PyGetSetDef la_flat_getset[] = {
     {"_array", la_flat_get_array, NULL, NULL, NULL},
     {"_position", la_flat_get_position, NULL, NULL, NULL},
     {"base", la_flat_get_array, NULL, "The LockedArray that is iterated over.", NULL},
-    {"index", la_flat_get_position, NULL, "Flat index of the element that comes next.", NULL},
+    {"index", la_flat_get_position, NULL,
+     "The index, in C order, of the element that comes next: an int.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef la_flat_methods[] = {
     {"copy", la_flat_copy, METH_NOARGS,
-     "Return the elements as a plain 1-d array of shape (size,)."},
+     "copy($self, /)\n--\n\n"
+     "Return a plain copy of the elements, 1-d, of one moment (read lock)."},
     {"__array__", (PyCFunction)(void (*)(void))la_flat_array, METH_VARARGS | METH_KEYWORDS,
      "Return the elements as a plain 1-d array of shape (size,)."},
     {NULL, NULL, 0, NULL},

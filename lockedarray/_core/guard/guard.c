@@ -224,7 +224,7 @@ la_guard_acquire_general(la_guard *self, bool now)
     if (PyObject_GC_IsFinalized((PyObject *)self)) {
         /* The interpreter finalizes an object once, and its end comes too late to run Python. */
         PyErr_SetString(PyExc_RuntimeError,
-                        "this guard was garbage, and is not acquired again; make another one");
+                        "this guard was garbage, and can not be acquired again; make another one");
         la_guard_set_state(self, LA_GUARD_FREE);
         return NULL;
     }
@@ -414,7 +414,7 @@ la_guard_acquire_within(la_guard *self, double timeout, bool now)
     if (la_guard_state_in(word) != LA_GUARD_FREE
             || !la_guard_change(self, word, LA_GUARD_BUSY)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "this guard is held already; make another one: x.write() nests");
+                        "this guard is held already; make another one, such as x.write()");
         return NULL;
     }
     la_thread *thread = la_thread_here();
@@ -619,27 +619,39 @@ la_guard_end_method(PyObject *object, PyObject *Py_UNUSED(unused))
 static PyMethodDef la_guard_methods[] = {
     {"acquire", la_guard_acquire, METH_NOARGS,
      "acquire($self, /)\n--\n\n"
-     "Take the locks and return the raw views.\n\n"
-     "Writers get the write lock and writable plain ndarrays, readers the read lock and\n"
-     "read-only ones; of arrays with an object dtype readers, too, hold the write lock, if\n"
-     "``objects='exclusive'``.\n\n"
+     "Take the locks, and return the raw views; a ``with`` block does so when it begins.\n\n"
+     "Arrays of Python objects are held with the write lock for reading, too, unless they were\n"
+     "made with ``objects='shared'``.\n\n"
+     "Returns\n"
+     "-------\n"
+     "ndarray or tuple\n"
+     "    The raw views, as `LockedArray.read`, `LockedArray.write` or `acquire` say.\n\n"
      "Raises\n"
      "------\n"
      "LockTimeout\n"
-     "    The guard's timeout (seconds) is over.\n"
+     "    The locks were not free, or ``when`` was not true, within the guard's timeout.\n"
      "DeadlockError\n"
-     "    To wait would close a cycle of threads that wait for each other.\n"
+     "    Threads would wait for each other in a circle, this one among them.\n"
      "ValueError\n"
-     "    An array to be written is frozen, or a view that NumPy made read-only.\n"
+     "    An array that is to be written is frozen, or is a view that NumPy made read-only.\n"
      "RuntimeError\n"
-     "    This guard is held already, or another thread is acquiring it."},
+     "    The guard is held already, or another thread is acquiring it.\n\n"
+     "Examples\n"
+     "--------\n"
+     ">>> import lockedarray as la\n"
+     ">>> x = la.zeros(2)\n"
+     ">>> guard = x.write(timeout=1)\n"
+     ">>> raw = guard.acquire()\n"
+     ">>> raw[0] = 1\n"
+     ">>> guard.release()"},
     {"release", la_guard_release, METH_NOARGS,
      "release($self, /)\n--\n\n"
-     "Give the locks back; from now on the raw views are read-only.\n\n"
+     "Give the locks back; a ``with`` block does so at its end.\n\n"
+     "From now on the raw views are read-only.\n\n"
      "Raises\n"
      "------\n"
      "RuntimeError\n"
-     "    The guard is not held, or was acquired by another thread."},
+     "    The guard is not held, or another thread has acquired it."},
     {"_acquire_now", la_guard_acquire_now, METH_NOARGS,
      "As acquire, with a timeout of 0 whatever it has."},
     {"__enter__", la_guard_acquire, METH_NOARGS, "Acquire."},
@@ -652,7 +664,7 @@ static PyMethodDef la_guard_methods[] = {
 };
 
 static PyGetSetDef la_guard_getset[] = {
-    {"held", la_guard_get_held, NULL, "Whether the guard holds its locks.", NULL},
+    {"held", la_guard_get_held, NULL, "Whether the guard holds its locks now: a bool.", NULL},
     {"_one", la_guard_get_one, NULL, NULL, NULL},
     {"_several", la_guard_get_several, NULL, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},

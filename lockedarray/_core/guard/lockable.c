@@ -174,7 +174,7 @@ la_lockable_take(la_lockable *self, int64_t deadline, bool limited)
             return LA_TIMEOUT;      /* nobody else can let it go */
         }
         PyErr_SetString(PyExc_RuntimeError, "this thread holds this lock object already; "
-                                            "make another one: it nests");
+                                            "make another one, which it can hold, too");
         return LA_INTERRUPTED;
     }
     if (!is_own) {
@@ -515,14 +515,18 @@ la_lockable_dealloc(PyObject *object)
 static PyMethodDef la_lockable_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))la_lockable_acquire,
      METH_VARARGS | METH_KEYWORDS,
-     "Take the lock; False if it was not free in time (seconds, -1: no limit)."},
-    {"release", la_lockable_release, METH_NOARGS, "Give the lock back."},
+     "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+     "Take the lock; False if it was not free within `timeout` seconds (-1: no limit)."},
+    {"release", la_lockable_release, METH_NOARGS,
+     "release($self, /)\n--\n\nGive the lock back."},
     {"_is_owned", la_lockable_is_owned, METH_NOARGS, "Whether this thread holds the lock by it."},
     {"_release_save", la_lockable_release_save, METH_NOARGS,
      "Let go of all that this thread has of the lock."},
     {"_acquire_restore", la_lockable_acquire_restore, METH_O, "Take it again."},
     {"_at_fork_reinit", la_lockable_at_fork_reinit, METH_NOARGS, "Have nobody hold it any more."},
-    {"locked", la_lockable_locked, METH_NOARGS, "Whether this lock object holds the lock."},
+    {"locked", la_lockable_locked, METH_NOARGS,
+     "locked($self, /)\n--\n\n"
+     "Return whether some thread holds the lock by this object."},
     {"__enter__", la_lockable_enter, METH_NOARGS, "Take the lock; returns False."},
     {"__exit__", (PyCFunction)(void (*)(void))la_lockable_exit, METH_FASTCALL,
      "Give the lock back."},

@@ -356,8 +356,8 @@ la_reentrant_suspend(PyObject *object, PyObject *Py_UNUSED(unused))
     Py_END_CRITICAL_SECTION();
     if (others != 0 || la_reentrant_in_operation(self, thread)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        "cannot wait inside an operation on the array, as callbacks and element "
-                        "code run: its lock is not given back before it ends");
+                        "cannot wait inside an operation on the array, in a callback or in "
+                        "element code: the operation keeps its lock until it ends");
     }
     else if (made->suspension.kept == NULL || !la_suspend(&made->suspension, thread)) {
         PyErr_NoMemory();
@@ -425,11 +425,45 @@ la_suspension_dealloc(PyObject *object)
 
 static PyMethodDef la_reentrant_methods[] = {
     {"acquire", (PyCFunction)(void (*)(void))la_reentrant_acquire,
-     METH_VARARGS | METH_KEYWORDS, NULL},
-    {"release", la_reentrant_release, METH_NOARGS, NULL},
+     METH_VARARGS | METH_KEYWORDS,
+     "acquire($self, /, blocking=True, timeout=-1)\n--\n\n"
+     "Take all of the lock for writing; a thread may do so several times.\n\n"
+     "Parameters\n"
+     "----------\n"
+     "blocking : bool\n"
+     "    Whether to wait for the lock.\n"
+     "timeout : float\n"
+     "    Seconds to wait; -1 (default) waits for ever.\n\n"
+     "Returns\n"
+     "-------\n"
+     "bool\n"
+     "    Whether the lock was taken; False if it was not free in time.\n\n"
+     "Raises\n"
+     "------\n"
+     "DeadlockError\n"
+     "    Threads would wait for each other in a circle, this one among them.\n\n"
+     "Examples\n"
+     "--------\n"
+     ">>> import lockedarray as la\n"
+     ">>> lock = la.RegionLock()\n"
+     ">>> lock.acquire(timeout=1)\n"
+     "True\n"
+     ">>> lock.release()"},
+    {"release", la_reentrant_release, METH_NOARGS,
+     "release($self, /)\n--\n\n"
+     "Give the lock back; as often as `acquire` has taken it.\n\n"
+     "Raises\n"
+     "------\n"
+     "RuntimeError\n"
+     "    This thread has not acquired it."},
     {"__enter__", la_reentrant_enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)(void (*)(void))la_reentrant_exit, METH_FASTCALL, NULL},
-    {"locked", la_reentrant_locked, METH_NOARGS, NULL},
+    {"locked", la_reentrant_locked, METH_NOARGS,
+     "locked($self, /)\n--\n\n"
+     "Return whether a thread has acquired the lock; `holds` tells of guards, too.\n\n"
+     "Returns\n"
+     "-------\n"
+     "bool"},
     {"_is_owned", la_reentrant_is_owned, METH_NOARGS, NULL},
     {"_recursion_count", la_reentrant_recursion_count, METH_NOARGS, NULL},
     {"_at_fork_reinit", la_reentrant_at_fork_reinit, METH_NOARGS, NULL},
