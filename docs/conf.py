@@ -15,6 +15,8 @@ add_module_names = False  # all is in the package lockedarray, wherever it stand
 
 html_theme = "furo"
 html_title = f"lockedarray {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
