@@ -15,8 +15,10 @@ add_module_names = False  # all is in the package lockedarray, wherever it stand
 
 html_theme = "furo"
 html_title = f"lockedarray {version}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_block"]
 myst_heading_anchors = 3
 
 # What a method of ours does not say itself, NumPy's docstring does not say for it.

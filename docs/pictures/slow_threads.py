@@ -14,8 +14,8 @@ import lockedarray as la
 
 matplotlib.use("Agg")
 
-frames = la.zeros((4, 200, 200))
-means = la.zeros(4)
+frames = la.zeros((4, 200, 200), name="frames")
+means = la.zeros(4, name="means")
 
 
 def develop(picture):
