@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mutants.listed import LIST, Mutant, named, read
-from mutants.tree import BuildFailed, Outcome, Tree
+from mutants.tree import NothingShown, Outcome, Tree
 
 __all__ = ["main"]
 
@@ -43,10 +43,10 @@ def _played(mutants: list[Mutant], folder: Path, jobs: int) -> int:
         trees.put(first.copied(folder / str(number)))
     print(f"built in {time.monotonic() - start:.0f} s", flush=True)
     usual = _unchanged(mutants, trees, jobs)
-    if usual is None:
-        return 1
 
     def attempt(tree: Tree, mutant: Mutant) -> Outcome:
+        if _which(mutant) not in usual:
+            raise NothingShown("its tests fail without it")
         try:
             tree.change(mutant)
             return tree.test(mutant, usual[_which(mutant)])
@@ -55,7 +55,7 @@ def _played(mutants: list[Mutant], folder: Path, jobs: int) -> int:
 
     escaped, errors = [], []
     for mutant, outcome in _each(mutants, trees, jobs, attempt):
-        if isinstance(outcome, BuildFailed):
+        if isinstance(outcome, NothingShown):
             errors.append(mutant.name)
             print(f"error    {mutant.name}: {outcome}", flush=True)
         elif outcome.failed:
@@ -79,26 +79,24 @@ def _which(mutant: Mutant) -> tuple[object, ...]:
 
 def _unchanged(
     mutants: list[Mutant], trees: queue.SimpleQueue[Tree], jobs: int
-) -> dict[tuple[object, ...], float] | None:
-    """How many seconds the tests take where nothing is changed; None if one of them fails."""
+) -> dict[tuple[object, ...], float]:
+    """How many seconds the tests take where nothing is changed; without those that fail."""
 
     def attempt(tree: Tree, mutant: Mutant) -> Outcome:
         tree.build(mutant)
         return tree.test(mutant)
 
     usual = {}
-    wrong = False
     different = {_which(mutant): mutant for mutant in mutants}
     for mutant, outcome in _each(list(different.values()), trees, jobs, attempt):
-        if isinstance(outcome, BuildFailed) or outcome.failed:
-            wrong = True
-            why = outcome if isinstance(outcome, BuildFailed) else outcome.by
-            print(f"without {mutant.name}, its tests fail already: {why}", flush=True)
+        if isinstance(outcome, NothingShown):
+            print(f"fails    without {mutant.name}: {outcome}", flush=True)
+        elif outcome.failed:
+            print(f"fails    without {mutant.name}: {outcome.by}", flush=True)
         else:
             usual[_which(mutant)] = outcome.seconds
-    if wrong:
-        return None
-    print(f"unchanged, all tests pass, in {sum(usual.values()):.0f} s of tests", flush=True)
+    seconds = sum(usual.values())
+    print(f"unchanged, {len(usual)} of {len(different)} pass, in {seconds:.0f} s", flush=True)
     return usual
 
 
@@ -107,14 +105,14 @@ def _each(
     trees: queue.SimpleQueue[Tree],
     jobs: int,
     attempt: Callable[[Tree, Mutant], Outcome],
-) -> Iterator[tuple[Mutant, Outcome | BuildFailed]]:
+) -> Iterator[tuple[Mutant, Outcome | NothingShown]]:
     """Yield each mutant with what became of it, in order; each is alone in its tree."""
 
-    def alone(mutant: Mutant) -> Outcome | BuildFailed:
+    def alone(mutant: Mutant) -> Outcome | NothingShown:
         tree = trees.get()
         try:
             return attempt(tree, mutant)
-        except BuildFailed as error:
+        except NothingShown as error:
             return error
         finally:
             trees.put(tree)
