@@ -13,6 +13,7 @@ from readerwriterlock import rwlock
 import lockedarray as la
 from arrange import free, held_elsewhere, queued, run_isolated
 from lockedarray import LockedArray
+from lockedarray._cores import Holds
 from threads import DEADLINE, start, together
 
 WAYS = {
@@ -518,4 +519,16 @@ def test_holds_tells_all_of_two_thousand_and_a_timeout_names_the_holder(threads)
     assert len(x.lock.holds()) == 2001
     other.do(lambda: [guard.release() for guard in guards] and None)
     waiter.result()
+    assert let_go(x)
+
+
+@pytest.mark.parametrize("write", [True, False])
+def test_what_an_operation_was_robbed_of_is_free_for_whoever_only_tries(no_garbage, write):
+    x = la.zeros(2)
+    holds = Holds([(x.lock, write)])
+    holds.acquire()
+    with pytest.raises(la.LockTimeout):
+        start(lambda: x.write(timeout=0).acquire()).result()
+    del holds  # as where an exception strikes before its ``finally``
+    start(lambda: x.write(timeout=0).acquire()).result()
     assert let_go(x)

@@ -234,6 +234,35 @@ def test_circle_through_what_an_unfinished_acquire_holds_is_refused(threads):
     wait_until(lambda: free(w, x, y, z))
 
 
+IN_ANY_ORDER = {
+    "in order": lambda x, y: la.acquire(write=(x, y)).acquire(),
+    "the other way round": lambda x, y: la.acquire(write=(y, x)).acquire(),
+    "a writer of the second": lambda x, y: la.acquire(write=y, read=x).acquire(),
+    "an operation": lambda x, y: np.add(y, x, out=y),
+    "in place": lambda x, y: y.__iadd__(x),
+    "a function": lambda x, y: np.copyto(y, x),
+    "an assignment": lambda x, y: y.__setitem__(slice(None), x),
+}
+
+
+@pytest.mark.parametrize("take", IN_ANY_ORDER.values(), ids=IN_ANY_ORDER)
+def test_who_holds_something_takes_several_in_one_order_whatever_that_of_the_arguments(
+    threads, take
+):
+    w, x, y = arrays(3)  # in lock order
+    one, two = threads(2)
+    first, second = w.write(), x.write()
+    one.do(second.acquire)
+    two.do(first.acquire)  # so it takes the others one after the other
+    two.begin(lambda: take(x, y))
+    assert two.waits_for(x.lock) is not None
+    assert free(y)
+    one.do(second.release)
+    two.wait()
+    two.do(first.release)
+    wait_until(lambda: free(w, x, y))
+
+
 def test_circle_of_arrays_under_one_lock_is_none(threads):
     x = LockedArray([0.0])
     y = la.zeros(1, lock=x.lock)

@@ -161,6 +161,22 @@ def test_waiting_writer_is_refused_when_the_array_was_frozen_meanwhile():
     assert x.frozen
 
 
+WAITING = {name: write for name, write in WRITES.items() if name != "slice onto itself"}
+
+
+@pytest.mark.parametrize("write", WAITING.values(), ids=WAITING)
+def test_writer_that_waited_while_the_array_was_frozen_is_refused(write):
+    x = LockedArray([3.0, 1.0, 2.0])
+    with x.write():
+        running = start(write, x)
+        assert running.waits_for(x.lock) == "write"
+        x.freeze()  # by the holder, so before the writer whoever else may be there
+    with pytest.raises(ValueError, match="frozen"):
+        running.result()
+    assert x.tolist() == [3, 1, 2]
+    assert free(x)
+
+
 def test_freezing_inside_ones_own_write_guard_ends_writing():
     x = LockedArray([1.0, 2.0])
     with x.write() as raw:

@@ -609,6 +609,24 @@ def test_operations_keep_no_memory():
     assert more / 1000 < 32
 
 
+def test_arrays_that_are_gone_keep_no_memory():
+    y = np.zeros(100)
+
+    def operation(i):
+        x = LockedArray(y)
+        x += 1
+        np.add(y, 1, out=x)
+        x.sum()
+        x.resize(1000)
+        x.sum()
+        x -= 1
+        with x.write() as raw:
+            raw[0] = 1
+
+    more = grown(operation, 50, 300)
+    assert more / 300 < 32
+
+
 def test_view_made_while_the_memory_moves_is_locked_and_attached():
     x = la.LockedArray(np.arange(10.0))
 
