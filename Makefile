@@ -103,7 +103,8 @@ asan: .venv-asan/.installed
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" PYTHONMALLOC=malloc \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$(CURDIR)/.venv-asan/reports/report \
 	  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(CURDIR)/.venv-asan/reports/report \
-	  LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-asan/bin/python -P -m pytest --capture=sys -o timeout=600 \
+	  LOCKEDARRAY_PATIENCE=10 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
+	  .venv-asan/bin/python -P -m pytest --capture=sys -o timeout=1200 -o faulthandler_timeout=6000 \
 	  $(or $(ARGS),-q tests --ignore=tests/typing --ignore=tests/test_packaging.py) || failed=1; \
 	  cat .venv-asan/reports/* 2>/dev/null && failed=1; exit $$failed
 
@@ -111,7 +112,8 @@ asan: .venv-asan/.installed
 tsan: .venv-tsan/.installed
 	rm -rf .venv-tsan/reports && mkdir .venv-tsan/reports
 	TSAN_OPTIONS=halt_on_error=0:exitcode=0:history_size=4:log_path=$(CURDIR)/.venv-tsan/reports/report \
-	  PYTHON_GIL=0 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-tsan/bin/python -P -m pytest --capture=sys -o timeout=600 \
+	  LOCKEDARRAY_PATIENCE=10 PYTHON_GIL=0 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
+	  .venv-tsan/bin/python -P -m pytest --capture=sys -o timeout=1200 -o faulthandler_timeout=6000 \
 	  $(or $(ARGS),-q tests/concurrency tests/stress tests/unit) || failed=1; \
 	  PYTHONPATH=tests $(PYTHON) -P -m tsan .venv-tsan/reports || failed=1; exit $$failed
 
