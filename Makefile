@@ -17,10 +17,12 @@
 #   make lint    ruff: rules and format          make format  let ruff mend both
 #   make types   mypy and stubtest
 #   make docs    the documentation, into docs/_build/html
+#   make pictures  draw the pictures of the documentation again
 #   make bench   benchmarks          make bench-survey  what hundreds of ordinary operations cost, at 10 elements and at a million
 #   make bench-processes  arrays between processes beside what people use instead; ARGS='--install' tries packages, too
 #   make bench-distributed  arrays between machines beside Dask's actors, and its Lock with an array; ARGS='--rounds 5' is quicker
-#   make asan    the native core under AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
+#   make asan    the test suite on a native core with AddressSanitizer and UndefinedBehaviorSanitizer, its invariants checked
+#   make tsan    tests beside threads with ThreadSanitizer, on TSAN_PYTHON=...: a free-threaded Python that has it, too
 #   make test-debug       leaks and the unit tests on a debug build of Python, python3-dbg or DEBUG_PYTHON=...
 #   make test-c  the lock in C alone, under ThreadSanitizer and AddressSanitizer, too
 #   make dist    the sdist and the wheel of a release, into dist/, and a try of each in a clean environment
@@ -39,6 +41,7 @@ ARGS ?=
 NATIVE ?= enabled
 CORES ?= native portable
 DEBUG_PYTHON ?= python3-dbg
+TSAN_PYTHON ?=
 SETUP ?=
 SECONDS ?= 60
 KILLS ?= 4000
@@ -53,7 +56,7 @@ SOURCES := $(shell find lockedarray typings \( -name __pycache__ -o -name '.*' \
 RUN := PYTHONSAFEPATH=1 $(VENV)/bin/python -P
 
 .PHONY: build test test-c test-numpy test-numpy-fast coverage-numpy fuzz test-processes test-distributed stress soak mutants test-neighbours \
-        test-matrix test-debug asan pytest lint format types docs bench bench-survey bench-processes bench-distributed dist demo clean
+        test-matrix test-debug asan tsan pytest lint format types docs bench bench-survey bench-processes bench-distributed pictures dist demo clean
 .DELETE_ON_ERROR:
 
 build: $(VENV)/.installed
@@ -103,14 +106,29 @@ mutants: $(VENV)/.installed
 test-c:
 	$(MAKE) -C tests/c headers test tsan asan
 
-# What the sanitizers find ends the run, and is written past pytest. Python's own allocator would hide from
-# them what it gives out; and one that cannot give as much is to say so, as malloc does.
+# What the sanitizers find ends the process, and is told at the end, of other processes, too. Python's own allocator
+# would hide from them what it gives out; and one that cannot give as much is to say so, as malloc does.
 # What matplotlib's modules throw needs the library of C++ from the start.
+# Left out are tests/typing, which runs no C, tests/test_packaging.py, which runs pip and compilers, and C's own tests:
+# `make test-c` has the sanitizers, too. Leaks are told by tests/test_leaks.py: CPython keeps much until the end.
 asan: .venv-asan/.installed
+	rm -rf .venv-asan/reports && mkdir .venv-asan/reports
 	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" PYTHONMALLOC=malloc \
-	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
-	  LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 .venv-asan/bin/python -P -m pytest --capture=sys \
-	  $(or $(ARGS),-q tests/unit tests/catalogue tests/concurrency)
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$(CURDIR)/.venv-asan/reports/report \
+	  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(CURDIR)/.venv-asan/reports/report \
+	  LOCKEDARRAY_PATIENCE=10 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
+	  .venv-asan/bin/python -P -m pytest --capture=sys -o timeout=1200 -o faulthandler_timeout=6000 \
+	  $(or $(ARGS),-q tests --ignore=tests/typing --ignore=tests/test_packaging.py) || failed=1; \
+	  cat .venv-asan/reports/* 2>/dev/null && failed=1; exit $$failed
+
+# What is reported of CPython and NumPy is counted, and what is ours is an error: tests/tsan.
+tsan: .venv-tsan/.installed
+	rm -rf .venv-tsan/reports && mkdir .venv-tsan/reports
+	TSAN_OPTIONS=halt_on_error=0:exitcode=0:history_size=4:log_path=$(CURDIR)/.venv-tsan/reports/report \
+	  LOCKEDARRAY_PATIENCE=10 PYTHON_GIL=0 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
+	  .venv-tsan/bin/python -P -m pytest --capture=sys -o timeout=1200 -o faulthandler_timeout=6000 \
+	  $(or $(ARGS),-q tests/concurrency tests/stress tests/unit) || failed=1; \
+	  PYTHONPATH=tests $(PYTHON) -P -m tsan .venv-tsan/reports || failed=1; exit $$failed
 
 test-debug:
 	$(MAKE) pytest PYTHON=$(DEBUG_PYTHON) VENV=.venv-debug EXTRAS=test CORES=native \
@@ -135,6 +153,10 @@ format: $(VENV)/.installed
 types: $(VENV)/.installed
 	$(VENV)/bin/mypy
 	$(RUN) -m pytest tests/typing
+
+# The table that slow_threads.py prints stands in docs/debug.md.
+pictures: $(VENV)/.installed
+	set -e; for name in headline regions slow_threads; do $(RUN) docs/pictures/$$name.py; done
 
 docs: $(VENV)/.installed
 	$(RUN) -m sphinx -W --keep-going -q docs docs/_build/html
@@ -198,9 +220,17 @@ clean:
 	$*/bin/pip install --quiet build 'twine>=6'
 	touch $@
 
-.venv-asan/.installed: EXTRAS = test
+.venv-asan/.installed: EXTRAS = test,test-distributed
 .venv-asan/.installed: SETUP = -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1 \
   -Dc_args=-DLA_DEBUG,-fno-sanitize-recover=all,-fno-omit-frame-pointer
+
+# What the compiler, pip and the build report of themselves is of no interest.
+.venv-tsan/.installed: EXTRAS = test
+.venv-tsan/.installed: PYTHON = $(or $(TSAN_PYTHON),$(error TSAN_PYTHON is not given: see CONTRIBUTING.md))
+.venv-tsan/.installed: SETUP = -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dc_args=-fno-omit-frame-pointer
+.venv-tsan/.installed: export TSAN_OPTIONS = report_bugs=0
+.venv-tsan/.installed: export PIP_CONSTRAINT = $(CURDIR)/.ci/free-threaded.txt
+.venv-tsan/.installed: export PIP_PREFER_BINARY = 1
 
 .venv-demo/.installed: EXTRAS = plot,distributed
 .venv-demo/.installed: NATIVE = auto

@@ -1,11 +1,13 @@
 """Repeats operations and finds those that leave something behind: a program, started by test_leaks.
 
 What is counted are the blocks of memory that Python has given out, and the references to what lives
-longer than an operation: types, dtypes, names, and the arrays that it is done to.  (The sum of all
-references, which a debug build of Python keeps, tells nothing: NumPy's wheels do not add to it.)
+longer than an operation: types, dtypes, names, and the arrays that it is done to.  On a debug build
+of Python it is the sum of all references, too, if NumPy is built for it: NumPy's wheels do not add to
+that sum, and so it tells nothing with them.
 
 An operation that seems to leave something is repeated more often, and then it leaves as much. What
-NumPy leaves, too, with plain arrays, is not ours.
+NumPy leaves, too, with plain arrays, or with a subclass that overrides ufuncs and does no more, is
+not ours.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import copy
 import functools
 import gc
 import sys
+import sysconfig
 import warnings
 
 import numpy as np
@@ -29,12 +32,6 @@ __all__ = ["KINDS"]
 REPEATS = (1, 4, 16, 64, 256)
 """How much longer each try is; what is freed late, or cached, does not grow each time."""
 
-NUMPYS = {
-    "_partition_index": "a block for each call that is overridden",
-    "_rpartition_index": "the same",
-}
-"""What NumPy (2.4) keeps, of any array with an ``__array_ufunc__``."""
-
 GOING_ON = frozenset(
     "argmax argmin dot inner matmul matrix_power multi_dot reduceat tensordot".split()
 )
@@ -42,6 +39,11 @@ GOING_ON = frozenset(
 
 KEEPING = {"__deepcopy__": "the memo that it is given keeps what was copied"}
 """What is not repeated on the same arrays."""
+
+COUNTS_ALL = hasattr(sys, "gettotalrefcount") and np._core._multiarray_umath.__file__.endswith(
+    sysconfig.get_config_var("EXT_SUFFIX")
+)
+"""Whether this is a debug build of Python, and NumPy built for it."""
 
 _x = la.zeros(1)
 LASTING = {
@@ -76,9 +78,25 @@ def parts(arrays):
 
 
 def counts(watched):
-    """Return how many references there are to what is watched, and how many blocks of memory."""
+    """Return how many references there are to what is watched, and how much in all."""
     gc.collect()
-    return [sys.getrefcount(thing) for thing in watched], sys.getallocatedblocks()
+    references = [sys.getrefcount(thing) for thing in watched]
+    in_all = sys.gettotalrefcount() if COUNTS_ALL else 0
+    return [*references, in_all, sys.getallocatedblocks()]
+
+
+def added(call, number, watched):
+    """Return how much more there is of each count after so many calls."""
+    before = counts(watched.values())
+    for _ in range(number):
+        call()
+    return [new - old for old, new in zip(before, counts(watched.values()), strict=True)]
+
+
+def named(numbers, watched):
+    """Return those of the counts that are more than none, by name."""
+    names = [f"references to {name}" for name in watched] + ["references in all", "blocks"]
+    return {name: number for name, number in zip(names, numbers, strict=True) if number > 0}
 
 
 def left_behind(call, count, watched):
@@ -87,25 +105,30 @@ def left_behind(call, count, watched):
     least = None
     for repeats in REPEATS:
         number = count * repeats
-        before, blocks = counts(watched.values())
-        for _ in range(number):
-            call()
-        after, blocks_after = counts(watched.values())
-        left = [(new - old) // number for old, new in zip(before, after, strict=True)]
-        left.append((blocks_after - blocks) // number)
+        left = [more // number for more in added(call, number, watched)]
         least = left if least is None else list(map(min, least, left))
         if max(least) <= 0:
-            return {}
-    names = [f"references to {name}" for name in watched] + ["blocks"]
-    return {name: number for name, number in zip(names, least, strict=True) if number > 0}
+            break
+    return named(least, watched)
 
 
-def is_numpys(operation):
-    """Whether NumPy (2.4) keeps what it was given: also the operands of reductions that fail."""
-    reduces = operation.name.rpartition(".")[2] in ("reduce", "accumulate", "reduceat")
-    if not reduces:
-        return operation.name in NUMPYS
-    return Outcome.of(lambda: Call.all_locked(operation)()).error is not None
+def left_by_numpy(call, count, watched):
+    """Return the same of NumPy, about: its first calls take some of what they keep from Python's stock."""
+    call()
+    number = count * REPEATS[-1]
+    return named([round(more / number) for more in added(call, number, watched)], watched)
+
+
+class Overriding(np.ndarray):
+    """What NumPy finds an ``__array_ufunc__`` in, as in a LockedArray."""
+
+    def __array_ufunc__(self, ufunc, how, *inputs, **keywords):
+        def plain(given):
+            return given.view(np.ndarray) if isinstance(given, Overriding) else given
+
+        if isinstance(keywords.get("out"), tuple):
+            keywords["out"] = tuple(map(plain, keywords["out"]))
+        return getattr(ufunc, how)(*map(plain, inputs), **keywords)
 
 
 def on_new_arrays(operation, make):
@@ -119,34 +142,49 @@ def on_the_same_arrays(operation, make):
     return lambda: call.outcome() and None, LASTING | parts(call.arrays.values())
 
 
-def both(operation, of):
-    """Return what `of` returns with LockedArrays, and with plain ones."""
-    return of(operation, Call.all_locked), lambda: of(operation, Call.plain)
+def with_numpys(operation, of):
+    """Return what `of` returns with LockedArrays; then what returns it with NumPy's, in turn."""
+    overriding = functools.partial(Call.plain, kind=Overriding)
+    return of(operation, Call.all_locked), [
+        functools.partial(of, operation, make) for make in (Call.plain, overriding)
+    ]
+
+
+def is_kept_by_numpy(operation):
+    """Whether NumPy (2.4) keeps the arguments of a call that is overridden.
+
+    It does so of reductions that fail.  Arrays that are kept are one reference each, if they are not
+    new each time, and can be compared.
+    """
+    reduces = operation.name.rpartition(".")[2] in ("reduce", "accumulate", "reduceat")
+    return reduces and Outcome.of(lambda: Call.all_locked(operation)()).error is not None
 
 
 def on_new():
     """Yield each operation of the catalogue, by name, on new arrays each time."""
     for operation in CATALOGUE:
-        if not is_numpys(operation):
-            yield str(operation), *both(operation, on_new_arrays)
+        if not is_kept_by_numpy(operation):
+            yield str(operation), *with_numpys(operation, on_new_arrays)
 
 
 def on_the_same():
     """Yield each operation of the catalogue, by name, on the same arrays each time."""
     for operation in CATALOGUE:
-        if not is_numpys(operation) and operation.name not in KEEPING:
-            yield str(operation), *both(operation, on_the_same_arrays)
+        if operation.name not in KEEPING:
+            yield str(operation), *with_numpys(operation, on_the_same_arrays)
 
 
 def failing():
     """Yield each operation of the catalogue with each of its arguments replaced by a hostile one."""
     is_debug = hasattr(sys, "gettotalrefcount")
     for operation in CATALOGUE:
-        if is_debug and operation.name.rpartition(".")[2] in GOING_ON:
-            continue
+        goes_on = is_debug and operation.name.rpartition(".")[2] in GOING_ON
         for how, variant in sabotaged(operation):
-            if not is_numpys(variant):
-                yield f"{operation}, {how}", *both(variant, on_new_arrays)
+            if goes_on and how.startswith("hostile elements"):
+                continue
+            of = on_the_same_arrays if is_kept_by_numpy(variant) else on_new_arrays
+            if of is on_new_arrays or Outcome.of(Call.plain, variant).error is None:
+                yield f"{operation}, {how}", *with_numpys(variant, of)
 
 
 # Each on arrays of its own kind, hot paths and general ones.
@@ -212,7 +250,7 @@ def statements():
             call = functools.partial(Outcome.of, exec, code, names)
             numpys = functools.partial(Outcome.of, exec, code, {**names, "la": np})
             # NumPy (2.4) keeps a reference to its default dtype in each np.zeros(10).
-            plain = (lambda numpys=numpys: (numpys, watched)) if "la.zeros(" in text else None
+            plain = [lambda numpys=numpys: (numpys, watched)] if "la.zeros(" in text else []
             yield text.strip(), (call, watched), plain
 
 
@@ -243,10 +281,12 @@ def main(kind):
     gc.freeze()  # so that each collection is quick
     for name, (call, watched), plain in operations:
         left = left_behind(call, count, watched)
-        if left and plain is not None:
-            call, watched = plain()
-            numpys = left_behind(call, count, watched)
-            left = {what: number for what, number in left.items() if number > numpys.get(what, 0)}
+        for numpys in plain:
+            if not left:
+                break
+            call, watched = numpys()
+            theirs = left_by_numpy(call, count, watched)
+            left = {what: number for what, number in left.items() if number > theirs.get(what, 0)}
         if left:
             print(f"{name}: each leaves", ", ".join(f"{n} {what}" for what, n in left.items()))
     if sys.platform == "linux":  # memory that is in no block of Python's

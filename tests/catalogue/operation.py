@@ -209,9 +209,13 @@ class Call:
         Freeze the LockedArrays, and clear the WRITEABLE flag of the plain ones.
     locks : dict of Operand to lock, optional
         What the LockedArrays of the roots stand under.
+    kind : type
+        Of which kind the others are: ndarray, or a subclass.
     """
 
-    def __init__(self, operation, locked=(), reference=False, read_only=False, locks=None):
+    def __init__(
+        self, operation, locked=(), reference=False, read_only=False, locks=None, kind=np.ndarray
+    ):
         self.operation = operation
         self.arrays = {}
         for root in operation.roots:
@@ -219,6 +223,8 @@ class Call:
             if root in locked:
                 lock = locks[root] if locks else None
                 array = la.LockedArray(array, copy=True, objects=root.objects, lock=lock)
+            elif kind is not np.ndarray:
+                array = array.view(kind)
             if read_only:
                 array.setflags(write=False)
             self.arrays[root] = array
@@ -235,8 +241,8 @@ class Call:
         return cls(operation, operation.roots, read_only=read_only)
 
     @classmethod
-    def plain(cls, operation, read_only=False):
-        return cls(operation, reference=True, read_only=read_only)
+    def plain(cls, operation, read_only=False, kind=np.ndarray):
+        return cls(operation, reference=True, read_only=read_only, kind=kind)
 
     def __call__(self):
         return self._function(*self._args, **self._kwargs)

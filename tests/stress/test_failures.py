@@ -9,8 +9,8 @@ from stress import failures, running
 
 @pytest.mark.parametrize("name", failures.CATALOGUE)
 def test_ends_right_on_a_locked_array(name):
-    # Long enough that a busy machine is not taken for a hang.
-    ending = running.apart(name, "LockedArray", seconds=0.1, timeout=30)
+    # Long enough that a busy machine, or a sanitizer, is not taken for a hang.
+    ending = running.apart(name, "LockedArray", seconds=0.1, timeout=100)
     assert ending.kind == "right", f"{name}: {ending}"
 
 
@@ -24,7 +24,7 @@ def test_there_are_at_least_forty_each_told_somewhere():
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
-        ("os.kill(os.getpid(), signal.SIGSEGV)", "crash"),
+        ("os.abort()", "crash"),  # sanitizers keep SIGSEGV for themselves
         ("time.sleep(60)", "hang"),
         ("raise IndexError('out of bounds')", "raised"),
         ("raise Wrong('torn')", "wrong"),
@@ -36,7 +36,7 @@ def test_each_way_to_end_is_told(code, kind, tmp_path):
     python = tmp_path / "python"
     python.write_text(
         f"#!{sys.executable}\n"
-        "import os, signal, sys, time\n"
+        "import os, sys, time\n"
         "sys.path.insert(0, os.environ['PYTHONPATH'])\n"
         "from stress import racing, running\n"
         "from stress.racing import Wrong\n"
