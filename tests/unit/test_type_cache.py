@@ -5,6 +5,7 @@ import sys
 import threading
 import warnings
 
+import numpy as np
 import pytest
 from readerwriterlock import rwlock
 
@@ -19,6 +20,15 @@ ELSEWHERE = {
     "a predicate": lambda x: x.read(timeout=0, when=lambda raw: False).acquire(),
 }
 """What is refused while another thread holds the array."""
+
+
+UFUNCS = {
+    "reduce": lambda x: np.add.reduce(x),
+    "reduce, generally": lambda x: np.add.reduce(x, 0, None, la.zeros(())),
+    "accumulate": lambda x: np.add.accumulate(x),
+    "outer": lambda x: np.add.outer(x, x),
+    "at": lambda x: np.add.at(x, [0], 1),
+}
 
 
 def clear_type_cache():
@@ -82,3 +92,9 @@ def test_a_condition_leaves_no_names_in_the_type_cache():
             assert not changed.wait(1e-6)
 
     assert kept_by_type_cache(wait) <= COUNT // 50
+
+
+@pytest.mark.parametrize("act", UFUNCS.values(), ids=UFUNCS)
+def test_a_method_of_a_ufunc_leaves_no_names_in_the_type_cache(act):
+    x = la.zeros(3)
+    assert kept_by_type_cache(lambda: act(x)) <= COUNT // 50
