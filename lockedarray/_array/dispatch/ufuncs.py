@@ -12,6 +12,10 @@ from lockedarray._array.facade import Facade
 
 __all__ = ["call_ufunc"]
 
+# NumPy makes the name anew for each call, and CPython's cache of types keeps each string that it is
+# asked for: so it is asked for these.
+_METHODS = {name: name for name in ("__call__", "reduce", "accumulate", "reduceat", "outer", "at")}
+
 
 def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
@@ -33,4 +37,4 @@ def call_ufunc(
         inputs = (first, *others[:1], *(converted(other, "operand") for other in others[1:]))
     else:
         inputs = tuple(converted(operand, "operand") for operand in inputs)
-    return run(getattr(ufunc, method), inputs, kwargs, written)
+    return run(getattr(ufunc, _METHODS.get(method, method)), inputs, kwargs, written)

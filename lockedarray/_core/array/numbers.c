@@ -148,7 +148,7 @@ la_has_own_operator(PyObject *object, const la_operator *operator_)
 static LA_COLD PyObject *
 la_operate_plainly(PyObject *array, PyObject *other, const la_operator *operator_)
 {
-    PyObject *name = PyUnicode_FromString(operator_->name);
+    PyObject *name = PyUnicode_InternFromString(operator_->name);
     PyObject *result = name == NULL ? NULL
         : PyObject_CallMethodObjArgs(array, la_names.general_operate, name, other, NULL);
 

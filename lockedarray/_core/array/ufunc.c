@@ -127,6 +127,23 @@ la_ufunc_call_plainly(PyObject *ufunc, PyObject *args, PyObject *out, bool *gene
     return result;
 }
 
+/*
+ * What is called. NumPy makes the name anew each time, and CPython's cache of types keeps each
+ * string that it is asked for; so it is asked for the one that is interned.
+ */
+static PyObject *
+la_ufunc_method(PyObject *ufunc, PyObject *name)
+{
+    if (la_is_name(name, la_names.call)) {
+        return Py_NewRef(ufunc);
+    }
+    Py_INCREF(name);
+    PyUnicode_InternInPlace(&name);
+    PyObject *method = PyObject_GetAttr(ufunc, name);
+    Py_DECREF(name);
+    return method;
+}
+
 /* A method that writes nothing but out, with keywords: where, axis, dtype and others. */
 static PyObject *
 la_ufunc_call_by_keywords(PyObject *ufunc, PyObject *args, PyObject *kwargs, bool *general)
@@ -145,9 +162,7 @@ la_ufunc_call_by_keywords(PyObject *ufunc, PyObject *args, PyObject *kwargs, boo
             return NULL;
         }
     }
-    PyObject *name = PyTuple_GET_ITEM(args, 2);
-    PyObject *method = la_is_name(name, la_names.call) ? Py_NewRef(ufunc)
-                                                       : PyObject_GetAttr(ufunc, name);
+    PyObject *method = la_ufunc_method(ufunc, PyTuple_GET_ITEM(args, 2));
     int begun = method == NULL ? -1 : la_call_begin(&call);
     *general = begun == LA_GENERAL;
     if (begun == 0) {
@@ -269,8 +284,7 @@ la_ufunc_run(PyObject *args, PyObject *kwargs, bool *general)
     if (out != NULL && !la_run_add_written(&terms, out)) {
         goto end;
     }
-    terms.function = la_is_name(method, la_names.call)
-        ? Py_NewRef(PyTuple_GET_ITEM(args, 1)) : PyObject_GetAttr(PyTuple_GET_ITEM(args, 1), method);
+    terms.function = la_ufunc_method(PyTuple_GET_ITEM(args, 1), method);
     inputs = PyTuple_GetSlice(converted, 3, PyTuple_GET_SIZE(converted));
     if (terms.function != NULL && inputs != NULL) {
         result = la_run_with(&terms, inputs, kwargs, general);

@@ -14,6 +14,8 @@
 #include "array/result.h"
 #include "array/view.h"
 
+#include "guard/named.h"
+
 #define LA_MOST_VIEWED 10
 
 /* So deep are lists and tuples in what these functions return. */
@@ -132,7 +134,7 @@ la_end_of_bases(PyObject *array)
             }
         }
         else {
-            base = PyObject_GetAttrString(end, "base");
+            base = la_get_named(end, "base");
             if (base == NULL) {
                 return NULL;
             }

@@ -11,6 +11,7 @@
 
 #include "guard/arrays.h"
 #include "guard/changes.h"
+#include "guard/named.h"
 #include "guard/refusal.h"
 #include "guard/task.h"
 #include "guard/wanted.h"
@@ -226,10 +227,10 @@ la_holds_call_below(la_holds_object *self, int i, const char *method)
 {
     la_wanted *wanted = &self->wanted[i];
 
-    return PyObject_CallMethod(wanted->lock->below, method, "KOK",
-                               (unsigned long long)(uintptr_t)wanted,
-                               la_wanted_writes(wanted) ? Py_True : Py_False,
-                               (unsigned long long)self->ident);
+    return la_call_named(wanted->lock->below, method, "(KOK)",
+                         (unsigned long long)(uintptr_t)wanted,
+                         la_wanted_writes(wanted) ? Py_True : Py_False,
+                         (unsigned long long)self->ident);
 }
 
 /*
@@ -294,7 +295,7 @@ la_holds_pause_below(la_holds_object *self, int i, int64_t deadline)
         la_refusal_raise(LA_TIMEOUT, self->wanted[i].lock, self->wanted[i].hold, NULL);
         return -1;
     }
-    PyObject *result = PyObject_CallMethod(self->wanted[i].lock->below, "pause", "d", left);
+    PyObject *result = la_call_named(self->wanted[i].lock->below, "pause", "(d)", left);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }

@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 
+#include "guard/named.h"
 #include "guard/observer.h"
 #include "guard/refusal.h"
 #include "guard/task.h"
@@ -391,14 +392,14 @@ la_lockable_release_save(PyObject *object, PyObject *Py_UNUSED(unused))
         PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
         return NULL;
     }
-    return PyObject_CallMethod((PyObject *)self->lock, "_release_save", NULL);
+    return la_call_named((PyObject *)self->lock, "_release_save", NULL);
 }
 
 static PyObject *
 la_lockable_acquire_restore(PyObject *object, PyObject *saved)
 {
-    return PyObject_CallMethod((PyObject *)((la_lockable *)object)->lock, "_acquire_restore",
-                               "(O)", saved);     /* which is a tuple */
+    return la_call_named((PyObject *)((la_lockable *)object)->lock, "_acquire_restore", "(O)",
+                         saved);
 }
 
 /* Nobody holds the lock by it any more. */

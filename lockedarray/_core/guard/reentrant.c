@@ -15,6 +15,7 @@
 #include "guard/guarded.h"
 #include "guard/holds.h"
 #include "guard/lockable.h"
+#include "guard/named.h"
 #include "guard/observer.h"
 #include "guard/refusal.h"
 #include "guard/task.h"
@@ -126,9 +127,9 @@ la_reentrant_acquire(PyObject *object, PyObject *args, PyObject *kwargs)
     if (la_reentrant_is_general(object)) {
         PyObject *none = PyLong_FromLong(-1);
         PyObject *result = none == NULL ? NULL
-            : PyObject_CallMethod(object, "_general_acquire", "OO",
-                                  blocking == NULL ? Py_True : blocking,
-                                  timeout == NULL ? none : timeout);
+            : la_call_named(object, "_general_acquire", "(OO)",
+                            blocking == NULL ? Py_True : blocking,
+                            timeout == NULL ? none : timeout);
         Py_XDECREF(none);
         return result;
     }
@@ -144,7 +145,7 @@ static PyObject *
 la_reentrant_enter(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     if (la_reentrant_is_general(object)) {
-        return PyObject_CallMethod(object, "_general_acquire", "Oi", Py_True, -1);
+        return la_call_named(object, "_general_acquire", "(Oi)", Py_True, -1);
     }
     return la_reentrant_take((la_reentrant *)object, LA_NEVER) == LA_OK ? Py_NewRef(Py_True)
                                                                         : NULL;
@@ -159,7 +160,7 @@ la_reentrant_release(PyObject *object, PyObject *Py_UNUSED(unused))
     bool mine, held;
 
     if (la_reentrant_is_general(object)) {
-        return PyObject_CallMethod(object, "_general_release", NULL);
+        return la_call_named(object, "_general_release", NULL);
     }
     if (thread == NULL) {
         return NULL;
@@ -217,7 +218,7 @@ la_reentrant_exit(PyObject *object, PyObject *const *exception, Py_ssize_t count
     bool mine;
 
     if (la_reentrant_is_general(object)) {
-        return PyObject_CallMethod(object, "_general_exit", "O", count > 0 ? exception[0] : Py_None);
+        return la_call_named(object, "_general_exit", "(O)", count > 0 ? exception[0] : Py_None);
     }
     if (count > 0 && exception[0] != Py_None && thread != NULL
             && PyErr_GivenExceptionMatches(exception[0], PyExc_GeneratorExit)) {
@@ -242,7 +243,7 @@ la_reentrant_locked(PyObject *object, PyObject *Py_UNUSED(unused))
     bool locked;
 
     if (la_reentrant_is_general(object)) {
-        return PyObject_CallMethod(object, "_general_locked", NULL);
+        return la_call_named(object, "_general_locked", NULL);
     }
     Py_BEGIN_CRITICAL_SECTION(self);
     /* What is suspended has no owner. */
@@ -259,7 +260,7 @@ la_reentrant_recursion_count(PyObject *object, PyObject *Py_UNUSED(unused))
     Py_ssize_t count;
 
     if (la_reentrant_is_general(object)) {
-        return PyObject_CallMethod(object, "_general_recursion_count", NULL);
+        return la_call_named(object, "_general_recursion_count", NULL);
     }
     if (thread == NULL || la_task_follow() < 0) {
         return NULL;
@@ -274,7 +275,7 @@ static PyObject *
 la_reentrant_at_fork_reinit(PyObject *object, PyObject *Py_UNUSED(unused))
 {
     if (la_reentrant_is_general(object)) {
-        return PyObject_CallMethod(object, "_general_abandon", NULL);
+        return la_call_named(object, "_general_abandon", NULL);
     }
     la_reentrant_abandon((la_reentrant *)object);
     Py_RETURN_NONE;

@@ -5,6 +5,7 @@
 #include "guard/refusal.h"
 
 #include "guard/following.h"
+#include "guard/named.h"
 
 #include "lock/blockers.h"
 
@@ -24,7 +25,7 @@ la_words(const char *name)
         PyErr_SetString(PyExc_SystemError, "lockedarray: a lock before connect()");
         return NULL;
     }
-    return PyObject_GetAttrString(la_words_module, name);
+    return la_get_named(la_words_module, name);
 }
 
 #define LA_FEW_THREADS 16

@@ -84,9 +84,9 @@ class Crew:
         """End the phase, and return the Report of it. Who does not come to an end hangs."""
         self.is_over = True
         idle = 0.0
-        while any(thread.is_alive() for thread in self.threads):
+        while alive := [thread for thread in self.threads if thread.is_alive()]:
             begin = time.monotonic()
-            next(thread for thread in self.threads if thread.is_alive()).join(0.5)
+            alive[0].join(0.5)
             idle += min(time.monotonic() - begin, 1.0)  # while the machine sleeps, nobody hangs
             if idle > self.patience:
                 self.hung = True
