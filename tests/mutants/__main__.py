@@ -21,11 +21,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Show that the tests pass, make the faults, and print who noticed; 1 if nobody did."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--only", help="those with this in their names")
+    parser.add_argument("--every", type=int, default=1, help="each how many-th of them")
     parser.add_argument("--jobs", type=int, default=2, help="so many at once, in as many copies")
     parser.add_argument("--list", action="store_true", help="print what there is, and end")
     parser.add_argument("--from", dest="path", type=Path, default=LIST, help="another list")
     options = parser.parse_args(arguments)
-    mutants = named(read(options.path), options.only)
+    mutants = named(read(options.path), options.only)[:: options.every]
     if options.list:
         for mutant in mutants:
             print(f"{mutant.name} ({mutant.core}, {mutant.file})\n    {mutant.breaks}")

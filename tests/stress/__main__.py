@@ -37,7 +37,7 @@ def main():
             counts += counted(part, environment)
         counts += cases(core, environment)
     # Their builds have a core of their own.
-    counts += counted(["mutants", "--sample", str(max(1, round(6 * given.share)))], os.environ)
+    counts += counted(["mutants", "--every", every(4, given.share)], os.environ)
     print(
         f"stress, {time.monotonic() - start:.0f} s: histories {counts['histories']}, "
         f"cases {counts['cases']}, faults {counts['faults']}, allocations {counts['allocations']}, "
@@ -52,10 +52,15 @@ def parts(share):
     return [
         ["stress.histories", "--histories", "1000000", "--seconds", str(seconds)],
         ["stress.histories", "--callers", "processes", "--seconds", str(seconds / 4)],
-        ["stress.faults", "--step", str(max(1, round(4 / share)))],
-        ["stress.memory_errors", "--every", str(max(1, round(4 / share)))],
+        ["stress.faults", "--step", every(8, share)],
+        ["stress.memory_errors", "--every", every(6, share), "--seconds", str(seconds)],
         ["stress.soak", "--seconds", str(seconds / 2)],
     ]
+
+
+def every(usual, share):
+    """Return each how many-th is taken."""
+    return str(max(1, round(usual / share)))
 
 
 def counted(part, environment):
