@@ -14,13 +14,15 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each runs in a 
 @pytest.mark.parametrize(
     "name",
     [
-        "scene increment",
+        "scene increment_several",
         "scene several",
         "scene upgrade",
         "scene made",
+        "scene wait_for",
         "__getitem__(R:float64:6, 2)",
         "__setitem__(W:float64:6, 2, ",
         "resize(W:float64:3x4, 3)",
+        "assign(W:float64:3x4, R:float64:9x4)",
     ],
 )
 def test_an_allocation_that_fails_leaves_the_array_usable(name):
