@@ -73,13 +73,17 @@ NUMPYS_WORDS = (
     "error return without exception set",
     "returned NULL without setting an exception",  # Python (3.11), without room for a frame
     "returned a result with an exception set",  # NumPy's asarray, unravel_index and others
+    "broadcast to indexing result",  # NumPy, whatever fails where it assigns an array by a list
     "can't allocate lock",  # Python
     ": MemoryError: ",  # ctypes, in the portable core, as an ArgumentError
 )
 """What NumPy and Python say in functions that ours call and the operation on plain arrays does not."""
 
-REDUCTIONS = (".reduce", ".accumulate", ".reduceat")
-"""Where these fail, NumPy (2.4) keeps the operands, see tests/leaks.py."""
+KEEPING = (".reduce", ".accumulate", ".reduceat", "cumprod", "cumsum", ".at", ".outer")
+"""Where these fail, NumPy (2.4) keeps the operands, see tests/leaks.py.
+
+Of `at` and `outer` it does so for any class with an ``__array_ufunc__``.
+"""
 
 NOISE = 4
 """So few blocks or references more, after all failures of an operation, are what Python keeps."""
@@ -242,8 +246,8 @@ class Trial:
         if "plain" in self.case.make:
             self._plain()
         self._locked()
-        is_reduction = self.case.name.partition("(")[0].endswith(REDUCTIONS)
-        if not is_reduction and not runs_python(self.case.make["locked"]()):
+        is_keeping = self.case.name.partition("(")[0].endswith(KEEPING)
+        if not is_keeping and not runs_python(self.case.make["locked"]()):
             self._leaks()
 
     def _numbers(self, side):
