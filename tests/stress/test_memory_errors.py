@@ -3,12 +3,19 @@
 import os
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("_testcapi", reason="has what makes Python's allocations fail")
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each runs in a forked process")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="each runs in a forked process"),
+    pytest.mark.skipif(
+        bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+        reason="Python (3.13t) crashes by itself where an allocation of plain Python code fails",
+    ),
+]
 
 
 @pytest.mark.parametrize(
