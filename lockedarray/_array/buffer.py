@@ -62,6 +62,9 @@ _making = threading.RLock()  # nothing is waited for under it
 _earlier_of_raw_views: dict[int, tuple[weakref.ref[np.ndarray], list[np.ndarray]]] = {}
 
 
+_Step = tuple[Callable[..., Any], tuple[Any, ...]]
+_NOTHING: _Step = (bool, ())
+
 _MOST_EXPORTED = 4
 """So many old memories are kept as they were for those who have a buffer of the array."""
 
@@ -479,9 +482,10 @@ class Buffer(BufferBase):
 
     def freeze(self) -> None:
         """Have nothing written any more; the caller holds the write lock of the whole Buffer."""
-        self.frozen = True
         references = [*self.raw_views.copy().values(), *self.operating.copy().values()]
-        for raw in [*self.guarded(), *[reference() for reference in references]]:
+        raws = [*self.guarded(), *[reference() for reference in references]]
+        self.frozen = True
+        for raw in raws:
             if raw is not None:
                 raw.setflags(write=False)
 
@@ -521,23 +525,49 @@ class Buffer(BufferBase):
 
     def resize(self, facade: Any, shape: tuple[int, ...], order: Any) -> None:
         """Give `facade` another shape; inside `change`."""
-        dtype = facade.dtype
-        size = math.prod(shape)
-        begin, old_size = self.item_of(facade), facade.size
-        copied = self.root.size  # behind that new memory is zero
-        if begin + size > self.root.size:  # not by bytes: an item may have none
-            skipped, is_new = self._make_room(facade, size, 8)
-            begin, copied = begin - skipped, copied - skipped if is_new else self.root.size
+        old_size, size = facade.size, math.prod(shape)
+        begin, used = self._with_room(facade, size)
         if size > old_size:
-            self._clear(begin + old_size, min(begin + size, max(copied, begin + old_size)))
-        elif dtype.hasobject and not self._has_views(facade):
-            self._clear(begin + size, begin + old_size)  # others stay visible
-        target = self._shaped(begin, shape, order)
-        axis = _only_changed_axis(facade, target)
-        if axis is not None:
-            set_length(facade, axis, shape[axis], target.flags.num)
-        else:
-            self._reshape(facade, target)
+            self._clear(begin + old_size, min(begin + size, max(used, begin + old_size)))
+        self._reshape(facade, self._shaped(begin, shape, order))
+        self._let_go_behind(facade, begin + size, begin + old_size)
+
+    def assign(self, facade: Any, values: np.ndarray, order: Any) -> None:
+        """Have `facade` be as `values`, of its dtype and memory of their own; inside `change`.
+
+        The elements are put first where they will be seen, and all that can fail is done before.
+        """
+        old_size = facade.size
+        begin, _ = self._with_room(facade, values.size)
+        target = self._shaped(begin, values.shape, order)
+        elements = plain_view(target, np.ndarray)
+        set_writeable(elements)
+        (set_shape, shape), (keep, kept) = self._reshaping(facade, target)
+        try:
+            elements[...] = values
+            set_shape(*shape)
+        finally:
+            keep(*kept)
+        self._let_go_behind(facade, begin + values.size, begin + old_size)
+
+    def _with_room(self, facade: Any, size: int) -> tuple[int, int]:
+        """Have room for `facade` to have `size` items.
+
+        Returns
+        -------
+        begin, used : int
+            At which item of the Memory it begins; and from which one on all of it is zero.
+        """
+        begin, used = self.item_of(facade), self.root.size
+        if begin + size > used:  # not by bytes: an item may have none
+            skipped, is_new = self._make_room(facade, size, 8)
+            begin, used = begin - skipped, used - skipped if is_new else self.root.size
+        return begin, used
+
+    def _let_go_behind(self, facade: Any, start: int, stop: int) -> None:
+        """Let go of objects that were removed from the end, unless others show them."""
+        if start < stop and facade.dtype.hasobject and not self._has_views(facade):
+            self._clear(start, stop)
 
     def append(self, facade: Any, rows: np.ndarray) -> None:
         """Put `rows`, of the dtype, behind the last row of `facade`; inside `change`."""
@@ -565,7 +595,10 @@ class Buffer(BufferBase):
         pointer = address(facade) + removed.nbytes
         set_rows(facade, pointer, len(rest), rest.flags.num)
         if facade.dtype.hasobject:
-            self.let_go(facade)
+            try:
+                self.let_go(facade)
+            except MemoryError:
+                pass  # at the next removal; who gets no rows now has lost them
         return removed
 
     def let_go(self, facade: Any) -> None:
@@ -641,27 +674,55 @@ class Buffer(BufferBase):
         return target if order == "C" else target.T
 
     def _reshape(self, facade: Any, target: np.ndarray, root: np.ndarray | None = None) -> None:
-        """Have `facade` show what `target` does, by a shape block that it had before, if any.
+        """Have `facade` show what `target` does, on the Memory or on `root`."""
+        (set_shape, shape), (keep, kept) = self._reshaping(facade, target, root)
+        try:
+            set_shape(*shape)
+        finally:
+            keep(*kept)
 
-        That is on the Memory, or on `root`.  The one that it has now is kept: C code may be
-        reading it.
+    def _reshaping(
+        self, facade: Any, target: np.ndarray, root: np.ndarray | None = None
+    ) -> tuple[_Step, _Step]:
+        """Return what is to be called to have `facade` show what `target` does.
+
+        These are two functions, of which the first changes it and the second clears up, also after
+        a failure; and their arguments. Such a call needs no memory, so that it cannot fail.
+
+        A shape block is taken that it had before, if any. The one that it has now is kept: C code
+        may be reading it.
         """
+        axis = _only_changed_axis(facade, target)
+        stays = address(facade) == address(target) or not target.size
+        if axis is not None and stays and root is None:
+            return (set_length, (facade, axis, target.shape[axis], target.flags.num)), _NOTHING
         earlier = _earlier_of(facade)
-        bodies = earlier.get(target.strides, [])
-        body = target
-        for i, known in enumerate(bodies):
-            axis = _only_changed_axis(known, target)
-            if axis is not None or known.shape == target.shape:
-                body = bodies.pop(i)
+        body = self._known_body(earlier.get(target.strides, []), target)
+        if body is None:
+            body = target
+        else:
+            set_data(body, address(target))
+            set_base(body, self.root if root is None else root)
+            set_dtype(body, target.dtype)
+        bodies = earlier.setdefault(facade.strides, [])  # which it will have
+        steps = (
+            (exchange_bodies, ([(facade, body)],)),
+            (set_base, (body, self.memory.owner)),  # not the Memory, which only aliases keep
+        )
+        if not any(known is body for known in bodies):
+            bodies.append(body)
+        return steps
+
+    def _known_body(self, bodies: list[np.ndarray], target: np.ndarray) -> np.ndarray | None:
+        """Return one of these, with the shape of `target` from now on, or None."""
+        for body in bodies:
+            if body.strides == target.strides:
+                axis = _only_changed_axis(body, target)
                 if axis is not None:
                     set_length(body, axis, target.shape[axis], target.flags.num)
-                set_data(body, address(target))
-                set_base(body, self.root if root is None else root)
-                set_dtype(body, target.dtype)
-                break
-        exchange_bodies([(facade, body)])
-        set_base(body, self.memory.owner)  # not the Memory, which only aliases keep
-        earlier.setdefault(body.strides, []).append(body)
+                if body.shape == target.shape:
+                    return body
+        return None
 
     def _clear(self, start: int, stop: int) -> None:
         """Zero the items of the Memory from `start` to `stop`."""

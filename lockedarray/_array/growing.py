@@ -44,9 +44,10 @@ def assign(array: Facade, values: Any) -> None:
         buffer.change(fill, buffer, made)
 
     def fill(buffer: Buffer, made: np.ndarray) -> None:
-        if made.shape != array.shape:
-            buffer.resize(array, made.shape, "C" if array.flags.c_contiguous else "F")
-        raw_view(array, write=True)[...] = made
+        if made.shape == array.shape:
+            raw_view(array, write=True)[...] = made
+        else:
+            buffer.assign(array, made, "C" if array.flags.c_contiguous else "F")
 
     _grown(array, values, put, "assign")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray._array.memory import bounds_of
 from lockedarray._cores import locks_regions
 from lockedarray._distributed.clock import now
 from lockedarray._distributed.errors import lease_is_over, waits_for_itself
@@ -60,13 +61,13 @@ class Leases:
 
     def has_for_reading(self, held: tuple[str, ...], memory: np.ndarray) -> bool:
         """Whether the caller has a lease of all of `memory`, as far as that is easily told."""
-        low, high = np.lib.array_utils.byte_bounds(memory)
+        low, high = bounds_of(memory)
         for token in held:
             region = self._regions.get(token)
             lease = self._leases.get(token)
             if region is None or lease is None or lease.write or lease.is_over():
                 continue
-            begin, end = np.lib.array_utils.byte_bounds(region[0])
+            begin, end = bounds_of(region[0])
             is_whole = region[0].flags.c_contiguous or region[0].flags.f_contiguous
             if is_whole and begin <= low and high <= end:
                 return True

@@ -145,7 +145,12 @@ class SharedBuffer(Buffer):
         try:
             return super()._change_locked(act, *args)
         finally:
-            self._publish()
+            try:
+                self._publish()
+            except BaseException:  # no other process knows of it: so it is not so here either
+                self.control.applied = 0  # at the next operation
+                self._watch[1] = 0
+                raise
 
     def freeze(self) -> None:
         """Have nothing written any more, in any process."""

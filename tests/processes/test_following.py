@@ -10,6 +10,7 @@ import pytest
 
 import lockedarray as la
 import lockedarray.shared
+from lockedarray._shared.control import Control
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -247,3 +248,29 @@ def test_a_guard_that_waited_while_its_rows_were_removed_does_not_write_to_other
     assert other.hear() == str([-5, -5])
     _done(other)
     assert x[:10].tolist() == list(range(990, 1000))
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda x: x.append(7.0),
+        lambda x: x.append(np.ones(5000)),
+        lambda x: x.popleft(2),
+        lambda x: x.resize(2),
+    ],
+    ids=["append", "append many", "popleft", "resize"],
+)
+def test_change_of_which_others_cannot_be_told_is_undone(act, monkeypatch):
+    x = la.shared.array(np.arange(4.0))
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Control, "change", fail)
+    with pytest.raises(MemoryError):
+        act(x)
+    monkeypatch.undo()
+    assert x.tolist() == [0, 1, 2, 3]
+    x.append(9)
+    assert x.tolist() == [0, 1, 2, 3, 9]
+    x.unlink()

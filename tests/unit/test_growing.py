@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 import lockedarray as la
 from arrange import free, waits_beside
 from lockedarray import LockedArray
+from lockedarray._array.buffer import Buffer
 
 
 def content(x):
@@ -667,3 +668,60 @@ def test_resizes_of_two_dimensions_look_through_no_list(shape):
             max([len(value) for value in earlier.values() if isinstance(value, list)], default=0)
         )
     assert steps[1] <= 2
+
+
+def _no_memory(*_):
+    raise MemoryError
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0, 3.0, 4.0], np.arange(900.0)])
+@pytest.mark.parametrize("step", ["_with_room", "_make_room", "_shaped", "_reshaping"])
+def test_assign_that_runs_out_of_memory_changes_nothing(values, step, monkeypatch):
+    x = la.array([5.0, 6.0, 7.0])
+    view = x[1:]
+    x[0] = 4.0
+    monkeypatch.setattr(Buffer, step, _no_memory)
+    try:
+        x.assign(values)
+    except MemoryError:
+        assert x.tolist() == [4.0, 6.0, 7.0]
+        assert view.tolist() == [6.0, 7.0]
+    else:
+        assert step == "_make_room"  # of few rows, which have room
+    monkeypatch.undo()
+    x.assign(values)
+    assert x.tolist() == list(values)
+
+
+def test_assign_puts_the_elements_before_they_can_be_seen(monkeypatch):
+    x = la.array([5.0, 6.0, 7.0])
+    seen = []
+
+    def look(*arguments):
+        steps = reshaping(*arguments)
+
+        def act(*_):
+            seen.append((len(x), x._buffer.root[:4].tolist()))
+            steps[0][0](*steps[0][1])
+
+        return (act, ()), steps[1]
+
+    reshaping = Buffer._reshaping
+    monkeypatch.setattr(Buffer, "_reshaping", lambda *arguments: look(*arguments))
+    x.assign([1.0, 2.0, 3.0, 4.0])
+    assert seen == [(3, [1.0, 2.0, 3.0, 4.0])]
+    assert x.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_rows_that_were_removed_are_returned_though_memory_runs_out_afterwards(monkeypatch):
+    x = LockedArray(np.array([Thing() for _ in range(6)], object))
+    things = [weakref.ref(thing) for thing in x.tolist()]
+    view = x[1:3]
+    monkeypatch.setattr(Buffer, "_make_room", _no_memory)
+    assert [thing() for thing in things[:3]] == list(x.popleft(3))
+    monkeypatch.undo()
+    assert len(x) == 3
+    del view
+    x.popleft()
+    gc.collect()
+    assert [thing() is None for thing in things] == [True] * 4 + [False] * 2

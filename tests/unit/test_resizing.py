@@ -14,6 +14,7 @@ import pytest
 import lockedarray as la
 from arrange import free, held_elsewhere, waits_beside
 from lockedarray import LockedArray
+from lockedarray._array.buffer import Buffer
 from lockedarray._array.dispatch.operation import run_as_view
 
 SHAPES = [
@@ -685,3 +686,15 @@ def test_what_strikes_at_any_line_of_a_move_leaves_all_arrays_on_the_same_memory
         assert x.sum() in (15, 3015)
         line += 1
     assert line > 30
+
+
+def test_objects_are_there_still_if_the_array_cannot_become_shorter(monkeypatch):
+    x = LockedArray(np.array([[1], ["two"], [3.0]], object))
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Buffer, "_reshape", fail)
+    with pytest.raises(MemoryError):
+        x.resize(1)
+    assert x.tolist() == [[1], ["two"], [3.0]]

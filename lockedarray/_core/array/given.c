@@ -122,7 +122,8 @@ la_given_array(PyObject *value, PyArray_Descr *descr, int most_axes)
     PyObject *made = PyArray_FromAny(items, descr, 0, 0,
                                      NPY_ARRAY_CARRAY | NPY_ARRAY_FORCECAST, NULL);
     Py_DECREF(items);
-    if (made == NULL && PyErr_ExceptionMatches(PyExc_Exception)) {
+    if (made == NULL && PyErr_ExceptionMatches(PyExc_Exception)
+            && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();          /* the general version raises what it should */
     }
     if (made != NULL && !la_is_plain_array(made)) {

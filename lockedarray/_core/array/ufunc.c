@@ -221,8 +221,8 @@ la_ufunc_call(PyObject *args, PyObject *kwargs, bool *general)
 }
 
 /*
- * The same arguments, with arrays in place of the lists that are operands: a new tuple, or NULL
- * without an error for the general version. What is an index stays what it is.
+ * The same arguments, with arrays in place of the lists that are operands: a new tuple, or NULL,
+ * without an error for the general version, unless there is no memory. What is an index stays what it is.
  */
 static PyObject *
 la_ufunc_converted(PyObject *args)
@@ -251,7 +251,9 @@ la_ufunc_converted(PyObject *args)
             Py_CLEAR(made);
         }
     }
-    PyErr_Clear();
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();          /* the general version raises what it should */
+    }
     return made;
 }
 

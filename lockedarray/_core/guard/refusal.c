@@ -92,6 +92,24 @@ la_refuse_poisoned(la_region_lock *Py_UNUSED(lock))
 
 #endif
 
+/*
+ * Has an error set, whatever has become of the one that was raised: CPython 3.11 loses it where it
+ * has no memory for the frame that a traceback keeps.
+ */
+static void
+la_check_raised(const PyObject *result)
+{
+    if (PyErr_Occurred()) {
+        return;
+    }
+    if (result == NULL) {
+        PyErr_NoMemory();
+    }
+    else {
+        PyErr_SetString(PyExc_SystemError, "lockedarray: what was to raise an error did not");
+    }
+}
+
 void
 la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                  const la_deadlock *deadlock)
@@ -138,11 +156,9 @@ la_refusal_raise(la_status status, la_region_lock *lock, const la_hold *hold,
                 deadlock->of_one_lock);
         }
     }
+    la_check_raised(result);
     Py_XDECREF(words);
     Py_XDECREF(result);
-    if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a lock");
-    }
 }
 
 static void
@@ -151,12 +167,10 @@ la_refusal_raise_by(const char *name, PyObject *arguments)
     PyObject *words = arguments == NULL ? NULL : la_words(name);
     PyObject *result = words == NULL ? NULL : PyObject_CallObject(words, arguments);
 
+    la_check_raised(result);
     Py_XDECREF(words);
     Py_XDECREF(result);
     Py_XDECREF(arguments);
-    if (!PyErr_Occurred()) {
-        PyErr_SetString(PyExc_SystemError, "lockedarray: no error for a guard");
-    }
 }
 
 void
