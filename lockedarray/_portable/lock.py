@@ -1049,6 +1049,14 @@ class RegionLockBase:
                 lockable.release()
             raise
 
+    def _lose_all(self) -> None:
+        """Have nobody hold what is another process's (in a fork's child)."""
+        for hold in list(self._holds):
+            self._release(hold, False)
+            holds = hold.holds()
+            if holds is not None and not holds.held():  # nor any other lock
+                _end_of_hold(hold, self)
+
     # -- what a condition variable asks --------------------------------------------------------
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:

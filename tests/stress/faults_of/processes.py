@@ -192,8 +192,7 @@ if hasattr(os, "fork"):
             with x.write() as raw:
                 raw[2] += 1
 
-    # The portable core takes a child that is forked so for a writer that has died (PoisonedError).
-    @fault("forks", cores="native")
+    @fault("forks")
     def processes_are_forked_beside_threads_that_hold_and_wait():
         """``multiprocessing`` by fork, of a shared array that threads of the parent hold and wait for."""
         import lockedarray.shared as shared
