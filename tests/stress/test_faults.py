@@ -51,6 +51,7 @@ def test_each_way_to_end_is_told(code, wrong, monkeypatch, tmp_path):
     assert bool(told) == bool(wrong), told
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # in finalizers
 @pytest.mark.parametrize("how", [striking.SIGNAL, striking.RAISE])
 def test_what_stays_held_after_a_strike_is_seen(how):
     """A statement that a strike leaves holding, as it is not a ``with``."""
