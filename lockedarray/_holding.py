@@ -7,6 +7,7 @@ strike between the ``__enter__`` of a ``with`` and its block, which then never c
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,11 +16,17 @@ __all__ = ["holding"]
 
 _R = TypeVar("_R")
 
+_is_finalizing = sys.is_finalizing  # modules lose their names at the end
+
 
 def holding(lock: threading.RLock, act: Callable[..., _R], *args: Any) -> _R:
-    """Return ``act(*args)``, called while the reentrant `lock` is held."""
+    """Return ``act(*args)``, called while the reentrant `lock` is held.
+
+    At the end of the interpreter all other threads stand still for ever, and one of them may have
+    the lock: it is not waited for then.
+    """
     try:
-        lock.acquire()
+        lock.acquire(not _is_finalizing())
         return act(*args)
     finally:
         try:

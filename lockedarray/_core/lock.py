@@ -43,7 +43,8 @@ class RegionLockBase(_native.ReentrantLock):
     __slots__ = ("__weakref__",)
 
     def __init__(self, below: Any = None, name: str | None = None) -> None:
-        super().__init__(None if below is None else _Below(below, weakref.ref(self)))
+        between = getattr(below, "upgrades", False)  # one of ours, between processes
+        super().__init__(None if below is None else _Below(below, weakref.ref(self)), between)
         if name is not None:
             self._be_named(name)
 
@@ -120,6 +121,10 @@ class RegionLockBase(_native.ReentrantLock):
             if not known and (waits or self.below.is_taken(ident)):
                 shown.append((ident, task, mode, waits, *rest))
         return sorted(shown, key=lambda entry: entry[3])  # who holds comes first
+
+    def _lose_all(self) -> None:
+        """Have nobody hold what is another process's (in a fork's child)."""
+        self.below.lose_all()  # the core has seen to its own part
 
     def _suspend_all(self) -> tuple[Any, bool | None]:
         """Give back all that this thread keeps of the lock, and below it, for a while."""
@@ -296,8 +301,14 @@ class _Below:
         """Let go of what threads hold that a fork did not bring along (in the child)."""
         here = threading.get_ident()
         for ident in {*self._taken, *self.waiting}:
-            if ident != here:
+            if ident != here and not self._upgrades:  # else see lose_all
                 self.forget(ident)
+
+    def lose_all(self) -> None:
+        """Know of no thread that has it: what is below holds nothing in a fork's child."""
+        self._taken.clear()
+        self.waiting.clear()
+        self._polls.clear()
 
     def is_taken(self, ident: int) -> bool:
         """Whether a thread holds it."""

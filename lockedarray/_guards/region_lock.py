@@ -90,10 +90,22 @@ class RegionLock(RegionLockBase):
 
     def _general_acquire(self, blocking: bool, timeout: float) -> bool:
         limit = time_limit(blocking, timeout)
+        before = self._claim, self._count
+        holds = Holds([(self, True)], True)
+        try:
+            return self._take_claim(holds, limit)
+        except BaseException:  # Ctrl-C may strike when it is taken
+            if self._claim is holds:
+                self._claim = None
+            holds.release()
+            if self._general_is_mine():  # as it was before
+                self._claim, self._count = before
+            raise
+
+    def _take_claim(self, holds: Holds, limit: float | None) -> bool:
         if self._general_is_mine():
             self._count += 1
             return True
-        holds = Holds([(self, True)], True)
         try:
             holds.acquire(limit)
         except LockTimeout:
@@ -107,24 +119,32 @@ class RegionLock(RegionLockBase):
         return claim is not None and claim.held_by_this_thread() and claim.held()
 
     def _general_release(self) -> None:
-        claim = self._claim
-        if claim is None or not self._general_is_mine():
+        self._general_exit(None)
+
+    def _general_exit(self, kind: type[BaseException] | None) -> None:
+        claim, count = self._claim, self._count
+        try:
+            is_closed = kind is not None and issubclass(kind, GeneratorExit)
+            if is_closed and not self._general_is_mine():  # a generator stood in its ``with``
+                self._general_abandon()
+            else:
+                self._release_claim(claim, count - 1)
+        except BaseException:  # Ctrl-C may strike before it is given back
+            if claim is not None and claim.held_by_this_thread() and claim.held():
+                self._release_claim(claim, count - 1)
+            raise
+
+    def _release_claim(self, claim: Holds | None, left: int) -> None:
+        if claim is None or not (claim.held_by_this_thread() and claim.held()):
             raise RuntimeError(
                 "a lock is released by the thread that acquired it"
                 if self._general_locked()
                 else "cannot release un-acquired lock"
             )
-        self._count -= 1
-        if self._count == 0:
+        self._count = left
+        if left == 0:
             self._claim = None
             claim.release()
-
-    def _general_exit(self, kind: type[BaseException] | None) -> None:
-        is_closed = kind is not None and issubclass(kind, GeneratorExit)
-        if is_closed and not self._general_is_mine():  # a generator's, which stood in its ``with``
-            self._general_abandon()
-        else:
-            self._general_release()
 
     def _general_locked(self) -> bool:
         claim = self._claim

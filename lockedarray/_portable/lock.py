@@ -915,13 +915,14 @@ class RegionLockBase:
             if waiter.hold.holds() is None:
                 self._leave_locked(waiter)
         here = getattr(_local, "current", None)  # not made for a thread that is at its end
-        thread = None if here is None else here._owner.thread  # amid something, perhaps
+        # It is amid something, perhaps. This thread's other owners are not: tasks that were struck.
+        current = None if here is None else here._owner
         for listed in list(self._listed.values()):
             for hold in list(listed):
-                if hold not in self._holds and hold.owner.thread is not thread:
+                if hold not in self._holds and hold.owner is not current:
                     self._release(hold)
         for owner in list(self._taken):
-            if owner.thread is not thread:
+            if owner is not current:
                 self._return_below(owner)
 
     def _wake_locked(self) -> None:
@@ -1048,6 +1049,14 @@ class RegionLockBase:
             if lockable.locked():
                 lockable.release()
             raise
+
+    def _lose_all(self) -> None:
+        """Have nobody hold what is another process's (in a fork's child)."""
+        for hold in list(self._holds):
+            self._release(hold, False)
+            holds = hold.holds()
+            if holds is not None and not holds.held():  # nor any other lock
+                _end_of_hold(hold, self)
 
     # -- what a condition variable asks --------------------------------------------------------
 

@@ -133,6 +133,8 @@ class RecordLocks:
         self._me = (os.getpid(), start_of(os.getpid()))
         self._free_here()
         self.enter()
+        if self._control.lock is not None and (lock := self._control.lock()) is not None:
+            lock._lose_all()  # the guards that this thread stands in are the parent's
 
     # -- as a readers-writer lock ----------------------------------------------------------------
 

@@ -5,7 +5,9 @@ import copy
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
+import traceback
 import warnings
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 
 import lockedarray as la
 import lockedarray.shared
+from threads import start
 from workers import add, add_to_view
 
 pytestmark = pytest.mark.timeout(60)
@@ -392,6 +395,37 @@ def test_a_forks_child_holds_nothing_of_its_parent():
     raw[0] = 1
     guard.release()
     assert x[0] == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_is_forked_inside_a_guard_takes_and_gives_back_like_any_process():
+    x = la.shared.zeros(3)
+    hears, tells = os.pipe()
+
+    def work():
+        with pytest.raises(la.LockTimeout):  # the parent has it
+            x.write(timeout=0.05).acquire()
+        os.write(tells, b"!")
+        x[0] += 1
+        start(x.fill, 2).result()  # nor has the main thread anything of it
+        assert not any(entry.mode == "write" for entry in x.lock.holds())
+
+    with x.write():
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(60)
+            try:
+                work()
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        os.close(tells)
+        assert os.read(hears, 1) == b"!"
+    os.close(hears)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    x += 1  # and the end of the child is not that of a writer
+    assert x.tolist() == [3, 3, 3]
 
 
 def test_waiting_for_what_another_process_writes(child):

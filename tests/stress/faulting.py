@@ -22,7 +22,7 @@ __all__ = [
 
 CATALOGUE: dict[str, Fault] = {}
 
-TIMEOUT = 110.0
+TIMEOUT = 60.0
 """Seconds after which a fault hangs: long, so that a busy machine is not taken for one."""
 
 step = 1
@@ -66,16 +66,24 @@ def fault(group, *, status=0, tells="", complains="", cores="", **environment):
     return enter
 
 
-def apart(name, python=sys.executable, every=1, timeout=TIMEOUT):
-    """Run the fault of that name in a process of its own; return what is wrong with its end, or ''."""
-    entry = CATALOGUE[name]
+def apart(*names, python=sys.executable, every=1, timeout=TIMEOUT):
+    """Run the faults of these names in a process of their own; return what is wrong with its end, or ''.
+
+    Several are to end alike.  The process tells by itself who hangs, a little before it is ended.
+    """
+    entry = CATALOGUE[names[0]]
     command = [python, "-P", "-W", "error", "-X", "faulthandler", "-m", "stress.faults"]
-    command += ["--run", name, "--step", str(every)]
+    command += ["--step", str(every), "--seconds", str(timeout), "--run", *names]
     tests = str(Path(__file__).parents[1])
     environment = {**os.environ, "PYTHONPATH": tests, **dict(entry.environment)}
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout + 20,
+            check=False,
         )
     except subprocess.TimeoutExpired as late:
         return f"hangs: {(late.stderr or b'').decode()}"
@@ -83,20 +91,24 @@ def apart(name, python=sys.executable, every=1, timeout=TIMEOUT):
         return f"status {done.returncode} and not {entry.status}: {done.stdout}{done.stderr}"
     if done.stdout != entry.tells:
         return f"tells {done.stdout!r} and not {entry.tells!r}: {done.stderr}"
-    if done.stderr.strip().rpartition("\n")[2] != entry.complains:
+    last = names[-1] if len(names) > 1 else entry.complains
+    if done.stderr.strip().rpartition("\n")[2] != last:
         return f"complains: {done.stderr}"
     return ""
 
 
-def here(name, every):
-    """Run the fault of that name in this process, and leave its end to Python."""
+def here(names, every, seconds):
+    """Run the faults of these names in this process, and leave its end to Python."""
     import faulthandler
 
     import stress.faulting as this
 
     this.step = every  # which other modules look at, also if this one is run as a program
-    faulthandler.dump_traceback_later(TIMEOUT - 10, exit=True)
-    this.CATALOGUE[name].program()
+    faulthandler.dump_traceback_later(seconds, exit=True)
+    for name in names:
+        if len(names) > 1:
+            print(name, file=sys.stderr)
+        this.CATALOGUE[name].program()
 
 
 def whole(*arrays):

@@ -44,12 +44,13 @@ def mine():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--run", metavar="NAME", help="commit one, in this process")
+    parser.add_argument("--run", metavar="NAME", nargs="+", help="commit these, in this process")
+    parser.add_argument("--seconds", type=float, default=600, help="after which that hangs")
     parser.add_argument("--step", type=int, default=1, help="Ctrl-C at each so many bytecodes")
     parser.add_argument("--only", default="", help="those with this in their names")
     given = parser.parse_args()
     if given.run:
-        faulting.here(given.run, given.step)
+        faulting.here(given.run, given.step, given.seconds)
         return
     print(f"{la.backend} core, Python {sys.version.split()[0]}")
     chosen = [each for each in mine() if given.only in each.name]

@@ -134,14 +134,15 @@ def _strike(act, number, how):
 def strikes(arrange, how, step=1, first=1):
     """Strike a statement at each of its bytecodes; yield what `arrange` returned, and the `Strike`.
 
-    `arrange` returns what it likes, with a method ``act``; it is asked anew each time.  With a step
-    each `step`-th bytecode is struck.
+    `arrange` returns what it likes, with a method ``act``, and one to ``end`` it; it is asked anew each
+    time.  With a step each `step`-th bytecode is struck.
     """
     number = first
     while True:
         arranged = arrange()
         strike = _strike(arranged.act, number, how)
         if not strike.place:
+            arranged.end()
             return
         yield arranged, strike
         number += step

@@ -66,11 +66,12 @@ la_region_lock_make(la_region_lock *self)
 static int
 la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"below", NULL};
+    static char *names[] = {"below", "between", NULL};
     la_region_lock *self = (la_region_lock *)object;
     PyObject *below = Py_None;
+    int between = 0;
 
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O", names, &below)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|Op", names, &below, &between)) {
         return -1;
     }
     if (self->lock != NULL) {
@@ -80,6 +81,7 @@ la_region_lock_init(PyObject *object, PyObject *args, PyObject *kwargs)
     if (la_region_lock_make(self) < 0) {
         return -1;
     }
+    self->lock->between = between;
     self->below = below == Py_None ? NULL : Py_NewRef(below);
     return 0;
 }

@@ -139,7 +139,7 @@ la_owner_lose_shared(la_owner *owner)
 {
     for (la_hold *hold = la_owner_newest(owner), *older; hold != NULL; hold = older) {
         older = hold->older;
-        if (hold->lock != NULL && hold->lock->shared != NULL) {
+        if (hold->lock != NULL && (hold->lock->shared != NULL || hold->lock->between)) {
             la_hold_lose(hold);
             la_owner_forget(owner, hold);
             la_shared_end(hold);

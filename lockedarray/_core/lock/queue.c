@@ -348,9 +348,11 @@ la_lock_empty(la_lock *lock)
     /* Relaxed, all: nobody else uses the lock. */
     la_shared *shared = lock->shared;
     la_lock_rare *rare = la_lock_rare_of(lock);
+    bool between = lock->between;
 
     la_lock_init(lock, lock->serial);
     lock->shared = shared;
+    lock->between = between;
     if (shared != NULL) {
         atomic_store_explicit(&lock->state, LA_SHARED, memory_order_relaxed);
     }

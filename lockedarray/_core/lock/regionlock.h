@@ -75,6 +75,7 @@ struct la_lock {
     /* For the bias (bias.h); under the mutex, as all that follows. */
     uint32_t writes : 24;               /* in the list */
     uint32_t reads : 8;                 /* how often only reads were seen, in a row */
+    bool between;                       /* it stands over one between processes; it stays */
     la_hold_set holds;
     la_hold_set waiters;                /* who has waited longest is the first */
 };
@@ -98,6 +99,7 @@ la_lock_init(la_lock *lock, uint64_t serial)
     lock->serial = serial;
     lock->shared = NULL;
     lock->writes = lock->reads = 0;
+    lock->between = false;
 }
 
 /* Under the mutex: into the list, and out of it. */
