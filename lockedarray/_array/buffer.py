@@ -742,6 +742,10 @@ class Buffer(BufferBase):
             How many items were left behind; and whether the memory is new, so that it is zero
             where nothing was copied to.
         """
+        if all(array is not facade for array in self.known()):
+            # The collector clears weak references to what it is about to let go of, and a `__del__`
+            # may use that still.
+            self.know(facade)
         skipped = self._skippable(facade)
         used = self.item_of(facade) - skipped + facade.size
         least = max(self.item_of(facade) - skipped + size, self.root.size - skipped)

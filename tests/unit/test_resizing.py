@@ -698,3 +698,21 @@ def test_objects_are_there_still_if_the_array_cannot_become_shorter(monkeypatch)
     with pytest.raises(MemoryError):
         x.resize(1)
     assert x.tolist() == [[1], ["two"], [3.0]]
+
+
+def test_finalizer_that_the_collector_runs_may_resize():
+    seen = []
+
+    class Cycle:
+        def __init__(self):
+            self.itself = self
+            self.x = la.arange(3.0)
+
+        def __del__(self):
+            self.x.resize(100)
+            self.x.append(7.0)
+            seen.append((len(self.x), self.x[:3].tolist(), float(self.x[-1])))
+
+    Cycle()
+    gc.collect()
+    assert seen == [(101, [0.0, 1.0, 2.0], 7.0)]
