@@ -481,7 +481,7 @@ _KINDS = frozenset({
 _WORDS = (
     (" or setflags(write=False)", ""),
     ("; write to a copy (x.copy())", ": write to a copy, x.snapshot()"),
-    ("; x.resize(1)", ": create it with one"),
+    ("; x.resize(1) gives it one axis", ": create it with one axis"),
 )
 """What a LockedArray's errors advise, and what there is in its place between machines."""
 

@@ -441,7 +441,7 @@ def test_operands_of_at_are_split_between_the_blocks(pair):
 def test_at_is_no_value(x):
     with pytest.raises(TypeError, match=r"x\.at\[i\]\.get\(\)"):
         x.at[0] + 1
-    with pytest.raises(TypeError, match="no value"):
+    with pytest.raises(TypeError, match="not a value"):
         x.at[0] = x.at[1]
     with pytest.raises(TypeError, match="function"):
         x.at[0].apply(3)

@@ -530,7 +530,7 @@ def test_words_name_what_there_is_between_machines():
     no_axis, frozen = run(main())
     assert isinstance(no_axis, ValueError)
     assert "resize" not in str(no_axis)
-    assert str(no_axis).endswith("as it has no axis: create it with one")
+    assert str(no_axis).endswith("has no rows: create it with one axis")
     assert isinstance(frozen, ValueError)
     assert str(frozen).endswith("is frozen, by freeze(): write to a copy, x.snapshot()")
 

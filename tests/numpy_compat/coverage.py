@@ -22,8 +22,6 @@ from catalogue import CATALOGUE, METHODS
 from catalogue.functions import FUNCTIONS, all_functions
 from catalogue.ufuncs import UFUNC_METHODS, UFUNCS, all_ufuncs
 from lockedarray._array.dispatch import function_roles
-from lockedarray._array.facade import Facade
-from lockedarray._cores import ArrayBase
 
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
@@ -139,7 +137,8 @@ def _dispatched_by(name):
     """Return how an attribute of ndarray reaches us."""
     if name.startswith("__") and _is_operator(name):
         return "ufunc"
-    ours = any(name in vars(cls) for cls in (la.LockedArray, Facade, ArrayBase))
+    above = np.ndarray.__mro__
+    ours = any(name in vars(cls) for cls in la.LockedArray.__mro__ if cls not in above)
     if ours and name != "__delitem__":  # which a type in C has with __setitem__, and refuses
         return "LockedArray"
     plain = getattr(np.ndarray, name)
