@@ -130,6 +130,8 @@ tsan: .venv-tsan/.installed
 	  $(or $(ARGS),-q tests/concurrency tests/stress tests/unit) || failed=1; \
 	  PYTHONPATH=tests $(PYTHON) -P -m tsan .venv-tsan/reports || failed=1; exit $$failed
 
+# All entries of the catalogue: `make test` takes some.
+test-debug: export LOCKEDARRAY_LEAKS_EVERY = 1
 test-debug:
 	$(MAKE) pytest PYTHON=$(DEBUG_PYTHON) VENV=.venv-debug EXTRAS=test CORES=native \
 	  ARGS='$(or $(ARGS),-q tests/test_leaks.py tests/unit)'

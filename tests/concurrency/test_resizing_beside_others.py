@@ -139,13 +139,14 @@ NEAR = "[(2999,), (3000,), (2998,)]"
 OTHER_SHAPES = "[(30, 100), (100, 30), (3000,), (10, 10), (5000,), (2, 3, 4)]"
 
 
+@pytest.mark.timeout(250)
 @pytest.mark.parametrize("shapes", [FAR, NEAR, OTHER_SHAPES], ids=["far", "near", "other shapes"])
 @pytest.mark.parametrize("readers", READERS.values(), ids=READERS)
 def test_readers_beside_resize_never_see_freed_memory(readers, shapes):
     if "x.flat" in readers or "nested" in readers or "kept.append(view)" in readers:
         shapes = shapes.replace("(0,)", "(1,)")
     program = f"{STRESS}{readers}\nSHAPES, COUNT = {shapes}, 120\n{FINISH}"
-    run_isolated(program, **PERTURB)
+    run_isolated(program, timeout=230, **PERTURB)  # views in Python, without the GIL, take long
 
 
 def test_growing_moves_the_data_beside_readers():
