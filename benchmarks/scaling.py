@@ -112,7 +112,7 @@ def sizes(rounds: int) -> Iterator[tuple[str, dict[str, float]]]:
 
 
 @contextlib.contextmanager
-def running(loops: list[Callable[[int], None]], done: list[int]) -> Iterator[threading.Event]:
+def running(loops: list[Callable[[int], None]], done: list[int]) -> Iterator[None]:
     """Have each loop go on in a thread of its own, and count, until the block ends."""
     ready, stop = threading.Barrier(len(loops) + 1), threading.Event()
 
@@ -127,7 +127,7 @@ def running(loops: list[Callable[[int], None]], done: list[int]) -> Iterator[thr
         thread.start()
     ready.wait()
     try:
-        yield stop
+        yield
     finally:
         stop.set()
         for thread in threads:

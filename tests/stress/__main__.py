@@ -32,12 +32,12 @@ def main():
     start = time.monotonic()
     counts = Counter()
     for core in given.cores:
-        environment = {**os.environ, "LOCKEDARRAY_BACKEND": core}
+        os.environ["LOCKEDARRAY_BACKEND"] = core  # of all that is started
         for part in parts(given.share):
-            counts += counted(part, environment)
-        counts += cases(core, environment)
-    # Their builds have a core of their own.
-    counts += counted(["mutants", "--every", every(4, given.share)], os.environ)
+            counts += counted(part)
+        counts += cases()
+    del os.environ["LOCKEDARRAY_BACKEND"]  # each mutant says on which core it is
+    counts += counted(["mutants", "--every", every(4, given.share)])
     print(
         f"stress, {time.monotonic() - start:.0f} s: histories {counts['histories']}, "
         f"cases {counts['cases']}, faults {counts['faults']}, allocations {counts['allocations']}, "
@@ -63,11 +63,11 @@ def every(usual, share):
     return str(max(1, round(usual / share)))
 
 
-def counted(part, environment):
+def counted(part):
     """Run a program, show what it prints, and return the numbers of its last line."""
     print(f"-- {' '.join(part)}", flush=True)
     program = subprocess.Popen(
-        [sys.executable, "-P", "-m", *part], env=environment, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", "-m", *part], stdout=subprocess.PIPE, text=True
     )
     line = ""
     for line in program.stdout:
@@ -79,10 +79,9 @@ def counted(part, environment):
     return found
 
 
-def cases(core, environment):
+def cases():
     """Run the programs of NumPy's failures on LockedArrays."""
     print("-- stress.failures", flush=True)
-    os.environ.update(LOCKEDARRAY_BACKEND=core)
     found = Counter(cases=len(failures.CATALOGUE))
     for name in failures.CATALOGUE:
         ending = running.apart(name, "LockedArray", seconds=0.1, timeout=60)
