@@ -67,7 +67,7 @@ def test_store_into_a_region_is_a_store_into_a_view():
 
 def test_store_of_a_chunk_waits_for_a_reader():
     x = la.zeros((10, 10))
-    with held_elsewhere(x.read()):
+    with x.read():  # by this thread, since any other reader may have to stand behind the chunks
         storing = start(
             lambda: da.store(da.from_array(VALUES, chunks=5), x, lock=False, **threads(2))
         )
