@@ -1,5 +1,6 @@
 """Makes the helpers of the tests importable: `threads` and the packages beside it."""
 
+import gc
 import os
 import signal
 import sys
@@ -25,3 +26,9 @@ def pytest_collection_modifyitems(items):
         own = item.get_closest_marker("timeout")
         if own is not None and _PATIENCE != 1:
             item.add_marker(pytest.mark.timeout(own.args[0] * _PATIENCE), append=False)
+
+
+def pytest_collection_finish():
+    """Have the collector pass over the tests themselves: many of the thousands collect."""
+    gc.collect()
+    gc.freeze()
