@@ -125,7 +125,7 @@ asan: .venv-asan/.installed
 # What is reported of CPython and NumPy is counted, and what is ours is an error: tests/tsan.
 tsan: .venv-tsan/.installed
 	rm -rf .venv-tsan/reports && mkdir .venv-tsan/reports
-	TSAN_OPTIONS=halt_on_error=0:exitcode=0:history_size=4:log_path=$(CURDIR)/.venv-tsan/reports/report \
+	TSAN_OPTIONS=halt_on_error=0:exitcode=0:history_size=7:log_path=$(CURDIR)/.venv-tsan/reports/report \
 	  LOCKEDARRAY_PATIENCE=10 PYTHON_GIL=0 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
 	  .venv-tsan/bin/python -P -m pytest --capture=sys -o timeout=1200 -o faulthandler_timeout=6000 \
 	  $(or $(ARGS),-q tests/concurrency tests/stress tests/unit) || failed=1; \
@@ -230,7 +230,7 @@ clean:
 # What the compiler, pip and the build report of themselves is of no interest.
 .venv-tsan/.installed: EXTRAS = test
 .venv-tsan/.installed: PYTHON = $(or $(TSAN_PYTHON),$(error TSAN_PYTHON is not given: see CONTRIBUTING.md))
-.venv-tsan/.installed: SETUP = -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dc_args=-fno-omit-frame-pointer
+.venv-tsan/.installed: SETUP = -Ddebug=true -Db_sanitize=thread -Db_lundef=false -Doptimization=1 -Dc_args=-fno-omit-frame-pointer
 .venv-tsan/.installed: export TSAN_OPTIONS = report_bugs=0
 .venv-tsan/.installed: export PIP_CONSTRAINT = $(CURDIR)/.ci/free-threaded.txt
 .venv-tsan/.installed: export PIP_PREFER_BINARY = 1

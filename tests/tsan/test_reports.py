@@ -50,6 +50,8 @@ LOOP = f"DOUBLE_add <null> ({NUMPY})"
         ([f"PyList_Append <null> ({CPYTHON})", LOOP, OURS], [EVAL], "CPython's"),
         (["memmove <null> (libtsan.so.2+0x1)", LOOP, EVAL], [EVAL, EVAL], "NumPy's"),
         ([EVAL, EVAL], [EVAL], "CPython's"),
+        ([f"la_read <null> ({NATIVE.rpartition('/')[2]})"], [EVAL], "ours"),
+        ([f"DOUBLE_add <null> ({NUMPY.rpartition('/')[2]})"], [EVAL], "NumPy's"),
         (["strlen <null> (libc.so.6+0x9)"], ["strlen <null> (libc.so.6+0x9)"], "others'"),
     ],
 )

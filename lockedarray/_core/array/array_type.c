@@ -46,7 +46,7 @@ la_array_dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
 
     PyObject_GC_UnTrack(object);
-    if (facade->back != NULL) {
+    if (facade->buffer != NULL) {       /* `back` is the Buffer's: read in its critical section */
         la_buffer_forget((la_buffer_object *)facade->buffer, facade);
     }
     la_raws_drop(object);
