@@ -1428,6 +1428,10 @@ class Holds:
         """Whether a thread has the holds, and has not ended."""
         return any(hold in lock._holds or hold.suspended for lock, hold in self._holds)
 
+    def lost(self) -> bool:
+        """Whether some that were taken are held no more: a fork has left them to the parent."""
+        return not all(hold in lock._holds or hold.suspended for lock, hold in self._holds)
+
 
 class Place:
     """One lock that a task waits for, and then has, without a thread that waits.
