@@ -37,13 +37,14 @@ def _repr(array: np.ndarray, name: str) -> str:
 def _text(array: Facade, function: Callable[..., str], *args: Any, again: str) -> str:
     """Return `function` of the array, or `again` of one that is in it: an element of itself."""
     printing = _printing.__dict__.setdefault("arrays", set())
-    if id(array) in printing:
+    key = id(array)
+    if key in printing:
         return again
-    printing.add(id(array))
     try:
+        printing.add(key)  # in here, as Ctrl-C may strike behind it
         return run(function, (array, *args), {})
     finally:
-        printing.discard(id(array))
+        printing.discard(key)  # for which no memory is needed
 
 
 _printing = threading.local()

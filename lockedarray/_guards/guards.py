@@ -24,7 +24,7 @@ from lockedarray._guards.awaiting import Bell, NotNow, enter, new_future
 if TYPE_CHECKING:
     from lockedarray._cores import ArrayBase as LockedArray  # as users know it
 
-__all__ = ["Guard", "acquire", "raws_here", "wait_for"]
+__all__ = ["Guard", "acquire", "end_lost", "raws_here", "wait_for"]
 
 _POLL = 0.01  # seconds between looks where others' code, which does not tell, may write
 
@@ -176,8 +176,8 @@ class Guard(GuardBase):
         future = new_future()
         raise NotNow(late, self._watch(Bell(future)), future)
 
-    @staticmethod
     def _ask(
+        self,
         wanted: list[tuple[ArrayBase, bool]],
         raws: list[np.ndarray],
         shape: Callable[[list[np.ndarray]], Any],
@@ -188,11 +188,14 @@ class Guard(GuardBase):
         for (array, _), raw in zip(wanted, raws, strict=True):
             array._show(raw)
         try:
-            if not when(yielded):
-                return False, None
+            is_true = bool(when(yielded))
         finally:
             for (array, _), raw in zip(wanted, raws, strict=True):
                 array._show_no_more(raw)
+        if self._holds is None or self._holds.lost():
+            raise RuntimeError("the predicate has forked, and its locks are the parent's")
+        if not is_true:
+            return False, None
         for (array, write), raw in zip(wanted, raws, strict=True):
             if write:
                 array._lend_again(raw)
@@ -292,6 +295,14 @@ def raws_here() -> list[tuple[ArrayBase, np.ndarray]]:
         if guard._holds is not None and guard._holds.held_by_this_thread()
         for pair in guard._raws
     ]
+
+
+def end_lost() -> None:
+    """End the guards of this thread of whose locks a fork left all to the parent (in the child)."""
+    for guard in list(_held_here()):
+        holds = guard._holds
+        if holds is not None and holds.lost() and not holds.held():
+            guard._end()
 
 
 def _only(raws: list[np.ndarray]) -> np.ndarray:

@@ -803,6 +803,20 @@ class RegionLockBase:
     # -- the wait-for graph ----------------------------------------------------------------------
 
     def _refuse_cycle_locked(self, hold: _Hold, away: bool = False) -> None:
+        """Raise DeadlockError if the wait for `hold` would close a cycle; see `_find_cycle_locked`.
+
+        Not one of what exceptions out of nowhere have left, whose owners hold it no more.
+        """
+        try:
+            self._find_cycle_locked(hold, away)
+            return
+        except DeadlockError:
+            pass
+        for lock in _all_locks():
+            lock._release_orphans_locked()
+        self._find_cycle_locked(hold, away)
+
+    def _find_cycle_locked(self, hold: _Hold, away: bool) -> None:
         """Raise DeadlockError if the wait for `hold` would close a cycle of hard edges.
 
         They run from an owner that waits, or whose thread does, to those who hold what is wanted.
@@ -1427,6 +1441,10 @@ class Holds:
     def held(self) -> bool:
         """Whether a thread has the holds, and has not ended."""
         return any(hold in lock._holds or hold.suspended for lock, hold in self._holds)
+
+    def lost(self) -> bool:
+        """Whether some that were taken are held no more: a fork has left them to the parent."""
+        return not all(hold in lock._holds or hold.suspended for lock, hold in self._holds)
 
 
 class Place:

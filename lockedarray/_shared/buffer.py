@@ -59,7 +59,7 @@ class SharedBuffer(Buffer):
         The control block.
     """
 
-    __slots__ = ("_given", "_left_out", "_mappings", "_watch", "_word", "control")
+    __slots__ = ("_given", "_left_out", "_mappings", "_replaced", "_watch", "_word", "control")
 
     def __init__(self, control: Control) -> None:
         self.control = control
@@ -78,6 +78,7 @@ class SharedBuffer(Buffer):
         self._left_out = layout.moved  # in front of all that this process has ever shown
         self._mappings = [storage]  # of all of the segment as it is now
         self._given: dict[int, weakref.ref[np.ndarray]] = {}  # raw views that were given back
+        self._replaced: np.ndarray | None = None  # what `assign` has replaced, till others know
         self._word = address(np.frombuffer(control.header.watched, np.uint64))
         self._watch = np.array([self._word, generation], np.uint64)
         control.applied = generation
@@ -146,21 +147,46 @@ class SharedBuffer(Buffer):
             return super()._change_locked(act, *args)
         finally:
             try:
-                self._publish()
-            except BaseException:  # no other process knows of it: so it is not so here either
-                self.control.applied = 0  # at the next operation
-                self._watch[1] = 0
+                self._publish(self.frozen)
+            except BaseException:
+                self._be_as_told()
                 raise
+            finally:
+                self._replaced = None
+
+    def assign(self, facade: Any, values: np.ndarray, order: Any) -> None:
+        """Have `facade` be as `values`; see `Buffer.assign`."""
+        self._replaced = plain_view(facade, np.ndarray).copy()
+        super().assign(facade, values, order)
 
     def freeze(self) -> None:
         """Have nothing written any more, in any process."""
         holding(self.moving, self._freeze_locked)
 
     def _freeze_locked(self) -> None:
-        super().freeze()
-        self._publish()
+        try:
+            self._publish(True)  # first: who is frozen here alone would read without a lock
+            super().freeze()
+        except BaseException:
+            self._be_as_told()
+            raise
 
-    def _publish(self) -> None:
+    def _be_as_told(self) -> None:
+        """Be as the other processes know it, from the next operation on: a change broke off."""
+        control = self.control
+        try:
+            generation, layout = control.header.layout()
+            if generation != control.applied:  # they were about to be told
+                control.backend.publish(generation)
+            elif self._replaced is not None:
+                elements = self.shaped(layout)
+                set_writeable(elements)
+                elements[...] = self._replaced
+        finally:
+            control.applied = 0
+            self._watch[1] = 0
+
+    def _publish(self, frozen: bool) -> None:
         """Tell the other processes of what this one has made of it."""
         facade = self._owner() if self._owner is not None else None
         if facade is None:
@@ -171,7 +197,7 @@ class SharedBuffer(Buffer):
             address(facade) - self.memory.address,
             facade.shape,
             "C" if is_c else "F",
-            self.frozen,
+            frozen,
             self.left_out,
         )
         if layout != self.control.header.layout()[1]:

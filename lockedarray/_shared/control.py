@@ -86,9 +86,10 @@ class Control:
 
     def change(self, layout: Layout) -> int:
         """Have all processes see another layout; under the write lock of everything."""
-        self.applied = self.header.change(layout)
-        self.backend.publish(self.applied)
-        return self.applied
+        generation = self.header.change(layout)
+        self.backend.publish(generation)
+        self.applied = generation
+        return generation
 
     def shut(self) -> None:
         """Have whoever wants the lock from now on be told that it is closed; all of it is held."""

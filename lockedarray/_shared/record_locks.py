@@ -25,7 +25,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from lockedarray._errors import PoisonedError, closed_between, poisoned_beyond, two_upgrades
-from lockedarray._guards.guards import Guard
+from lockedarray._guards.guards import Guard, end_lost
 from lockedarray._guards.region_lock import RegionLock
 from lockedarray._holding import holding
 from lockedarray._shared.attachments import Attachment, lock_byte
@@ -135,6 +135,7 @@ class RecordLocks:
         self.enter()
         if self._control.lock is not None and (lock := self._control.lock()) is not None:
             lock._lose_all()  # the guards that this thread stands in are the parent's
+            end_lost()
 
     # -- as a readers-writer lock ----------------------------------------------------------------
 

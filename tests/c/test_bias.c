@@ -676,6 +676,93 @@ test_owners_move_while_it_ends(void)
     printf("(%d of a bias) ", biased);
 }
 
+/*
+ * What la_lock_claim_slot is sequentially consistent for. In each round one thread claims a slot, and
+ * then looks whether the bias has ended; at that moment the other one ends it, and then looks at the
+ * slot. What is stored waits for the cache line, which the other one has, and what is loaded does not:
+ * so without a fence both may see what was before, and a writer runs beside that reader.
+ */
+static struct {
+    la_slot *_Atomic slot;          /* the reader's first one */
+    _Atomic(int) begun, looked, done;       /* which round; begun: 0 in between, -1 at the end */
+    bool has;
+} claiming;
+
+static void *
+claim_in_rounds(void *argument)
+{
+    la_thread *self = la_thread_self();
+    la_hold *hold = hold_extent(LA_READ, 0, 8);
+    (void)argument;
+    atomic_store(&claiming.slot, &self->slots[0]);
+    for (;;) {
+        int round, turns = 0;
+        while ((round = atomic_load(&claiming.begun)) == atomic_load(&claiming.done)) {
+            if (++turns % 1000 == 0) {
+                sched_yield();
+            }
+        }
+        if (round < 0) {
+            break;
+        }
+        while (!is_biased(&x) && atomic_load(&claiming.looked) != round) {
+        }
+        claiming.has = la_lock_claim_slot(&x, hold, self);
+        while (atomic_load(&claiming.looked) != round) {
+            LA_PAUSE();
+        }
+        if (claiming.has) {
+            CHECK(la_lock_unclaim(hold, self));
+        }
+        atomic_store(&claiming.done, round);
+    }
+    la_hold_free(hold, self);
+    return NULL;
+}
+
+static void
+test_who_claims_a_slot_sees_that_the_bias_ends_or_is_seen(void)
+{
+    int64_t first = la_now(), last = first + 4 * SECOND * stress_scale();
+    uint64_t seed = random_seed();
+    int round = 0, had = 0, seen = 0;
+    atomic_store(&x.state, LA_LISTED);
+    pthread_t thread = thread_start(claim_in_rounds, NULL);
+    la_slot *slot;
+    while ((slot = atomic_load(&claiming.slot)) == NULL) {
+        sched_yield();
+    }
+    /* Beside others on few cores it takes longer until the two meet. */
+    while (la_now() < last && (had < 500 || seen < 500 || la_now() < first + SECOND / 2)) {
+        uintptr_t state = LA_BIASED;
+        atomic_store(&claiming.begun, ++round);
+        for (int i = 0; i < 100; i++) {         /* until it looks */
+            LA_PAUSE();
+        }
+        CHECK(atomic_load(slot) == NULL);       /* which brings the line here */
+        atomic_store(&x.state, LA_BIASED);
+        for (int i = random_below(&seed, 1500); i > 0; i--) {
+            atomic_signal_fence(memory_order_seq_cst);
+        }
+        /* As la_lock_list_all_locked does, and then la_bias_revoke_locked. */
+        CHECK(atomic_compare_exchange_strong(&x.state, &state, LA_LISTED));
+        bool sees = atomic_load(slot) == &x;
+        atomic_store(&claiming.looked, round);
+        for (int turns = 1; atomic_load(&claiming.done) != round; turns++) {
+            if (turns % 1000 == 0) {
+                sched_yield();
+            }
+        }
+        CHECK(!claiming.has || sees);
+        had += claiming.has;
+        seen += sees;
+    }
+    atomic_store(&claiming.begun, -1);
+    thread_join(thread);
+    atomic_store(&x.state, LA_FREE);
+    printf("(%d rounds, %d had it, %d seen) ", round, had, seen);
+}
+
 int
 main(void)
 {
@@ -695,6 +782,7 @@ main(void)
     CASE(test_a_chain_of_reads_is_listed_and_one_with_a_write_ends_the_bias);
     CASE(test_not_both_a_reader_and_a_writer_get_it_at_once);
     CASE(test_a_writer_and_readers_at_the_moment_when_it_ends);
+    CASE(test_who_claims_a_slot_sees_that_the_bias_ends_or_is_seen);
     CASE(test_threads_come_and_go_while_it_ends);
     CASE(test_an_owner_moves_with_a_hold_in_a_slot);
     CASE(test_a_thread_s_record_is_used_again_with_a_hold_in_its_slot);

@@ -1,11 +1,15 @@
 """Ctrl-C and other exceptions out of nowhere: nothing stays held, and the array is usable."""
 
+import asyncio
 import signal
+import sys
+import threading
 
 import pytest
 
 import lockedarray as la
 from arrange import run_isolated
+from threads import start
 
 pytestmark = pytest.mark.skipif(
     not hasattr(signal, "pthread_kill"), reason="signals are sent to a thread of choice"
@@ -647,3 +651,102 @@ assert 0 < x[1] <= 4500
 assert not x.lock.holds()
 """
     )
+
+
+@pytest.mark.skipif(la.backend != "portable", reason="the native core does it without Python")
+@pytest.mark.parametrize("whose", ["another thread", "another task"])
+def test_to_list_the_holds_while_the_lock_is_handed_over_takes_it_from_nobody(whose, monkeypatch):
+    """As a signal handler, or a finalizer, may do at any bytecode."""
+    from lockedarray._portable import lock as core
+
+    monkeypatch.setattr(core, "HAND_OFF", -1.0)  # who waits is handed the lock at once
+    x = la.zeros(3)
+    listed = []
+
+    def list_holds(frame, event, _):
+        if event == "return" and frame.f_code is core.RegionLockBase._list.__code__:
+            sys.setprofile(None)
+            listed.append(x.lock.holds())
+
+    def release(guard):
+        sys.setprofile(list_holds)
+        try:
+            guard.release()
+        finally:
+            sys.setprofile(None)
+
+    def check():
+        assert [entry.mode for entry in x.lock.holds()] == ["write"]
+        with pytest.raises(la.LockTimeout):
+            start(x.write(timeout=0).acquire).result()
+
+    def in_threads():
+        held, done = threading.Event(), threading.Event()
+
+        def hold():
+            with x.write():
+                held.set()
+                assert done.wait(30)
+
+        guard = x.write()
+        guard.acquire()
+        thread = start(hold)
+        while not any(entry.waiting for entry in x.lock.holds()):
+            pass
+        release(guard)
+        assert held.wait(30)
+        try:
+            check()
+        finally:
+            done.set()
+            thread.result()
+
+    async def in_tasks():
+        async def hold():
+            async with x.write():
+                check()
+
+        guard = x.write()
+        await guard.__aenter__()
+        task = asyncio.create_task(hold())
+        while not any(entry.waiting for entry in x.lock.holds()):
+            await asyncio.sleep(0)
+        release(guard)
+        await task
+
+    if whose == "another thread":
+        in_threads()
+    else:
+        asyncio.run(in_tasks())
+    assert listed
+
+
+@pytest.mark.skipif(la.backend != "portable", reason="the native core releases without Python")
+def test_what_a_strike_has_left_closes_no_circle():
+    from lockedarray._portable import lock as core
+
+    x, y = la.zeros(3), la.zeros(3)
+    kept = []
+
+    def strike(frame, event, _):
+        if event == "return" and frame.f_code is core.RegionLockBase._unlist.__code__:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    def work():
+        sys.setprofile(strike)
+        try:
+            x.fill(1)
+        except KeyboardInterrupt as error:
+            kept.append(error)  # and so what it holds of the operation
+        y.fill(2)
+
+    with y.write():
+        thread = start(work)
+        while not any(entry.waiting for entry in y.lock.holds()):
+            pass
+        x.fill(3)
+    thread.result()
+    assert kept
+    assert x.tolist() == [3] * 3
+    assert y.tolist() == [2] * 3

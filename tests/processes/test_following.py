@@ -10,7 +10,9 @@ import pytest
 
 import lockedarray as la
 import lockedarray.shared
+from lockedarray._shared.buffer import SharedBuffer
 from lockedarray._shared.control import Control
+from lockedarray._shared.header import Header
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -257,8 +259,11 @@ def test_a_guard_that_waited_while_its_rows_were_removed_does_not_write_to_other
         lambda x: x.append(np.ones(5000)),
         lambda x: x.popleft(2),
         lambda x: x.resize(2),
+        lambda x: x.assign([7.0, 8.0]),
+        lambda x: x.assign(np.ones(5)),
+        lambda x: x.assign(np.ones(5000)),
     ],
-    ids=["append", "append many", "popleft", "resize"],
+    ids=["append", "append many", "popleft", "resize", "assign", "assign more", "assign many"],
 )
 def test_change_of_which_others_cannot_be_told_is_undone(act, monkeypatch):
     x = la.shared.array(np.arange(4.0))
@@ -273,4 +278,67 @@ def test_change_of_which_others_cannot_be_told_is_undone(act, monkeypatch):
     assert x.tolist() == [0, 1, 2, 3]
     x.append(9)
     assert x.tolist() == [0, 1, 2, 3, 9]
+    x.unlink()
+
+
+def _untold(monkeypatch, which):
+    """Have this process fail as it tells the others: before it has, or amid."""
+
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(*which, fail)
+
+
+@pytest.mark.parametrize("amid", [False, True], ids=["before", "amid"])
+def test_freezing_of_which_others_cannot_be_told_is_whole_or_none(amid, child, monkeypatch):
+    x = la.shared.array(np.arange(4.0))
+    other = child(
+        f"""
+        x = la.shared.attach({x.name!r})
+        x[0] = 5
+        tell("in")
+        hear()
+        try:
+            x[1] = 6
+        except ValueError:
+            tell("frozen")
+        else:
+            tell("written")
+        """
+    )
+    assert other.hear() == "in"
+    if amid:
+        _untold(monkeypatch, (SharedBuffer.__mro__[1], "freeze"))
+    else:
+        _untold(monkeypatch, (Control, "change"))
+    with pytest.raises(MemoryError):
+        x.freeze()
+    monkeypatch.undo()
+    other.tell()
+    assert other.hear() == ("frozen" if amid else "written")
+    assert x.frozen is amid
+    assert x.tolist() == [5, 1 if amid else 6, 2, 3]
+    other.end()
+    x.unlink()
+
+
+def test_assignment_is_told_though_it_was_struck_amid_the_telling(child, monkeypatch):
+    x = la.shared.array(np.arange(4.0))
+    other = child(f"x = la.shared.attach({x.name!r}); tell(x.tolist()); hear(); tell(x.tolist())")
+    assert other.hear() == str([0.0, 1.0, 2.0, 3.0])
+    change = Header.change
+
+    def changes_and_fails(header, layout):
+        change(header, layout)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Header, "change", changes_and_fails)
+    with pytest.raises(KeyboardInterrupt):
+        x.assign([7.0, 8.0])
+    monkeypatch.undo()
+    assert x.tolist() == [7, 8]
+    other.tell()
+    assert other.hear() == str([7.0, 8.0])
+    other.end()
     x.unlink()

@@ -403,6 +403,7 @@ def test_a_child_that_is_forked_inside_a_guard_takes_and_gives_back_like_any_pro
     hears, tells = os.pipe()
 
     def work():
+        assert not guard.held
         with pytest.raises(la.LockTimeout):  # the parent has it
             x.write(timeout=0.05).acquire()
         os.write(tells, b"!")
@@ -410,7 +411,8 @@ def test_a_child_that_is_forked_inside_a_guard_takes_and_gives_back_like_any_pro
         start(x.fill, 2).result()  # nor has the main thread anything of it
         assert not any(entry.mode == "write" for entry in x.lock.holds())
 
-    with x.write():
+    guard = x.write()
+    with guard:
         pid = os.fork()
         if pid == 0:
             signal.alarm(60)
@@ -426,6 +428,69 @@ def test_a_child_that_is_forked_inside_a_guard_takes_and_gives_back_like_any_pro
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     x += 1  # and the end of the child is not that of a writer
     assert x.tolist() == [3, 3, 3]
+
+
+def _in_child(work):
+    """Fork; return 0 in the parent if `work` is done in the child."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(60)
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_gives_back_what_is_its_own_of_a_guard_that_it_was_forked_in():
+    own, x = la.zeros(3), la.shared.zeros(3)
+    guard = la.acquire(write=(own, x))
+
+    def work():
+        assert guard.held
+        assert not raws[1].flags.writeable
+        guard.release()
+        assert not guard.held
+        start(own.fill, 2).result()
+        with pytest.raises(la.LockTimeout):  # the parent has it
+            x.write(timeout=0).acquire()
+
+    raws = guard.acquire()
+    assert _in_child(work) == 0
+    raws[1][:] = 1
+    guard.release()
+    assert x.tolist() == [1, 1, 1]
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("answer", [False, True])
+def test_a_child_has_nothing_of_what_a_predicate_was_shown_that_forked(answer):
+    own, x = la.zeros(3), la.shared.zeros(3)
+    pids = []
+
+    def forks(*_shown):
+        if not pids:
+            pids.append(os.fork())
+        return answer or pids[0] > 0
+
+    for guard in (x.write(when=forks), la.acquire(write=(own, x), when=forks)):
+        pids.clear()
+        parent = os.getpid()
+        try:
+            guard.acquire()
+        except BaseException as error:
+            if os.getpid() == parent:
+                raise
+            forked = isinstance(error, RuntimeError) and "forked" in str(error)
+            os._exit(0 if forked and not guard.held and own.lock.holds() == [] else 1)
+        if os.getpid() != parent:
+            os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
+        assert guard.held
+        guard.release()
 
 
 def test_waiting_for_what_another_process_writes(child):

@@ -1,11 +1,14 @@
 """An operation that runs out of memory fails cleanly, whichever of its allocations it is."""
 
+import ctypes
 import os
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 pytest.importorskip("_testcapi", reason="has what makes Python's allocations fail")
@@ -45,3 +48,25 @@ def test_an_allocation_that_fails_leaves_the_array_usable(name):
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("violations 0\n"), done.stdout
     assert "allocations 0," not in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("loses", [False, True])
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_crash_is_that_of_numpy_where_plain_arrays_lose_a_reference_to_their_dtype(loses):
+    memory_errors = pytest.importorskip("stress.memory_errors")
+
+    def make():
+        array = np.zeros(3, "U7")
+
+        def call():
+            try:
+                return [object() for _ in range(4)]
+            except MemoryError:
+                if loses:
+                    ctypes.pythonapi.Py_DecRef(ctypes.py_object(array.dtype))
+                raise
+
+        call.arrays, call.outcome = {"a": array}, call
+        return call
+
+    assert memory_errors.loses_dtypes(SimpleNamespace(make={"plain": make})) is loses

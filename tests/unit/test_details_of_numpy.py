@@ -1,6 +1,7 @@
 """Details that NumPy's own test suite asks for, each with LockedArrays and with plain arrays."""
 
 import operator
+import sys
 import warnings
 
 import numpy as np
@@ -97,6 +98,34 @@ def test_an_array_that_contains_itself_is_printed():
         assert "..." in repr(array)
         assert "..." in str(array)
         array[1] = None  # no cycle is left behind
+
+
+def test_an_array_is_printed_whole_after_its_printing_was_struck():
+    x = la.ones(2)
+    expected, struck = repr(x), True
+    for number in range(1, 100):
+        seen = 0
+
+        def strike(frame, event, _, number=number):
+            nonlocal seen
+            seen += event == "c_return" and frame.f_code.co_name == "_text"
+            if seen == number:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+        sys.setprofile(strike)
+        try:
+            repr(x)
+        except KeyboardInterrupt:
+            struck = True
+        else:
+            struck = False
+        finally:
+            sys.setprofile(None)
+        assert repr(x) == expected
+        if not struck:
+            break
+    assert number > 3
 
 
 def test_refcheck_is_a_flag():

@@ -168,3 +168,28 @@ def test_no_python_of_the_package_runs(statement):
 )
 def test_what_is_left_to_python_is_seen(statement):
     assert python_of_the_package(compile(statement, "<test>", "exec"), arrays()) != []
+
+
+def _struck_in(name, call):
+    """Call; Ctrl-C strikes at the beginning of the function in Python that has this name."""
+
+    def strike(frame, event, _):
+        if event == "call" and frame.f_code.co_name == name:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(strike)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+
+
+def test_ctrl_c_in_what_c_asks_python_is_not_swallowed():
+    x = la.zeros(3)
+    with pytest.raises(KeyboardInterrupt):
+        _struck_in("plain_role", lambda: np.unwrap(x))  # asked once in a process
+    if sys.version_info < (3, 14) and not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        with pytest.raises(KeyboardInterrupt):
+            _struck_in("_called_at", lambda: la.LockedArray(np.zeros(3)))
+    assert x.lock.holds() == []

@@ -106,7 +106,10 @@ end:
 /* More than NumPy has: those that programs make as they go are not kept for ever. */
 #define LA_MOST_ROLES 2000
 
-/* What role() tells of the function, which is asked once: borrowed from a table, or NULL. */
+/*
+ * What role() tells of the function, which is asked once: borrowed from a table, or NULL, with an
+ * error if that is Ctrl-C.
+ */
 static PyObject *
 la_function_role(PyObject *function)
 {
@@ -119,7 +122,7 @@ la_function_role(PyObject *function)
             Py_DECREF(told);
         }
     }
-    PyErr_Clear();      /* of what cannot be hashed, or has no name */
+    la_forget_error();  /* of what cannot be hashed, or has no name */
     return role == Py_None ? NULL : role;
 }
 

@@ -317,7 +317,7 @@ la_method_call_view(PyObject *object, PyObject *const *args, size_t nargsf, PyOb
     if (!general && self->mode == LA_METHOD_VIEWS_CONTIGUOUS
             && (copies || !(la_fields(args[0])->flags & NPY_ARRAY_C_CONTIGUOUS))) {
         PyObject *result = la_view_method(self->plain, LA_VIEWER_CONTIGUOUS, args, nargs, &general);
-        if (!general) {
+        if (!general || PyErr_Occurred()) {
             return result;
         }
     }

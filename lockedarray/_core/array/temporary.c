@@ -56,7 +56,7 @@ typedef struct {
 } la_known_call;
 static la_known_call la_known_calls[LA_CALLS];
 
-/* A new reference, or NULL without an error. */
+/* A new reference, or NULL, with an error if that is Ctrl-C. */
 static PyObject *
 la_call_here(PyObject *code, int at)
 {
@@ -65,7 +65,7 @@ la_call_here(PyObject *code, int at)
     if (known->code != code || known->at != at) {
         PyObject *called = PyObject_CallFunction(la_called_at, "Oi", code, at);
         if (called == NULL) {
-            PyErr_Clear();
+            la_forget_error();
             return NULL;
         }
         PyObject *old[] = {known->code, known->called};
@@ -163,6 +163,9 @@ la_class_vectorcall(PyObject *cls, PyObject *const *args, size_t nargsf, PyObjec
         reach = la_reach_of(cls, args[0]);
         if (la_fields(args[0])->weakreflist != NULL) {
             reach = LA_IS_NAMED;
+        }
+        if (reach == LA_IS_UNKNOWN && PyErr_Occurred()) {
+            return NULL;
         }
     }
     if (nargs == 1 && kwnames == NULL && reach != LA_IS_UNKNOWN) {

@@ -251,7 +251,8 @@ la_ufunc_converted(PyObject *args)
             Py_CLEAR(made);
         }
     }
-    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_Exception)
+            && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
         PyErr_Clear();          /* the general version raises what it should */
     }
     return made;

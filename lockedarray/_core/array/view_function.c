@@ -54,7 +54,7 @@ la_viewed_add(la_viewed *viewed, PyObject *object)
         return false;
     }
     if (is_facade && la_facade_settle(object) < 0) {
-        PyErr_Clear();      /* the general version raises it anew */
+        la_forget_error();
         return false;
     }
     viewed->is_plain = viewed->is_plain && !PyUnicode_CheckExact(object);

@@ -323,8 +323,10 @@ la_guard_end_asking(la_guard *self)
 {
     for (int i = 0; i < self->guarded.locks; i++) {
         la_hold *hold = self->guarded.kept[i].hold;
-        hold->in_operation = 0;
-        la_hold_owner(hold)->operations--;
+        if (la_guarded_has(&self->guarded, i)) {        /* it may have forked */
+            hold->in_operation = 0;
+            la_hold_owner(hold)->operations--;
+        }
     }
 }
 
@@ -369,6 +371,12 @@ la_guard_take_when(la_guard *self, la_thread *thread, double timeout)
             return result;
         }
         int is_true = la_guard_asks(self);
+        if (is_true >= 0 && !la_guarded_has_all(&self->guarded)) {
+            la_guarded_give_back(&self->guarded, thread);
+            PyErr_SetString(PyExc_RuntimeError,
+                            "the predicate has forked, and its locks are the parent's");
+            return -1;
+        }
         if (is_true > 0 && LA_LIKELY(la_guarded_lend_again(&self->guarded))) {
             return 0;
         }

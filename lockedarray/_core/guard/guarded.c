@@ -227,7 +227,9 @@ la_guarded_release(la_guarded *self, la_thread *thread)
         guarded->raw = la_arrays.raw_keep(guarded->array, guarded->raw);
     }
     for (int i = self->locks - 1; i >= 0; i--) {
-        la_guarded_release_hold(self->kept[i].hold, thread);
+        if (la_guarded_has(self, i)) {
+            la_guarded_release_hold(self->kept[i].hold, thread);
+        }
     }
     return NULL;
 }

@@ -89,12 +89,33 @@ la_guarded_is_held(const la_guarded *self)
         atomic_load_explicit(&self->seen_turn, memory_order_relaxed)});
 }
 
+/*
+ * A fork leaves what is between processes to the parent. So the child may have only some of the
+ * locks still that were taken; the first of them, if any.
+ */
+static inline bool
+la_guarded_has(const la_guarded *self, int i)
+{
+    return la_kept_is_held(self->kept[i]);
+}
+
+static inline bool
+la_guarded_has_all(const la_guarded *self)
+{
+    for (int i = 0; i < self->locks; i++) {
+        if (!la_guarded_has(self, i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Of one that is held, by the current owner of this thread: is it given back for a while? */
 static inline bool
 la_guarded_is_suspended(const la_guarded *self)
 {
     for (int i = 1; i < self->locks; i++) {
-        if (la_hold_owner(self->kept[i].hold) == NULL) {
+        if (la_hold_owner(self->kept[i].hold) == NULL && la_guarded_has(self, i)) {
             return true;
         }
     }

@@ -633,6 +633,19 @@ la_holds_held(PyObject *object, PyObject *Py_UNUSED(unused))
     return PyBool_FromLong(la_holds_any((la_holds_object *)object));
 }
 
+static PyObject *
+la_holds_lost(PyObject *object, PyObject *Py_UNUSED(unused))
+{
+    la_holds_object *self = (la_holds_object *)object;
+    bool lost = false;
+
+    for (int i = 0; i < self->locks; i++) {
+        la_kept kept = self->taken[i].kept;
+        lost = lost || (kept.hold != NULL && !la_kept_is_held(kept));
+    }
+    return PyBool_FromLong(lost);
+}
+
 /* An array may refer to the guard that holds it. */
 static int
 la_holds_traverse(PyObject *object, visitproc visit, void *arg)
@@ -688,6 +701,8 @@ static PyMethodDef la_holds_methods[] = {
     {"held_by_this_thread", la_holds_mine, METH_NOARGS,
      "Whether the current owner of the calling thread is the one that took the holds."},
     {"held", la_holds_held, METH_NOARGS, "Whether they are held: its thread has not ended."},
+    {"lost", la_holds_lost, METH_NOARGS,
+     "Whether some that were taken are held no more: a fork has left them to the parent."},
     {NULL, NULL, 0, NULL},
 };
 

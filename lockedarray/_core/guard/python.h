@@ -29,6 +29,15 @@
 #define Py_IsFinalizing() _Py_IsFinalizing()
 #endif
 
+/* Leaves an error to the general version, which raises it anew; but Ctrl-C and such come only once. */
+static inline void
+la_forget_error(void)
+{
+    if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_Exception)) {
+        PyErr_Clear();
+    }
+}
+
 /* Is the caller's reference the only one? */
 static inline bool
 la_is_unique(PyObject *object)
