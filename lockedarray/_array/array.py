@@ -460,7 +460,10 @@ class LockedArray(NumPyInterface):
 
         Until then every use of that part raises PoisonedError.  The guard holds the write lock:
         repair the array in ``with x.recover() as raw:``.  At the end of the block all processes can
-        use it again.  If the block raises, it stays as it was.
+        use it again.  If the block raises, that part stays half written.
+
+        If another process dies while this one waits for the lock, the block begins all the same.
+        What that one left half written needs a recovery of its own.
 
         Returns
         -------
@@ -470,8 +473,7 @@ class LockedArray(NumPyInterface):
         Raises
         ------
         PoisonedError
-            This is a view, and more than it shows is half written.  Or another process died in
-            the middle of a write while this one waited for the lock.
+            This is a view, and more than it shows is half written.
         ValueError
             Processes do not share the array, or it is frozen.
 

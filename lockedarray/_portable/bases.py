@@ -460,7 +460,7 @@ class GuardBase:
             raise RuntimeError("this guard is not held: it was released already, or never acquired")
         if not self._holds.held_by_this_thread():
             who = "task" if self._holds.owner.task else "thread"
-            raise RuntimeError(f"a guard is released by the {who} that acquired it")
+            raise RuntimeError(f"only the {who} that acquired a guard can release it")
         acquisition.released_by = call
         acquisition.held = False
 
