@@ -203,7 +203,7 @@ class ArrayBase(np.ndarray):
 
     @property
     def at(self) -> Any:
-        """Changes elements in one step: ``x.at[i].add(1)`` returns the new value; see `AtIndex`."""
+        """Changes elements in one step, as ``x.at[i].add(1)`` does; see `AtIndex`."""
         return _classes["at"](self)
 
     def __getitem__(self, index: Any) -> Any:
