@@ -159,7 +159,7 @@ types: $(VENV)/.installed
 
 # The table that slow_threads.py prints stands in docs/debug.md.
 pictures: $(VENV)/.installed
-	set -e; for name in headline regions slow_threads; do $(RUN) docs/pictures/$$name.py; done
+	set -e; for name in headline regions slow_threads heat_map; do $(RUN) docs/pictures/$$name.py; done
 
 docs: $(VENV)/.installed
 	$(RUN) -m sphinx -W --keep-going -q docs docs/_build/html

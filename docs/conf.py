@@ -2,6 +2,7 @@ import importlib.metadata
 import os
 
 os.environ["LOCKEDARRAY_BACKEND"] = "portable"  # whose methods are all functions, with signatures
+from lockedarray._cores import ArrayBase
 
 project = "lockedarray"
 author = "the lockedarray developers"
@@ -29,6 +30,9 @@ autodoc_preserve_defaults = True  # dtype=float, not <class 'float'>
 maximum_signature_line_length = 80
 napoleon_google_docstring = False
 
+
+# The type of x.at: the core that has the property may not import the class, which is above it.
+ArrayBase.at.fget.__annotations__["return"] = "At"
 
 # Users do not call these classes: methods and functions return their instances.
 RETURNED = "Guard AtIndex Trace DistributedArray DistributedAtIndex PoisonedError".split()

@@ -260,7 +260,7 @@ def most_frequent(counts, number):
 # -- the heat map ----------------------------------------------------------------------------------
 
 
-def write_heat_map(counts, path):
+def write_heat_map(counts, path, dpi=100):
     """Draw `counts` into an image file; return what to tell about it."""
     try:
         from matplotlib.colors import LogNorm
@@ -301,7 +301,7 @@ def write_heat_map(counts, path):
         axes.set_facecolor("black")
     scale = figure.colorbar(image, ax=[everything, printable], label="how often", shrink=0.8)
     scale.ax.set_ylim(bottom=1)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=dpi)
     return f"written to {path}"
 
 

@@ -4,10 +4,12 @@ One counts, and one reads an array that grows.  The second one can crash, so eac
 of its own.
 
     python why.py
+    python why.py --updates 100000 --resizes 500
 
 The exit code is 1 if the count on a LockedArray was wrong, or the program ended early.
 """
 
+import argparse
 import platform
 import signal
 import subprocess
@@ -19,7 +21,7 @@ import numpy as np
 
 import lockedarray as la
 
-THREADS, EACH = 8, 125_000
+THREADS = 8
 MAKERS = {"ndarray": np.zeros, "LockedArray": la.zeros}
 
 
@@ -32,29 +34,28 @@ def in_threads(work):
         thread.join()
 
 
-def count(zeros):
-    """Add 1 to one element, a million times in all."""
+def count(zeros, updates):
+    """Add 1 to one element, so many times in all."""
     counts = zeros(1, dtype=np.int64)
 
     def weight(number):
         return 1
 
     def work():
-        for number in range(EACH):
+        for number in range(updates // THREADS):
             counts[0] += weight(number)
 
     in_threads(work)
-    return f"{counts[0]:,} of {THREADS * EACH:,}"
+    return f"{counts[0]:,} of {updates // THREADS * THREADS:,}"
 
 
-def grow(zeros):
+def grow(zeros, resizes):
     """Make an array longer in one thread, and sum it up in another."""
     log = zeros(100_000)
 
     def work():
-        for _ in range(5):
-            for size in range(100_000, 1_000_000, 1000):
-                log.resize(size, refcheck=False)
+        for number in range(resizes):
+            log.resize(100_000 + number % 900 * 1000, refcheck=False)
 
     writer = threading.Thread(target=work)
     writer.start()
@@ -69,20 +70,32 @@ PROGRAMS = {
 }
 
 
-def outcome(name, array):
+def outcome(name, array, size):
     """Return the last line that a program prints on an array, or what has ended it."""
-    command = [sys.executable, __file__, name, array]
+    command = [sys.executable, __file__, "--run", name, array, str(size)]
     process = subprocess.run(command, capture_output=True, text=True, timeout=300)
     if process.returncode < 0:
         return signal.strsignal(-process.returncode)
-    return (process.stdout + process.stderr).splitlines()[-1]
+    lines = (process.stdout + process.stderr).splitlines()
+    return lines[-1] if lines else f"exit code {process.returncode}"
+
+
+def options():
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--updates", type=int, default=1_000_000, help="of the count; default: 1,000,000")
+    add("--resizes", type=int, default=4500, help="of the array that grows; default: 4500")
+    add("--run", nargs=3, help=argparse.SUPPRESS)  # one program: its name, the array, and the size
+    return parser.parse_args()
 
 
 def main():
-    """Run one program, if its name and that of an array are given, or all of them."""
-    if len(sys.argv) == 3:
-        name, array = sys.argv[1:]
-        print(PROGRAMS[name][0](MAKERS[array]))
+    """Run all programs on both arrays, each in a process of its own."""
+    chosen = options()
+    if chosen.run:
+        name, array, size = chosen.run
+        print(PROGRAMS[name][0](MAKERS[array], int(size)))
         return 0
     gil = "without" if sysconfig.get_config_var("Py_GIL_DISABLED") else "with"
     print(
@@ -91,9 +104,9 @@ def main():
     )
     print(f"{'':33}  {'ndarray':20}  LockedArray")
     right = True
-    for name, (_, title) in PROGRAMS.items():
-        plain, locked = (outcome(name, array) for array in MAKERS)
-        print(f"{title:33}  {plain:20}  {locked}")
+    for name, size in [("count", chosen.updates), ("grow", chosen.resizes)]:
+        plain, locked = (outcome(name, array, size) for array in MAKERS)
+        print(f"{PROGRAMS[name][1]:33}  {plain:20}  {locked}")
         right &= locked == "done" or locked.split(" of ")[0] == locked.split(" of ")[-1]
     return 0 if right else 1
 

@@ -191,9 +191,9 @@ def recovers_frozen(called: str) -> ValueError:
 def table_is_full(lock: _Lock) -> RuntimeError:
     """Return the error of a lock that has no room for another thread."""
     return RuntimeError(
-        f"{lock_text(lock)}: it is used too much at once: there is room for 256 threads of all "
-        "processes, and each of them can hold eight parts of it; or this thread uses too many "
-        "shared arrays"
+        f"{lock_text(lock)}: it has no place left: there are 256 for the threads of all processes, "
+        "and a thread takes another one for each further eight parts that it holds; or this thread "
+        "uses some 1,700 shared arrays, which is the most"
     )
 
 

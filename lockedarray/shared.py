@@ -80,7 +80,7 @@ def zeros(
 
     See Also
     --------
-    attach, open : Use the array in another process.  Pickling it does so, too.
+    attach, open : Use the array in another process, as a pickle of it does.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def ones(
 
     See Also
     --------
-    attach, open : Use the array in another process.  Pickling it does so, too.
+    attach, open : Use the array in another process, as a pickle of it does.
 
     Examples
     --------
@@ -191,7 +191,7 @@ def empty(
 
     See Also
     --------
-    attach, open : Use the array in another process.  Pickling it does so, too.
+    attach, open : Use the array in another process, as a pickle of it does.
 
     Examples
     --------
@@ -249,7 +249,7 @@ def full(
 
     See Also
     --------
-    attach, open : Use the array in another process.  Pickling it does so, too.
+    attach, open : Use the array in another process, as a pickle of it does.
 
     Examples
     --------
@@ -312,7 +312,7 @@ def array(
 
     See Also
     --------
-    attach, open : Use the array in another process.  Pickling it does so, too.
+    attach, open : Use the array in another process, as a pickle of it does.
 
     Examples
     --------

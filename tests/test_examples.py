@@ -180,6 +180,25 @@ def test_progress_bar_is_one_line_on_a_terminal_and_nothing_elsewhere(monkeypatc
             assert stream.getvalue() == ""
 
 
+def test_why_loses_no_update_of_a_locked_array_and_resizes_it_to_the_end(tmp_path):
+    result = run("why.py", "--updates", "2000", "--resizes", "100", folder=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stderr == ""
+    counted, grown = result.stdout.splitlines()[-2:]
+    assert re.search(r"  [\d,]+ of 2,000 +2,000 of 2,000$", counted)
+    assert grown.startswith("log.resize() beside log.sum()")  # on a plain array it may crash
+    assert grown.endswith("  done")
+
+
+def test_why_ends_with_exit_code_1_when_a_locked_array_loses_an_update(monkeypatch, capsys):
+    why = load("why")
+    lost = lambda name, array, size: f"{size - 1} of {size}"
+    monkeypatch.setattr(why, "outcome", lost)
+    monkeypatch.setattr(sys, "argv", ["why.py"])
+    assert why.main() == 1
+    assert "999999 of 1000000" in capsys.readouterr().out
+
+
 def test_frames_from_a_locked_array_are_never_torn(tmp_path):
     result = run("frames.py", "--frames", "300", folder=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -68,11 +68,11 @@ class LockedArray(NumPyInterface):
     dtype : dtype_like, optional
         Data type of the elements; by default that of `obj`.
     copy : bool, optional
-        True always copies `obj`.  None (default) copies it, too, but for a temporary that nobody
-        else can reach, such as ``np.zeros(3)`` in ``LockedArray(np.zeros(3))``, whose memory it
-        takes over.  False shares the memory of `obj`: you promise that nothing else writes to it,
-        and it can not be closed or resized (``mmap.close``, ``bytearray.extend``) before the array
-        and all views of it are gone.
+        True always copies `obj`.  None (default) copies it, too, unless nobody else can reach it,
+        as ``np.zeros(3)`` in ``LockedArray(np.zeros(3))``: the memory of that is taken over.
+        False shares the memory of `obj`: you promise that nothing else writes to it, and it can
+        not be closed or resized (``mmap.close``, ``bytearray.extend``) before the array and all
+        views of it are gone.
     order : {'K', 'A', 'C', 'F'}
         Memory layout of a copy.
     lock : RegionLock or RWLockable, optional
@@ -80,8 +80,8 @@ class LockedArray(NumPyInterface):
         ``readerwriterlock``.  By default the array gets a lock of its own.
     objects : {'exclusive', 'shared', 'forbid'}
         How to lock arrays of Python objects.  With ``'exclusive'`` one operation runs at a time,
-        also of those that only read, so that methods of the elements never run in two threads
-        at once.  With ``'shared'`` readers run side by side.  ``'forbid'`` refuses such dtypes.
+        even if all only read.  So methods of the elements never run in two threads at once.
+        With ``'shared'`` readers run side by side.  ``'forbid'`` refuses such dtypes.
     name : str, optional
         What error messages, traces and the ``repr`` of the lock call the array.
 
@@ -304,7 +304,7 @@ class LockedArray(NumPyInterface):
 
         See Also
         --------
-        read, write : ``when=`` waits in the same way, and then keeps the lock.
+        read, write : ``when=`` waits in the same way and then keeps the lock.
 
         Examples
         --------
@@ -460,7 +460,10 @@ class LockedArray(NumPyInterface):
 
         Until then every use of that part raises PoisonedError.  The guard holds the write lock:
         repair the array in ``with x.recover() as raw:``.  At the end of the block all processes can
-        use it again.  If the block raises, it stays as it was.
+        use it again.  If the block raises, that part stays half written.
+
+        If another process dies while this one waits for the lock, the block begins all the same.
+        What that one left half written needs a recovery of its own.
 
         Returns
         -------
@@ -470,8 +473,7 @@ class LockedArray(NumPyInterface):
         Raises
         ------
         PoisonedError
-            This is a view, and more than it shows is half written.  Or another process died in
-            the middle of a write while this one waited for the lock.
+            This is a view, and more than it shows is half written.
         ValueError
             Processes do not share the array, or it is frozen.
 

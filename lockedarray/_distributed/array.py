@@ -163,7 +163,7 @@ class DistributedArray(Calls):
 
     @property
     def at(self) -> DistributedAt:
-        """Changes elements in one step: ``x.at[i].add(1)``; see `DistributedAtIndex`."""
+        """Changes elements in one step, as in ``x.at[i].add(1)``; see `DistributedAtIndex`."""
         return DistributedAt(self)
 
     def __iter__(self) -> Iterator[Any]:

@@ -85,7 +85,7 @@ class Lockable:
         holds = self._mine()
         if holds is None:
             if self.locked():
-                raise RuntimeError("a lock is released by the thread that acquired it")
+                raise RuntimeError("only the thread that acquired a lock can release it")
             raise RuntimeError("release unlocked lock")
         self._forget(holds)
         holds.release()

@@ -137,7 +137,7 @@ class RegionLock(RegionLockBase):
     def _release_claim(self, claim: Holds | None, left: int) -> None:
         if claim is None or not (claim.held_by_this_thread() and claim.held()):
             raise RuntimeError(
-                "a lock is released by the thread that acquired it"
+                "only the thread that acquired a lock can release it"
                 if self._general_locked()
                 else "cannot release un-acquired lock"
             )

@@ -203,7 +203,7 @@ class ArrayBase(np.ndarray):
 
     @property
     def at(self) -> Any:
-        """Changes elements in one step: ``x.at[i].add(1)`` returns the new value; see `AtIndex`."""
+        """Changes elements in one step, as ``x.at[i].add(1)`` does; see `AtIndex`."""
         return _classes["at"](self)
 
     def __getitem__(self, index: Any) -> Any:
@@ -460,7 +460,7 @@ class GuardBase:
             raise RuntimeError("this guard is not held: it was released already, or never acquired")
         if not self._holds.held_by_this_thread():
             who = "task" if self._holds.owner.task else "thread"
-            raise RuntimeError(f"a guard is released by the {who} that acquired it")
+            raise RuntimeError(f"only the {who} that acquired a guard can release it")
         acquisition.released_by = call
         acquisition.held = False
 

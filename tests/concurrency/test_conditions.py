@@ -56,7 +56,7 @@ def test_only_who_acquired_it_releases_it(make):
         x.lock.release()
     with held_elsewhere(x.lock):
         assert x.lock.locked()
-        with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+        with pytest.raises(RuntimeError, match="only the thread that acquired"):
             x.lock.release()
         assert x.lock.acquire(blocking=False) is False
         assert x.lock.acquire(timeout=0.001) is False

@@ -89,7 +89,7 @@ def test_owner_releases_what_it_acquired_and_no_other_does():
     x, owner = LockedArray([1.0]), new_owner()
     for guard in (x.write(), x.read(timeout=20), la.acquire(write=(x, x)), x.lock.gen_wlock()):
         take(guard, owner)
-        with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+        with pytest.raises(RuntimeError, match="only the thread that acquired"):
             guard.release()
         assert not free(x)
         let_go(guard, owner)

@@ -229,7 +229,7 @@ def test_readers_that_share_a_lock_object_read_beside_each_other():
         with shared:
             assert [entry.mode for entry in x.lock.holds()] == ["read", "read"]
         assert shared.locked()
-        with pytest.raises(RuntimeError, match="by the thread that acquired it"):
+        with pytest.raises(RuntimeError, match="only the thread that acquired"):
             shared.release()
     assert not shared.locked()
     assert free(x)

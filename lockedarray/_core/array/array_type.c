@@ -205,7 +205,7 @@ static PyGetSetDef la_array_getset[] = {
     {"nbytes", la_array_get_nbytes, NULL, "Bytes of the elements.", NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {"at", la_array_get_at, NULL,
-     "Changes elements in one step: ``x.at[i].add(1)`` returns the new value; see `AtIndex`.", NULL},
+     "Changes elements in one step, as ``x.at[i].add(1)`` does; see `AtIndex`.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

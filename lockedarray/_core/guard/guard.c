@@ -129,8 +129,8 @@ la_guard_whose(la_guard *self)
     la_owner *owner = atomic_load_explicit(&self->owner, memory_order_relaxed);
     bool is_task = owner != NULL && la_owner_subject(owner) != 0;
 
-    return is_task ? "a guard is released by the task that acquired it"
-                   : "a guard is released by the thread that acquired it";
+    return is_task ? "only the task that acquired a guard can release it"
+                   : "only the thread that acquired a guard can release it";
 }
 
 /* Releases what the current owner of this thread holds by it, the state being BUSY. */

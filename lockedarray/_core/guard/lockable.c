@@ -323,7 +323,7 @@ la_lockable_let_go(la_lockable *self)
     if (hold == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         la_lockable_is_taken(self)
-                            ? "a lock is released by the thread that acquired it"
+                            ? "only the thread that acquired a lock can release it"
                             : "release unlocked lock");
         return -1;
     }

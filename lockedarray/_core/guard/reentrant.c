@@ -186,7 +186,7 @@ la_reentrant_release(PyObject *object, PyObject *Py_UNUSED(unused))
     }
     if (!mine) {
         PyErr_SetString(PyExc_RuntimeError, held
-            ? "a lock is released by the thread that acquired it"
+            ? "only the thread that acquired a lock can release it"
             : "cannot release un-acquired lock");
         return NULL;
     }
