@@ -54,11 +54,11 @@ class DeadlockError(RuntimeError):
     --------
     >>> import lockedarray as la
     >>> x = la.zeros(3, name="x")
-    >>> with x.read():  # who holds a part can not wait for others to change it
+    >>> with x.read():  # who holds a part cannot wait for others to change it
     ...     x.wait_for(lambda a: a[0] == 1)
     Traceback (most recent call last):
     ...
-    lockedarray.DeadlockError: lock of 'x': the predicate is false, and can not become true...
+    lockedarray.DeadlockError: lock of 'x': the predicate is false, and cannot become true...
     """
 
 
@@ -200,7 +200,7 @@ def table_is_full(lock: _Lock) -> RuntimeError:
 def cannot_come_true(lock: _Lock) -> DeadlockError:
     """Return the error of a wait for a change by a thread that holds a part of what must change."""
     return DeadlockError(
-        f"{lock_text(lock)}: the predicate is false, and can not become true while this thread "
+        f"{lock_text(lock)}: the predicate is false, and cannot become true while this thread "
         "holds a part of the array; wait before you take the lock, or give when= to the "
         "outermost guard"
     )
@@ -209,7 +209,7 @@ def cannot_come_true(lock: _Lock) -> DeadlockError:
 def frozen_for_good() -> DeadlockError:
     """Return the error of a wait for a change of what is frozen."""
     return DeadlockError(
-        "the predicate is false, and can not become true: the array is frozen, so nobody can "
+        "the predicate is false, and cannot become true: the array is frozen, so nobody can "
         "write to it"
     )
 
@@ -260,7 +260,7 @@ def held_beside(
         )
     return DeadlockError(
         f"{_describe(lock, write)}: another owner in this thread holds it, "
-        "which can not go on while this thread waits"
+        "which cannot go on while this thread waits"
     )
 
 

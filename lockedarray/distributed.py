@@ -82,7 +82,7 @@ def create(
         The name is taken; no worker has enough memory; the checkpoint is damaged, or is of another
         array; or the client is closed.
     TypeError
-        Elements of that dtype can not be shared; or `client` is not a client.
+        Elements of that dtype cannot be shared; or `client` is not a client.
 
     See Also
     --------

@@ -74,7 +74,7 @@ def zeros(
     OSError
         There is no room for it.
     TypeError
-        Elements of that dtype can not be shared.
+        Elements of that dtype cannot be shared.
     NotImplementedError
         This system has no POSIX shared memory (Windows).
 
@@ -131,7 +131,7 @@ def ones(
     OSError
         There is no room for it.
     TypeError
-        Elements of that dtype can not be shared.
+        Elements of that dtype cannot be shared.
     NotImplementedError
         This system has no POSIX shared memory (Windows).
 
@@ -185,7 +185,7 @@ def empty(
     OSError
         There is no room for it.
     TypeError
-        Elements of that dtype can not be shared.
+        Elements of that dtype cannot be shared.
     NotImplementedError
         This system has no POSIX shared memory (Windows).
 
@@ -243,7 +243,7 @@ def full(
     OSError
         There is no room for it.
     TypeError
-        Elements of that dtype can not be shared.
+        Elements of that dtype cannot be shared.
     NotImplementedError
         This system has no POSIX shared memory (Windows).
 
@@ -306,7 +306,7 @@ def array(
     OSError
         There is no room for it.
     TypeError
-        Elements of that dtype can not be shared.
+        Elements of that dtype cannot be shared.
     NotImplementedError
         This system has no POSIX shared memory (Windows).
 

@@ -37,7 +37,7 @@ PATIENCE = 60
 """Seconds after which whoever waits for a change has missed it."""
 
 NEVER = type("Never", (), {"__repr__": lambda _: "(has to wait)"})()
-"""What the model returns for a call that can not happen in this state: equal to no result."""
+"""What the model returns for a call that cannot happen in this state: equal to no result."""
 
 NO_SUCH = "IndexError"
 """The result of a call whose index is beyond the end."""

@@ -51,7 +51,7 @@ SECTION = re.compile(r"^(\w[\w ]*)\n-{3,}\n", re.MULTILINE)
 
 
 def found(name):
-    """Return what has this dotted name, or None where its module can not be imported."""
+    """Return what has this dotted name, or None where its module cannot be imported."""
     module, _, last = name.rpartition(".")
     return getattr(importlib.import_module(module), last) if module in MODULES else None
 
@@ -137,7 +137,7 @@ def test_each_function_method_and_class_has_an_example(name):
 def test_each_field_of_a_record_is_explained(name):
     record = found(name)
     if record is None:
-        pytest.skip("its module can not be imported here")
+        pytest.skip("its module cannot be imported here")
     assert named_in(sections(inspect.getdoc(record))["Attributes"]) == set(record._fields)
 
 

@@ -91,7 +91,7 @@ class LockedArray(NumPyInterface):
         `lock` is not a lock; `name` is not a str; or `objects` is ``'forbid'``, and the dtype has
         objects.
     ValueError
-        `copy` or `objects` is none of the values above.  Or ``copy=False`` can not share the memory
+        `copy` or `objects` is none of the values above.  Or ``copy=False`` cannot share the memory
         of `obj`, or that memory has another lock or name already.
 
     See Also
@@ -295,7 +295,7 @@ class LockedArray(NumPyInterface):
         Raises
         ------
         DeadlockError
-            The predicate is false, and can not become true: this thread holds a part of the array,
+            The predicate is false, and cannot become true: this thread holds a part of the array,
             or the array is frozen.
         TypeError
             `predicate` is not callable, or `timeout` is not a number.
@@ -594,7 +594,7 @@ class LockedArray(NumPyInterface):
         IndexError
             The array has fewer than `n` rows.
         ValueError
-            `n` is negative.  Or, as with `append`, this is a view, or the array can not change its
+            `n` is negative.  Or, as with `append`, this is a view, or the array cannot change its
             length.
 
         Examples
@@ -623,7 +623,7 @@ class LockedArray(NumPyInterface):
         Raises
         ------
         ValueError
-            `array` has another shape.  Or, as with `resize`, this is a view, or the array can not
+            `array` has another shape.  Or, as with `resize`, this is a view, or the array cannot
             change its length.
 
         Examples

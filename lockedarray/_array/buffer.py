@@ -337,7 +337,7 @@ class Buffer(BufferBase):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether the memory can not be resized."""
+        """Whether the memory cannot be resized."""
         return self.foreign
 
     @property

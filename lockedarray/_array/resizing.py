@@ -45,7 +45,7 @@ def _resize_locked(array: Facade, buffer: Buffer, shape: tuple[int, ...]) -> Non
 
 
 def refuse_view(array: Facade, what: str, instead: str) -> None:
-    """Raise ValueError for a view: it can not do `what`; `instead` is to be done by its base."""
+    """Raise ValueError for a view: it cannot do `what`; `instead` is to be done by its base."""
     if array._owner is not None:
         raise ValueError(
             f"a view of a LockedArray cannot {what}: call {instead} of the array that it belongs "

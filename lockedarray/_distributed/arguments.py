@@ -56,7 +56,7 @@ def check_operands(what: str, *operands: Any) -> None:
 
 
 def check_callable(function: object, text: str) -> None:
-    """Raise TypeError, with that text, if `function` can not be called."""
+    """Raise TypeError, with that text, if `function` cannot be called."""
     if not callable(function):
         raise TypeError(f"{text}, not {function!r}")
 

@@ -73,7 +73,7 @@ class Calls(Refusals):
     ) -> Any:
         """Have a coroutine run in the client's event loop, and wait for it, or have that awaited.
 
-        It is called with the tokens of the caller's leases, and the arguments without what can not
+        It is called with the tokens of the caller's leases, and the arguments without what cannot
         travel as it is.  If nobody awaits it, Python says that `called` was never awaited.
         """
         client: Any = self.client
@@ -102,7 +102,7 @@ class Calls(Refusals):
         return outcome
 
     def _refuse_statement(self, statement: str, remedy: str) -> None:
-        """Raise TypeError if the client is asynchronous, as a statement can not be awaited."""
+        """Raise TypeError if the client is asynchronous, as a statement cannot be awaited."""
         if self.client.asynchronous:
             raise TypeError(f"the client is asynchronous: write {remedy!r} in place of {statement}")
 

@@ -11,7 +11,7 @@ ever unpickled or run.
 where <file> is the path of the checkpoint, or <path>.<block> if the array has several blocks.
 
 Only the owner of generation N writes <file>.g<N>.  One that was replaced, was stopped and comes
-back can overwrite what is its own, and the link; the newest generation's file it can not.  So it is
+back can overwrite what is its own, and the link; the newest generation's file it cannot.  So it is
 this file that counts: `newest` looks at all of them, takes the highest generation and in it the
 highest number, and believes the link only where it says the same.
 
@@ -250,7 +250,7 @@ def _file(path: str | os.PathLike[str], block: int, of: int) -> str:
         )
     if re.search(r"\.g\d+$", path):
         raise ValueError(
-            f"the path of a checkpoint can not end like {path!r}: the files beside a checkpoint "
+            f"the path of a checkpoint cannot end like {path!r}: the files beside a checkpoint "
             "are called so"
         )
     return path if of == 1 else f"{path}.{block}"
@@ -356,7 +356,7 @@ def _sync(stream: io.BufferedIOBase) -> None:
 
 def _sync_folder(file: str) -> None:
     """Put the names in a folder on the disk."""
-    if os.name == "nt":  # where a folder can not be opened
+    if os.name == "nt":  # where a folder cannot be opened
         return
     folder = os.open(os.path.dirname(file) or os.curdir, os.O_RDONLY)
     try:
@@ -560,14 +560,14 @@ def _dtype_to_json(dtype: np.dtype) -> Any:
             raise TypeError
     except (TypeError, ValueError):
         raise TypeError(
-            f"an array of dtype {dtype!r} can not be in a checkpoint: numbers, times, strings of a "
+            f"an array of dtype {dtype!r} cannot be in a checkpoint: numbers, times, strings of a "
             "fixed length and records of them can"
         ) from None
     return told
 
 
 def _describe_dtype(dtype: np.dtype) -> Any:
-    # `dtype.descr` can not tell fields that overlap or are in another order than their offsets.
+    # `dtype.descr` cannot tell fields that overlap or are in another order than their offsets.
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
         return {"base": _describe_dtype(base), "shape": list(shape)}

@@ -111,7 +111,7 @@ class Owner:
         self._saved_version = 0
         if checkpoint is not None:
             # At once, so that what a former owner writes late is never read again, and that a file
-            # that can not be written is told here.
+            # that cannot be written is told here.
             self._write(plain, self._number)
         self._lanes = Lanes(name, lambda answer: answer[-1] > _LARGE)
         self._staging = Staging()

@@ -114,13 +114,13 @@ class RegistryPlugin(SchedulerPlugin):
         )
 
     def transition(self, key: Any, start: str, finish: str, *args: Any, **kwargs: Any) -> None:
-        """Note that an owner is lost, for good: a task can come back, what was in it can not."""
+        """Note that an owner is lost, for good: a task can come back, what was in it cannot."""
         array = self._by_key.get(key)
         if array is not None and start in ("memory", "processing") and finish != "memory":
             array.is_lost = True
 
     def remove_client(self, scheduler: Any, client: str) -> None:
-        """End what the client had reserved: it can not register any more."""
+        """End what the client had reserved: it cannot register any more."""
         for array in list(self._arrays.values()):
             if array.client == client and not array.is_registered:
                 self._drop(array)
@@ -204,7 +204,7 @@ class RegistryPlugin(SchedulerPlugin):
         }
 
     def check(self, name: str, creator: str) -> str | None:
-        """Return why what `creator` has reserved can not be registered; None: nothing is known."""
+        """Return why what `creator` has reserved cannot be registered; None: nothing is known."""
         array = self._of_creator(name, creator)
         if array is None:
             return "it took too long, or the scheduler has lost its connection meanwhile"

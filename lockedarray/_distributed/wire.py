@@ -39,7 +39,7 @@ _DEFAULT_LIMIT = "1 GiB"
 
 
 class Outcome(NamedTuple):
-    """How a call ended.  It is passed on as a value: a coroutine can not raise StopIteration."""
+    """How a call ended.  It is passed on as a value: a coroutine cannot raise StopIteration."""
 
     error: BaseException | None
     value: Any
@@ -118,7 +118,7 @@ def pack_function(function: Any) -> bytes:
 
 
 def pack_error(error: BaseException) -> Message:
-    """Return an outcome that is an error; one that can not be pickled is told by its text."""
+    """Return an outcome that is an error; one that cannot be pickled is told by its text."""
     try:
         packed = pack(Outcome(error, None))
         unpack(packed)  # some can be pickled and not be made anew

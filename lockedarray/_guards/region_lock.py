@@ -183,7 +183,7 @@ class RegionLock(RegionLockBase):
         """Return a lock object that takes all of this lock for reading.
 
         Threads may share the lock object, and hold it at the same time: they are all readers.  A
-        thread that holds it can not take it again (RuntimeError, or False with a timeout); it may
+        thread that holds it cannot take it again (RuntimeError, or False with a timeout); it may
         use another lock object.
 
         Returns
@@ -297,7 +297,7 @@ def _check_rwlockable(lock: object, takes: str) -> None:
 
 
 def _check_below(lock: object) -> None:
-    """Raise TypeError if a RegionLock can not stand over `lock`.
+    """Raise TypeError if a RegionLock cannot stand over `lock`.
 
     Over another one it would hide from the wait-for graph who waits for whom.
     """

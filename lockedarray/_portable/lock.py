@@ -19,7 +19,7 @@ Invariants, true whenever the monitor is free:
 
 No step of an operation goes through all holds of a lock or a thread: there may be thousands.
 
-What can not go on while a thread waits are all its owners, and all its waiters.  So a wait of a
+What cannot go on while a thread waits are all its owners, and all its waiters.  So a wait of a
 thread for another owner of its own is a cycle.  A wait
 has two kinds of edges: *hard* ones to those who hold what is wanted, and *soft* ones to those who
 wait in front.  A cycle of hard edges is refused.  One that has a soft edge is opened: the waiter
@@ -543,7 +543,7 @@ class RegionLockBase:
 
     def _acquire_slow(self, hold: _Hold, deadline: float | None) -> None:
         if _monitor._is_owned():  # type: ignore[attr-defined]
-            if not holding(_monitor, self._grant_past_queue_locked, hold):  # it can not queue
+            if not holding(_monitor, self._grant_past_queue_locked, hold):  # it cannot queue
                 raise struck_inside(self, hold.write)
             return
         if _is_over(deadline):

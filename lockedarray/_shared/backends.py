@@ -37,7 +37,7 @@ def of(code: int) -> type[Any]:
 
 
 def unavailable(code: int) -> str | None:
-    """Say why the backend of that number can not be used, or None."""
+    """Say why the backend of that number cannot be used, or None."""
     for name, backend in _BACKENDS.items():
         if backend.code == code:
             if backend.is_available():

@@ -90,7 +90,7 @@ class SharedBuffer(Buffer):
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it can not be resized."""
+        """Whether it cannot be resized."""
         return False
 
     def register(self, facade: Any) -> None:

@@ -228,7 +228,7 @@ def attach(place: Place) -> Control:
     FileNotFoundError
         There is none.
     ValueError
-        What is there is none, or one that can not be used.
+        What is there is none, or one that cannot be used.
     """
     deadline = time.monotonic() + _PATIENCE
     while True:

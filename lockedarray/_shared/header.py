@@ -67,18 +67,18 @@ def describe(dtype: np.dtype) -> bytes:
     """
     if dtype.hasobject or isinstance(dtype, np.dtypes.StringDType):
         raise TypeError(
-            f"an array of {dtype} can not be shared between processes: its elements are "
+            f"an array of {dtype} cannot be shared between processes: its elements are "
             "objects of one process; use numbers, or text of a fixed length, such as 'S20' or 'U20'"
         )
     if dtype.itemsize == 0:
         raise TypeError(
-            f"an array of {dtype} can not be shared, as its items have no bytes; give them a length"
+            f"an array of {dtype} cannot be shared, as its items have no bytes; give them a length"
         )
     descr: Any = np.lib.format.dtype_to_descr(dtype)
     text = repr(descr).encode()
     if np.lib.format.descr_to_dtype(descr) != dtype or len(text) > SIZE - _DTYPE - 4:
         raise TypeError(
-            f"an array of {dtype} can not be shared: NumPy can not write this dtype to a file"
+            f"an array of {dtype} cannot be shared: NumPy cannot write this dtype to a file"
         )
     return text
 

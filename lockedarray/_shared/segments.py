@@ -104,7 +104,7 @@ def place_of(name: Any, path: Any) -> Place:
     TypeError
         `name` is no str, or both are given.
     ValueError
-        `name` can not be that of a segment.
+        `name` cannot be that of a segment.
     """
     if name is not None and path is not None:
         raise TypeError("an array is in shared memory, name=, or in a file, path=: give one")

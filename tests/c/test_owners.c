@@ -407,7 +407,7 @@ test_an_owner_queues_behind_an_old_waiter(void)
     actor_stop(&c);
 }
 
-/* Who is in front waits for another owner of the same thread, which can not go on. */
+/* Who is in front waits for another owner of the same thread, which cannot go on. */
 static void
 test_an_owner_overtakes_who_waits_for_its_thread(void)
 {

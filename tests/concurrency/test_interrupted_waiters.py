@@ -97,7 +97,7 @@ def direct():
     long_enough()
     strike()
     let_go()
-    # It can not look for itself, and so it has been given the lock.
+    # It cannot look for itself, and so it has been given the lock.
     wait_until(lambda: held(x.lock) == [("MainThread", "write")])
     assert queued(x.lock) == [younger.name]
     for _ in range(50):

@@ -296,7 +296,7 @@ use_elsewhere()
 
 
 @pytest.mark.skipif(
-    la.backend != "native", reason="pure Python can not close the windows between its bytecodes"
+    la.backend != "native", reason="pure Python cannot close the windows between its bytecodes"
 )
 def test_exceptions_out_of_a_signal_handler_leave_guards_that_are_kept_as_new():
     run_isolated(

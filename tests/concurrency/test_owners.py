@@ -1,4 +1,4 @@
-"""Owners: those of one thread exclude each other like threads, and nobody waits for one that can not go on."""
+"""Owners: those of one thread exclude each other like threads, and nobody waits for one that cannot go on."""
 
 import gc
 import os

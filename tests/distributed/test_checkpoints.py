@@ -132,7 +132,7 @@ def test_an_array_in_fortran_order_stays_in_it(tmp_path):
 
 @pytest.mark.parametrize("dtype", ["O", [("a", "O")], np.dtypes.StringDType()], ids=str)
 def test_a_dtype_with_objects_is_a_type_error_and_leaves_no_file(tmp_path, dtype):
-    with pytest.raises(TypeError, match="can not be in a checkpoint"):
+    with pytest.raises(TypeError, match="cannot be in a checkpoint"):
         put(tmp_path / "c", np.zeros(3, dtype))
     assert names(tmp_path) == []
 
@@ -260,7 +260,7 @@ def test_a_folder_that_does_not_exist_is_told_at_once(tmp_path):
 
 
 def test_a_path_that_is_the_name_of_a_file_beside_one_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="can not end like"):
+    with pytest.raises(ValueError, match="cannot end like"):
         put(tmp_path / "c.g1", 7)
 
 

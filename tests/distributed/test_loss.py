@@ -464,7 +464,7 @@ def test_a_worker_that_has_an_array_is_not_retired_and_one_that_ends_is_lost(mac
     cluster.worker("b")
     caller = Caller(lambda: x.wait_for(lambda raw: raw[0] == 1))
     until(lambda: waiting(x) == 1)
-    # Dask does not retire workers that have actors, which it can not move.
+    # Dask does not retire workers that have actors, which it cannot move.
     cluster.client.retire_workers([ending.address], close_workers=True)
     x[0] += 1
     assert caller.end(SECONDS)

@@ -69,7 +69,7 @@ name = "no Python"
 file = "lockedarray/_array/array.py"
 old = "        buffer = buffer_of(self)\n        holds = Holds([(buffer.lock, True)])"
 new = "        buffer = buffer_of(self) holds = Holds([(buffer.lock, True)])"
-breaks = "It can not be imported, which no test has noticed."
+breaks = "It cannot be imported, which no test has noticed."
 core = "portable"
 tests = ["tests/unit/test_freezing.py::test_freezing_waits_for_readers_and_writers"]
 """

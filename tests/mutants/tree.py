@@ -29,7 +29,7 @@ _BUILD_LIMIT = 600.0
 
 
 class NothingShown(Exception):
-    """It can not be built or imported, or its tests fail without it: an error of the list."""
+    """It cannot be built or imported, or its tests fail without it: an error of the list."""
 
 
 @dataclass(frozen=True)

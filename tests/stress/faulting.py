@@ -112,7 +112,7 @@ def here(names, every, seconds):
 
 
 def whole(*arrays):
-    """Fail if anything is left held of `arrays`, or if another thread or this one can not use them."""
+    """Fail if anything is left held of `arrays`, or if another thread or this one cannot use them."""
     for array in arrays:
         if array.lock.holds():
             gc.collect()  # what an error's traceback refers to may be a circle

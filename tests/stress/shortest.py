@@ -1,6 +1,6 @@
 """The shortest history without an order that is found, of a play that has one.
 
-An operation can not just be left out of a history: what it wrote may have been seen, and then the
+An operation cannot just be left out of a history: what it wrote may have been seen, and then the
 rest is wrong although nothing is.  So there are three steps.  The *play* is made smaller: a caller
 or a call is left out, and what is left is played again, some times, until there is a history without
 an order again.  Which calls are left is then a matter of luck, but what is found is a history that

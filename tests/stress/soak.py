@@ -42,7 +42,7 @@ def main(arguments=None, make=la.LockedArray):
     hung = soak.run()
     print(soak.line(), flush=True)
     status = 1 if soak.violations else 130 if soak.interrupted else 0
-    if hung:  # a thread that hangs can not be ended, nor waited for
+    if hung:  # a thread that hangs cannot be ended, nor waited for
         sys.stderr.flush()
         os._exit(status)
     return status

@@ -22,6 +22,7 @@ KNOWN = {
         "the new one, and reads it again under the lock"
     ),
     frozenset({"la_resize", "_contig_to_contig"}): _WITHOUT_THE_LOCK,
+    frozenset({"la_append", "_contig_to_contig"}): _WITHOUT_THE_LOCK,
     frozenset({"la_resize", "unknown"}): _WITHOUT_THE_LOCK,
 }
 """Why a report of ours is none, by functions that are among those of its two accesses."""

@@ -2,7 +2,7 @@
 
 NumPy makes an array of nearly anything, and calls methods of its class (``__array__``,
 ``__getitem__``, ``__float__``).  Such foreign code may take long, or wait for a thread that waits
-for the lock.  So it does not run under a lock when it can run before it.  It can not where an array
+for the lock.  So it does not run under a lock when it can run before it.  It cannot where an array
 of objects is in the operation, which does not make arrays of the objects that it is given.
 """
 

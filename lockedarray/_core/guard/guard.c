@@ -224,7 +224,7 @@ la_guard_acquire_general(la_guard *self, bool now)
     if (PyObject_GC_IsFinalized((PyObject *)self)) {
         /* The interpreter finalizes an object once, and its end comes too late to run Python. */
         PyErr_SetString(PyExc_RuntimeError,
-                        "this guard was garbage, and can not be acquired again; make another one");
+                        "this guard was garbage, and cannot be acquired again; make another one");
         la_guard_set_state(self, LA_GUARD_FREE);
         return NULL;
     }

@@ -1,7 +1,7 @@
 /*
  * Telling tasks, which do not sleep while they wait, by a call of Python.
  *
- * Whoever releases a lock tells the task whose turn it is, or that waits for a change. It can not
+ * Whoever releases a lock tells the task whose turn it is, or that waits for a change. It cannot
  * make that call where it is, perhaps without the interpreter and with mutexes held. So it puts
  * the call on a stack, newest first, and wakes the *teller*, a thread that makes these calls and
  * sleeps else. A thread that is about to make them by itself does not wake it.

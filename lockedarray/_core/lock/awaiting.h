@@ -50,7 +50,7 @@ la_await_status la_await_accept(la_hold *hold, la_thread *self);
  */
 bool la_await_leave(la_hold *hold, la_thread *self);
 
-/* The thread begins, or ends, to sleep in a wait: its other owners can not go on meanwhile. */
+/* The thread begins, or ends, to sleep in a wait: its other owners cannot go on meanwhile. */
 void la_await_aside_slow(la_thread *self, bool aside);
 
 static inline void

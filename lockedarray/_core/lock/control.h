@@ -129,7 +129,7 @@ bool la_control_is_known(const void *memory);
 
 /*
  * Maps it once more, for as long as a thread of this process has something locked in it, as the
- * system walks through that when the thread ends; NULL: it can not be.
+ * system walks through that when the thread ends; NULL: it cannot be.
  */
 la_control *la_control_map(void *memory);
 void la_control_unmap(la_control *control);

@@ -20,7 +20,7 @@ typedef struct {
 
 /*
  * How many holds of a lock the current owner of the calling thread keeps; and, in
- * `*others`, how many it has that nobody keeps: those of operations, which can not be
+ * `*others`, how many it has that nobody keeps: those of operations, which cannot be
  * given back.
  */
 size_t la_lock_count_mine(la_lock *lock, la_thread *self, size_t *others);

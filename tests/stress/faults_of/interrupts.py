@@ -253,7 +253,7 @@ def interrupted(arrange, how):
                 if array.lock.holds() or arrange is async_with:
                     gc.collect()  # a task and its error are a circle
                 if array.lock.holds() and arrange is lock_object and la.backend == "portable":
-                    # Before the first bytecode of `__exit__`, where Python code can not catch it: what
+                    # Before the first bytecode of `__exit__`, where Python code cannot catch it: what
                     # it leaves held is as if it were meant to be, since `x.lock` lives on.
                     array.lock.release()
                     left += 1

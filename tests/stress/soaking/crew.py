@@ -46,7 +46,7 @@ class Report:
 
 
 class Crew:
-    """So many threads at a time, on the same arrays. `hung` is for good: a thread can not be ended."""
+    """So many threads at a time, on the same arrays. `hung` is for good: a thread cannot be ended."""
 
     def __init__(self, arrays, seed, process, patience):
         self.arrays, self.seed, self.process, self.patience = arrays, seed, process, patience
