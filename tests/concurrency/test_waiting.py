@@ -216,7 +216,7 @@ def test_timed_out_upgrade_still_reads():
 def test_waiter_that_times_out_lets_those_behind_it_go():
     x = LockedArray([1.0])
     with held_elsewhere(x.read()):
-        impatient = start(hold, x.write(timeout=0.05))
+        impatient = start(hold, x.write(timeout=0.5))
         assert impatient.waits_for(x.lock) == "write"
         reader = start(hold, x.read())  # behind the writer, or past it
         with pytest.raises(la.LockTimeout):
