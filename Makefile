@@ -133,6 +133,7 @@ tsan: .venv-tsan/.installed
 
 # All entries of the catalogue: `make test` takes some.
 test-debug: export LOCKEDARRAY_LEAKS_EVERY = 1
+test-debug: export LOCKEDARRAY_PATIENCE = 4
 test-debug:
 	$(MAKE) pytest PYTHON=$(DEBUG_PYTHON) VENV=.venv-debug EXTRAS=test CORES=native \
 	  ARGS='$(or $(ARGS),-q tests/test_leaks.py tests/unit)'

@@ -20,7 +20,7 @@ def test_repeating_an_operation_keeps_nothing(kind):
         env={**os.environ, "PYTHONPATH": str(program.parent)},
         capture_output=True,
         text=True,
-        timeout=580,
+        timeout=580 * float(os.environ.get("LOCKEDARRAY_PATIENCE", "1")),
         check=False,
     )
     assert done.returncode == 0, done.stderr
