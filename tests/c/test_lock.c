@@ -363,7 +363,7 @@ test_who_queued_behind_a_waiter_that_times_out_runs(void)
     actor_stop(&c);
 }
 
-static int hooks_before, hooks_after, hooks_checked;
+static _Atomic int hooks_before, hooks_after, hooks_checked;
 
 static void
 count_before(void *context)
@@ -476,16 +476,20 @@ test_who_spins_does_not_queue_but_behind_others(void)
     CHECK(acquire(&x, other) == LA_OK);
     b.hooks = &hooks;
     actor_begin(&b, &x, mine);
-    usleep(20000);              /* so that it spins; too short is no failure */
+    while (hooks_before == 0) {         /* who is in the way may wait until it is away */
+        usleep(100);
+    }
+    CHECK(hooks_after == 0 && x.waiters.first == NULL);
     release(other);
     CHECK(actor_done(&b) == LA_OK);
-    CHECK(hooks_before == 0);
+    CHECK(hooks_before == 1 && hooks_after == 1);
 
     actor_wait(&c, &x, other);
     b.hooks = NULL;
     actor_release(&b, mine);
     CHECK(actor_done(&c) == LA_OK);
     actor_wait(&b, &x, mine);
+    hooks_before = hooks_after = 0;
     CHECK(la_acquire(&x, third, la_thread_self(), la_now() + LA_MILLISECOND, &hooks, NULL)
           == LA_TIMEOUT);
     CHECK(hooks_before == 1);   /* it queued, though it might have spun for ever */

@@ -472,40 +472,55 @@ la_waiter_begin(la_lock *lock, la_hold *hold, la_thread *self)
     atomic_store_explicit(&hold->granted, false, memory_order_relaxed);
 }
 
+/* Is a single hold in the way? Whoever finds others queued queues, too. */
+static bool
+la_acquire_may_spin(const la_lock *lock)
+{
+    /* Relaxed: to claim it decides. */
+    uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
+    return state != LA_LISTED && state != LA_SHARED;
+}
+
 /*
  * Looks again for a moment before it queues: most holds are shorter than a sleep, and
- * as long as nobody queues, all others take the lock in one step. Only while a single
- * hold is in the way; whoever finds others queued queues, too.
+ * as long as nobody queues, all others take the lock in one step.
  */
 static bool
 la_acquire_spinning(la_hold *hold, int spins, int64_t deadline)
 {
     la_lock *lock = hold->lock;
 
-    for (; spins > 0 && la_now() < deadline; spins--) {
-        la_yield();
-        /* Relaxed: to claim it decides. */
-        uintptr_t state = atomic_load_explicit(&lock->state, memory_order_relaxed);
-        if (state == LA_LISTED || state == LA_SHARED) {
-            return false;
-        }
-        if ((state & LA_INLINE) == 0 && la_lock_claim(lock, hold, hold->thread)) {
+    for (; spins > 0 && la_now() < deadline && la_acquire_may_spin(lock); spins--) {
+        if ((atomic_load_explicit(&lock->state, memory_order_relaxed) & LA_INLINE) == 0
+                && la_lock_claim(lock, hold, hold->thread)) {
             return true;
         }
+        la_yield();
     }
     return false;
 }
 
 /* Before it queues. */
 static bool
-la_acquire_at_last(la_hold *hold, bool nested, int spins, int64_t deadline)
+la_acquire_at_last(la_hold *hold, bool nested, int64_t deadline, const la_wait_hooks *hooks)
 {
     la_obstacle obstacle = la_waiter_try(hold, false);
 
     if (obstacle != LA_HELD_BY_OTHERS || nested) {
         return obstacle == LA_NOTHING;
     }
-    return la_acquire_spinning(hold, spins, deadline);
+    if (!la_acquire_may_spin(hold->lock)) {
+        return false;
+    }
+    /* Away already: who is in the way may be stopping all threads that are not. */
+    if (hooks->before_wait != NULL) {
+        hooks->before_wait(hooks->context);
+    }
+    bool taken = la_acquire_spinning(hold, hooks->spins, deadline);
+    if (hooks->after_wait != NULL) {
+        hooks->after_wait(hooks->context);
+    }
+    return taken;
 }
 
 /*
@@ -531,7 +546,7 @@ la_acquire_contended(la_lock *lock, la_hold *hold, la_thread *self, int64_t dead
         return la_acquire_now(hold, nested, hooks);
     }
     if ((nested || hooks->spins > 0)
-            && la_acquire_at_last(hold, nested, hooks->spins, deadline)) {
+            && la_acquire_at_last(hold, nested, deadline, hooks)) {
         return LA_OK;
     }
     return la_acquire_queued(hold, true, deadline, hooks, deadlock);

@@ -51,8 +51,7 @@ typedef struct {
      */
     int (*check_interrupt)(void *context);
     void *context;
-    /* How often to look again before it queues: where nobody needs before_wait to go on. */
-    int spins;
+    int spins;      /* how often to look again before it queues, between before_wait and after_wait */
 } la_wait_hooks;
 
 la_status la_acquire_slow(la_lock *lock, la_hold *hold, la_thread *self,
