@@ -1084,7 +1084,7 @@ def test_dask_passes_it_on_by_every_way_it_has(client, x):
 def test_an_array_of_a_closed_client_says_so_at_once(client, x, kinds):
     with Client(client.scheduler.address, set_as_default=False) as another:
         y = attach(another, x.name)
-        guard, late = y.write(0), y.write(1)
+        guard, late = y.write(0), y.write(1, lease=1)  # on the portable core of all rows
         late.__enter__()
     del kinds[:]
     for act in (
