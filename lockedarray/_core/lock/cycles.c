@@ -249,9 +249,10 @@ la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
 /*
  * Dissolves a cycle of which an edge is soft. One who is in the graph overtakes: in a row
  * of soft edges, which are all of one lock, that is the first, to which a hard edge leads;
- * and of several such the one nearest to the origin, which may be the origin itself.
+ * and of several such the one nearest to the origin, which may be the origin itself. False
+ * if there is none: then all edges are hard, of holds that were moved to others meanwhile.
  */
-static void
+static bool
 la_walk_overtake(const la_walk *walk)
 {
     la_hold *origin = walk->origin;
@@ -270,7 +271,9 @@ la_walk_overtake(const la_walk *walk)
         to = from;
         soft = from->visit.soft;
     }
-    LA_ASSERT(overtakes != NULL);
+    if (overtakes == NULL) {
+        return false;
+    }
 
     la_wakes wakes = {0};
     la_lock *lock = overtakes->lock;
@@ -283,6 +286,7 @@ la_walk_overtake(const la_walk *walk)
         la_queue_offer_locked(overtakes, &wakes);
     }
     la_lock_leave(lock, self, &wakes);
+    return true;
 }
 
 bool
@@ -291,19 +295,19 @@ la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
     la_walk walk;
 
     la_owner_wait(waiter->wanted_by, waiter);
-    if (la_walk_closes(&walk, waiter, true)) {
+    bool closes = la_walk_closes(&walk, waiter, true);
+    /* Each time one of them heeds fewer, or has left; and hard edges come only to who does
+       not wait. */
+    while (!closes && la_walk_closes(&walk, waiter, false)) {
+        closes = !la_walk_overtake(&walk);
+    }
+    if (closes) {
         if (deadlock != NULL) {
             la_walk_describe(&walk, deadlock);
         }
         la_owner_wait(waiter->wanted_by, NULL);
-        return true;
     }
-    /* Each time one of them heeds fewer, or has left; and hard edges come only to who does
-       not wait. */
-    while (la_walk_closes(&walk, waiter, false)) {
-        la_walk_overtake(&walk);
-    }
-    return false;
+    return closes;
 }
 
 void
