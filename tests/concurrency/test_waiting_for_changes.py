@@ -28,7 +28,8 @@ class Watching:
         self._lock = x.lock
         self.call = start(wait, x, look)
         assert self.call.waits_for(x.lock) == "change"
-        assert self.looked  # once; but what others may write unseen is looked at again and again
+        # What others' code may write unseen is looked at again and again.
+        assert self.looked == 1 or (self.looked and x._buffer.lock._is_looked_at)
 
     def looks_again(self, write):
         """Whether the thread looks once more, and waits again, or ends, when `write` has written."""
