@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
+import traceback
 from contextlib import contextmanager
 
 from threads import DEADLINE, start, wait_until
 
-__all__ = ["free", "held_elsewhere", "queued", "run_isolated", "waits_beside"]
+__all__ = [
+    "child", "ended_well", "forked", "free", "held_elsewhere", "joined", "queued", "run_isolated",
+    "waits_beside",
+]  # fmt: skip
 
 
 @contextmanager
@@ -82,3 +88,36 @@ def run_isolated(program, timeout=110.0, **environment):
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}"
     assert not done.stderr, done.stderr
     return done.stdout
+
+
+def child(function):
+    """Fork; the child runs `function`, and has 60 s; fail if that fails."""
+    joined(forked(function))
+
+
+def forked(function):
+    """Fork; return the number of the child, which runs `function` and ends: see `joined`."""
+    pid = os.fork()
+    if pid == 0:
+        ended_well(function)
+    return pid
+
+
+def ended_well(function):
+    """End this process, which is a child: by status 0 if `function` does not raise within 60 s."""
+    signal.alarm(60)
+    try:
+        function()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def joined(pid):
+    """Wait for a child; fail if it failed."""
+    deadline = time.monotonic() + 80
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        assert time.monotonic() < deadline, "the child hangs"
+        time.sleep(0.002)
+    assert ended[1] == 0, f"the child ended with {ended[1]}"

@@ -5,9 +5,7 @@ import copy
 import multiprocessing
 import os
 import pickle
-import signal
 import threading
-import traceback
 import warnings
 
 import numpy as np
@@ -15,6 +13,7 @@ import pytest
 
 import lockedarray as la
 import lockedarray.shared
+from arrange import forked, joined
 from threads import start
 from workers import add, add_to_view
 
@@ -413,35 +412,13 @@ def test_a_child_that_is_forked_inside_a_guard_takes_and_gives_back_like_any_pro
 
     guard = x.write()
     with guard:
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(60)
-            try:
-                work()
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
+        pid = forked(work)
         os.close(tells)
         assert os.read(hears, 1) == b"!"
     os.close(hears)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    joined(pid)
     x += 1  # and the end of the child is not that of a writer
     assert x.tolist() == [3, 3, 3]
-
-
-def _in_child(work):
-    """Fork; return 0 in the parent if `work` is done in the child."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(60)
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -459,7 +436,7 @@ def test_a_child_gives_back_what_is_its_own_of_a_guard_that_it_was_forked_in():
             x.write(timeout=0).acquire()
 
     raws = guard.acquire()
-    assert _in_child(work) == 0
+    joined(forked(work))
     raws[1][:] = 1
     guard.release()
     assert x.tolist() == [1, 1, 1]
@@ -488,7 +465,7 @@ def test_a_child_has_nothing_of_what_a_predicate_was_shown_that_forked(answer):
             os._exit(0 if forked and not guard.held and own.lock.holds() == [] else 1)
         if os.getpid() != parent:
             os._exit(2)
-        assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
+        joined(pids[0])
         assert guard.held
         guard.release()
 

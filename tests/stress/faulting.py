@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from arrange import held_elsewhere
+from arrange import child, ended_well, held_elsewhere, joined
 from threads import start, wait_until
 
 __all__ = [
@@ -142,36 +140,6 @@ def blows(act, *arrays):
     else:
         raise AssertionError(f"nothing was raised: {act}")
     whole(*arrays)
-
-
-def child(function):
-    """Fork; the child runs `function`, and has 60 s; fail if that fails."""
-    pid = os.fork()
-    if pid == 0:
-        ended_well(function)
-    joined(pid)
-
-
-def ended_well(function):
-    """End this process, which is a child: by status 0 if `function` does not raise."""
-    import traceback
-
-    signal.alarm(60)
-    try:
-        function()
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
-
-
-def joined(pid):
-    """Wait for a child; fail if it failed."""
-    deadline = time.monotonic() + 80
-    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
-        assert time.monotonic() < deadline, "the child hangs"
-        time.sleep(0.002)
-    assert ended[1] == 0, f"the child ended with {ended[1]}"
 
 
 def daemon(function, *args):

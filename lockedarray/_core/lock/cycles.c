@@ -250,7 +250,7 @@ la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
  * Dissolves a cycle of which an edge is soft. One who is in the graph overtakes: in a row
  * of soft edges, which are all of one lock, that is the first, to which a hard edge leads;
  * and of several such the one nearest to the origin, which may be the origin itself. False
- * if there is none: then all edges are hard, of holds that were moved to others meanwhile.
+ * if there is none: then all edges are hard, since each such row begins in the graph.
  */
 static bool
 la_walk_overtake(const la_walk *walk)
@@ -296,8 +296,8 @@ la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
 
     la_owner_wait(waiter->wanted_by, waiter);
     bool closes = la_walk_closes(&walk, waiter, true);
-    /* Each time one of them heeds fewer, or has left; and hard edges come only to who does
-       not wait. */
+    /* Each time one of them heeds fewer, or has left. Hard edges come to who does not wait; if
+       one has come all the same since the first walk, it may close a cycle that is none to open. */
     while (!closes && la_walk_closes(&walk, waiter, false)) {
         closes = !la_walk_overtake(&walk);
     }
