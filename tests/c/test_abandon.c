@@ -2,7 +2,7 @@
  * Holds that are kept beyond a call, and left by whoever keeps them in another
  * thread than their owner's: case by case, and in races.
  */
-#include "actors.h"
+#include "visits.h"
 
 /* As the floor above does: what a hold shows ends with it; here that is counted. */
 static void
@@ -265,6 +265,75 @@ test_who_was_robbed_of_its_holds_waits_as_one_that_holds_nothing(void)
     actor_stop(&c);
 }
 
+/* Until somebody sleeps for the lock's mutex, which is held here. */
+static void
+until_stopped(la_lock *lock)
+{
+    while ((atomic_load(&lock->mutex.word) & LA_SLEEPERS) == 0) {
+        sched_yield();
+    }
+}
+
+/*
+ * The walk has seen that w waits for a, which waits for b at y; there it is stopped. What a has
+ * is abandoned, so w is granted the lock, and b, behind which it was, waits for w: no cycle, though
+ * each of its edges is hard. In the first walk or in the second.
+ */
+static void
+test_who_is_granted_the_lock_while_a_cycle_is_looked_for_is_in_none(void)
+{
+    for (int walk = 1; walk <= 2; walk++) {
+        host w;
+        actor a, b, c;
+        host_start(&w);
+        actor_start(&a);
+        actor_start(&b);
+        actor_start(&c);
+        la_hold *ws = case_hold(LA_WRITE, 0, 16), *w_on_z = case_hold(LA_WRITE, 0, 8);
+        la_hold *bs = case_hold(LA_WRITE, 8, 16), *b_on_y = case_hold(LA_WRITE, 0, 8);
+        la_hold *a_on_y = case_hold(LA_WRITE, 0, 8), *cs = case_hold(LA_WRITE, 16, 8);
+        la_kept kept = actor_keep(&a, &x, hold_extent(LA_WRITE, 0, 8));
+        actor_acquire(&b, &y, b_on_y);
+        actor_acquire(&c, &x, cs);
+        actor_acquire(&w.actor, &z, w_on_z);
+        actor_wait(&w.actor, &x, ws);
+        host_visit(&w);
+        until_old();
+        actor_wait(&a, &y, a_on_y);
+        actor_wait(&b, &x, bs);     /* it overtakes w, and waits for c */
+        CHECK(bs->heeds <= ws->ticket);
+
+        la_mutex_lock(&y.mutex);
+        visit_end(&w.visit);
+        until_stopped(&y);
+        if (walk == 2) {
+            la_mutex_lock(&x.mutex);
+            la_mutex_unlock(&y.mutex);
+            until_stopped(&x);
+            la_mutex_lock(&y.mutex);
+            la_mutex_unlock(&x.mutex);
+            until_stopped(&y);
+        }
+        CHECK(abandon(kept));
+        CHECK(look(&x, ws).held && look(&x, bs).queued);
+        la_mutex_unlock(&y.mutex);
+        CHECK(actor_done(&w.actor) == LA_OK);
+
+        actor_release(&w.actor, ws);
+        actor_release(&w.actor, w_on_z);
+        actor_release(&c, cs);
+        CHECK(actor_done(&b) == LA_OK);
+        actor_release(&b, bs);
+        actor_release(&b, b_on_y);
+        CHECK(actor_done(&a) == LA_OK);
+        actor_release(&a, a_on_y);
+        actor_stop(&w.actor);
+        actor_stop(&a);
+        actor_stop(&b);
+        actor_stop(&c);
+    }
+}
+
 /* An owner that is not current cannot see to its own; the exchange back does. */
 static void
 test_holds_of_an_owner_that_is_not_current_are_abandoned(void)
@@ -515,6 +584,7 @@ main(void)
     CASE(test_any_of_an_owner_s_holds_can_be_abandoned);
     CASE(test_chained_holds_are_abandoned_together);
     CASE(test_who_was_robbed_of_its_holds_waits_as_one_that_holds_nothing);
+    CASE(test_who_is_granted_the_lock_while_a_cycle_is_looked_for_is_in_none);
     CASE(test_holds_of_an_owner_that_is_not_current_are_abandoned);
     CASE(test_own_holds_of_one_lock_are_visited);
     CASE(test_a_keeper_s_end_races_with_the_end_of_the_thread);

@@ -213,10 +213,11 @@ la_waiter_come_back(la_hold *waiter, bool nested)
 
 /*
  * Tries once more, or joins the queue, or comes back to its place there; a nested
- * waiter joins the graph. What a signal made its thread do may have made it one.
+ * waiter joins the graph. What a signal made its thread do may have made it one. Who
+ * does not stay is out of the graph at the same moment: nobody is refused for its sake.
  */
 static la_status
-la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
+la_waiter_join(la_hold *waiter, bool comes_back, bool stays, la_deadlock *deadlock)
 {
     bool nested = la_thread_holds_any(waiter->thread);
     la_lock *lock = waiter->lock;
@@ -242,6 +243,9 @@ la_waiter_join(la_hold *waiter, bool comes_back, la_deadlock *deadlock)
     if (nested) {
         if (status == LA_WAITING && la_graph_add_locked(waiter, deadlock)) {
             status = LA_DEADLOCK;
+        }
+        if (status == LA_WAITING && !stays) {
+            la_owner_wait(waiter->wanted_by, NULL);
         }
         if (lock->shared != NULL) {
             la_lock_leave(lock, waiter->thread, &wakes);
@@ -324,7 +328,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
     int64_t slice = hooks->check_interrupt != NULL ? LA_FIRST_SLICE : LA_NEVER;
 
     for (;;) {
-        la_status status = la_waiter_join(waiter, comes_back, deadlock);
+        la_status status = la_waiter_join(waiter, comes_back, true, deadlock);
         if (status == LA_DEADLOCK) {
             return la_waiter_leave(waiter, LA_DEADLOCK);
         }
@@ -360,13 +364,10 @@ static la_status
 la_waiter_try_in_graph(la_hold *waiter)
 {
     la_wakes wakes = {0};
-    la_status status = la_waiter_join(waiter, false, NULL);
+    la_status status = la_waiter_join(waiter, false, false, NULL);
 
     if (status == LA_OK) {
         return LA_OK;
-    }
-    if (status == LA_WAITING) {
-        la_graph_remove(waiter);
     }
     la_lock_enter(waiter->lock, waiter->thread);
     status = waiter->queued ? la_waiter_look_locked(waiter, &wakes) : LA_WAITING;

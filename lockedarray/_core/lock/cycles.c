@@ -289,17 +289,34 @@ la_walk_overtake(const la_walk *walk)
     return true;
 }
 
+/*
+ * What stood in the way of the origin may be abandoned during the walk, after the step from it.
+ * Then it is granted the lock, so that it has what others wait for, and waits for nobody.
+ */
+static bool
+la_walk_origin_waits(const la_walk *walk)
+{
+    la_lock *lock = walk->origin->lock;
+    la_wakes wakes = {0};
+
+    la_lock_enter(lock, la_walk_thread(walk));
+    bool waits = walk->origin->queued;
+    la_lock_leave(lock, la_walk_thread(walk), &wakes);
+    return waits;
+}
+
 bool
 la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
 {
     la_walk walk;
 
     la_owner_wait(waiter->wanted_by, waiter);
-    bool closes = la_walk_closes(&walk, waiter, true);
-    /* Each time one of them heeds fewer, or has left. Hard edges come to who does not wait; if
-       one has come all the same since the first walk, it may close a cycle that is none to open. */
+    bool closes = la_walk_closes(&walk, waiter, true) && la_walk_origin_waits(&walk);
+    /* Each time one of them heeds fewer, or has left. */
     while (!closes && la_walk_closes(&walk, waiter, false)) {
-        closes = !la_walk_overtake(&walk);
+        closes = !la_walk_overtake(&walk) && la_walk_origin_waits(&walk);
+        /* All hard, and the first walk saw none: only other processes can have made it since. */
+        LA_ASSERT(!closes || walk.shared != NULL);
     }
     if (closes) {
         if (deadlock != NULL) {
