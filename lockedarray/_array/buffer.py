@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from lockedarray._alive import Alive
 from lockedarray._array.memory import (
     Memory,
     bounds_of,
@@ -79,7 +80,9 @@ def _after_fork_in_child() -> None:
     global _making, _registering
     _making = threading.RLock()
     _registering = threading.RLock()
-    for buffer in list(_registry.values()):
+    for buffer in [reference() for reference in _registry.valuerefs()]:
+        if buffer is None:
+            continue
         buffer.moving = threading.RLock()
         buffer.operating.clear()
         buffer.growing = False
@@ -188,7 +191,7 @@ class Buffer(BufferBase):
     operating: dict[int, weakref.ref[Any]]
     moving = _OfRare()  # an RLock
     raw_views = _OfRare()  # weak references, by id
-    older = _OfRare()  # weak references to Memory, by their ids; those that live
+    older = _OfRare()  # the Memory that it had before, as long as something shows it
     retired = _OfRare()  # _Retired, by id
     pins = _OfRare()  # weak references
     moving_to = _OfRare()  # Memory, or None: a move has begun, and not come to its end
@@ -407,7 +410,7 @@ class Buffer(BufferBase):
 
     def memory_at(self, pointer: int) -> Memory:
         """Return the Memory, current or older, that `pointer` points into."""
-        for memory in (self.memory, *self._older_ones()):
+        for memory in (self.memory, *self.older):
             if memory.address <= pointer < memory.address + memory.nbytes:
                 return memory
         return holding(self.moving, self._retired_at_locked, pointer)
@@ -418,19 +421,10 @@ class Buffer(BufferBase):
                 storage = retired.storage
                 memory = Memory(storage, storage, first=retired.first)
                 memory.buffer = weakref.ref(self)
-                self._remember_older(memory)
+                self.older.add(memory)
                 self.retired[id(storage)] = _Retired(memory)
                 return memory
         return self.memory  # an empty array, or memory of the caller's, which never moves
-
-    def _older_ones(self) -> list[Memory]:
-        # A copy, in one step: other threads add, without a GIL at any moment. So no WeakSet.
-        memories = [reference() for reference in self.older.copy().values()]
-        return [memory for memory in memories if memory is not None]
-
-    def _remember_older(self, memory: Memory) -> None:
-        alive = [*self._older_ones(), memory]
-        self.older = {id(each): weakref.ref(each) for each in alive}
 
     def claim(self, facade: Any) -> Any:
         """Return the LockedArray that owns this Buffer, or None and have it be `facade`."""
@@ -808,7 +802,7 @@ class Buffer(BufferBase):
             if len(exported) < _MOST_EXPORTED and any(map(was_exported, self.known())):
                 # A memoryview keeps the array, and not the Memory; for ever, as far as one can see.
                 old.aliased = True
-            self._remember_older(old)
+            self.older.add(old)
             self.retired[id(old.owner)] = _Retired(old)
             skipped = (new.first - old.first) // max(array.itemsize, 1)
             self.shown_from = max(self.shown_from - skipped, 0)
@@ -886,7 +880,7 @@ _LATER: dict[str, Callable[[Buffer], Any]] = {
     "moving": lambda buffer: buffer._enter_and(threading.RLock),
     "operating": lambda buffer: buffer._enter_and(dict),
     "raw_views": lambda buffer: {},
-    "older": lambda buffer: {},
+    "older": lambda buffer: Alive(),
     "root": lambda buffer: buffer.memory.root(_flat(buffer.memory.owner)),
     "retired": lambda buffer: {},
     "pins": lambda buffer: [],

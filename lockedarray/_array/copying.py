@@ -99,7 +99,7 @@ def _parts(
     array: _F, elements: np.ndarray
 ) -> tuple[type[_F], np.ndarray, str, dict[str, Any], str | None]:
     """What `_rebuilt` is given for a twin of `array`, with the attributes that others gave it."""
-    attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
+    attributes = {name: value for name, value in vars(array).copy().items() if name not in _OURS}
     buffer = buffer_of(array)
     return type(array), elements, buffer.objects, attributes, buffer.name_of_copies
 

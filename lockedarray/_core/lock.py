@@ -9,6 +9,7 @@ import weakref
 from typing import Any, NamedTuple, NoReturn
 
 import lockedarray._core._native as _native
+from lockedarray._alive import Alive
 from lockedarray._errors import (
     cannot_come_true,
     closed_between,
@@ -144,7 +145,7 @@ class RegionLockBase(_native.ReentrantLock):
 def locks_in_use() -> set[RegionLockBase]:
     """Return the locks that some thread holds, or waits for."""
     locks: set[Any] = _native.locks_in_use()
-    for below in list(_belows.values()):
+    for below in _belows:
         if below.waiting and (above := below.above()) is not None:
             locks.add(above)
     return locks
@@ -217,7 +218,7 @@ class _Below:
         self._upgrades = getattr(lock, "upgrades", False)
         self.claim: Any = None  # what the general `acquire` took of the lock above ...
         self.count = 0  # ... and how often
-        _belows[id(self)] = self
+        _belows.add(self)
 
     def take(self, request: int, write: bool, _ident: int) -> bool:
         """Have the thread hold it at least in this mode, if that needs no waiting."""
@@ -332,13 +333,11 @@ class _Ending:
     def __del__(self) -> None:
         if not hasattr(self, "_ident"):  # Ctrl-C struck before anything was taken
             return
-        for reference in self._belows.valuerefs():  # a copy: other threads may add to them
-            below = reference()
-            if below is not None:
-                below.forget(self._ident)
+        for below in self._belows:
+            below.forget(self._ident)
 
 
-_belows: weakref.WeakValueDictionary[int, _Below] = weakref.WeakValueDictionary()
+_belows: Alive[_Below] = Alive()
 _local = threading.local()
 
 
@@ -348,7 +347,7 @@ def _release_when_the_thread_ends(ident: int) -> None:
 
 
 def _after_fork_in_child() -> None:
-    for below in list(_belows.values()):
+    for below in _belows:
         below.forget_other_threads()
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lockedarray._alive import Alive
 from lockedarray._cores import ArrayBase, GuardBase, Holds, Place, guard_of_several, telling
 from lockedarray._errors import (
     LockTimeout,
@@ -261,7 +261,7 @@ class Guard(GuardBase):
         return f"<Guard ({modes}): {'held' if self.held else 'not held'}>"
 
 
-class _HeldHere(weakref.WeakSet[Guard]):
+class _HeldHere(Alive[Guard]):
     """The guards that a thread holds; lives in its local storage, and so ends with it."""
 
     _ident = 0  # none, while it is made: Ctrl-C may strike there
@@ -271,7 +271,7 @@ class _HeldHere(weakref.WeakSet[Guard]):
         self._ident = threading.get_ident()
 
     def __del__(self) -> None:
-        for guard in list(self) if self._ident else ():
+        for guard in self if self._ident else ():
             if guard._ident == self._ident:  # else another thread has acquired it since
                 guard._end()
 
@@ -291,7 +291,7 @@ def raws_here() -> list[tuple[ArrayBase, np.ndarray]]:
     """Return arrays and raw views of the guards that this thread holds by the general version."""
     return [
         pair
-        for guard in list(_held_here())
+        for guard in _held_here()
         if guard._holds is not None and guard._holds.held_by_this_thread()
         for pair in guard._raws
     ]
@@ -299,7 +299,7 @@ def raws_here() -> list[tuple[ArrayBase, np.ndarray]]:
 
 def end_lost() -> None:
     """End the guards of this thread of whose locks a fork left all to the parent (in the child)."""
-    for guard in list(_held_here()):
+    for guard in _held_here():
         holds = guard._holds
         if holds is not None and holds.lost() and not holds.held():
             guard._end()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lockedarray._alive import Alive
 from lockedarray._portable.lock import Holds, RegionLockBase, follow_task, in_one_step, this_owner
 from lockedarray._portable.statement import augments, ends_augmented
 
@@ -72,18 +73,16 @@ class BufferBase:
     settle: Callable[[], None]
 
     def __init__(self) -> None:
-        self._facades: dict[int, weakref.ref[ArrayBase]] = {}
+        self._facades: Alive[ArrayBase] = Alive()
         self.watched = 0
 
     def know(self, facade: ArrayBase) -> None:
         """Have `facade` among the known ones as long as it lives."""
-        key, facades = id(facade), self._facades
-        facades[key] = weakref.ref(facade, lambda _: facades.pop(key, None))
+        self._facades.add(facade)
 
     def known(self) -> list[ArrayBase]:
         """Return the live LockedArrays on this Buffer."""
-        facades = [reference() for reference in self._facades.copy().values()]
-        return [facade for facade in facades if facade is not None]
+        return list(self._facades)
 
     def guarded(self) -> list[Any]:
         """Return raw views of guards of this core by which the calling thread holds this Buffer."""

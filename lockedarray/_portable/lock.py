@@ -48,6 +48,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from readerwriterlock import rwlock
 
+from lockedarray._alive import Alive
 from lockedarray._errors import (
     DeadlockError,
     LockTimeout,
@@ -91,7 +92,7 @@ _FIRST_POLL, _LAST_POLL = 0.0005, 0.01  # seconds between looks at a lock that o
 _monitor = threading.RLock()  # reentrant, for signal handlers and finalizers that lock
 _serials = itertools.count(1)
 _tickets = itertools.count(1)  # places in queues
-_locks: weakref.WeakValueDictionary[int, RegionLockBase] = weakref.WeakValueDictionary()
+_locks: Alive[RegionLockBase] = Alive()
 
 
 class _Thread:
@@ -233,7 +234,7 @@ def _this_thread() -> _Thread:
 
 def locks_in_use() -> set[RegionLockBase]:
     """Return the locks that some thread holds, or waits for, or for a change of."""
-    return {lock for lock in _all_locks() if lock._holds or lock._queue or lock._changes}
+    return {lock for lock in _locks if lock._holds or lock._queue or lock._changes}
 
 
 _observer: Any = None
@@ -469,10 +470,10 @@ class RegionLockBase:
         self._listed: dict[tuple[_Owner, bool], dict[_Hold, None]] = {}
         self._taken: dict[_Owner, tuple[bool, Any]] = {}
         self._queue: list[_Waiter] = []
-        self._changes: weakref.WeakSet[Change] = weakref.WeakSet()  # who waits for one
+        self._changes: Alive[Change] = Alive()  # who waits for one
         self._passed: dict[_Waiter, None] = {}  # those of it that do not heed all in front
         self._handed_off = 0.0  # when a waiter last got the lock because it had waited for long
-        _locks[self.serial] = self
+        _locks.add(self)
 
     # As a lock object itself: in the class above.
     _general_acquire: Callable[[bool, float], bool]
@@ -522,10 +523,9 @@ class RegionLockBase:
             )
             for hold, waiter in holding(_monitor, self._holds_locked)
         ]
-        changes: list[Change] = holding(_monitor, lambda: list(self._changes))
         return entries + [
             (change.owner.shown_name(), "change", True, None, None, now - change.since)
-            for change in changes
+            for change in self._changes
         ]
 
     def _holds_locked(self) -> list[tuple[_Hold, _Waiter | None]]:
@@ -812,7 +812,7 @@ class RegionLockBase:
             return
         except DeadlockError:
             pass
-        for lock in _all_locks():
+        for lock in _locks:
             lock._release_orphans_locked()
         self._find_cycle_locked(hold, away)
 
@@ -907,7 +907,7 @@ class RegionLockBase:
 
     def _release_locked(self, hold: _Hold, changed: bool = True) -> None:
         if changed and hold.write and hold in self._holds:
-            for change in list(self._changes):
+            for change in self._changes:
                 change.tell()
         self._holds.pop(hold, None)
         self._unlist(hold)
@@ -1193,7 +1193,7 @@ class RegionLockBase:
         """Drop what threads hold that a fork did not bring along (in the child)."""
         self._queue = [waiter for waiter in self._queue if waiter.thread is thread]
         self._passed = {waiter: None for waiter in self._passed if waiter.thread is thread}
-        for change in list(self._changes):
+        for change in self._changes:
             if change.thread is not thread:
                 self._changes.discard(change)
         for hold in [hold for hold, owner in self._holds.items() if owner.thread is not thread]:
@@ -1550,10 +1550,6 @@ def _is_over(deadline: float | None) -> bool:
     return deadline is not None and deadline <= time.monotonic()
 
 
-def _all_locks() -> Iterator[RegionLockBase]:
-    return iter(list(_locks.values()))
-
-
 def _before_fork() -> None:
     _monitor.acquire()
 
@@ -1566,7 +1562,7 @@ def _after_fork_in_child() -> None:
     global _monitor
     _monitor = threading.RLock()
     thread = _this_thread()
-    for lock in _all_locks():
+    for lock in _locks:
         lock._forget_other_threads(thread)
 
 

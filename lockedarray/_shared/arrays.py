@@ -105,7 +105,7 @@ def _array_of(control: Control) -> LockedArray:
 def _reduced(buffer: SharedBuffer, array: Any) -> tuple[Any, ...]:
     control = buffer.control
     buffer.settle()
-    attributes = {name: value for name, value in vars(array).items() if name not in _OURS}
+    attributes = {name: value for name, value in vars(array).copy().items() if name not in _OURS}
     where = (tuple(control.place), control.header.token, type(array), attributes)
     if array._owner is None:
         return _unpickled, (where, None)

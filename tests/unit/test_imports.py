@@ -63,7 +63,7 @@ _cores
 _core _portable
 _portable.bases
 _core.lock _core.teller _portable.lock _portable.memory _portable.statement
-_errors _holding _places _tasks
+_alive _errors _holding _places _tasks
 """
 FLOOR = {name: i for i, names in enumerate(FLOORS.split("\n")) for name in names.split()}
 
