@@ -22,10 +22,14 @@ x = la.LockedArray(np.ones(3000))
 over = threading.Event()
 errors = []
 
+# An alias is read without the lock, and memset may be stopped at any byte, when the thread
+# is: this is a one, of which all bytes but the last are zero already.
+HALF_ZEROED = 2.0**-15
+
 def check(a):
     # Elements are one, or zero where they are new: whatever else is freed memory.
     a = np.array(a)  # one look at each element, since they change
-    good = (a == 1) | (a == 0)
+    good = (a == 1) | (a == 0) | (a == HALF_ZEROED)
     if not good.all():
         errors.append(np.asarray(a)[~good][:5].tolist())
 
@@ -76,6 +80,7 @@ assert x.tolist() == [2] * 5
 
 READERS = {
     "locked": """
+HALF_ZEROED = 1
 readers = [lambda: check(x.snapshot()), lambda: check(x + 0), lambda: check(np.sort(x)), lambda: [x.sum(), x.tolist()]]
 """,
     "aliases": """
