@@ -11,7 +11,7 @@ import pytest
 import lockedarray as la
 from arrange import free, held_elsewhere
 from lockedarray import LockedArray
-from threads import start
+from threads import DEADLINE, start, wait_until
 
 GUARDS = {
     "write": lambda x: x.write(),
@@ -397,3 +397,153 @@ def test_loop_that_was_left_alone_is_garbage_and_so_is_what_its_tasks_held():
         gc.collect()
         gc.collect()
     assert free(x)
+
+
+# -- operations that call back ---------------------------------------------------------------------
+
+
+class Adding:
+    """An element whose addition calls."""
+
+    def __init__(self, call):
+        self.call = call
+
+    def __add__(self, other):
+        return self.call(other)
+
+    __radd__ = __add__
+
+
+CALLING = {
+    "ufunc": (object, lambda y, f: np.frompyfunc(f, 1, 1)(y, out=y)),
+    "ufunc without a result": (object, lambda y, f: np.frompyfunc(f, 1, 1)(y)),
+    "ufunc of numbers": (float, lambda y, f: np.frompyfunc(f, 1, 1)(y, out=y, casting="unsafe")),
+    "ufunc's method": (float, lambda y, f: np.frompyfunc(lambda a, b: f(a), 2, 1).outer(y, 1.0)),
+    "apply": (float, lambda y, f: y.at[0].apply(f)),
+    "function": (float, lambda y, f: np.apply_along_axis(f, 0, y)),
+    "element": (object, lambda y, f: np.add(y, [Adding(f)], out=y)),
+    "augmented": (object, lambda y, f: y.__iadd__(Adding(f))),
+    "item": (object, lambda y, f: y.at[0].add(Adding(f))),
+    "reader": (object, lambda y, f: np.sum(y, initial=Adding(f))),
+}
+calling = pytest.mark.parametrize(("dtype", "call"), CALLING.values(), ids=CALLING)
+
+
+@calling
+def test_what_an_operation_calls_is_refused_what_another_task_holds(dtype, call):
+    x, y = la.zeros(1), la.zeros(1, dtype)
+
+    def f(value):
+        x[0] += 1
+        return value
+
+    error = asyncio.run(beside(x.write(), lambda: call(y, f)))
+    assert isinstance(error, la.DeadlockError)
+    assert x.tolist() == [0]
+    assert free(x, y)
+
+
+@calling
+def test_what_an_operation_calls_has_what_its_task_holds(dtype, call):
+    x, y, z = la.zeros(1), la.zeros(1, dtype), la.zeros(1)
+    mine, others, end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    def f(value):
+        x[0] += 1
+        return value
+
+    async def other():
+        await mine.wait()
+        with z.write():
+            others.set()
+            await end.wait()
+
+    async def main():
+        task = asyncio.create_task(other())
+        with x.write():
+            mine.set()
+            await others.wait()
+            call(y, f)
+        end.set()
+        await task
+
+    asyncio.run(main())
+    assert x.tolist() == [1]
+    assert free(x, y, z)
+
+
+@calling
+def test_who_wants_what_an_operation_has_is_not_refused_because_another_task_waits(dtype, call):
+    x, y, z = la.zeros(1), la.zeros(1, dtype), la.zeros(1)
+    held, go = threading.Event(), threading.Event()
+
+    def other():
+        with z.write():
+            held.set()
+            assert go.wait(DEADLINE)
+            y[0] = 5.0
+
+    def f(value):
+        go.set()
+        wait_until(lambda: thread.done or thread.waiting(y.lock))
+        return value
+
+    async def waits():
+        async with x.write(), z.write():
+            pass
+
+    async def main():
+        task = asyncio.create_task(waits())
+        while not any(entry.waiting for entry in z.lock.holds()):
+            await asyncio.sleep(0)
+        call(y, f)
+        await task
+
+    thread = start(other)
+    assert held.wait(DEADLINE)
+    asyncio.run(main())
+    thread.result()
+    assert y.tolist() == [5]  # written last
+    assert free(x, y, z)
+
+
+@calling
+def test_a_cycle_is_seen_after_an_operation_that_waited_beside_a_task_that_waits(dtype, call):
+    x, y, z, v = la.zeros(1), la.zeros(1, dtype), la.zeros(1), la.zeros(1)
+    held, lent, go = threading.Event(), threading.Event(), threading.Event()
+
+    def other():
+        with z.write():
+            held.set()
+            assert go.wait(DEADLINE)
+            x[0] = 1
+
+    def lend():
+        with v.write():
+            lent.set()
+            wait_until(lambda: any(entry.waiting for entry in v.lock.holds()))
+
+    def f(value):
+        v[0] += 1  # which waits
+        return value
+
+    async def waits():
+        async with x.write(), z.write():
+            pass
+
+    async def main():
+        task = asyncio.create_task(waits())
+        while not any(entry.waiting for entry in z.lock.holds()):
+            await asyncio.sleep(0)
+        call(y, f)
+        go.set()
+        await task
+
+    thread, lender = start(other), start(lend)
+    assert held.wait(DEADLINE)
+    assert lent.wait(DEADLINE)
+    asyncio.run(main())
+    with pytest.raises(la.DeadlockError):
+        thread.result()
+    lender.result()
+    assert free(x, y, z, v)

@@ -2,8 +2,8 @@
  * Which asyncio task runs in the calling thread, and whose owner is to be current then.
  *
  * Nothing is noted when a loop goes from one task to another: whoever keeps a hold, and whoever
- * finds a lock taken, looks. An operation on a free lock does not: whoever it is taken for, it is
- * given back before another task runs.
+ * finds a lock taken, looks. So does an operation in a thread of which any owner has something.
+ * No other one does: it is given back before another task runs, and nobody else has anything.
  */
 #include "guard/task.h"
 

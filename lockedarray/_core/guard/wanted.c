@@ -16,10 +16,6 @@ static LA_COLD int
 la_hold_acquire_waiting(la_region_lock *lock, la_hold *hold, la_thread *self, int64_t deadline)
 {
     la_deadlock deadlock = {0};
-
-    if (la_task_follow() < 0) {
-        return -1;
-    }
     la_status status = la_hold_wait(lock->lock, hold, self, deadline, &deadlock);
     if (status == LA_OK) {
         return 0;
@@ -28,7 +24,7 @@ la_hold_acquire_waiting(la_region_lock *lock, la_hold *hold, la_thread *self, in
     return -1;
 }
 
-/* Nobody is told that it was taken: it may be given back to be taken again. */
+/* For the current owner. Nobody is told that it was taken: it may be given back to be taken again. */
 static inline int
 la_hold_acquire_unseen(la_region_lock *lock, la_hold *hold, la_thread *self, int64_t deadline)
 {
@@ -40,6 +36,9 @@ LA_COLD int
 la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
                      int64_t deadline)
 {
+    if (la_task_follow() < 0) {
+        return -1;
+    }
     int result = la_hold_acquire_unseen(lock, hold, self, deadline);
 
     if (result == 0 && la_is_observed() && la_observe_taken(lock->lock, hold) < 0) {

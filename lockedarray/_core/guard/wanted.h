@@ -29,12 +29,26 @@ int la_wanted_order(la_wanted *wanted, int count);
 int la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
                          int64_t deadline);
 
+/*
+ * Has any owner in this thread something, or is the current one a task? Then it matters whose
+ * an operation is: others may look at it meanwhile, and its callbacks use what that owner has.
+ */
+static inline bool
+la_thread_has_owners(const la_thread *self)
+{
+    const la_owner *owner = la_thread_owner(self);
+
+    return la_owner_subject(owner) != 0 || la_owner_holds_any(owner)
+           || atomic_load_explicit(&self->others, memory_order_relaxed) != NULL;
+}
+
 /* la_acquire, with the GIL or the thread state let go while it waits: 0, or -1 with an error. */
 static inline int
 la_hold_acquire(la_region_lock *lock, la_hold *hold, la_thread *self,
                 int64_t deadline)
 {
-    if (LA_LIKELY(!la_is_observed()) && LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
+    if (LA_LIKELY(!la_is_observed()) && LA_LIKELY(!la_thread_has_owners(self))
+            && LA_LIKELY(la_lock_claim(lock->lock, hold, self))) {
         return 0;
     }
     return la_hold_acquire_slow(lock, hold, self, deadline);

@@ -166,7 +166,7 @@ la_waiter_sleep(la_hold *waiter, int64_t deadline, int64_t *slice)
         la_lock_enter(lock, self);
         status = la_waiter_woken_locked(waiter, reason, interruptible, &wakes);
         if (status == LA_CALLED && waiter->nested) {
-            la_owner_wait(waiter->wanted_by, NULL);
+            la_owner_stop_waiting(waiter->wanted_by, waiter);
         }
         la_lock_leave(lock, self, &wakes);
         if (may_go_away) {
@@ -245,7 +245,7 @@ la_waiter_join(la_hold *waiter, bool comes_back, bool stays, la_deadlock *deadlo
             status = LA_DEADLOCK;
         }
         if (status == LA_WAITING && !stays) {
-            la_owner_wait(waiter->wanted_by, NULL);
+            la_owner_stop_waiting(waiter->wanted_by, waiter);
         }
         if (lock->shared != NULL) {
             la_lock_leave(lock, waiter->thread, &wakes);
@@ -328,6 +328,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
     int64_t slice = hooks->check_interrupt != NULL ? LA_FIRST_SLICE : LA_NEVER;
 
     for (;;) {
+        la_await_aside(waiter->thread, true);
         la_status status = la_waiter_join(waiter, comes_back, true, deadlock);
         if (status == LA_DEADLOCK) {
             return la_waiter_leave(waiter, LA_DEADLOCK);
@@ -344,6 +345,7 @@ la_waiter_wait(la_hold *waiter, int64_t deadline, const la_wait_hooks *hooks,
         if (status != LA_CALLED) {
             return status;
         }
+        la_await_aside(waiter->thread, false);
         bool raised = hooks->check_interrupt(hooks->context) != 0;
         la_waiter_resume(waiter);
         if (raised) {
@@ -421,9 +423,6 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     /* Relaxed: only this thread writes it. */
     hold->outer = atomic_load_explicit(&self->waiting, memory_order_relaxed);
     la_waiter_set_aside(hold->outer, true);
-    if (may_wait && hold->outer == NULL) {
-        la_await_aside(self, true);
-    }
     /* Release, twice: a fork that finds the thread queued finds its note, and one that
        finds the note gone finds the hold remembered, or the queue without it. */
     atomic_store_explicit(&self->waiting, hold, memory_order_release);
@@ -432,9 +431,7 @@ la_acquire_queued(la_hold *hold, bool may_wait, int64_t deadline,
     la_waiter_await_wakers(hold);
     atomic_store_explicit(&self->waiting, hold->outer, memory_order_release);
     la_waiter_set_aside(hold->outer, false);
-    if (may_wait && hold->outer == NULL) {
-        la_await_aside(self, false);
-    }
+    la_await_aside(self, false);
     return status;
 }
 

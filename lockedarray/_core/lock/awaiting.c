@@ -247,7 +247,7 @@ la_await_end(la_thread *self)
     while ((hold = atomic_load_explicit(&self->awaiting, memory_order_relaxed)) != NULL) {
         la_await_unlist_locked(hold);
         if (hold->nested) {
-            la_owner_wait(hold->wanted_by, NULL);
+            la_owner_stop_waiting(hold->wanted_by, hold);
             hold->nested = false;   /* its owner may wait for something else by then */
         }
         (void)la_await_unqueue(hold, self, false);

@@ -171,6 +171,33 @@ la_walk_leave(la_walk *walk)
     }
 }
 
+static uint64_t
+la_hold_ident(const la_hold *waiter)
+{
+    return atomic_load_explicit(&waiter->wanted_by->ident, memory_order_relaxed);
+}
+
+/* Of hard edges: all of its waiters are in the graph. */
+static void
+la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
+{
+    const la_hold *origin = walk->origin, *first = walk->last;
+
+    deadlock->last = la_hold_ident(walk->last);
+    deadlock->last_subject = la_owner_subject(walk->last->wanted_by);
+    deadlock->length = walk->last == origin ? 1 : 2;
+    deadlock->of_one_lock = walk->last->lock == origin->lock;
+    while (first != origin && first->visit.from != origin) {
+        first = first->visit.from;
+        deadlock->length++;
+        deadlock->of_one_lock &= first->lock == origin->lock;
+    }
+    deadlock->blocker = la_hold_ident(first);
+    deadlock->blocker_subject = deadlock->length == 1
+        ? la_owner_subject(walk->beside) : la_owner_subject(first->wanted_by);
+    deadlock->waits_for = first->lock->serial;
+}
+
 /*
  * From one that was met by a hard edge, or the origin, which are in the graph; and from
  * those in front of it, which need not be, and are therefore not looked at later.
@@ -201,9 +228,9 @@ la_walk_step_from(la_walk *walk, la_hold *waiter)
     return closed;
 }
 
-/* Is there a way from the origin back to it? */
+/* Is there a way from the origin back to it? Of one of hard edges `deadlock` tells. */
 static bool
-la_walk_closes(la_walk *walk, la_hold *origin, bool hard_only)
+la_walk_closes(la_walk *walk, la_hold *origin, bool hard_only, la_deadlock *deadlock)
 {
     bool closed = false;
 
@@ -213,38 +240,14 @@ la_walk_closes(la_walk *walk, la_hold *origin, bool hard_only)
     for (la_hold *waiter = origin; waiter != NULL && !closed; waiter = waiter->visit.next) {
         closed = !waiter->visit.soft && la_walk_step_from(walk, waiter);
     }
+    if (closed && deadlock != NULL) {
+        la_walk_describe(walk, deadlock);
+    }
     la_walk_leave(walk);
     return closed;
 }
 
 /* -- what becomes of a cycle ------------------------------------------------------ */
-
-static uint64_t
-la_hold_ident(const la_hold *waiter)
-{
-    return atomic_load_explicit(&waiter->wanted_by->ident, memory_order_relaxed);
-}
-
-/* Of hard edges: all of its waiters are in the graph. */
-static void
-la_walk_describe(const la_walk *walk, la_deadlock *deadlock)
-{
-    const la_hold *origin = walk->origin, *first = walk->last;
-
-    deadlock->last = la_hold_ident(walk->last);
-    deadlock->last_subject = la_owner_subject(walk->last->wanted_by);
-    deadlock->length = walk->last == origin ? 1 : 2;
-    deadlock->of_one_lock = walk->last->lock == origin->lock;
-    while (first != origin && first->visit.from != origin) {
-        first = first->visit.from;
-        deadlock->length++;
-        deadlock->of_one_lock &= first->lock == origin->lock;
-    }
-    deadlock->blocker = la_hold_ident(first);
-    deadlock->blocker_subject = deadlock->length == 1
-        ? la_owner_subject(walk->beside) : la_owner_subject(first->wanted_by);
-    deadlock->waits_for = first->lock->serial;
-}
 
 /*
  * Dissolves a cycle of which an edge is soft. One who is in the graph overtakes: in a row
@@ -279,8 +282,11 @@ la_walk_overtake(const la_walk *walk)
     la_lock *lock = overtakes->lock;
     la_thread *self = la_walk_thread(walk);
     la_lock_enter(lock, self);
-    /* Is the other one there still? If not, then neither is the cycle. */
-    if (overtakes->queued
+    /*
+     * Is the other one there still? If not, then neither is the cycle. Nor is it if another
+     * process has had it overtake somebody older: nothing raises what it heeds.
+     */
+    if (overtakes->queued && place < overtakes->heeds
             && la_hold_set_next(&lock->waiters, overtakes, place, place + 1) != NULL) {
         overtakes->heeds = place;
         la_queue_offer_locked(overtakes, &wakes);
@@ -311,17 +317,22 @@ la_graph_add_locked(la_hold *waiter, la_deadlock *deadlock)
     la_walk walk;
 
     la_owner_wait(waiter->wanted_by, waiter);
-    bool closes = la_walk_closes(&walk, waiter, true) && la_walk_origin_waits(&walk);
+    bool closes = la_walk_closes(&walk, waiter, true, deadlock) && la_walk_origin_waits(&walk);
     /* Each time one of them heeds fewer, or has left. */
-    while (!closes && la_walk_closes(&walk, waiter, false)) {
+    while (!closes && la_walk_closes(&walk, waiter, false, NULL)) {
         closes = !la_walk_overtake(&walk) && la_walk_origin_waits(&walk);
-        /* All hard, and the first walk saw none: only other processes can have made it since. */
-        LA_ASSERT(!closes || walk.shared != NULL);
-    }
-    if (closes) {
-        if (deadlock != NULL) {
+        /*
+         * All hard, and the first walk saw none. Other processes can have made it since; or a
+         * task of this thread, which is at work still, was granted what somebody waits for.
+         */
+        LA_ASSERT(!closes || walk.shared != NULL
+                  || atomic_load_explicit(&la_walk_thread(&walk)->awaiting,
+                                          memory_order_relaxed) != NULL);
+        if (closes && deadlock != NULL) {
             la_walk_describe(&walk, deadlock);
         }
+    }
+    if (closes) {
         la_owner_wait(waiter->wanted_by, NULL);
     }
     return closes;
@@ -331,6 +342,6 @@ void
 la_graph_remove(la_hold *waiter)
 {
     la_graph_lock();
-    la_owner_wait(waiter->wanted_by, NULL);
+    la_owner_stop_waiting(waiter->wanted_by, waiter);
     la_graph_unlock();
 }
