@@ -20,7 +20,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -198,10 +198,12 @@ class Buffer(BufferBase):
     shown_from = _OfRare()  # an int: where objects begin that were removed, and are shown by views
     root = _OfRare()  # the read-only array over all of it
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "operating":
-            raise AttributeError(f"a Buffer has no {name}")
-        return holding(_making, self._made_locked, self, name)
+    if not TYPE_CHECKING:  # or no attribute that there is none of would be an error
+
+        def __getattr__(self, name: str) -> Any:
+            if name != "operating":
+                raise AttributeError(f"a Buffer has no {name}")
+            return holding(_making, self._made_locked, self, name)
 
     def _made_locked(self, keeper: Any, name: str) -> Any:
         try:

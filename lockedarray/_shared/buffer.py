@@ -281,7 +281,7 @@ class SharedBuffer(Buffer):
         zeros = np.zeros(high - low, np.uint8)
         memory = Memory(zeros, zeros)
         memory.buffer = weakref.ref(self)
-        self._remember_older(memory)
+        self.older.add(memory)
         moved = plain_view(array, np.ndarray)
         set_data(moved, memory.address + address(array) - low)
         set_base(moved, memory.root(zeros))
@@ -404,7 +404,7 @@ class SharedBuffer(Buffer):
         if any(type(array) is np.ndarray for array in self._known()):
             self._refuse_to_close("this thread holds a guard of it")
         self._let_go_of_given(facade)
-        if self._older_ones():
+        if self.older:
             self._refuse_to_close(_ALIASED)
         nothing = np.zeros((0,) * max(facade.ndim, 1), facade.dtype)
         empty = Memory(nothing, nothing)
