@@ -21,7 +21,7 @@ typedef struct {
 
 static PyTypeObject *la_change_type;
 
-/* Of several locks there may be changes at the same time. No mutex is held. */
+/* Of several locks there may be changes at the same time. No mutex is held but a monitor. */
 static void
 la_change_tell(la_hold *watch)
 {

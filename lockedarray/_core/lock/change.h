@@ -36,7 +36,8 @@
  * each: they are to look by themselves, too.
  *
  * `notify` NULL: the calling thread is woken. Else that is called once for each lock of
- * which there is a change, in the thread that made it, with no mutex held, and finds
+ * which there is a change, in the thread that made it, with no mutex held but the monitor of a
+ * lock between processes, and finds
  * `context` in watch->subject; it may use no lock of this kind, and take no time.
  */
 la_hold *la_change_watch(la_lock *lock, const la_hold *hold, la_thread *self, la_hold *others,

@@ -18,9 +18,9 @@
  *
  * Invariant, whenever the graph's mutex is free: owner.waits is set for each
  * owner that waits in a thread that holds something, and does not handle a
- * signal (it is away, queue.h). While it is set, its
- * thread acquires nothing and releases nothing (an outer wait is aside, see
- * queue.h). It leaves la_acquire only after clearing it under this mutex, so
+ * signal (it is away, queue.h). While it is set, the
+ * owner acquires nothing and releases nothing (an outer wait is aside, see
+ * queue.h). A thread leaves la_acquire only after clearing it under this mutex, so
  * what it waits by stays readable. A waiter whose thread holds nothing may leave
  * at any time: it is looked at under its lock's mutex alone. No hard edge goes
  * to it, and when it comes nobody stands behind it; so it closes no cycle.

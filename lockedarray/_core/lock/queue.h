@@ -35,7 +35,7 @@
 /* A waiter this old is handed the lock; newcomers queue behind it. */
 #define LA_HAND_OFF_NS LA_MILLISECOND
 
-/* To be called once no mutex is held. */
+/* To be called once no mutex is held, but the monitor of a lock between processes. */
 void la_wakes_make(la_wakes *wakes);
 
 /* Makes what few locks need, if there is none: false when out of memory. No mutex is held. */
