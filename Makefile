@@ -115,7 +115,7 @@ test-c:
 # Leaks are told by tests/test_leaks.py: CPython keeps much until the end.
 asan: .venv-asan/.installed
 	rm -rf .venv-asan/reports && mkdir .venv-asan/reports
-	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" PYTHONMALLOC=malloc \
+	failed=0; LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" PYTHONMALLOC=malloc \
 	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:log_path=$(CURDIR)/.venv-asan/reports/report \
 	  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(CURDIR)/.venv-asan/reports/report \
 	  LOCKEDARRAY_PATIENCE=10 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
