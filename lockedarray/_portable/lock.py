@@ -389,12 +389,13 @@ class _Waiter:
     A signal handler or finalizer may strike a thread that waits, and wait for something itself:
     `outer` is what the thread goes on waiting for afterwards.  `struck`: the thread may hold more
     than when this wait began.  `call`: the thread is not inside of it, but away; so it is granted
-    the lock, and this is called then.
+    the lock, and this is called then.  `within` is what the thread was inside of when it began, so
+    that it is at work in a handler: this does not stand aside for that.
     """
 
     __slots__ = (
         "bell", "call", "heeds", "hold", "lock", "outer", "rung", "since", "struck", "thread",
-        "ticket",
+        "ticket", "within",
     )  # fmt: skip
 
     def __init__(
@@ -407,6 +408,7 @@ class _Waiter:
         self.since = 0.0
         self.ticket = self.heeds = 0
         self.outer: _Waiter | None = None
+        self.within = hold.thread.waiter
         self.rung = False
         self.struck = False
         self.bell = threading.Lock()
@@ -438,7 +440,7 @@ class _Waiter:
     def aside(self) -> bool:
         """Whether the thread waits for something else now, inside this wait."""
         if self.call is not None:
-            return self.thread.waiter is not None
+            return self.thread.waiter not in (None, self.within)
         return self.thread.waiter is not self
 
 
@@ -592,8 +594,7 @@ class RegionLockBase:
         self._pass_locked(waiter)
         if waiter.outer is not None:  # it stands aside now, and keeps nobody waiting
             waiter.outer.lock._wake_locked()
-        else:
-            self._wake_behind_locked(waiter.thread)
+        self._wake_behind_locked(waiter.thread)
         return self._grant_locked(waiter.hold, waiter)
 
     def _await_locked(self, waiter: _Waiter) -> bool:
@@ -670,7 +671,7 @@ class RegionLockBase:
         if waiter.outer is not None:  # it steps back in
             waiter.outer.strike_locked()
             waiter.outer.lock._wake_locked()
-        elif waiter.call is None:
+        if waiter.call is None:
             self._wake_behind_locked(waiter.thread)
 
     def _try_locked(self, hold: _Hold) -> bool:

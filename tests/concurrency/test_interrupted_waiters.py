@@ -385,3 +385,83 @@ director.result()
 assert free(x)
 """
     )
+
+
+TASK = """
+import asyncio
+
+def run_task(array, name):
+    # As a program would that has its loop in a handler, or in a debugger.
+    async def task():
+        async with array.write():
+            order.append(name)
+    asyncio.run(task())
+"""
+
+
+def test_a_task_that_a_handler_runs_is_granted_the_lock():
+    run(
+        TASK
+        + """
+def direct():
+    wait_until(lambda: queued(x.lock) == ["MainThread"])
+    strike()
+    wait_until(lambda: queued(y.lock))
+    let_go_y()
+    wait_until(lambda: order == ["task"])
+    let_go_x()
+
+handle(lambda: run_task(y, "task"))
+let_go_x, let_go_y = holding(x), holding(y)
+director = start(direct)
+write(x, "main")
+director.result()
+assert order == ["task", "main"], order
+assert free(x, y)
+"""
+    )
+
+
+def test_a_task_of_a_handler_stands_aside_while_the_handler_waits():
+    run(
+        TASK
+        + """
+def both():
+    async def task():
+        async with y.write():
+            order.append("task")
+    async def main():
+        waits = asyncio.create_task(task())
+        while not queued(y.lock):
+            await asyncio.sleep(0)
+        write(z, "handler")  # in the thread, which cannot go on with the task meanwhile
+        await waits
+    asyncio.run(main())
+
+def direct():
+    with z.write():
+        has_z.set()
+        wait_until(lambda: queued(z.lock))
+        let_go_y()
+        with y.write():  # not behind the task, nor refused for its sake
+            order.append("other")
+    wait_until(lambda: "task" in order)
+    let_go_x()
+
+def interrupt():
+    wait_until(lambda: queued(x.lock) == ["MainThread"])
+    strike()
+
+has_z = threading.Event()
+handle(both)
+let_go_x, let_go_y = holding(x), holding(y)
+director = start(direct)
+assert has_z.wait(30)
+interrupter = start(interrupt)
+write(x, "main")
+director.result()
+interrupter.result()
+assert order == ["other", "handler", "task", "main"], order
+assert free(x, y, z)
+"""
+    )
