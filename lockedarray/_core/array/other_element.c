@@ -25,7 +25,9 @@ la_has_shape(PyObject *array, const npy_intp *shape, int count)
 {
     return shape == NULL
            || (la_fields(array)->nd == count
-               && memcmp(la_fields(array)->dimensions, shape, (size_t)count * sizeof(*shape)) == 0);
+               && (count == 0      /* of no dimensions there is no address */
+                   || memcmp(la_fields(array)->dimensions, shape,
+                             (size_t)count * sizeof(*shape)) == 0));
 }
 
 /* -- objects and text: under a lock of all that the array shows ------------------------- */
