@@ -112,7 +112,7 @@ test-c:
 # What matplotlib's modules throw needs the library of C++ from the start.
 # Left out are tests/typing, which runs no C, tests/test_packaging.py, which runs pip and compilers, and C's own tests:
 # `make test-c` has the sanitizers, too; and those of greenlets, which copy stacks with all that lies between variables.
-# Leaks are told by tests/test_leaks.py: CPython keeps much until the end.
+# So are leaks: CPython keeps much until the end, and the sanitizer what has been freed.
 asan: .venv-asan/.installed
 	rm -rf .venv-asan/reports && mkdir .venv-asan/reports
 	failed=0; LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libstdc++.so.6)" PYTHONMALLOC=malloc \
@@ -120,7 +120,7 @@ asan: .venv-asan/.installed
 	  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$(CURDIR)/.venv-asan/reports/report \
 	  LOCKEDARRAY_PATIENCE=10 LOCKEDARRAY_BACKEND=native PYTHONSAFEPATH=1 \
 	  .venv-asan/bin/python -P -m pytest --capture=sys -o timeout=1200 -o faulthandler_timeout=6000 \
-	  $(or $(ARGS),-q tests --ignore=tests/typing --ignore=tests/test_packaging.py --ignore=tests/concurrency/test_greenlets.py) || failed=1; \
+	  $(or $(ARGS),-q tests --ignore=tests/typing --ignore=tests/test_packaging.py --ignore=tests/test_leaks.py --ignore=tests/concurrency/test_greenlets.py) || failed=1; \
 	  cat .venv-asan/reports/* 2>/dev/null | grep -v 'WARNING: AddressSanitizer failed to allocate' && failed=1; exit $$failed
 
 # What is reported of CPython and NumPy is counted, and what is ours is an error: tests/tsan.

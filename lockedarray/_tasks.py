@@ -13,9 +13,6 @@ from typing import Any
 
 __all__ = ["TaskOwners", "running_task"]
 
-ENDED = 1
-"""What an owner's ``task`` is, which else is the id of its task, once that has ended."""
-
 
 class _Known(weakref.ref[Any]):
     """A task that has an owner."""
@@ -72,6 +69,8 @@ class TaskOwners:
         Has the owner of the task that runs in this thread, or the thread's own, current.
     """
 
+    _ENDED = 1  # what an owner's `task` is, else the id of its task, once that has ended
+
     def __init__(self, new_owner: Callable[[], Any], follow: Callable[[], bool]) -> None:
         self._new_owner = new_owner
         self._follow = follow
@@ -100,7 +99,7 @@ class TaskOwners:
     def _forget(self, known: _Known) -> None:
         owner, known.owner = known.owner, None
         if owner is not None:
-            owner.task = ENDED
+            owner.task = self._ENDED
         if self._known.get(known.key) is known:
             del self._known[known.key]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lockedarray._array.dispatch.arguments import facades_in
 from lockedarray._array.dispatch.operands import converted
-from lockedarray._array.dispatch.operation import run
+from lockedarray._array.dispatch.operation import TRIES, run
 from lockedarray._array.dispatch.results import is_new
 from lockedarray._array.facade import Facade, buffer_of, make_view
 from lockedarray._array.indexing import makes_view, picks_element
@@ -304,7 +304,10 @@ class AtIndex(_NoValue, AtIndexBase):
         """Run ``function(array, index, *values)`` under a lock of what the index selects."""
         array: Any = self._array
         index = self._index
-        while (view := self._selected()) is not None:
+        for _ in range(TRIES):
+            view = self._selected()
+            if view is None:
+                break
             within = _within(array, index)
 
             def act(raw: np.ndarray, *values: Any, within: Any = within) -> Any:

@@ -18,7 +18,7 @@ from lockedarray._array.construction import as_type, created_like
 from lockedarray._array.dispatch import function_roles
 from lockedarray._array.dispatch.functions import call_function
 from lockedarray._array.dispatch.operands import converted
-from lockedarray._array.dispatch.operation import run, run_as_view, run_unlocked
+from lockedarray._array.dispatch.operation import TRIES, run, run_as_view, run_unlocked
 from lockedarray._array.dispatch.operators import has_own, operate
 from lockedarray._array.dispatch.ufuncs import call_ufunc
 from lockedarray._array.facade import Facade, buffer_of, check_may_write, make_view, settle
@@ -175,10 +175,13 @@ class NumPyInterface(Facade):
     ) -> Any:
         """Run ``function(array, index, *values)``, under a lock of what a basic index names."""
         is_view = self._is_locked_in_part() and makes_view(index, self.ndim)
-        while (view := self._named(index, is_view)) is not None:
+        for _ in range(TRIES):
+            view = self._named(index, is_view)
+            if view is None:
+                break
             place = _place(self, view)
 
-            def act(array: np.ndarray, *values: Any, place: Any = place) -> Any:
+            def act(array: np.ndarray, *values: Any, view: Any = view, place: Any = place) -> Any:
                 if _place(self, view) != place:
                     return _RESIZED
                 return function(array, ... if is_view else (), *values)
@@ -224,18 +227,19 @@ class NumPyInterface(Facade):
             if _shows_the_same(getattr(plain_view(self, np.ndarray), name), value):
                 check_may_write(self)
                 return  # the end of x.imag += ...: the elements are there already
-        is_set = False
-        while not is_set:
 
-            def store(array: np.ndarray, value: Any) -> bool:
-                now = getattr(plain_view(self, np.ndarray), name)
-                if not _shows_the_same(now, array):
-                    return False  # a resize came in between
-                array.real = value  # as NumPy sets a part: by what it makes an array of
-                return True
+        def store(array: np.ndarray, value: Any) -> bool:
+            now = getattr(plain_view(self, np.ndarray), name)
+            if not _shows_the_same(now, array):
+                return False  # a resize came in between
+            array.real = value  # as NumPy sets a part: by what it makes an array of
+            return True
 
+        for _ in range(TRIES):
             part = make_view(getattr(plain_view(self, np.ndarray), name), self, self._may_write)
-            is_set = run(store, (part, value), {}, (id(part),))
+            if run(store, (part, value), {}, (id(part),)):
+                return
+        run(setattr, (self, name, value), {}, (id(self),))
 
     def _general_compare(self, name: str, other: Any) -> Any:
         """Compare by `name`, ``__eq__`` or another; structured dtypes have no ufunc for it."""

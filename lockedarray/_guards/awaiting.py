@@ -27,14 +27,15 @@ class Bell:
     """Called when it is the task's turn, in whatever thread: tells its loop.
 
     The lock refers to it, and so keeps neither: a loop that nobody runs any more is garbage, and
-    so are its tasks, which then leave the queue.
+    so are its tasks, which then leave the queue.  `waiting`, if given, is what the task waits in.
     """
 
-    __slots__ = ("_future", "_loop")
+    __slots__ = ("_future", "_loop", "_waiting")
 
-    def __init__(self, future: Any) -> None:
+    def __init__(self, future: Any, waiting: _Waiting | None = None) -> None:
         self._loop = weakref.ref(future.get_loop())
         self._future = weakref.ref(future)
+        self._waiting = None if waiting is None else weakref.ref(waiting)
 
     def __call__(self) -> None:
         loop = self._loop()
@@ -45,14 +46,25 @@ class Bell:
             return
         try:
             loop.call_soon_threadsafe(self.ring)
-        except RuntimeError:  # the loop is closed: the task is not there any more
-            pass
+        except RuntimeError:  # the loop is closed: the task goes on no more, and needs no lock
+            waiting = None if self._waiting is None else self._waiting()
+            if waiting is not None:
+                waiting.place.leave()
 
     def ring(self) -> None:
         """Tell the task; in its loop."""
         future = self._future()
         if future is not None and not future.done():
             future.set_result(None)
+
+
+class _Waiting:
+    """A task, inside of the wait for a place: it alone refers to this."""
+
+    __slots__ = ("__weakref__", "place")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
 
 
 class NotNow(Exception):
@@ -180,9 +192,10 @@ def _places_of(wanted: list[tuple[Any, bool]]) -> tuple[list[Place], bool]:
 
 async def _wait_for(place: Place, loop: Any, deadline: float | None) -> bool:
     """Have the lock of `place`; False if the time is over before."""
+    waiting = _Waiting(place)
     while True:
         future = loop.create_future()
-        bell = Bell(future)
+        bell = Bell(future, waiting)
         if place.begin(bell):
             return True
         ensure_teller()

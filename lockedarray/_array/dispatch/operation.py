@@ -123,6 +123,13 @@ def _run(
 run: Callable[..., Any] = locked_run(_run)
 """The same: a core may do it by itself."""
 
+TRIES = 4
+"""So often a part of an array is locked that has moved until the lock is had; then all of it is.
+
+It moves once for each resize, of other threads or of the value's own code; and whoever comes again
+stands behind all others.
+"""
+
 
 def run_as_view(
     function: Callable[..., Any],

@@ -154,9 +154,6 @@ la_task_follow_slow(void)
                 && !la_task_look_for_asyncio())) {
         return thread == NULL ? -1 : 0;
     }
-    if (la_thread_owner(thread)->operations != 0) {
-        return 0;       /* of code inside an operation, which is the same task's */
-    }
     PyObject *task = la_task_here();
     if (task == NULL) {
         return -1;
