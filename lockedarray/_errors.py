@@ -28,6 +28,7 @@ __all__ = [
     "struck_inside",
     "table_is_full",
     "two_upgrades",
+    "waits_inside_operation",
 ]
 
 
@@ -203,6 +204,14 @@ def cannot_come_true(lock: _Lock) -> DeadlockError:
         f"{lock_text(lock)}: the predicate is false, and cannot become true while this thread "
         "holds a part of the array; wait before you take the lock, or give when= to the "
         "outermost guard"
+    )
+
+
+def waits_inside_operation() -> RuntimeError:
+    """Return the error of a Condition's wait in code that an operation calls."""
+    return RuntimeError(
+        "cannot wait inside an operation on the array, in a callback or in element code: "
+        "the operation keeps its lock until it ends"
     )
 
 

@@ -9,13 +9,22 @@ from __future__ import annotations
 from typing import Any
 
 from lockedarray._cores import RegionLockBase, set_writeable
-from lockedarray._guards.guards import raws_here
+from lockedarray._errors import waits_inside_operation
+from lockedarray._guards.guards import asked_here, raws_here
 
 __all__ = ["resume", "suspend"]
 
 
 def suspend(lock: RegionLockBase) -> tuple[Any, list[tuple[Any, Any, bool]]]:
-    """Give back all that this thread has of `lock`; return what `resume` is to be given."""
+    """Give back all that this thread has of `lock`; return what `resume` is to be given.
+
+    Raises
+    ------
+    RuntimeError
+        The thread is in an operation, or in the predicate of a guard, which keeps its lock.
+    """
+    if any(lock in locks for locks in asked_here()):
+        raise waits_inside_operation()
     shown = [(buffer, raw, raw.flags.writeable) for buffer, raw in _shown(lock)]
     try:
         for _, raw, _ in shown:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lockedarray._alive import Alive
-from lockedarray._cores import ArrayBase, GuardBase, Holds, Place, guard_of_several, telling
+from lockedarray._cores import (
+    ArrayBase,
+    GuardBase,
+    Holds,
+    Place,
+    RegionLockBase,
+    guard_of_several,
+    telling,
+)
 from lockedarray._errors import (
     LockTimeout,
     cannot_come_true,
@@ -24,7 +32,7 @@ from lockedarray._guards.awaiting import Bell, NotNow, enter, new_future
 if TYPE_CHECKING:
     from lockedarray._cores import ArrayBase as LockedArray  # as users know it
 
-__all__ = ["Guard", "acquire", "end_lost", "raws_here", "wait_for"]
+__all__ = ["Guard", "acquire", "asked_here", "end_lost", "raws_here", "wait_for"]
 
 _POLL = 0.01  # seconds between looks where others' code, which does not tell, may write
 
@@ -187,9 +195,12 @@ class Guard(GuardBase):
         yielded = shape(raws)
         for (array, _), raw in zip(wanted, raws, strict=True):
             array._show(raw)
+        asked = asked_here()
+        asked.append([array._buffer.lock for array, _ in wanted])
         try:
             is_true = bool(when(yielded))
         finally:
+            asked.pop()
             for (array, _), raw in zip(wanted, raws, strict=True):
                 array._show_no_more(raw)
         if self._holds is None or self._holds.lost():
@@ -285,6 +296,15 @@ def _held_here() -> _HeldHere:
     except AttributeError:
         _local.guards = _HeldHere()
         return _local.guards
+
+
+def asked_here() -> list[list[RegionLockBase]]:
+    """Return the locks of each guard whose predicate this thread is in, the innermost last."""
+    try:
+        return _local.asked
+    except AttributeError:
+        _local.asked = []
+        return _local.asked
 
 
 def raws_here() -> list[tuple[ArrayBase, np.ndarray]]:

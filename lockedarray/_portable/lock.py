@@ -56,6 +56,7 @@ from lockedarray._errors import (
     held_beside,
     not_in_time,
     struck_inside,
+    waits_inside_operation,
 )
 from lockedarray._holding import holding
 from lockedarray._tasks import TaskOwners, running_task
@@ -1149,10 +1150,7 @@ class RegionLockBase:
         """Give back all that this thread has of the lock, for a while."""
         suspended = holding(_monitor, self._suspend_locked)
         if not suspended:
-            raise RuntimeError(
-                "cannot wait inside an operation on the array, in a callback or in element code: "
-                "the operation keeps its lock until it ends"
-            )
+            raise waits_inside_operation()
         return suspended
 
     def _suspend_locked(self) -> list[_Hold]:

@@ -1043,3 +1043,28 @@ def test_a_task_is_seen_where_asyncio_is_imported_after_the_first_use():
         assert running_task() is asyncio.current_task()
     asyncio.run(main())
     """)
+
+
+def test_a_lock_is_not_handed_to_a_task_whose_loop_was_closed():
+    x = la.zeros(1)
+
+    async def want():
+        async with x.write():
+            pass
+
+    async def until_queued():
+        while not queued(x.lock):
+            await asyncio.sleep(0)
+
+    loop = asyncio.new_event_loop()
+    loop.set_exception_handler(lambda *_: None)
+    with held_elsewhere(x.write()):
+        task = loop.create_task(want())
+        loop.run_until_complete(until_queued())
+        loop.close()
+    wait_until(lambda: free(x))  # though the task is there still
+    x.fill(1)
+    del task
+    gc.collect()
+    assert x.tolist() == [1]
+    assert free(x)

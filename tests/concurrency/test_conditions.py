@@ -1,5 +1,6 @@
 """x.lock as an RLock, and threading.Condition on it and on lock objects."""
 
+import asyncio
 import gc
 import threading
 
@@ -347,3 +348,31 @@ def test_writers_and_readers_meet_at_a_condition():
         call.result()
     assert x[0] == 0
     assert free(x)
+
+
+@makers
+@pytest.mark.parametrize("how", ["plain", "async", "wait_for"])
+def test_a_predicate_does_not_wait_in_a_condition_of_its_own_lock(make, how):
+    x = make()
+    condition = threading.Condition(x.lock)
+
+    def when(raw):
+        condition.wait(0)
+        return True
+
+    async def acquire():
+        async with x.write(when=when):
+            pass
+
+    with pytest.raises(RuntimeError, match="cannot wait inside an operation"):
+        if how == "async":
+            asyncio.run(acquire())
+        elif how == "plain":
+            with x.write(when=when):
+                pass
+        else:
+            x.wait_for(when)
+    assert free(x)
+    with x.write() as raw:  # outside of the predicate all is as before
+        assert raw.flags.writeable
+        assert not condition.wait(0)

@@ -1,13 +1,14 @@
 """resize beside readers and writers: nobody reads freed memory, everybody sees whole arrays."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
-from arrange import free, run_isolated, waits_beside
+from arrange import free, queued, run_isolated, waits_beside
 from lockedarray import LockedArray, backend
-from threads import together
+from threads import start, together, wait_until
 
 # Freed memory is filled with this byte by glibc, so that whoever reads it sees no plausible number.
 PERTURB = {"MALLOC_PERTURB_": "165"}
@@ -285,3 +286,89 @@ def test_reader_that_waits_for_a_resize_sees_the_new_shape():
 
     resize_inside()
     assert x.snapshot().shape == (7,)
+
+
+def add_one(x):
+    x[0] += 1
+
+
+MOVING = {
+    "element": lambda x: x[0],
+    "assignment": lambda x: x.__setitem__(0, (1, 2.0) if x.dtype.names else 5),
+    "augmented": add_one,
+    "at": lambda x: x.at[0].add(1),
+    "at get": lambda x: x.at[0].get(),
+    "imag": lambda x: setattr(x, "imag", 1),
+}
+
+
+MOST_TURNS = 200
+
+
+@pytest.mark.parametrize("dtype", ["f8", "c16", "i4,f8"])
+@pytest.mark.parametrize("operation", MOVING.values(), ids=MOVING)
+def test_who_wants_one_element_has_its_turn_though_it_moves_each_time(operation, dtype):
+    x = LockedArray(np.zeros(4, dtype))
+    if operation is MOVING["imag"] and dtype != "c16":
+        operation = MOVING["element"]
+    if x.dtype.names and operation in (MOVING["augmented"], MOVING["at"]):
+        operation = MOVING["assignment"]
+    row, over, turns = np.zeros(1, dtype), threading.Event(), []
+
+    def moves():
+        while not over.is_set() and len(turns) < MOST_TURNS:
+            with x.write():
+                x.popleft(1)
+                x.append(row)
+                turns.append(1)
+                wait_until(lambda: over.is_set() or queued(x.lock))
+                time.sleep(0.002)  # it has waited for long enough to be handed the lock
+
+    mover = start(moves)
+    wait_until(lambda: turns)
+    start(operation, x).result()
+    over.set()
+    mover.result()
+    assert len(turns) < MOST_TURNS
+    assert free(x)
+
+
+class Resizing:
+    """A value whose conversion resizes the array that it is assigned to."""
+
+    def __init__(self, x):
+        self.x, self.conversions = x, 0
+
+    def __array__(self, *args, **kwargs):
+        self.conversions += 1
+        assert self.conversions < 1000
+        self.x.resize(4 if len(self.x) == 5 else 5)
+        return np.ones(())
+
+    def __float__(self):
+        return float(self.__array__())
+
+
+ASSIGNING = {
+    "imag": lambda x, value: setattr(x, "imag", value),
+    "real": lambda x, value: setattr(x, "real", value),
+    "element": lambda x, value: x.__setitem__(0, value),
+    "element, list": lambda x, value: x.__setitem__(0, [value]),
+    "part, list": lambda x, value: x.__setitem__(slice(0, 1), [[value]]),
+    "all, list": lambda x, value: x.__setitem__(..., [value]),
+    "at": lambda x, value: x.at[0].set(value),
+    "at, part": lambda x, value: x.at[:2].add(value),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f8", "c16", "V16", "i4,f8"])
+@pytest.mark.parametrize("assign", ASSIGNING.values(), ids=ASSIGNING)
+def test_a_value_that_resizes_the_array_as_it_is_converted_ends(assign, dtype):
+    x = LockedArray(np.zeros(4, dtype))
+    value = Resizing(x)
+    try:
+        assign(x, value)
+    except (TypeError, ValueError):
+        pass
+    assert value.conversions < 20
+    assert free(x)

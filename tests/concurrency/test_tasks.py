@@ -547,3 +547,74 @@ def test_a_cycle_is_seen_after_an_operation_that_waited_beside_a_task_that_waits
         thread.result()
     lender.result()
     assert free(x, y, z, v)
+
+
+def counting(x, count):
+    """A task that adds one across an await, in a guard, and says so."""
+
+    async def count_one():
+        with x.write() as raw:
+            value = raw[0]
+            await asyncio.sleep(0)
+            raw[0] = value + 1
+        count.append(1)
+
+    return count_one
+
+
+@calling
+def test_tasks_of_a_loop_that_runs_inside_an_operation_are_told_apart(dtype, call):
+    x, y = la.zeros(1), la.zeros(1, dtype)
+    count, refused = [], []
+
+    def f(value):
+        async def main():
+            tasks = (counting(x, count)() for _ in range(3))
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+        refused.extend(result for result in asyncio.run(main()) if result)
+        return value
+
+    call(y, f)
+    assert {type(error) for error in refused} == {la.DeadlockError}
+    assert len(count) + len(refused) == 3
+    assert x.tolist() == [len(count)]
+    assert free(x, y)
+
+
+@calling
+def test_a_task_of_a_loop_inside_an_operation_may_await_a_lock(dtype, call):
+    x, y = la.zeros(1), la.zeros(1, dtype)
+
+    def f(value):
+        async def add():
+            async with x.write() as raw:
+                before = raw[0]
+                await asyncio.sleep(0)
+                raw[0] = before + 1
+
+        async def main():
+            await asyncio.gather(*(add() for _ in range(3)))
+
+        asyncio.run(main())
+        return value
+
+    call(y, f)
+    assert x.tolist() == [3]
+    assert free(x, y)
+
+
+def test_a_task_of_a_loop_inside_an_operation_does_not_write_under_it():
+    y = la.zeros(1)
+
+    def f(value):
+        async def write():
+            y[0] = 7
+
+        with pytest.raises(la.DeadlockError):
+            asyncio.run(write())
+        return value + 1
+
+    assert y.at[0].apply(f) == 1
+    assert y.tolist() == [1]
+    assert free(y)
