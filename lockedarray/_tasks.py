@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -75,17 +76,30 @@ class TaskOwners:
         self._new_owner = new_owner
         self._follow = follow
         self._known: dict[int, _Known] = {}  # by the id of the task
+        self._here = threading.local()  # `latest`: the task that was followed last in this thread
 
     def owner_of(self, task: Any) -> Any:
-        """Return the owner of a task; it ends with that, and what it holds then is given back."""
+        """Return the owner of a task; it ends with that, and what it holds then is given back.
+
+        Called when another task comes to be followed in this thread, or None for no task.  If the
+        one before has ended, it is noticed here: its loop tells that later, or never.
+        """
+        latest: _Known | None = getattr(self._here, "latest", None)
+        if latest is not None and (before := latest()) is not None:
+            if before is not task and before.done():
+                self._forget(latest)
+        if task is None:
+            self._here.latest = None
+            return None
         known = self._known.get(id(task))
         if known is not None and known() is task:
+            self._here.latest = known
             return known.owner
         owner = self._new_owner()
         owner.task = id(task)
         known = _Known(task, self._forget)
         known.key, known.owner = id(task), owner
-        self._known[known.key] = known
+        self._known[known.key] = self._here.latest = known
         task.add_done_callback(self._ended)
         return owner
 

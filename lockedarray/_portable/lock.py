@@ -267,7 +267,7 @@ def follow_task() -> bool:
     if here.task == (0 if task is None else id(task)):
         return task is not None
     if here.task or _local.current is _local.own:  # else somebody has chosen by hand
-        exchange_owner(None if task is None else _tasks.owner_of(task))
+        exchange_owner(_tasks.owner_of(task))
     return task is not None
 
 

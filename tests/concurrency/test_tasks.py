@@ -618,3 +618,47 @@ def test_a_task_of_a_loop_inside_an_operation_does_not_write_under_it():
     assert y.at[0].apply(f) == 1
     assert y.tolist() == [1]
     assert free(y)
+
+
+# -- tasks that end --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("guard", GUARDS.values(), ids=GUARDS)
+def test_what_a_task_held_is_free_as_soon_as_it_has_been_awaited(guard):
+    x = LockedArray([1.0], dtype=object)
+    kept = []
+
+    async def leak():
+        kept.append(guard(x))
+        kept[-1].acquire()
+
+    async def main():
+        await asyncio.create_task(leak())
+        x.fill(2)
+        await asyncio.gather(leak())
+        x.fill(3)
+        with x.write():
+            x.fill(4)
+
+    asyncio.run(main())
+    assert x.tolist() == [4]
+    assert free(x)
+
+
+def test_what_a_task_held_that_stopped_its_loop_is_free_for_its_thread():
+    x = la.zeros(1)
+    kept = []
+
+    async def leak():
+        kept.append(x.write())
+        kept[-1].acquire()
+        asyncio.get_running_loop().stop()
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(leak())
+    loop.run_forever()
+    loop.close()
+    assert task.done()
+    x.fill(2)
+    assert x.tolist() == [2]
+    assert free(x)

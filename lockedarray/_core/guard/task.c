@@ -12,7 +12,7 @@
 PyObject *la_task_modules;
 _Atomic(Py_ssize_t) la_task_modules_seen;
 
-static PyObject *la_task_owner_of;          /* the owner of a task; from above */
+static PyObject *la_task_owner_of;          /* the owner of a task, None of None; from above */
 static PyObject *la_task_running_loop, *la_task_current;
 static _Atomic(bool) la_task_is_known;      /* asyncio is imported, and these two are set */
 
@@ -161,8 +161,7 @@ la_task_follow_slow(void)
     uint64_t subject = task == Py_None ? 0 : (uint64_t)(uintptr_t)task;
     int result = 0;
     if (!la_owner_object_is_here(thread, subject)) {
-        PyObject *owner = subject == 0 ? Py_NewRef(Py_None)
-            : PyObject_CallOneArg(la_task_owner_of, task);
+        PyObject *owner = PyObject_CallOneArg(la_task_owner_of, task);
         result = owner == NULL ? -1 : la_owner_object_make_current(owner);
         Py_XDECREF(owner);
     }
