@@ -487,19 +487,29 @@ def test_a_guard_is_held_only_once_it_is_true_and_can_be_used_again():
 
 def test_ctrl_c_ends_it():
     x = la.zeros(2)
+    main = threading.get_ident()
     for wait in WAYS.values():
-        main = threading.get_ident()
-        calls = []
+        noticed = threading.Event()
 
-        def interrupt(main=main, calls=calls):
+        def notice(*_, noticed=noticed):
+            if not noticed.is_set():
+                noticed.set()
+                raise KeyboardInterrupt
+
+        def interrupt(noticed=noticed):
             wait_until(lambda: any(entry.mode == "change" for entry in x.lock.holds()))
-            calls.append(1)
-            signal.pthread_kill(main, signal.SIGINT)
+            # One that comes just before the system call that waits does not end it.
+            while not noticed.wait(0.01):
+                signal.pthread_kill(main, signal.SIGINT)
 
-        call = start(interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            wait(x, lambda a: False)
-        call.result()
+        before = signal.signal(signal.SIGINT, notice)
+        try:
+            call = start(interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                wait(x, lambda a: False)
+            call.result()
+        finally:
+            signal.signal(signal.SIGINT, before)
         assert free(x)
 
 
@@ -550,10 +560,13 @@ def test_a_handler_may_write_what_its_thread_waits_for():
 
         def send():
             wait_until(lambda: any(entry.mode == "change" for entry in x.lock.holds()))
-            signal.pthread_kill(main, signal.SIGUSR1)
+            while not over.wait(0.01):  # as above
+                signal.pthread_kill(main, signal.SIGUSR1)
 
+        over = threading.Event()
         call = start(send)
         assert x.wait_for(lambda a: a[0]) == 4
+        over.set()
         call.result()
     finally:
         signal.signal(signal.SIGUSR1, before)
