@@ -87,6 +87,7 @@ class TaskOwners:
         latest: _Known | None = getattr(self._here, "latest", None)
         if latest is not None and (before := latest()) is not None:
             if before is not task and before.done():
+                self._here.latest = None
                 self._forget(latest)
         if task is None:
             self._here.latest = None
@@ -115,7 +116,7 @@ class TaskOwners:
         if owner is not None:
             owner.task = self._ENDED
         if self._known.get(known.key) is known:
-            del self._known[known.key]
+            self._known.pop(known.key, None)
 
     def name_of(self, key: int) -> str | None:
         """Return the name of the task with this id; None of one that has no owner."""

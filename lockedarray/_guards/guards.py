@@ -195,12 +195,12 @@ class Guard(GuardBase):
         yielded = shape(raws)
         for (array, _), raw in zip(wanted, raws, strict=True):
             array._show(raw)
-        asked = asked_here()
-        asked.append([array._buffer.lock for array, _ in wanted])
+        asked, locks = asked_here(), [array._buffer.lock for array, _ in wanted]
         try:
+            asked.append(locks)
             is_true = bool(when(yielded))
         finally:
-            asked.pop()
+            asked[:] = [each for each in asked if each is not locks]
             for (array, _), raw in zip(wanted, raws, strict=True):
                 array._show_no_more(raw)
         if self._holds is None or self._holds.lost():

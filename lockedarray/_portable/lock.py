@@ -955,8 +955,8 @@ class RegionLockBase:
         first_writer = first = math.inf
         for waiter in list(self._queue):
             write = waiter.hold.write
-            if waiter.aside() or waiter.hold in self._holds:
-                continue
+            if waiter.aside() or waiter.hold in self._holds or waiter.hold.waiter is not waiter:
+                continue  # or it has left, as one does whose loop is closed when it is told
             if (first if write else first_writer) >= waiter.heeds:
                 if not self._is_held_against(waiter.hold):
                     old = hand_off and waiter.since <= long_ago

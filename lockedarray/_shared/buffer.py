@@ -404,7 +404,7 @@ class SharedBuffer(Buffer):
         if any(type(array) is np.ndarray for array in self._known()):
             self._refuse_to_close("this thread holds a guard of it")
         self._let_go_of_given(facade)
-        if self.older:
+        if list(self.older):
             self._refuse_to_close(_ALIASED)
         nothing = np.zeros((0,) * max(facade.ndim, 1), facade.dtype)
         empty = Memory(nothing, nothing)

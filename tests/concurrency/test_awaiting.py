@@ -1045,26 +1045,27 @@ def test_a_task_is_seen_where_asyncio_is_imported_after_the_first_use():
     """)
 
 
-def test_a_lock_is_not_handed_to_a_task_whose_loop_was_closed():
+@pytest.mark.parametrize("modes", ["w", "ww", "wrw", "wwwrrrwww"])
+def test_a_lock_is_not_handed_to_tasks_whose_loop_was_closed(modes):
     x = la.zeros(1)
 
-    async def want():
-        async with x.write():
+    async def want(mode):
+        async with x.write() if mode == "w" else x.read():
             pass
 
     async def until_queued():
-        while not queued(x.lock):
+        while len(queued(x.lock)) < len(modes):
             await asyncio.sleep(0)
 
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)
     with held_elsewhere(x.write()):
-        task = loop.create_task(want())
+        tasks = [loop.create_task(want(mode)) for mode in modes]
         loop.run_until_complete(until_queued())
         loop.close()
-    wait_until(lambda: free(x))  # though the task is there still
+    wait_until(lambda: free(x))  # though the tasks are there still
     x.fill(1)
-    del task
+    del tasks
     gc.collect()
     assert x.tolist() == [1]
     assert free(x)

@@ -662,3 +662,66 @@ def test_what_a_task_held_that_stopped_its_loop_is_free_for_its_thread():
     x.fill(2)
     assert x.tolist() == [2]
     assert free(x)
+
+
+USING = {
+    "element": lambda y: y[0],
+    "list": lambda y: y.tolist(),
+    "guard": lambda y: y.read().acquire(),
+    "assignment": lambda y: y.__setitem__(0, 1),
+    "append": lambda y: y.append(1),
+}
+
+
+@pytest.mark.parametrize("use", USING.values(), ids=USING)
+@calling
+def test_what_an_operation_of_a_task_calls_uses_the_same_array_as_outside_of_tasks(
+    dtype, call, use
+):
+    def outcome():
+        y, told = la.zeros(1, dtype), []
+
+        def f(value):
+            try:
+                use(y)
+                told.append("used")
+            except BaseException as error:
+                told.append(type(error))
+            return value
+
+        try:
+            call(y, f)
+        except BaseException as error:
+            told.append(type(error))
+        gc.collect()
+        assert free(y)
+        return told
+
+    async def main():
+        return outcome()
+
+    assert asyncio.run(main()) == outcome()
+
+
+def test_an_array_does_not_grow_inside_an_operation_beside_a_task_that_is_left():
+    y, x = la.zeros(4), la.zeros(1)
+    loop = asyncio.new_event_loop()
+    tasks = []
+
+    async def stays():
+        async with x.write():
+            await asyncio.sleep(1000)
+
+    def f(value):
+        tasks.append(loop.create_task(stays()))
+        loop.run_until_complete(asyncio.sleep(0.01))
+        with pytest.raises(ValueError, match="inside an operation"):
+            y.append(5.0)
+        return value
+
+    y.at[0].apply(f)
+    assert len(y) == 4
+    tasks[0].cancel()
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+    assert free(x, y)

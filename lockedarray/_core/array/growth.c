@@ -18,6 +18,7 @@
 #include "array/body.h"
 #include "array/element.h"
 #include "array/given.h"
+#include "guard/task.h"
 
 /* An array whose memory is locked to change its rows. */
 typedef struct {
@@ -120,7 +121,7 @@ la_growth_begin(PyObject *array, la_growth *growth)
     growth->array = array;
     growth->buffer = (la_buffer_object *)la_facade_of(array)->buffer;
     growth->thread = la_thread_here();
-    if (growth->thread == NULL) {
+    if (growth->thread == NULL || la_task_follow() < 0) {
         return -1;
     }
     if (la_thread_owner(growth->thread)->operations != 0) {

@@ -4,6 +4,7 @@
 #include "array/operation.h"
 
 #include "array/policy.h"
+#include "guard/task.h"
 
 static inline int
 la_operation_add_of_lock(la_operation *operation, PyObject *facade, la_region_lock *lock,
@@ -121,7 +122,9 @@ int
 la_operation_lock(la_operation *operation)
 {
     operation->thread = la_thread_here();
-    int count = operation->thread == NULL ? -1 : la_operation_want(operation);
+    /* What it calls is the same task's, also if nobody has anything yet. */
+    int count = operation->thread == NULL || la_task_follow() < 0 ? -1
+        : la_operation_want(operation);
 
     if (count < 0) {
         return -1;

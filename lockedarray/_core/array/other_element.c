@@ -15,6 +15,7 @@
 #include "array/element.h"
 #include "array/general.h"
 #include "array/policy.h"
+#include "guard/task.h"
 
 /*
  * Is the shape, if one is given, still what it was? The element is locked: nothing changes any
@@ -60,7 +61,7 @@ la_whole_lock(PyObject *array, const npy_intp *index, int count, la_mode mode, l
         return address;
     }
     la_thread *thread = la_thread_here();
-    la_hold *taken = thread == NULL ? NULL
+    la_hold *taken = thread == NULL || la_task_follow() < 0 ? NULL
         : la_hold_make(thread, exclusive ? LA_WRITE : mode);
     if (taken == NULL) {
         *error = true;

@@ -20,7 +20,7 @@ typedef struct {
     PyObject_HEAD
     la_region_lock *lock;       /* a reference, as the next one */
     PyObject *requests;         /* a tuple of (array, or the lock itself; write) */
-    la_place_state state;
+    _Atomic(int) state;         /* la_place_state */
     la_hold *hold;              /* while queued */
     la_kept kept;               /* while held */
     la_told *told;              /* while queued, the lock's to tell */
@@ -205,11 +205,13 @@ static void
 la_place_let_go(la_place *self)
 {
     la_thread *thread = la_thread_self();
+    /* Who tells a task of a closed loop leaves, and so may the task itself, at the same time. */
+    int state = thread == NULL ? LA_PLACE_IDLE : atomic_exchange(&self->state, LA_PLACE_IDLE);
 
-    if (thread == NULL || self->state == LA_PLACE_IDLE) {
+    if (state == LA_PLACE_IDLE) {
         return;
     }
-    if (self->state == LA_PLACE_HELD) {
+    if (state == LA_PLACE_HELD) {
         (void)la_abandon_unwritten(self->kept, thread);
     }
     else {
@@ -222,7 +224,6 @@ la_place_let_go(la_place *self)
         la_hold_free(self->hold, thread);
         self->hold = NULL;
     }
-    self->state = LA_PLACE_IDLE;
 }
 
 static PyObject *

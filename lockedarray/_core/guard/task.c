@@ -2,8 +2,9 @@
  * Which asyncio task runs in the calling thread, and whose owner is to be current then.
  *
  * Nothing is noted when a loop goes from one task to another: whoever keeps a hold, and whoever
- * finds a lock taken, looks. So does an operation in a thread of which any owner has something.
- * No other one does: it is given back before another task runs, and nobody else has anything.
+ * finds a lock taken, looks. So does an operation that may call code, whose holds are this task's,
+ * and one in a thread of which any owner has something. No other one does: what it has is given
+ * back before another task runs.
  */
 #include "guard/task.h"
 

@@ -31,7 +31,7 @@ int la_hold_acquire_slow(la_region_lock *lock, la_hold *hold, la_thread *self,
 
 /*
  * Has any owner in this thread something, or is the current one a task? Then it matters whose
- * an operation is: others may look at it meanwhile, and its callbacks use what that owner has.
+ * an operation is: others may look at it meanwhile. (One that calls code looks before, always.)
  */
 static inline bool
 la_thread_has_owners(const la_thread *self)
