@@ -297,14 +297,20 @@ class FlatBase:
         return self
 
     def __next__(self) -> Any:
-        position = self._position
-        if position >= self._array.size:
+        position = in_one_step(self._step)  # or threads that share it get the same element
+        if position is None:
             raise StopIteration
-        self._position = position + 1
         try:
             return self._general_getitem(position)
         except IndexError:  # the array has shrunk
             raise StopIteration from None
+
+    def _step(self) -> int | None:
+        position = self._position
+        if position >= self._array.size:
+            return None
+        self._position = position + 1
+        return position
 
     def __getitem__(self, index: Any) -> Any:
         if augments(self, index):

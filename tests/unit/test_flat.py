@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import sys
 import operator
 
 import numpy as np
@@ -86,7 +87,12 @@ def test_an_iterator_goes_on_where_it_was(frozen):
 def test_threads_that_share_an_iterator_get_each_element_once():
     x = la.arange(4000).reshape(40, 100)
     flat = x.flat
-    parts = together(*[lambda: list(flat)] * 4)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        parts = together(*[lambda: list(flat)] * 4)
+    finally:
+        sys.setswitchinterval(before)
     assert sorted(itertools.chain(*parts)) == list(range(4000))
 
 
