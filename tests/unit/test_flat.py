@@ -2,8 +2,8 @@
 
 import gc
 import itertools
-import sys
 import operator
+import sys
 
 import numpy as np
 import pytest
