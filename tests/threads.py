@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 import threading
 import time
 import traceback
 
-__all__ = ["DEADLINE", "Running", "Step", "start", "together", "wait_until"]
+__all__ = ["DEADLINE", "Running", "Step", "changing_often", "start", "together", "wait_until"]
 
 DEADLINE = 50.0
 """Seconds after which whatever a test waits for has failed."""
@@ -155,3 +156,14 @@ def wait_until(condition, explain=lambda: ""):
             raise AssertionError(f"not within {DEADLINE:g} s: {condition}\n{explain()}")
         time.sleep(pause)
         pause = min(pause + 1e-5, 1e-3)
+
+
+@contextlib.contextmanager
+def changing_often():
+    """Have threads give the GIL to others after a microsecond."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)

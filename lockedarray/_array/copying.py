@@ -15,7 +15,7 @@ from lockedarray._array.memory import plain_view
 from lockedarray._cores import connect_copies
 from lockedarray._places import DEBUG
 
-__all__ = ["copied", "deeply_copied", "dump", "dumps", "reduced"]
+__all__ = ["attributes_of", "copied", "deeply_copied", "dump", "dumps", "reduced"]
 
 _F = TypeVar("_F", bound=Facade)
 
@@ -99,12 +99,16 @@ def _parts(
     array: _F, elements: np.ndarray
 ) -> tuple[type[_F], np.ndarray, str, dict[str, Any], str | None]:
     """What `_rebuilt` is given for a twin of `array`, with the attributes that others gave it."""
-    attributes = {name: value for name, value in vars(array).copy().items() if name not in _OURS}
     buffer = buffer_of(array)
-    return type(array), elements, buffer.objects, attributes, buffer.name_of_copies
+    return type(array), elements, buffer.objects, attributes_of(array), buffer.name_of_copies
 
 
 _OURS = frozenset({"_buffer", "_owner", "_may_write", "_earlier"})
+
+
+def attributes_of(array: Facade) -> dict[str, Any]:
+    """Return the attributes that others gave `array`, and may give it at this moment."""
+    return {name: value for name, value in vars(array).copy().items() if name not in _OURS}
 
 
 def _rebuilt(

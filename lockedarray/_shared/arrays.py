@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lockedarray._array.array import LockedArray
+from lockedarray._array.copying import attributes_of
 from lockedarray._array.facade import make_view
 from lockedarray._array.memory import memory_of, plain_view
 from lockedarray._cores import address
@@ -105,8 +106,7 @@ def _array_of(control: Control) -> LockedArray:
 def _reduced(buffer: SharedBuffer, array: Any) -> tuple[Any, ...]:
     control = buffer.control
     buffer.settle()
-    attributes = {name: value for name, value in vars(array).copy().items() if name not in _OURS}
-    where = (tuple(control.place), control.header.token, type(array), attributes)
+    where = (tuple(control.place), control.header.token, type(array), attributes_of(array))
     if array._owner is None:
         return _unpickled, (where, None)
     offset = holding(buffer.moving, _offset_locked, buffer, array)
@@ -119,9 +119,6 @@ def _offset_locked(buffer: SharedBuffer, array: Any) -> int:
     if memory is not buffer.memory:
         raise _removed(buffer.control)
     return buffer.left_out + address(array) - memory.address
-
-
-_OURS = frozenset({"_buffer", "_owner", "_may_write", "_earlier"})
 
 
 def _unpickled(where: Any, view: Any) -> Any:

@@ -196,6 +196,15 @@ until_old(void)
     }
 }
 
+/* Until somebody sleeps for the lock's mutex, which is held here. */
+static inline void
+until_stopped(la_lock *lock)
+{
+    while ((atomic_load(&lock->mutex.word) & LA_SLEEPERS) == 0) {
+        sched_yield();
+    }
+}
+
 /* -- cases ---------------------------------------------------------------------- */
 
 static la_lock x, y, z;

@@ -265,15 +265,6 @@ test_who_was_robbed_of_its_holds_waits_as_one_that_holds_nothing(void)
     actor_stop(&c);
 }
 
-/* Until somebody sleeps for the lock's mutex, which is held here. */
-static void
-until_stopped(la_lock *lock)
-{
-    while ((atomic_load(&lock->mutex.word) & LA_SLEEPERS) == 0) {
-        sched_yield();
-    }
-}
-
 static void
 until_overtaken(la_hold *older, la_hold *waiter)
 {

@@ -275,14 +275,6 @@ test_a_wait_in_a_handler_sets_aside_what_was_begun_there(void)
     actor_stop(&v);
 }
 
-static void
-until_stopped(la_lock *lock)
-{
-    while ((atomic_load(&lock->mutex.word) & LA_SLEEPERS) == 0) {
-        sched_yield();
-    }
-}
-
 /*
  * t tries x with something of another owner in its hands, which waits for z. The walk is stopped at
  * y, whose waiter is b, and b is behind that owner at z. There z is given back: b waits for t now, by

@@ -1,7 +1,6 @@
 """Who comes first: all stand behind who has waited for long, but where that would close a circle."""
 
 import contextlib
-import sys
 import threading
 import time
 
@@ -11,7 +10,7 @@ from readerwriterlock import rwlock
 import lockedarray as la
 from arrange import free, held_elsewhere, queued
 from lockedarray import LockedArray
-from threads import start, together, wait_until
+from threads import changing_often, start, together, wait_until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -334,16 +333,6 @@ def test_who_passes_one_waiter_still_stands_behind_those_in_front_of_that_one(th
 # -- several arrays --------------------------------------------------------------------------------
 
 
-@contextlib.contextmanager
-def switching_often():
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-
-
 @below
 @pytest.mark.parametrize("nested", [False, True])
 def test_who_does_not_get_all_is_in_nobodys_way(below, nested):
@@ -363,7 +352,7 @@ def test_who_does_not_get_all_is_in_nobodys_way(below, nested):
         finally:
             done.set()
 
-    with held_elsewhere(y.read()), switching_often():
+    with held_elsewhere(y.read()), changing_often():
         together(try_both, try_one)
     assert free(x, y, z)
 

@@ -1,6 +1,7 @@
 """Asyncio tasks are owners: a plain guard inside a task is the task's, and not the thread's."""
 
 import asyncio
+import contextlib
 import gc
 import threading
 import warnings
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import lockedarray as la
-from arrange import free, held_elsewhere
+from arrange import free, held_elsewhere, queued
 from lockedarray import LockedArray
 from threads import DEADLINE, start, wait_until
 
@@ -80,19 +81,21 @@ def test_plain_guard_of_every_kind_is_the_tasks(guard):
     assert free(x)
 
 
+async def count_across_await(x, done):
+    with x.write() as raw:
+        value = raw[0]
+        await asyncio.sleep(0)
+        raw[0] = value + 1
+    done.append(1)
+
+
 def test_counting_across_an_await_in_a_plain_guard_is_loud_and_loses_nothing():
     x = la.zeros(1)
     done = []
 
-    async def count():
-        with x.write() as raw:
-            value = raw[0]
-            await asyncio.sleep(0)
-            raw[0] = value + 1
-        done.append(1)
-
     async def main():
-        return await asyncio.gather(*(count() for _ in range(10)), return_exceptions=True)
+        tasks = (count_across_await(x, done) for _ in range(10))
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     results = asyncio.run(main())
     refused = [result for result in results if isinstance(result, la.DeadlockError)]
@@ -472,6 +475,21 @@ def test_what_an_operation_calls_has_what_its_task_holds(dtype, call):
     assert free(x, y, z)
 
 
+@contextlib.asynccontextmanager
+async def waiting(x, z):
+    """Another task, which has x and waits for z during the block, and has had it afterwards."""
+
+    async def both():
+        async with x.write(), z.write():
+            pass
+
+    task = asyncio.create_task(both())
+    while not queued(z.lock):
+        await asyncio.sleep(0)
+    yield
+    await task
+
+
 @calling
 def test_who_wants_what_an_operation_has_is_not_refused_because_another_task_waits(dtype, call):
     x, y, z = la.zeros(1), la.zeros(1, dtype), la.zeros(1)
@@ -488,16 +506,9 @@ def test_who_wants_what_an_operation_has_is_not_refused_because_another_task_wai
         wait_until(lambda: thread.done or thread.waiting(y.lock))
         return value
 
-    async def waits():
-        async with x.write(), z.write():
-            pass
-
     async def main():
-        task = asyncio.create_task(waits())
-        while not any(entry.waiting for entry in z.lock.holds()):
-            await asyncio.sleep(0)
-        call(y, f)
-        await task
+        async with waiting(x, z):
+            call(y, f)
 
     thread = start(other)
     assert held.wait(DEADLINE)
@@ -527,17 +538,10 @@ def test_a_cycle_is_seen_after_an_operation_that_waited_beside_a_task_that_waits
         v[0] += 1  # which waits
         return value
 
-    async def waits():
-        async with x.write(), z.write():
-            pass
-
     async def main():
-        task = asyncio.create_task(waits())
-        while not any(entry.waiting for entry in z.lock.holds()):
-            await asyncio.sleep(0)
-        call(y, f)
-        go.set()
-        await task
+        async with waiting(x, z):
+            call(y, f)
+            go.set()
 
     thread, lender = start(other), start(lend)
     assert held.wait(DEADLINE)
@@ -549,19 +553,6 @@ def test_a_cycle_is_seen_after_an_operation_that_waited_beside_a_task_that_waits
     assert free(x, y, z, v)
 
 
-def counting(x, count):
-    """A task that adds one across an await, in a guard, and says so."""
-
-    async def count_one():
-        with x.write() as raw:
-            value = raw[0]
-            await asyncio.sleep(0)
-            raw[0] = value + 1
-        count.append(1)
-
-    return count_one
-
-
 @calling
 def test_tasks_of_a_loop_that_runs_inside_an_operation_are_told_apart(dtype, call):
     x, y = la.zeros(1), la.zeros(1, dtype)
@@ -569,7 +560,7 @@ def test_tasks_of_a_loop_that_runs_inside_an_operation_are_told_apart(dtype, cal
 
     def f(value):
         async def main():
-            tasks = (counting(x, count)() for _ in range(3))
+            tasks = (count_across_await(x, count) for _ in range(3))
             return await asyncio.gather(*tasks, return_exceptions=True)
 
         refused.extend(result for result in asyncio.run(main()) if result)

@@ -7,7 +7,6 @@ import ctypes
 import multiprocessing
 import os
 import queue
-import sys
 import threading
 import time
 
@@ -15,7 +14,7 @@ import lockedarray as la
 import lockedarray.shared
 from array_histories import play
 
-__all__ = ["Hung", "Processes", "Threads", "changing_often"]
+__all__ = ["Hung", "Processes", "Threads"]
 
 PATIENCE = 100
 """Seconds after which a history has come to no end."""
@@ -38,17 +37,6 @@ def _perform(cells, call):
 
 def _zeros(shape, dtype):
     return la.zeros(shape, dtype)
-
-
-@contextlib.contextmanager
-def changing_often():
-    """Have threads give the GIL to others after a microsecond."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
 
 
 class Threads:

@@ -18,9 +18,10 @@ import time
 import lockedarray as la
 from array_histories import model
 from linearizability import explain, find_order, overlap
-from stress.callers import Hung, Processes, Threads, changing_often
+from stress.callers import Hung, Processes, Threads
 from stress.scenes import SCENES, draw
 from stress.shortest import OVERLAPPING, shortest, told
+from threads import changing_often
 
 __all__ = ["check_all", "main"]
 

@@ -25,11 +25,11 @@ from stress.broken import (
     ResizeWithoutLock,
     scene_of,
 )
-from stress.callers import Processes, Threads, changing_often
+from stress.callers import Processes, Threads
 from stress.histories import check_all, main
 from stress.scenes import SCENES, draw
 from stress.shortest import READS, beginning, shortest, without_reads
-from threads import DEADLINE
+from threads import DEADLINE, changing_often
 
 MANY = 300
 """How many histories each scene has; and in how many a broken lock has to be found."""

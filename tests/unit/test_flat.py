@@ -3,7 +3,6 @@
 import gc
 import itertools
 import operator
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ import pytest
 import lockedarray as la
 from arrange import free, waits_beside
 from lockedarray import LockedArray
-from threads import start, together
+from threads import changing_often, start, together
 
 NUMBERS = np.arange(24.0).reshape(2, 3, 4)
 
@@ -87,12 +86,8 @@ def test_an_iterator_goes_on_where_it_was(frozen):
 def test_threads_that_share_an_iterator_get_each_element_once():
     x = la.arange(4000).reshape(40, 100)
     flat = x.flat
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
+    with changing_often():
         parts = together(*[lambda: list(flat)] * 4)
-    finally:
-        sys.setswitchinterval(before)
     assert sorted(itertools.chain(*parts)) == list(range(4000))
 
 
