@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload, type_ch
 
 import numpy as np
 
-__all__ = ["Guard", "acquire", "end_lost", "raws_here", "wait_for"]
+__all__ = ["Guard", "acquire", "asked_here", "end_lost", "raws_here", "wait_for"]
 
 _T_co = TypeVar("_T_co", covariant=True)
 
@@ -168,6 +168,7 @@ def acquire(
 def acquire(
     *, write: _N, read: _N, timeout: _Timeout = None, when: _When[tuple[_Raws, _Raws]] = None
 ) -> Guard[tuple[_Raws, _Raws]]: ...
+def asked_here() -> list[list[Any]]: ...
 def raws_here() -> list[tuple[Any, np.ndarray[Any, Any]]]: ...
 def end_lost() -> None: ...
 def wait_for(array: Any, predicate: Callable[[Any], Any], timeout: float | None) -> Any: ...
